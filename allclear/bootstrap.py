@@ -167,6 +167,8 @@ def make_engine(
 ) -> Engine:
     """Return an engine for `settings`; what is handed in is used instead of what they name. Raises AllclearError."""
     company = company or find_company(settings.company)
+    if settings.recovery_over is not None and settings.simulation is not None:
+        company = company.with_recovery_over(settings.recovery_over)
     registry = registry or Registry.installed()
     simulation = settings.simulated
     scope = Scope(company.name, simulated=simulation is not None)

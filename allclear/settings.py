@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from allclear.domain.base import Model
+from allclear.domain.durations import Duration
 from allclear.domain.errors import ConfigError
 
 
@@ -50,6 +51,10 @@ class Settings(BaseSettings):
     alert_token: SecretStr | None = Field(default=None, description="The bearer token that alerts carry.")
     metrics_open: bool = Field(default=False, description="Whether /metrics needs no token.")
     simulation: Path | None = Field(default=None, description="A file that describes a simulated production.")
+    recovery_over: Duration | None = Field(
+        default=None,
+        description="How long recovery is observed in a simulation, instead of the plan's time: a drill is short.",
+    )
     user: str | None = Field(default=None, description="The person at the command line, unless --as names one.")
     heartbeat_url: SecretStr | None = Field(
         default=None, description="What the responder calls while it is ready: an external dead-man's switch."

@@ -14,6 +14,7 @@ import socket
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
@@ -54,12 +55,21 @@ class Stack:
     """The parts, started in order and stopped in reverse order."""
 
     def __init__(
-        self, company: str, home: Path, ports: Ports, scenario: str | None = None, *, breaks: bool = True
+        self,
+        company: str,
+        home: Path,
+        ports: Ports,
+        scenario: str | None = None,
+        *,
+        breaks: bool = True,
+        recovery_over: timedelta | None = None,
     ) -> None:
         """`home` holds the journal, the logs and Prefect's database; `scenario` names the production to simulate.
 
-        Its outbreak starts on its own if `breaks` is set, and otherwise when the control API is called.
+        Its outbreak starts on its own if `breaks` is set, and otherwise when the control API is called. Recovery is
+        observed for `recovery_over` instead of the plan's time.
         """
+        self._recovery_over = recovery_over if scenario else None
         self._breaks = breaks
         self.company = company
         self.home = home
@@ -87,6 +97,8 @@ class Stack:
         }
         if self.scenario:
             own["ALLCLEAR_SIMULATION"] = str(self.home / "simulation.json")
+            if self._recovery_over is not None:
+                own["ALLCLEAR_RECOVERY_OVER"] = f"{self._recovery_over.total_seconds():g}s"
             own["NO_PROXY"] = own["no_proxy"] = "127.0.0.1,localhost"
         outer = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
         return {**outer, **own}
@@ -102,6 +114,7 @@ class Stack:
             responder_url=environment["ALLCLEAR_RESPONDER_URL"],
             alert_token=self.token,  # pyright: ignore[reportArgumentType] - pydantic makes it a SecretStr
             simulation=Path(simulation) if simulation else None,
+            recovery_over=self._recovery_over,
             PREFECT_API_URL=environment["PREFECT_API_URL"],  # pyright: ignore[reportCallIssue] - its alias
         )
 

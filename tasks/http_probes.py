@@ -112,6 +112,7 @@ def judge(smoke: Smoke, answers: Sequence[tuple[SmokePath, WebAnswer]]) -> Findi
     unclear = [answer for _, answer in answers if _unclear(answer)]
     judged = [answer for _, answer in answers if not answer.maintenance and not _unclear(answer)]
     failed = [answer for answer in judged if _failed(answer)]
+    paths = _by_path(answers)
     share = len(failed) / len(judged) if judged else 0.0
     p95 = _p95([answer.seconds for answer in judged])
     facts: JsonDict = {
@@ -124,7 +125,9 @@ def judge(smoke: Smoke, answers: Sequence[tuple[SmokePath, WebAnswer]]) -> Findi
         "answers": dict(Counter(str(a.status) if a.status else a.trouble for _, a in answers)),
         "failed_by_path": dict(Counter(f"{p.method} {p.path}" for p, a in answers if a in failed)),
     }
-    figures = f"{len(judged)} requests: {len(failed)} failed ({share * 100:.0f} %), p95 {_ms(p95)} ms"
+    counted = f"{len(judged)} requests: {len(failed)} failed ({_percent(share)} %), p95 {_ms(p95)} ms"
+    worst = _worst(paths)
+    figures = f"{worst}. In all {counted}" if worst else counted
 
     def finding(verdict: Verdict, sentence: str) -> Finding:
         return Finding(verdict=verdict, sentence=sentence, facts=facts)
@@ -139,8 +142,45 @@ def judge(smoke: Smoke, answers: Sequence[tuple[SmokePath, WebAnswer]]) -> Findi
     if share > smoke.error_rate:
         return finding(Verdict.FAILURE, f"{figures}.")
     if smoke.p95 is not None and p95 > smoke.p95.total_seconds():
-        return finding(Verdict.FAILURE, f"{figures}, which is more than {_ms(smoke.p95.total_seconds())} ms.")
+        limit = f"which is more than {_ms(smoke.p95.total_seconds())} ms"
+        return finding(Verdict.FAILURE, f"{figures}, {limit}; {_slowest(paths)}.")
     return finding(Verdict.SUCCESS, f"{figures}.")
+
+
+def _by_path(answers: Sequence[tuple[SmokePath, WebAnswer]]) -> dict[str, list[WebAnswer]]:
+    """Return the answers that count for each path, as `GET /api/checkout`."""
+    paths: dict[str, list[WebAnswer]] = {}
+    for path, answer in answers:
+        if not answer.maintenance and not _unclear(answer):
+            paths.setdefault(f"{path.method} {path.path}", []).append(answer)
+    return paths
+
+
+def _worst(paths: dict[str, list[WebAnswer]]) -> str:
+    """Return the path of which the largest share failed, and how many other paths failed too; empty if none failed.
+
+    Over all paths, the share is smaller: a checkout that fails for most users can be 15 % of all requests.
+    """
+    failing = {path: sum(_failed(answer) for answer in answers) for path, answers in paths.items()}
+    failing = {path: count for path, count in failing.items() if count}
+    if not failing:
+        return ""
+    worst = max(failing, key=lambda path: failing[path] / len(paths[path]))
+    share = failing[worst] / len(paths[worst])
+    others = len(failing) - 1
+    more = f", and {others} other {'path' if others == 1 else 'paths'}" if others else ""
+    return f"{worst} failed {failing[worst]} of {len(paths[worst])} times ({_percent(share)} %){more}"
+
+
+def _slowest(paths: dict[str, list[WebAnswer]]) -> str:
+    """Return the path with the slowest answers."""
+    slow = {path: _p95([answer.seconds for answer in answers]) for path, answers in paths.items()}
+    worst = max(slow, key=lambda path: slow[path])
+    return f"the slowest is {worst}, p95 {_ms(slow[worst])} ms"
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.0f}"
 
 
 def _failed(answer: WebAnswer) -> bool:

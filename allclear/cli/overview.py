@@ -42,9 +42,10 @@ async def _overview() -> None:
 def _print_incident(engine: Engine, incident: Incident) -> None:
     simulated = "[SIMULATED] " if incident.opened.simulated else ""
     print_heading(f"{simulated}{incident.id}  {incident.severity}  {status(incident)}  {plain(incident.title)}")
-    leads = f"{lead(incident)} leads" if lead(incident) else "no one leads"
+    leader = lead(incident, engine.company.plan)
+    leads = f"{leader} leads" if leader else "no one leads"
     print_line(f"  {leads}; open for {short_duration(utc_now() - incident.opened_at)}. allclear show {incident.id}")
-    if incident.acknowledged_at is None and not incident.over:
+    if not incident.acknowledged and not incident.over:
         print_line(f"  It is not acknowledged: allclear ack {incident.id} --as NAME")
     states = waiting(incident)
     for state in states:

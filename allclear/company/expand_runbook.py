@@ -16,6 +16,10 @@ _HEAD = ("name", "title", "about", "service", "kind")
 """The fields that are a runbook's own: a base has none of them."""
 
 
+_SHARED = ("health", "recovery")
+"""The fields beside the steps that a base can have; the runbook's own come first."""
+
+
 @dataclass(frozen=True)
 class Origin:
     """The file, and the place in it, where a part of a runbook was written."""
@@ -133,9 +137,10 @@ def expand_runbook(own: YamlFile, written: WrittenRunbook, base: YamlFile | None
     data = {key: own.data[key] for key in _HEAD if key in own.data}
     origins: dict[tuple[str | int, ...], Origin] = {}
     for file in (own, base):
-        if file is not None and "health" in file.data and "health" not in data:
-            data["health"] = file.data["health"]
-            origins["health",] = Origin(file, ("health",))
+        for key in _SHARED:
+            if file is not None and key in file.data and key not in data:
+                data[key] = file.data[key]
+                origins[key,] = Origin(file, (key,))
     expansion.check_leave_out()
     for phase in Phase:
         steps = expansion.steps(phase)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -17,6 +18,7 @@ from allclear.company.validation_errors import read_model
 from allclear.company.yaml_file import Place, YamlFile, read_text, read_yaml
 from allclear.domain.errors import ConfigError, NotFound
 from allclear.domain.plan import Plan
+from allclear.domain.recovery import RecoveryRule
 from allclear.domain.runbook import Runbook
 from allclear.domain.systems import Service, Systems
 
@@ -56,6 +58,19 @@ class Company:
                 f"{self.plan.company} has no service called {name}.", suggestion(name, self.systems.services)
             )
         return self.systems.services[name]
+
+    def with_recovery_over(self, over: timedelta) -> Company:
+        """Return the company as a drill uses it: recovery is observed for `over`, in the plan and in every runbook."""
+
+        def shorter(rule: RecoveryRule) -> RecoveryRule:
+            return rule.model_copy(update={"over": over if rule.checks > 1 else timedelta(0)})
+
+        runbooks = {
+            name: book.model_copy(update={"recovery": shorter(book.recovery)}) if book.recovery else book
+            for name, book in self.runbooks.items()
+        }
+        plan = self.plan.model_copy(update={"recovery": shorter(self.plan.recovery)})
+        return replace(self, plan=plan, runbooks=runbooks)
 
 
 @dataclass

@@ -10,6 +10,7 @@ from typing import Any, cast
 from pydantic import Field, model_validator
 
 from allclear.domain.base import Model, Slug
+from allclear.domain.recovery import RecoveryRule
 from allclear.domain.runbook import ProbeCall, Runbook, Step
 
 PLACEMENT = ("before", "after", "replaces")
@@ -57,6 +58,9 @@ class WrittenRunbook(Model):
     health: ProbeCall | None = Field(
         default=None, description=f"{Runbook.model_fields['health'].description} The base's if left out."
     )
+    recovery: RecoveryRule | None = Field(
+        default=None, description=f"{Runbook.model_fields['recovery'].description} The base's comes before the plan's."
+    )
     detect: list[WrittenStep] = _as_in_runbook("detect", default=[])
     contain: list[WrittenStep] = _as_in_runbook("contain", default=[])
     investigate: list[WrittenStep] = _as_in_runbook("investigate", default=[])
@@ -72,6 +76,7 @@ class CommonSteps(Model):
     """A file with the steps that several runbooks of a company share: their `base`."""
 
     health: ProbeCall | None = _as_in_runbook("health", default=None)
+    recovery: RecoveryRule | None = _as_in_runbook("recovery", default=None)
     detect: list[Step] = _as_in_runbook("detect", default=[])
     contain: list[Step] = _as_in_runbook("contain", default=[])
     investigate: list[Step] = _as_in_runbook("investigate", default=[])

@@ -169,3 +169,4 @@ class Ask(Model):
     choices: list[Candidate] = []
     window: AnswerWindow | None = None
     post_mortem: str = Field(default="", description="The field of the post-mortem that its note answers.")
+    contains: bool = Field(default=False, description="Whether a yes confirms that the incident is contained.")

@@ -4,11 +4,14 @@ A clock starts once, with its own event; a change of severity does not restart i
 severity stays due. A target that was not yet due is replaced by the new severity's target for the same event, or stays
 if there is none. A duty that once applied keeps applying. The end of the incident stops every clock; a false alarm has
 no duties.
+
+A state that stopped a clock can end, as when a contained incident fails again. If that happens before the clock was
+due, the clock goes on. If it happens later, the clock starts again at that moment.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -50,6 +53,8 @@ class Deadline:
     not_before: datetime | None = None
     target: Target | None = None
     """The plan's target, for a time target."""
+    restarted: datetime | None = None
+    """When the clock started again, because the state that had stopped it ended; None if it never did."""
 
     def missed(self, now: datetime) -> bool:
         """Return whether it was met too late, or is overdue at `now`."""
@@ -64,18 +69,38 @@ def clock_start(incident: Incident, start: ClockStart) -> datetime | None:
         case ClockStart.AWARENESS:
             return incident.aware_at
         case ClockStart.RECOVERY:
-            return _first(incident.recovered_at, incident.ended_at)
+            current = incident.recovery.current
+            return _first(current.since if current else None, incident.ended_at)
 
 
-def clock_stop(incident: Incident, stop: ClockStop) -> datetime | None:
-    """Return when the event that a target waits for happened, or None while it has not."""
-    recovered = _first(incident.recovered_at, incident.ended_at)
-    return {
-        ClockStop.ACKNOWLEDGED: _first(incident.aware_at, incident.ended_at),
-        ClockStop.CONTAINED: _first(incident.contained_at, recovered),
-        ClockStop.RECOVERED: recovered,
-        ClockStop.ENDED: incident.ended_at,
+def clock_stops(incident: Incident, stop: ClockStop) -> list[tuple[datetime, datetime | None]]:
+    """Return the times, in order, in which the state that a target waits for held: from when, and until when.
+
+    None stands for a time that has not ended. The end of the incident stops every clock for good.
+    """
+    histories = {
+        ClockStop.ACKNOWLEDGED: [incident.acknowledgement],
+        ClockStop.CONTAINED: [incident.containment, incident.recovery],
+        ClockStop.RECOVERED: [incident.recovery],
+        ClockStop.ENDED: [],
     }[stop]
+    spans = [(period.since, period.until) for history in histories for period in history.periods]
+    if incident.ended_at:
+        spans.append((incident.ended_at, None))
+    merged: list[tuple[datetime, datetime | None]] = []
+    for since, until in sorted(spans, key=lambda span: span[0]):
+        last = merged[-1] if merged else None
+        if last is None or (last[1] is not None and since > last[1]):
+            merged.append((since, until))
+        elif last[1] is not None:
+            merged[-1] = (last[0], None if until is None else max(last[1], until))
+    return merged
+
+
+def clock_stopped(incident: Incident, stop: ClockStop) -> bool:
+    """Return whether the state that a target waits for holds now."""
+    stops = clock_stops(incident, stop)
+    return bool(stops) and stops[-1][1] is None
 
 
 def _first(*moments: datetime | None) -> datetime | None:
@@ -126,9 +151,9 @@ def update_schedule(plan: Plan, incident: Incident, audience: str, now: datetime
 
 def status_word(incident: Incident) -> StatusWord:
     """Return the status that a plan's `updates` lines select by."""
-    if incident.over or incident.recovered_at:
+    if incident.over or incident.recovery.current:
         return "resolved"
-    return "contained" if incident.contained_at else "investigating"
+    return "contained" if incident.containment.current else "investigating"
 
 
 def _due(plan: Plan, incident: Incident, start: ClockStart, span: Span) -> datetime | None:
@@ -137,12 +162,13 @@ def _due(plan: Plan, incident: Incident, start: ClockStart, span: Span) -> datet
 
 
 def _targets(plan: Plan, incident: Incident) -> list[Deadline]:
-    kept: dict[tuple[str, str], Deadline] = {}
+    kept: list[Deadline] = []
     changes = [at for at, _ in incident.severities]
     scale = [plan.severity(name) for name in incident.severities_had]
+    seen: set[tuple[str, str]] = set()
     for index, severity in enumerate(scale):
         for target in severity.targets if severity else ():
-            deadline = _target(plan, incident, target, severity.name if severity else "")
+            name = severity.name if severity else ""
             # A later severity replaces it only with a target for the same event.
             replacements = (
                 at
@@ -150,22 +176,41 @@ def _targets(plan: Plan, incident: Incident) -> list[Deadline]:
                 if later and any(other.until == target.until for other in later.targets)
             )
             replaced = next(replacements, None)
-            if replaced is None or (deadline.due is not None and deadline.due <= replaced):
-                kept[deadline.severity, target.name] = deadline
-    return list(kept.values())
+            counted = [
+                one
+                for one in _target(plan, incident, target, name)
+                if replaced is None or (one.due is not None and one.due <= replaced)
+            ]
+            if counted and (name, target.name) not in seen:
+                seen.add((name, target.name))
+                kept += counted
+    return kept
 
 
-def _target(plan: Plan, incident: Incident, target: Target, severity: str) -> Deadline:
-    return Deadline(
+def _target(plan: Plan, incident: Incident, target: Target, severity: str) -> list[Deadline]:
+    """Return the target's deadline, and one more for each time its clock started again."""
+    first = Deadline(
         what="target",
         name=target.name,
         title=target.name.replace("-", " ").replace("_", " "),
         severity=severity,
         starts=target.from_,
         due=_due(plan, incident, target.from_, target.within),
-        met=clock_stop(incident, target.until),
+        met=None,
         target=target,
     )
+    result = [first]
+    for since, until in clock_stops(incident, target.until):
+        result[-1] = replace(result[-1], met=since)
+        due = result[-1].due
+        if until is None:
+            break
+        if due is not None and until < due:
+            result[-1] = replace(result[-1], met=None)
+        else:
+            again = plan.working_time.after(until, target.within)
+            result.append(replace(first, due=again, met=None, restarted=until))
+    return result
 
 
 def _duties(plan: Plan, incident: Incident) -> list[Deadline]:
@@ -191,12 +236,15 @@ def _duties(plan: Plan, incident: Incident) -> list[Deadline]:
 def _escalation(plan: Plan, incident: Incident) -> list[Deadline]:
     severity = plan.severity(incident.severity)
     rule = severity.escalates if severity else None
-    if rule is None or incident.over or clock_stop(incident, rule.unless):
+    if rule is None or incident.over or clock_stopped(incident, rule.unless):
         return []
     begun = clock_start(incident, rule.from_)
     if begun and incident.severities:  # an incident that has just become a P1 gets the full time of a P1
         begun = max(begun, incident.severities[-1][0])
     due = plan.working_time.after(begun, rule.after) if begun else None
+    for _, until in clock_stops(incident, rule.unless):
+        if due and until and until >= due:
+            due = plan.working_time.after(until, rule.after)
     return [
         Deadline(
             what="escalation",

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from allclear.domain.approval import AskKind
+from allclear.domain.base import person_key
 from allclear.domain.deadlines import Deadline
 from allclear.domain.durations import in_words
 from allclear.domain.incident import AskState, Incident
@@ -19,8 +20,7 @@ from allclear.domain.plan import (
     Rota,
     RotaOverride,
 )
-from allclear.domain.reminder import ON_CALL, RECOVERY, Reminder, known_roles, last_given, level_given
-from allclear.domain.template_values import LEAD
+from allclear.domain.reminder import LEAD, ON_CALL, RECOVERY, Reminder, known_roles, last_given, level_given
 from allclear.domain.text import answer_commands, plain
 from allclear.domain.ways import page_tried_at
 
@@ -53,10 +53,15 @@ def _of(plan: Plan, level: EscalationLevel) -> tuple[str, ...]:
 
 
 def page_escalation(plan: Plan, incident: Incident, taken: Sequence[RotaOverride]) -> Iterator[Reminder]:
-    """Yield one reminder for each layer of the rota in turn, then those of the escalation policy."""
-    paged = page_tried_at(incident)
-    if paged is None or incident.acknowledged_at is not None:
+    """Yield one reminder for each layer of the rota in turn, then those of the escalation policy.
+
+    They begin anew if a contained incident fails again, because that ends its acknowledgement.
+    """
+    paged, topic = page_tried_at(incident), "acknowledge"
+    if paged is None or incident.acknowledged:
         return
+    if incident.loss:
+        paged, topic = max(paged, incident.loss.at), f"acknowledge:{incident.loss.number}"
     waited, level = timedelta(0), 0
     shifts = list(rota.on_duty(paged, plan.working_time, taken)) if (rota := _rota(plan)) else []
     for shift, following in pairwise(shifts):
@@ -64,12 +69,25 @@ def page_escalation(plan: Plan, incident: Incident, taken: Sequence[RotaOverride
         sentence = (
             f"{shift.person} has not acknowledged the page within {in_words(waited)}: {following.person} is paged next."
         )
-        yield Reminder("acknowledge", level, paged + waited, sentence, (rota.role,) if rota else (), urgent=True)
+        yield Reminder(topic, level, paged + waited, sentence, (rota.role,) if rota else (), urgent=True)
     waited += shifts[-1].acknowledge_within if shifts else timedelta(0)
     for escalation in escalation_policy(plan, incident).levels:
         after, level = waited + escalation.after, level + 1
         sentence = f"No one has acknowledged the page within {in_words(after)}."
-        yield Reminder("acknowledge", level, paged + after, sentence, _of(plan, escalation), urgent=True)
+        yield Reminder(topic, level, paged + after, sentence, _of(plan, escalation), urgent=True)
+
+
+def acting_on_call(plan: Plan, incident: Incident, now: datetime, taken: Sequence[RotaOverride]) -> str | None:
+    """Return the person whom a page would wake, if that person has declared the incident or acts in it; else None.
+
+    That is the person on duty by the rota, or a person who acts as on-call; in a plan without on-call, as the lead.
+    """
+    rota = _rota(plan)
+    role = rota.role if rota else next((role for role in (ON_CALL, LEAD) if role in plan.roles), None)
+    shifts = list(rota.on_duty(now, plan.working_time, taken)) if rota else []
+    on_duty = {person_key(shifts[0].person)} if shifts else set[str]()
+    acting = (by for key, by in incident.actors.items() if key in on_duty or (not on_duty and by.role == role))
+    return next((plain(by.actor, 60) for by in acting), None)
 
 
 def _rota(plan: Plan) -> Rota | None:
@@ -81,7 +99,7 @@ def _rota(plan: Plan) -> Rota | None:
 
 def question_escalation(plan: Plan, incident: Incident) -> Iterator[Reminder]:
     """Yield the escalation of every open question; a person's step has targets of its own instead."""
-    if page_tried_at(incident) and incident.acknowledged_at is None:
+    if page_tried_at(incident) and not incident.acknowledged:
         return  # the page itself escalates to the same people
     for state in incident.open_asks:
         if state.ask.kind is not AskKind.STEP or state.ask.phase == RECOVERY:
@@ -95,7 +113,8 @@ def _unanswered(plan: Plan, incident: Incident, state: AskState, level: Escalati
     how = f"{yes} or {no}" if ask.kind is AskKind.FALSE_ALARM else yes
     sentence = f'"{title}" has had no answer for {in_words(level.after)}. Answer with: {how}'
     # While the service looks healthy no one is paged, even if a page was sent before.
-    urgent = incident.paged_at is not None and incident.contained_at is None and ask.kind is not AskKind.FALSE_ALARM
+    contained = incident.containment.current is not None
+    urgent = incident.paged_at is not None and not contained and ask.kind is not AskKind.FALSE_ALARM
     return Reminder(f"answer:{ask.id}", number, state.opened + level.after, sentence, _of(plan, level), urgent=urgent)
 
 

@@ -14,7 +14,6 @@ from allclear.domain.records import (
     AlertJoined,
     AnswerRefused,
     By,
-    Contained,
     DecisionMade,
     FollowUpAdded,
     IncidentEnded,
@@ -27,6 +26,7 @@ from allclear.domain.records import (
     SeverityChanged,
 )
 from allclear.domain.scope import Scope
+from allclear.domain.states import Check, Loss, Period, Recheck, StateHistory
 
 REMINDER, LIVE_MESSAGE = "reminder", "live-message"
 """Stand in place of a phase in acts that send a reminder, or that keep a message up to date."""
@@ -217,6 +217,8 @@ class Incident:
     left: list[str] = field(default_factory=list[str])
     left_at: dict[str, str] = field(default_factory=dict[str, str])
     """Phase -> the severity when it was left, because a graver severity can add steps to it."""
+    left_entries: dict[str, int] = field(default_factory=dict[str, int])
+    """Phase -> the number of the entry by which it was left last."""
     steps: dict[tuple[str, str], StepState] = field(default_factory=dict[tuple[str, str], StepState])
     acts: dict[str, Act] = field(default_factory=dict[str, Act])
     asks: dict[str, AskState] = field(default_factory=dict[str, AskState])
@@ -257,12 +259,24 @@ class Incident:
     """The number and time of the last entry that live messages show: a change of state, lead or waiting approvals."""
     last_human_entry: int = 0
     """The number of the last entry by a person."""
-    acknowledged_at: datetime | None = None
-    acknowledged_by: str | None = None
+    actors: dict[str, By] = field(default_factory=dict[str, By])
+    """Each person who has written an entry, by `person_key`, as of that person's last entry."""
+    acknowledgement: StateHistory = field(default_factory=StateHistory)
+    containment: StateHistory = field(default_factory=StateHistory)
+    recovery: StateHistory = field(default_factory=StateHistory)
+    holders: dict[str, StateHistory] = field(default_factory=dict[str, StateHistory])
+    """Role -> who has had it, and from when until when."""
+    recheck: Recheck | None = None
+    """Why the contained or recovered incident is probed again; None if it is not."""
+    loss: Loss | None = None
+    """The last end of containment or recovery, as long as the incident is neither contained nor recovered again."""
+    last_check: Check | None = None
+    good_checks: tuple[datetime, ...] = ()
+    """When the last health checks were made that were all good, with no change of production between them."""
+    service_changed: int = 0
+    """The number of the last entry by which an act changed how users are served; 0 for none."""
     paged_at: datetime | None = None
-    contained_at: datetime | None = None
-    contained: Contained | None = None
-    recovered_at: datetime | None = None
+    """When the first page was sent, or was not needed because the person on call was acting already."""
     ended: IncidentEnded | None = None
     ended_at: datetime | None = None
     reviewed_at: datetime | None = None
@@ -286,6 +300,41 @@ class Incident:
     def aware_at(self) -> datetime | None:
         """Return when the company became aware: the first entry by a person, or None before it."""
         return self.opened_at if self.opened_by.person else self.acknowledged_at
+
+    @property
+    def acknowledged(self) -> Period | None:
+        """Return since when and by whom it is acknowledged; None if it is not, or not since containment was lost."""
+        return self.acknowledgement.current
+
+    @property
+    def acknowledged_at(self) -> datetime | None:
+        """Return when it was acknowledged first, or None."""
+        return self.acknowledgement.first_at
+
+    @property
+    def acknowledged_by(self) -> str | None:
+        """Return who acknowledged it first, or None."""
+        return self.acknowledgement.periods[0].by if self.acknowledgement.periods else None
+
+    @property
+    def contained(self) -> Period | None:
+        """Return since when and by what it is contained; None unless the last check after the last change proves it."""
+        return self.containment.proven
+
+    @property
+    def contained_at(self) -> datetime | None:
+        """Return since when it is contained, or None."""
+        return self.contained.since if self.contained else None
+
+    @property
+    def recovered(self) -> Period | None:
+        """Return since when it has recovered; None unless checks after the last change prove it."""
+        return self.recovery.proven
+
+    @property
+    def recovered_at(self) -> datetime | None:
+        """Return since when it has recovered, or None."""
+        return self.recovered.since if self.recovered else None
 
     @property
     def severities_had(self) -> list[str]:
@@ -380,10 +429,12 @@ class Incident:
 
     @property
     def time_to_contain(self) -> timedelta | None:
-        """Return containment proven - beginning; None while either is unknown."""
-        return self.since(self.began_at, self.contained_at)
+        """Return the beginning of the containment that lasted - beginning; None while either is unknown."""
+        current = self.containment.current
+        return self.since(self.began_at, current.since if current else None)
 
     @property
     def time_to_recover(self) -> timedelta | None:
-        """Return recovery proven - beginning; None while either is unknown."""
-        return self.since(self.began_at, self.recovered_at)
+        """Return the beginning of the recovery that lasted - beginning; None while either is unknown."""
+        current = self.recovery.current
+        return self.since(self.began_at, current.since if current else None)

@@ -15,7 +15,7 @@ from allclear.domain.approval import Ask
 from allclear.domain.base import JsonDict, Model, Moment
 
 FIRES_AGAIN = "it fires again"
-"""Why people are notified of an alert that fires again after its incident was contained."""
+"""Why people are notified of an alert that fires again after it was resolved."""
 
 
 class IncidentOpened(Model):
@@ -146,6 +146,12 @@ class StepDone(Model):
     title: str
     finding: Finding
     health_check: bool = Field(default=False, description="Whether it was the runbook's health check.")
+    proves: Literal["containment", "recovery"] | None = Field(
+        default=None, description="The state that this probe decides about, beside those of every health check."
+    )
+    after_entry: int = Field(
+        default=0, description="The number of the last entry when the probe began; 0 if that is unknown."
+    )
 
 
 class ActProposed(Model):
@@ -168,6 +174,9 @@ class ActProposed(Model):
     undoes: str | None = Field(default=None, description="The act that this one undoes.")
     pages: bool = Field(default=False, description="Whether it pages people, which starts the time to acknowledge.")
     tells: bool = Field(default=False, description="Whether it only informs people: a message, a page, a public post.")
+    changes_service: bool = Field(
+        default=False, description="Whether it changes how users are served: afterwards containment is proven anew."
+    )
     leaves: str | None = None
     owner: str | None = None
     expires: Moment | None = None
@@ -248,7 +257,10 @@ class ActSettled(Model):
 
 
 class Contained(Model):
-    """Users are served again, proven by a check from outside."""
+    """Users are served again, proven by a check from outside, or confirmed by people if no check can tell.
+
+    A later bad check ends it. Then another record of this kind says that the incident is contained again.
+    """
 
     kind: Literal["contained"] = "contained"
     by: str = Field(description="The act's title, or what a person did.")
@@ -256,10 +268,12 @@ class Contained(Model):
 
 
 class Recovered(Model):
-    """The service is back to normal, proven by a check from outside."""
+    """The service is back to normal, proven by several checks from outside. A later bad check ends it."""
 
     kind: Literal["recovered"] = "recovered"
-    finding: Finding
+    finding: Finding = Field(description="The last check.")
+    checks: int = Field(default=1, description="How many checks in a row were good.")
+    since: Moment | None = Field(default=None, description="When the first of them was made; None for a single one.")
 
 
 class LedgerHandedOver(Model):

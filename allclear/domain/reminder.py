@@ -8,6 +8,9 @@ from datetime import datetime
 from allclear.domain.incident import Incident, ReminderState
 from allclear.domain.plan import Plan
 
+LEAD = "incident_commander"
+"""The role that leads an incident."""
+
 ON_CALL = "on_call"
 MANUAL = "manual"
 """Stands in place of a phase in acts that people started themselves, outside the runbook."""
@@ -46,3 +49,19 @@ def level_given(incident: Incident, topic: str) -> int:
 def known_roles(plan: Plan, *roles: str | None) -> tuple[str, ...]:
     """Return those of `roles` that the plan has, each once."""
     return tuple(dict.fromkeys(role for role in roles if role in plan.roles))
+
+
+def lead_of(plan: Plan, incident: Incident) -> str | None:
+    """Return who leads the incident: the person who took the role, or else its holder in the plan; None if no one does.
+
+    The first person to act takes the role (`allclear.engine.people.leading`).
+    """
+    taken = incident.roles.get(LEAD)
+    return taken or next((person.name for person in plan.holders(LEAD)), None)
+
+
+def led_by(plan: Plan, incident: Incident, *more: str) -> tuple[str, ...]:
+    """Return the lead's role and `more` for a reminder. If no one leads, every role is told."""
+    if LEAD in plan.roles and lead_of(plan, incident) is None:
+        return tuple(plan.roles)
+    return known_roles(plan, LEAD, *more)

@@ -22,9 +22,8 @@ from allclear.domain.plan import (
     UpdateSchedule,
 )
 from allclear.domain.records import RunReplaced
-from allclear.domain.reminder import MANUAL, ON_CALL, Reminder, known_roles, last_given, level_given
+from allclear.domain.reminder import LEAD, MANUAL, ON_CALL, Reminder, known_roles, last_given, led_by, level_given
 from allclear.domain.sentences.progress import BY_A_PERSON, was_replaced
-from allclear.domain.template_values import LEAD
 from allclear.domain.text import answer_commands, clock, plain, stamp, with_full_stop
 from allclear.domain.ways import page_reminders
 
@@ -52,6 +51,7 @@ def reminders(plan: Plan, incident: Incident, taken: Sequence[RotaOverride] = ()
         if not incident.over:
             due += [*page_escalation(plan, incident, taken), *question_escalation(plan, incident)]
             due += page_reminders(plan, incident)
+            due += _loss(plan, incident)
             due += _updates(plan, incident)
             due += _news(plan, incident)
     return sorted(
@@ -69,15 +69,16 @@ def _deadline_reminders(plan: Plan, incident: Incident) -> Iterator[Reminder]:
             continue
         match one.what:
             case "target":
-                topic = f"target:{one.severity}:{one.name}"
-                yield Reminder(topic, 1, one.due, _missed(one, one.due), known_roles(plan, LEAD, ON_CALL))
+                again = f":{one.restarted:%Y%m%dT%H%M%S}" if one.restarted else ""
+                topic = f"target:{one.severity}:{one.name}{again}"
+                yield Reminder(topic, 1, one.due, _missed(one, one.due), led_by(plan, incident, ON_CALL))
             case "escalation":
                 yield severity_escalation(plan, incident, one, one.due)
             case "duty":
                 role = next((duty.role for duty in duties(plan, incident) if duty.name == one.name), LEAD)
                 yield from _ahead(incident, one, one.due, known_roles(plan, role))
             case "post-mortem":
-                yield from _ahead(incident, one, one.due, known_roles(plan, LEAD))
+                yield from _ahead(incident, one, one.due, led_by(plan, incident))
 
 
 _SINCE = {
@@ -92,6 +93,12 @@ _STILL = {
     ClockStop.RECOVERED: "it has not recovered yet",
     ClockStop.ENDED: "it has not ended yet",
 }
+_LOST = {
+    ClockStop.ACKNOWLEDGED: "it needed people again",
+    ClockStop.CONTAINED: "it was no longer contained",
+    ClockStop.RECOVERED: "it failed again",
+    ClockStop.ENDED: "it ended",
+}
 
 
 def _missed(one: Deadline, due: datetime) -> str:
@@ -100,7 +107,8 @@ def _missed(one: Deadline, due: datetime) -> str:
     if one.target:
         span = one.target.within
         long = in_words(span.length) if span.unit == "clock" else str(span)
-        after, still = f", {long} after {_SINCE[one.starts]}", f": {_STILL[one.target.until]}"
+        since = _LOST[one.target.until] if one.restarted else _SINCE[one.starts]
+        after, still = f", {long} after {since}", f": {_STILL[one.target.until]}"
     return f'Missed the target "{plain(one.title)}" ({plain(one.severity, 20)}), due {stamp(due)}{after}{still}.'
 
 
@@ -111,6 +119,22 @@ def _ahead(incident: Incident, one: Deadline, due: datetime, roles: tuple[str, .
     if soon < due:
         yield Reminder(topic, 1, soon, f"Due at {stamp(due)}: {plain(one.title)}.", roles)
     yield Reminder(topic, 2, due, f"Overdue since {stamp(due)}: {plain(one.title)}.", roles)
+
+
+# --- a contained incident that fails again -----------------------------------------------------------
+
+
+def _loss(plan: Plan, incident: Incident) -> Iterator[Reminder]:
+    """Yield the page that tells people that the incident is not contained, or has not recovered, any more."""
+    loss = incident.loss
+    if loss is None:
+        return
+    what = "is not contained any more" if incident.containment.periods else "has not recovered after all"
+    sentence = (
+        f"{incident.id} {what}: {plain(loss.sentence)} Answer what is asked now, or act: allclear show {incident.id}"
+    )
+    roles = led_by(plan, incident, ON_CALL)
+    yield Reminder(f"lost:{loss.number}", 1, loss.at, sentence, roles, urgent=incident.paged_at is not None)
 
 
 # --- status updates, and news of alerts --------------------------------------------------------------
@@ -128,6 +152,8 @@ def _updates(plan: Plan, incident: Incident) -> Iterator[Reminder]:
         since = max(filter(None, (incident.opened_at, _last_update(incident, audience), last.at if last else None)))
         lines = sorted((line for line in fitting if line.audience == audience), key=lambda line: line.after)
         due = _next_update(incident, lines, since)
+        if due is not None and incident.loss and since < incident.loss.at:
+            due = incident.loss.at  # what this audience was told last is not true any more
         if due is not None:
             sentence = (
                 f"A status update for {plain(plan.role_title(audience))} is due; the last one was at {stamp(since)}."
@@ -169,7 +195,8 @@ def _news(plan: Plan, incident: Incident) -> Iterator[Reminder]:
         f"{counted(len(unreported), 'alert')} since {clock(unreported[0][0])} ({reason}). "
         f"For details: allclear show {incident.id} --why"
     )
-    yield Reminder("news", level_given(incident, "news") + 1, due, sentence, known_roles(plan, LEAD, ON_CALL)[:1])
+    roles = led_by(plan, incident) or known_roles(plan, ON_CALL)
+    yield Reminder("news", level_given(incident, "news") + 1, due, sentence, roles)
 
 
 # --- what is left in place, and manual actions -------------------------------------------------------
@@ -187,7 +214,11 @@ def _left(plan: Plan, incident: Incident) -> Iterator[Reminder]:
         sentence = f"{plain(act.proposed.title)} ({plain(act.proposed.resource)}) is {since}" + _taken_over(owner)
         again = max(due, last.at + LEFT_AGAIN_AFTER) if last else due
         yield Reminder(
-            topic, level_given(incident, topic) + 1, again, sentence, known_roles(plan, act.proposed.owner, LEAD)[:1]
+            topic,
+            level_given(incident, topic) + 1,
+            again,
+            sentence,
+            known_roles(plan, act.proposed.owner)[:1] or led_by(plan, incident),
         )
 
 
@@ -208,7 +239,7 @@ def _taken_over(owner: str) -> str:
 def _manual(plan: Plan, incident: Incident) -> Iterator[Reminder]:
     for act in incident.acts.values():
         if act.proposed.phase == MANUAL and act.outcome and act.outcome.changed and act.finished_at:
-            yield Reminder(f"manual:{act.id}", 1, act.finished_at, _manual_sentence(act), known_roles(plan, LEAD))
+            yield Reminder(f"manual:{act.id}", 1, act.finished_at, _manual_sentence(act), led_by(plan, incident))
 
 
 def _manual_sentence(act: Act) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from copy import copy
 from dataclasses import replace
-from datetime import datetime
 from typing import Any, cast
 
 from allclear.domain.action import Outcome
@@ -48,6 +47,15 @@ from allclear.domain.records import (
     StormJoined,
     StormPassed,
     VetoWindowEnded,
+)
+from allclear.domain.replay_states import (
+    apply_author,
+    apply_change,
+    apply_check,
+    apply_contained,
+    apply_recovered,
+    apply_role,
+    ask_for_check,
 )
 
 _WRITTEN_ON_BEHALF = (IncidentOpened, ActProposed, AskOpened, ActIntended, ActFinished)
@@ -126,21 +134,14 @@ def _open(entry: Entry) -> Incident:
 def _apply(incident: Incident, entry: Entry) -> None:
     incident.head, incident.length = entry.hash, entry.number
     if entry.by.person:
-        _apply_author(incident, entry)
+        apply_author(incident, entry)
+        if not isinstance(entry.record, _WRITTEN_ON_BEHALF):
+            incident.last_human_entry = entry.number
     if isinstance(entry.record, _TURNS):
         incident.last_change = (entry.number, entry.at)
     for apply in (_apply_phases, _apply_state, _apply_asks, _apply_acts, _apply_alerts, _apply_people):
         if apply(incident, entry):
             return
-
-
-def _apply_author(incident: Incident, entry: Entry) -> None:
-    """Apply that a person wrote the entry: the first entry by a person after the opening acknowledges the incident."""
-    if incident.acknowledged_at is None and not isinstance(entry.record, IncidentOpened):
-        incident.acknowledged_at, incident.acknowledged_by = entry.at, entry.by.actor
-        incident.last_change = (entry.number, entry.at)
-    if not isinstance(entry.record, _WRITTEN_ON_BEHALF):
-        incident.last_human_entry = entry.number
 
 
 def _apply_phases(incident: Incident, entry: Entry) -> bool:
@@ -149,11 +150,12 @@ def _apply_phases(incident: Incident, entry: Entry) -> bool:
             incident.phase = phase
             incident.entered.append(phase)
         case PhaseLeft(phase=phase):
-            _leave(incident, phase, entry.at)
+            _leave(incident, phase, entry)
         case StepDone() as done:
             key = (done.phase, done.step)
             times = incident.steps[key].times + 1 if key in incident.steps else 1
             incident.steps[key] = StepState(done.finding, done.title, entry.at, times, entry.number)
+            apply_check(incident, entry, done)
         case RunStarted(phase=phase, run=run, holder=holder):
             incident.runs[phase] = run
             incident.run_holders[run] = (holder, entry.at)
@@ -164,18 +166,15 @@ def _apply_phases(incident: Incident, entry: Entry) -> bool:
     return True
 
 
-def _leave(incident: Incident, phase: str, at: datetime) -> None:
-    incident.left_at[phase] = incident.severity
+def _leave(incident: Incident, phase: str, entry: Entry) -> None:
+    incident.left_at[phase], incident.left_entries[phase] = incident.severity, entry.number
     incident.left = list(dict.fromkeys([*incident.left, phase]))
     if phase == "review":
-        incident.reviewed_at = at
+        incident.reviewed_at = entry.at
 
 
 def _apply_state(incident: Incident, entry: Entry) -> bool:
-    """Apply a record about the incident as a whole.
-
-    The first `Contained`, `Recovered` and `IncidentEnded` count, because the clocks that they start or stop then hold.
-    """
+    """Apply a record about the incident as a whole. It ends once: the first `IncidentEnded` counts."""
     match entry.record:
         case SeverityChanged() as changed:
             incident.severity = changed.now
@@ -184,10 +183,9 @@ def _apply_state(incident: Incident, entry: Entry) -> bool:
             incident.facets |= assessed.facets
             incident.kind = assessed.incident_kind or incident.kind
         case Contained() as contained:
-            incident.contained = incident.contained or contained
-            incident.contained_at = incident.contained_at or entry.at
-        case Recovered():
-            incident.recovered_at = incident.recovered_at or entry.at
+            apply_contained(incident, entry, contained)
+        case Recovered() as recovered:
+            apply_recovered(incident, entry, recovered)
         case IncidentEnded() as ended:
             incident.ended, incident.ended_at = incident.ended or ended, incident.ended_at or entry.at
         case _:
@@ -250,8 +248,9 @@ def _finish(incident: Incident, entry: Entry, act_id: str, outcome: Outcome) -> 
     undoes = act.proposed.undoes
     if undoes in incident.acts and outcome.good:
         incident.acts[undoes].undone_by = act.id
-    if act.proposed.pages and outcome.changed and incident.paged_at is None:
+    if act.proposed.pages and (outcome.changed or outcome.good) and incident.paged_at is None:
         incident.paged_at = entry.at
+    apply_change(incident, entry, act)
 
 
 def _apply_alerts(incident: Incident, entry: Entry) -> bool:
@@ -271,8 +270,13 @@ def _apply_alerts(incident: Incident, entry: Entry) -> bool:
 
 
 def _join(incident: Incident, entry: Entry, alert: AlertJoined) -> None:
-    if alert.state == "firing" and alert.key not in incident.alerts:
+    known = incident.alerts.get(alert.key)
+    if alert.state == "firing" and known is None:
         incident.joined_at = entry.at
+    if known is None or known.state != alert.state:
+        incident.last_change = (entry.number, entry.at)
+        if alert.state == "firing":
+            ask_for_check(incident, entry.number, entry.at)
     incident.alerts[alert.key] = alert
     if alert.flapping:
         incident.flapping[alert.key] = entry.at
@@ -285,11 +289,11 @@ def _join(incident: Incident, entry: Entry, alert: AlertJoined) -> None:
 def _apply_people(incident: Incident, entry: Entry) -> bool:
     match entry.record:
         case Acknowledged():
-            pass  # `_apply_author` has done it, as for every entry by a person
+            pass  # `apply_author` has done it, as for every entry by a person
         case ReminderDue() as reminder:
             incident.reminders.setdefault(reminder.topic, []).append(ReminderState(reminder, entry.at, entry.number))
-        case RoleTaken(role=role, person=person):
-            incident.roles[role] = person
+        case RoleTaken() as taken:
+            apply_role(incident, entry, taken)
         case NoteAdded() | DecisionMade() as note:
             incident.notes.append((entry.at, entry.by, note))
         case PostMortemWritten(field=name, text=text):

@@ -12,6 +12,7 @@ from allclear.domain.approval import ApprovalPolicy, AutoApproval, Fallback
 from allclear.domain.base import Model, Slug
 from allclear.domain.durations import Duration
 from allclear.domain.post_mortem import PostMortemField
+from allclear.domain.recovery import RecoveryRule
 
 
 class Phase(StrEnum):
@@ -61,7 +62,9 @@ class Step(Model):
     severities: list[str] | None = Field(default=None, description="Only for these severities; all when left out.")
     kinds: list[Slug] | None = Field(default=None, description="Only for these kinds of incident; all when left out.")
     measure: bool = Field(
-        default=False, description="A containment measure; they are tried in order until one is proven to work."
+        default=False,
+        description="A containment measure, of an action or a person; they are tried in order until one is proven to "
+        "work.",
     )
     meanwhile: bool | None = Field(
         default=None,
@@ -109,11 +112,14 @@ class Step(Model):
         if self.post_mortem and not self.person:
             msg = "only a step with `person` can have `post_mortem`"
             raise ValueError(msg)
-        if self.measure and not self.action:
-            msg = "only an action can be a `measure`"
+        if self.measure and not (self.action or self.person):
+            msg = "only an action or a person's step can be a `measure`"
             raise ValueError(msg)
-        if self.auto_approve and not self.measure:
-            msg = "only a `measure` can have `auto_approve`"
+        if self.measure and self.meanwhile:
+            msg = "a `measure` cannot be `meanwhile`, because the measures are tried one after the other"
+            raise ValueError(msg)
+        if self.auto_approve and not (self.measure and self.action):
+            msg = "only an action that is a `measure` can have `auto_approve`"
             raise ValueError(msg)
         if self.live and (self.measure or not self.action):
             msg = "only a message can be `live`"
@@ -127,7 +133,9 @@ class Step(Model):
         return self
 
 
-_RESERVED = re.compile(r"contained-manually$|undo-(detect|contain|investigate|resolve|review|manual)-|evidence-")
+_RESERVED = re.compile(
+    r"contained-manually$|contained-still$|undo-(detect|contain|investigate|resolve|review|manual)-|evidence-"
+)
 """How the ids of the engine's own steps begin: a runbook's step with such an id would be skipped."""
 
 _SUFFIXES = ("-proof", "-choice", "-recheck", "-unanswered", "-left", "-window")
@@ -143,6 +151,9 @@ class Runbook(Model):
     service: Slug = Field(description="The service in systems.yaml that it is about.")
     kind: Slug = Field(default="outage", description="The kind of incident that it opens.")
     health: ProbeCall = Field(description="The check from outside that shows whether the service is healthy.")
+    recovery: RecoveryRule | None = Field(
+        default=None, description="How many good checks over which time prove recovery; as in the plan if left out."
+    )
     detect: list[Step] = Field(default=[], description="Verifies the trouble, and notifies people.")
     contain: list[Step] = Field(
         default=[], description="Stops the harm, with measures in the order in which they are tried."
@@ -164,6 +175,11 @@ class Runbook(Model):
     def step(self, phase: Phase, step_id: str) -> Step | None:
         """Return one step, or None."""
         return next((step for step in self.steps(phase) if step.id == step_id), None)
+
+    @property
+    def measures(self) -> list[Step]:
+        """Return the containment measures, in the order in which they are tried."""
+        return [step for step in self.contain if step.measure]
 
     @model_validator(mode="after")
     def _ids_once(self) -> Runbook:

@@ -15,12 +15,10 @@ from allclear.domain.placeholders import PLACEHOLDERS, render, unknown_placehold
 from allclear.domain.plan import Plan, not_known
 from allclear.domain.post_mortem import said
 from allclear.domain.records import Entry
+from allclear.domain.reminder import lead_of
 from allclear.domain.runbook import Phase
 from allclear.domain.text import answer_commands, clock, plain, role_words, stamp
 from allclear.domain.timeline import timeline
-
-LEAD = "incident_commander"
-"""The role that leads an incident."""
 
 STATUS_PAGE = "status_page"
 """The audience of the plan's `updates` that reads the status page."""
@@ -39,9 +37,9 @@ def status(incident: Incident) -> str:
     """
     if incident.ended and incident.ended.ending == "false-alarm":
         return "FALSE ALARM"
-    if incident.ended or incident.recovered_at:
+    if incident.ended or incident.recovered:
         return "RESOLVED"
-    if incident.contained_at:
+    if incident.contained:
         return "CONTAINED"
     return "IDENTIFIED" if _causes(incident) else "INVESTIGATING"
 
@@ -56,9 +54,9 @@ def in_storm(incident: Incident) -> str:
     )
 
 
-def lead(incident: Incident) -> str | None:
+def lead(incident: Incident, plan: Plan) -> str | None:
     """Return who leads the incident, or None while no one does."""
-    person = incident.roles.get(LEAD)
+    person = lead_of(plan, incident)
     return plain(person, 60) if person else None
 
 
@@ -78,7 +76,9 @@ def waiting(incident: Incident) -> list[AskState]:
 
 def duration(incident: Incident, now: datetime) -> timedelta:
     """Return the time from the beginning (or the detection) to recovery, to the end, or until now."""
-    return (incident.recovered_at or incident.ended_at or now) - (incident.began_at or incident.opened_at)
+    recovered = incident.recovery.current
+    end = recovered.since if recovered else incident.ended_at or now
+    return end - (incident.began_at or incident.opened_at)
 
 
 def left_in_place(act: Act, plan: Plan) -> str:
@@ -154,7 +154,7 @@ def values(  # noqa: PLR0913 - everything that placeholders refer to
         "feature": plain(incident.opened.feature or service_title),
         "brief_cause": _cause(incident),
         "next_update": _next_update(incident, plan, now),
-        "lead": lead(incident) or "not yet named",
+        "lead": lead(incident, plan) or "not yet named",
         "began": stamp(incident.began_at) if incident.began_at else "unknown",
         "detected": stamp(incident.opened_at),
         "resolved": stamp(incident.recovered_at) if incident.recovered_at else "not yet",

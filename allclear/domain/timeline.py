@@ -63,18 +63,19 @@ def timeline(
 def _repeats(entries: Sequence[Entry]) -> set[int]:
     """Return the numbers of entries that repeat another one: a known alert, or the check behind the next entry."""
     repeated: set[int] = set()
-    alerts: set[tuple[str, str, str]] = set()
+    alerts: dict[tuple[str, str], str] = {}
     opening: str | None = None
     for place, entry in enumerate(entries):
         record = entry.record
         if isinstance(record, IncidentOpened):
             opening = record.title
         elif isinstance(record, AlertJoined):
-            alert = (record.source, record.key, record.state)
-            known = alert in alerts and not record.flapping and not record.news
-            if known or (record.title == opening and record.state == "firing"):
+            before = alerts.get((record.source, record.key))
+            unchanged = before == record.state and not record.flapping and not record.news
+            opened_it = before is None and record.state == "firing" and record.title == opening
+            if unchanged or opened_it:
                 repeated.add(entry.number)
-            alerts.add(alert)
+            alerts[record.source, record.key] = record.state
         elif isinstance(record, StepDone) and place + 1 < len(entries):
             following = entries[place + 1].record
             if isinstance(following, Contained | Recovered) and following.finding == record.finding:

@@ -51,7 +51,7 @@ def failed(act: Act | None) -> bool:
 
 def failed_pages(incident: Incident) -> Iterator[Act]:
     """Yield the first try of each page of the runbook that has not got through, while someone must still be woken."""
-    if incident.over or incident.acknowledged_at is not None:
+    if incident.over or incident.acknowledged:
         return
     first: dict[tuple[str, str], Act] = {}
     for act in incident.acts.values():

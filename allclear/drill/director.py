@@ -67,7 +67,9 @@ async def play(  # noqa: PLR0913 - what its callers may choose
     if within is not None:
         script = script.model_copy(update={"expect": script.expect.model_copy(update={"within": within})})
     on_progress("Starting the simulated production, Prefect, the runner and the responder …")
-    async with Stack(company.name, home, Ports.free(), scenario, breaks=False) as stack:
+    async with Stack(
+        company.name, home, Ports.free(), scenario, breaks=False, recovery_over=script.recovery_over
+    ) as stack:
         engine = make_engine(stack.settings, environ={}, company=company)
         try:
             on_progress(f"Everything is up. {script.title}: users arrive; the alert follows.")

@@ -91,6 +91,10 @@ class Script(Model):
     )
     words: dict[str, str] = Field(default={}, description="Field of the post-mortem -> the text that the cast writes.")
     follow_ups: list[FollowUp] = Field(default=[], description="The follow-ups that they record.")
+    recovery_over: Duration = Field(
+        default=timedelta(seconds=2),
+        description="How long recovery is observed in the drill; the plan's time would make it minutes longer.",
+    )
     expect: Expected = Field(default=Expected(), description="What the response must achieve.")
 
 

@@ -70,7 +70,7 @@ def _from_journal(source: PostMortem) -> dict[str, str]:
 
 def _head(source: PostMortem) -> dict[str, str]:
     incident, plan, now = source.incident, source.plan, source.now
-    going_on = not (incident.recovered_at or incident.ended_at)
+    going_on = not (incident.recovery.current or incident.ended_at)
     kind = plan.kinds[incident.kind].title if incident.kind in plan.kinds else incident.kind
     return {
         "incident": markdown_safe(incident.id),
@@ -80,7 +80,7 @@ def _head(source: PostMortem) -> dict[str, str]:
         "date": f"{incident.opened_at:%Y-%m-%d}",
         "written": stamp(now),
         "status": status(incident),
-        "incident_lead": markdown_safe(lead(incident) or "") or "_nobody took the lead_",
+        "incident_lead": markdown_safe(lead(incident, plan) or "") or "_nobody took the lead_",
         "severity": markdown_safe(incident.severity),
         "kind": markdown_safe(kind),
         "duration": in_words(duration(incident, now)) + (" so far" if going_on else ""),
@@ -206,9 +206,14 @@ def _detected_how(incident: Incident) -> str:
 
 
 def _mitigation(incident: Incident) -> str:
-    if incident.contained is None or incident.contained_at is None:
-        return "Not contained before it was resolved." if incident.over else "Not contained yet."
-    return f"{markdown_safe(incident.contained.by)}, proven {stamp(incident.contained_at)}."
+    lines = [
+        f"{markdown_safe(period.by)}, proven {stamp(period.since)}."
+        + (f" It was lost {stamp(period.until)}: {markdown_safe(period.reason)}" if period.until else "")
+        for period in incident.containment.periods
+    ]
+    if incident.containment.current is None:
+        lines.append("Not contained before it was resolved." if incident.over else "Not contained yet.")
+    return " ".join(lines)
 
 
 def _action_items(incident: Incident) -> str:

@@ -84,7 +84,7 @@ def _head(incident: Incident, plan: Plan) -> Group:
     grid.add_row("Severity", Text(named))
     grid.add_row("Status", Text(status(incident), style="bold"))
     grid.add_row("Phase", Text(phase_words(incident, plan)))
-    grid.add_row("Lead", Text(lead(incident) or "not yet named"))
+    grid.add_row("Lead", Text(lead(incident, plan) or "not yet named"))
     if incident.storm_umbrella and not incident.over:
         storm = f"No action is automatic: {in_storm(incident)}. Answer the open questions, or start an action."
         grid.add_row(

@@ -13,8 +13,8 @@ from allclear.domain.durations import counted, short_duration
 from allclear.domain.incident import REMINDER, Act, Incident
 from allclear.domain.plan import Plan
 from allclear.domain.records import Contained, Entry
+from allclear.domain.reminder import LEAD
 from allclear.domain.sentences.acts import outcome_words
-from allclear.domain.template_values import lead
 from allclear.domain.text import SHORT, bare, clock, plain, with_full_stop
 from allclear.postmortem.acts_table import changes_production
 
@@ -92,7 +92,7 @@ def _wrong(incident: Incident, entries: Sequence[Entry], plan: Plan, now: dateti
     yield from _false_starts(incident)
     yield from _retries(incident)
     yield from _waits(incident)
-    if incident.responds and lead(incident) is None:
+    if incident.responds and LEAD not in incident.roles:
         yield "Nobody led the incident."
     for start, end in gaps(incident, entries)[:2]:
         if incident.recovered_at is None or start < incident.recovered_at:

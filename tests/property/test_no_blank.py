@@ -33,8 +33,9 @@ from allclear.domain.records import (
     RunStarted,
     SeverityChanged,
 )
+from allclear.domain.reminder import LEAD
 from allclear.domain.runbook import Phase, Runbook
-from allclear.domain.template_values import LEAD, values
+from allclear.domain.template_values import values
 from allclear.domain.text import markdown_safe, plain
 from allclear.engine.actions.approval_requests import fallback_for
 from allclear.engine.response.duties import duty_step

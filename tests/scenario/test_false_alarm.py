@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from allclear.bootstrap import Engine
 from allclear.domain.approval import Ask, AskKind
+from allclear.domain.records import By
 from allclear.domain.runbook import Phase
 from allclear.engine.response.moves import Over, Wait
 from allclear.simulator.world import World
@@ -52,8 +54,11 @@ async def test_a_healthy_service_makes_a_false_alarm(tmp_path: Path) -> None:
             await engine.close()
 
 
-def _say_no(engine: Engine, _: World, ask: Ask) -> None:
-    engine.people.answer(ask.id, person_for(ask), yes=False, reason="Users write to us.")
+def _say_no(role: str) -> Callable[[Engine, World, Ask], None]:
+    def answer(engine: Engine, _: World, ask: Ask) -> None:
+        engine.people.answer(ask.id, By(actor="Ana", role=role, via="cli"), yes=False, reason="Users write to us.")
+
+    return answer
 
 
 async def test_a_no_goes_on_and_pages(tmp_path: Path) -> None:
@@ -62,13 +67,32 @@ async def test_a_no_goes_on_and_pages(tmp_path: Path) -> None:
         engine = engine_on(new_journal(tmp_path), announced(sim, tmp_path))
         try:
             incident_id = report(engine)
-            await run_phase(engine, sim.world, incident_id, Phase.DETECT, _say_no)
+            await run_phase(engine, sim.world, incident_id, Phase.DETECT, _say_no("tech_lead"))
             incident = engine.conductor.incident(incident_id)
             assert incident.left == ["detect"]
             assert not incident.over
             assert [page.status for page in sim.world.pagerduty.pages] == ["triggered"]
             assert [write["api"] for write in writes(sim.world)] == ["pagerduty", "slack"]
             assert {"flow": "contain"} in [one.detail for one in engine.journal.outbox()]
+        finally:
+            await engine.close()
+
+
+async def test_a_person_on_call_who_acts_already_is_not_paged(tmp_path: Path) -> None:
+    """The page is recorded with the reason, and the person leads; unanswered questions still climb as after a page."""
+    async with Simulated(quick("healthy")) as sim:
+        engine = engine_on(new_journal(tmp_path), announced(sim, tmp_path))
+        try:
+            incident_id = report(engine)
+            await run_phase(engine, sim.world, incident_id, Phase.DETECT, _say_no("on_call"))
+            incident = engine.conductor.incident(incident_id)
+            assert [write["api"] for write in writes(sim.world)] == ["slack"]
+            page = incident.acts["detect/page"]
+            assert page.outcome is not None
+            assert page.outcome.sentence == "No page was sent, because Ana is on call and acts already."
+            assert (page.in_place, incident.paged_at is not None) == (False, True)
+            assert incident.roles == {"incident_commander": "Ana"}
+            assert incident.acknowledged is not None
         finally:
             await engine.close()
 

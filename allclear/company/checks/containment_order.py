@@ -22,7 +22,7 @@ def check_containment_order(draft: Draft, capabilities: Capabilities) -> Iterato
 def _sentences(draft: Draft, capabilities: Capabilities, runbook: Runbook) -> Iterator[tuple[int, str]]:
     steps = runbook.contain
     for index, step in enumerate(steps):
-        if not step.person or step.meanwhile is not None:
+        if not step.person or step.measure or step.meanwhile is not None:
             continue
         later = next((one for one in steps[index:] if one.measure and _together(step, one)), None)
         earlier = next((one for one in reversed(steps[:index]) if one.measure and _together(step, one)), None)

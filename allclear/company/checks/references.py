@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from allclear.company.diagnostics import Diagnostic, suggestion
@@ -10,6 +11,9 @@ from allclear.company.load import PLAN, Draft
 from allclear.company.yaml_file import Place, YamlFile
 from allclear.domain.plan import EVERYONE, UNKNOWN, Plan
 from allclear.domain.plan.notifications import Applies
+
+_SECRECY = re.compile(r"secur|breach|leak|attack|credential|privacy|datenschutz|sicherheit")
+"""Words in the name of a kind of incident that does not show in a health check."""
 
 
 def check_references(draft: Draft) -> Iterator[Diagnostic]:
@@ -54,9 +58,20 @@ class _PlanReferences:
                 yield self._file.error(("routes", index, "threshold"), sentence, suggestion(route.threshold, known))
         yield from self._thresholds()
         yield from self._not_sent()
+        yield from self._kinds_for_people()
         yield from self._roles_of_roles()
         yield from self._roles_elsewhere()
         yield from self._audiences()
+
+    def _kinds_for_people(self) -> Iterator[Diagnostic]:
+        """Yield a warning for a kind that sounds as if a healthy service proved nothing about it."""
+        for name, kind in self._plan.kinds.items():
+            if kind.verified_by == "probe" and _SECRECY.search(f"{name} {kind.title}".casefold()):
+                yield self._file.warning(
+                    ("kinds", name),
+                    f"A healthy service ends an incident of the kind `{name}` as a false alarm, and delays its page.",
+                    "Add `verified_by: people` to it, because a leak or an attack does not show in a health check.",
+                )
 
     def _thresholds(self) -> Iterator[Diagnostic]:
         """Yield a warning for a rate without a window or samples: one failed request at night would exceed it."""

@@ -40,6 +40,25 @@ class _RunbookChecker:
         for phase in Phase:
             for index, step in enumerate(self._runbook.steps(phase)):
                 yield from self._step((phase.value, index), step)
+        yield from self._containment()
+
+    def _containment(self) -> Iterator[Diagnostic]:
+        """Yield a warning for a runbook that never contains, and for a kind that only people can contain."""
+        plan, runbook = self._draft.plan, self._runbook
+        steps = [(index, step) for index, step in enumerate(runbook.contain) if not step.meanwhile]
+        if steps and not runbook.measures:
+            yield self._file.warning(
+                ("contain", steps[-1][0]),
+                "No step of `contain` is a `measure`, so an incident with this runbook is never contained.",
+                "Add `measure: true` to the step that contains it; a person's step can be one too.",
+            )
+        people_verify = plan is not None and plan.people_verify(runbook.kind)
+        if people_verify and runbook.measures and not any(step.person for step in runbook.measures):
+            yield self._file.warning(
+                ("contain",),
+                f"Only people can tell if an incident of kind `{runbook.kind}` is contained, and no step asks them.",
+                "Add a step with `person`, `ask` and `measure: true`; until then, the incident lead is asked.",
+            )
 
     def _step(self, place: Place, step: Step) -> Iterator[Diagnostic]:
         if step.probe:

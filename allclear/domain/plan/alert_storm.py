@@ -24,9 +24,10 @@ class Storm(Model):
         default=True,
         description="False: each new alert opens its own incident, and no alert is held, collapsed or grouped.",
     )
-    join_within: Duration = Field(
-        default=timedelta(minutes=10),
-        description="A new alert joins the open incident of its service if that was opened no longer ago.",
+    join_within: Duration | None = Field(
+        default=None,
+        description="A new alert joins the open incident of its service; with a time here, only if that was opened no "
+        "longer ago.",
     )
     renotify_after: Duration = Field(
         default=timedelta(hours=4), description="How long after the last news people are reminded of a firing alert."

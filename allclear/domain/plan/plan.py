@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -27,6 +27,7 @@ from allclear.domain.plan.notifications import (
 from allclear.domain.plan.people import Person, Role, Rota
 from allclear.domain.plan.severity import Facet, Facets, Severity, SeverityRule, assess, holds
 from allclear.domain.plan.working_time import WorkingTime
+from allclear.domain.recovery import RecoveryRule
 from allclear.domain.runbook import Phase
 
 A = TypeVar("A", bound=Applies)
@@ -49,6 +50,11 @@ class Kind(Model):
 
     title: str = Field(description="What the plan calls it.")
     about: str = Field(default="", description="When an incident is of this kind.")
+    verified_by: Literal["probe", "people"] = Field(
+        default="probe",
+        description="`people`: a healthy service proves nothing, as after a leak. Probes then only inform: they delay "
+        "no page and suggest no false alarm, and people confirm containment.",
+    )
 
 
 class Route(Model):
@@ -113,6 +119,9 @@ class Plan(Model):
         default=[], description="Which incident an alert opens; the first route that matches counts."
     )
     thresholds: list[Threshold] = Field(default=[], description="What the plan counts as an alert.")
+    recovery: RecoveryRule = Field(
+        default=RecoveryRule(), description="How many good probes over which time prove that a service has recovered."
+    )
     storm: Storm = Field(
         default=Storm(), description="How alerts are grouped, held and counted when many of them arrive."
     )
@@ -173,6 +182,10 @@ class Plan(Model):
     def severity(self, name: str) -> Severity | None:
         """Return the severity called `name`, or None."""
         return next((severity for severity in self.severities if severity.name == name), None)
+
+    def people_verify(self, kind: str) -> bool:
+        """Return whether only people can tell if an incident of this kind is real, contained or over."""
+        return kind in self.kinds and self.kinds[kind].verified_by == "people"
 
     def rank(self, name: str) -> int:
         """Return 0 for the worst severity, 1 for the next ...; unknown names rank last."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from allclear.domain.action import Finding, Verdict
+from allclear.domain.durations import counted, short_duration
 from allclear.domain.records import (
     Assessed,
     Contained,
@@ -37,12 +38,13 @@ def describe(context: SentenceContext, entry: Entry) -> Sentence | None:  # noqa
             rest = f" {with_full_stop(bare(left.sentence))}" if left.sentence else ""
             return Sentence(f"Phase finished: {context.phase(left.phase)}.{rest}", routine=not left.sentence)
         case StepDone() as done:
-            return _step(context, done)
+            return _step(context, done, entry.number)
         case Contained() as contained:
             finding = with_full_stop(bare(contained.finding.sentence))
-            return Sentence(f"Contained ({bare(contained.by)}): {finding}", "good")
-        case Recovered(finding=finding):
-            return Sentence(f"Recovered: {with_full_stop(bare(finding.sentence))}", "good")
+            again = " again" if context.incident and context.incident.containment.is_again(entry.number) else ""
+            return Sentence(f"Contained{again} ({bare(contained.by)}): {finding}", "good")
+        case Recovered() as recovered:
+            return _recovered(recovered, entry)
         case IncidentEnded() as ended:
             ending = "All clear" if ended.ending == "resolved" else "False alarm"
             reason = f": {with_full_stop(bare(ended.reason))}" if ended.reason.strip() else "."
@@ -98,7 +100,35 @@ def _facet(context: SentenceContext, name: str) -> str:
     return plain(facet.title if facet else name, 80)
 
 
-def _step(context: SentenceContext, done: StepDone) -> Sentence:
+def _recovered(recovered: Recovered, entry: Entry) -> Sentence:
+    finding = with_full_stop(bare(recovered.finding.sentence))
+    if recovered.since is None:
+        return Sentence(f"Recovered: {finding}", "good")
+    span = short_duration(entry.at - recovered.since)
+    return Sentence(
+        f"Recovered: {counted(recovered.checks, 'check')} over {span} were good; the last one: {finding}", "good"
+    )
+
+
+def _lost(context: SentenceContext, done: StepDone, number: int) -> Sentence | None:
+    """Return the sentence of a check that ended containment or recovery; None for any other check."""
+    incident = context.incident
+    if incident is None:
+        return None
+    ended = [
+        words
+        for words, history in (("contained", incident.containment), ("recovered", incident.recovery))
+        if history.ended_by(number)
+    ]
+    if not ended:
+        return None
+    finding = with_full_stop(bare(done.finding.sentence))
+    return Sentence(f"Not {' and '.join(ended)} any more: {finding}", "bad", detail=_facts(done.finding))
+
+
+def _step(context: SentenceContext, done: StepDone, number: int) -> Sentence:
+    if lost := _lost(context, done, number):
+        return lost
     finding = done.finding
     failed = " Trouble confirmed." if done.phase == Phase.DETECT else " Not healthy."
     end = {Verdict.FAILURE: failed, Verdict.INCONCLUSIVE: " Inconclusive.", Verdict.SUCCESS: ""}[finding.verdict]

@@ -159,7 +159,7 @@ def false_alarm_ask(incident: Incident, phase: str, step: Step, finding: str, po
         title=f"False alarm? {incident.title}",
         text=f"The service looks healthy: {markdown_safe(finding)} Nothing was changed, and no one was paged.",
         yes="The incident ends as a false alarm.",
-        no="The response goes on, and pages the on-call.",
+        no="The response goes on. The on-call is paged, unless the person on call acts already.",
         policy=policy,
     )
 

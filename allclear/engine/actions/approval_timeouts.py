@@ -16,6 +16,7 @@ from allclear.domain.records import ActFinished, AskWithdrawn, By, NoteAdded, St
 from allclear.engine.actions.auto_approval import acted_recently, reasons_against
 from allclear.engine.concurrency import Sweep
 from allclear.engine.response.conductor import Conductor
+from allclear.engine.response.flow_starts import loss_messages
 from allclear.engine.response.step_keys import window_check_key
 from allclear.journal.ports import Journal, OutboxKind, OutboxMessage
 
@@ -73,7 +74,7 @@ class ApprovalTimeouts:
         window, act = state.ask.window, incident.acts.get(state.ask.act or "")
         if not state.open or window is None or act is None:
             return
-        finding = await self._conductor.check_health(incident)
+        finding, begun = await self._conductor.check_health(incident), incident.length
         # Read again, because a check takes time and people may have answered meanwhile.
         incident = self._conductor.incident(incident.id)
         state, act = incident.asks[ask_id], incident.acts[act.id]
@@ -85,6 +86,7 @@ class ApprovalTimeouts:
             title="Still failing?",
             finding=finding,
             health_check=True,
+            after_entry=begun,
         )
         if window.then == "act":
             allowed = self._may_act(incident, act, window.until, finding)
@@ -92,7 +94,7 @@ class ApprovalTimeouts:
         else:
             consequences = _give_up(state, act.id, finding) if self._may_send_text(incident, finding) else []
         resume = OutboxMessage(OutboxKind.RESUME, incident.id, f"window:{ask_id}", {"ask": ask_id})
-        outbox = [resume] if consequences else []
+        outbox = [*loss_messages(incident, checked, self._clock()), *([resume] if consequences else [])]
         self._journal.append(incident.id, [checked, *consequences], BY, expect=incident.length, outbox=outbox)
 
     def _may_act(self, incident: Incident, act: Act, until: datetime, finding: Finding) -> bool:

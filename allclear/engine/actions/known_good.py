@@ -17,14 +17,13 @@ from pydantic import ValidationError
 from allclear.domain.action import ActionContext, Finding, Verdict
 from allclear.domain.baseline import SERVING_ALL, Baseline, ServingAll
 from allclear.domain.errors import AllclearError
+from allclear.domain.replay_states import REPEATED
 from allclear.engine.actions.registry import Registry, read_params
 from allclear.engine.incidents import readable
 from allclear.journal.ports import Journal
 
 ENOUGH_REQUESTS = 20
 """A check with fewer requests than this may succeed by chance, so it makes no revision known good."""
-CHECKS = "checks"
-"""The fact that says how often a probe was run until it succeeded; missing if it was run once."""
 _CHECK_SECONDS = 5.0
 """The longest time that the probe of what serves may take, so that it does not delay the response."""
 
@@ -88,7 +87,7 @@ def with_serving(finding: Finding, serving: Sequence[ServingAll]) -> Finding:
 
 def with_check_count(finding: Finding, checks: int) -> Finding:
     """Return the finding with the number of checks among its facts, if there was more than one."""
-    return finding.model_copy(update={"facts": {**finding.facts, CHECKS: checks}}) if checks > 1 else finding
+    return finding.model_copy(update={"facts": {**finding.facts, REPEATED: checks}}) if checks > 1 else finding
 
 
 def is_conclusive(finding: Finding) -> bool:
@@ -99,7 +98,7 @@ def is_conclusive(finding: Finding) -> bool:
     """
     requests: object = finding.facts.get("requests")
     enough = type(requests) is int and requests >= ENOUGH_REQUESTS
-    return enough and finding.verdict is Verdict.SUCCESS and CHECKS not in finding.facts
+    return enough and finding.verdict is Verdict.SUCCESS and REPEATED not in finding.facts
 
 
 def record_known_good(journal: Journal, finding: Finding, at: datetime, noted_by: str) -> list[Baseline]:

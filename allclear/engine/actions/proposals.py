@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from allclear.domain.action import Change, Refusal
+from allclear.domain.action import ActStatus, Change, Outcome, Refusal
 from allclear.domain.approval import ApprovalPolicy
 from allclear.domain.base import Clock
 from allclear.domain.errors import AllclearError, Refused
@@ -43,6 +43,8 @@ class ActionRequest:
     """The digest of the change that a person saw before starting the action, or None."""
     authorised: bool = False
     """Whether the plan itself contains this text, so that it needs no approval."""
+    needless: str | None = None
+    """Why nothing is left to do, so that it is recorded and not carried out; None if it is to be done."""
     confirmed: str | None = None
     """The reason of a person whose starting the action counts as an approval; None if it does not."""
 
@@ -70,6 +72,13 @@ class Proposer:
         kind = type(self._executor.action(request.action))
         act = _act_id(incident, request)
         request = self._mark_simulated(request, kind.text_params)
+        if request.needless:
+            proposed = self._proposed(request, act, kind.title).model_copy(update={"pages": kind.pages})
+            outcome = Outcome(status=ActStatus.VERIFIED, changed=False, sentence=request.needless)
+            self._journal.append(
+                incident.id, [proposed, ActFinished(act=act, outcome=outcome)], by, expect=incident.length
+            )
+            return act
         try:
             preview = await self._preview(incident, request)
         except AllclearError as error:
@@ -124,6 +133,7 @@ class Proposer:
                 "leaves": None if request.undoes else action.leaves,
                 "pages": action.pages,
                 "tells": action.tells,
+                "changes_service": not action.tells,
             }
         )
         if in_place or preview.done:

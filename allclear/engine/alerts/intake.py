@@ -94,9 +94,8 @@ class Intake:
         if flapping and changed:
             return hold(self._journal, self._storm, alert, incident, len(changes))
         if state != known.state and alert.firing:
-            news = FIRES_AGAIN if incident.contained_at or incident.recovered_at else ""
             reason = f"It fires again, and {incident.id} is open for it."
-            return self._joiner.join(alert, incident, reason, news, new=False)
+            return self._joiner.join(alert, incident, reason, FIRES_AGAIN, new=False)
         if state != known.state or self._ends_differently(alert, incident):
             self._journal.append(incident.id, [alert.record], alert.by)
             return Taken("joined", _end_reason(alert), incident.id)

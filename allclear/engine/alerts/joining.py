@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from allclear.company import Company
@@ -11,9 +12,12 @@ from allclear.domain.plan import Route
 from allclear.domain.records import Assessed, IncidentOpened, SeverityChanged, StormJoined, StormPassed
 from allclear.engine.alerts.received import ReceivedAlert, Taken
 from allclear.engine.alerts.storm import Buckets, Umbrella
-from allclear.engine.incidents import find_open, open_under, read_incident
+from allclear.engine.incidents import open_under, read_incident, readable
 from allclear.engine.response.flow_starts import restart_messages, start_message
 from allclear.journal.ports import Journal
+
+_MANUAL_JOINED_WITHIN = timedelta(minutes=10)
+"""How long after a manual action opened an incident a new alert of its service joins it."""
 
 
 class IncidentJoiner:
@@ -31,14 +35,29 @@ class IncidentJoiner:
         """Let a new alert join its service's open incident or the alert storm's incident, or open its own."""
         if not self._storm.enabled:
             return self._open(alert, route)
-        since = alert.now - self._storm.join_within
-        if incident := find_open(self._journal, route.service, opened_since=since):
-            limit = short_duration(self._storm.join_within)
-            return self.join(alert, incident, f"{incident.id} is open for {route.service}, opened within {limit}.")
+        if incident := self._open_incident(alert, route):
+            return self.join(alert, incident, f"{incident.id} is open for {route.service}.")
         if umbrella := self._umbrella.active(alert.now):
             incident = read_incident(self._journal, umbrella)
             return self.join(alert, incident, f"Alert storm: {umbrella} collects new alerts.")
         return self._open(alert, route)
+
+    def _open_incident(self, alert: ReceivedAlert, route: Route) -> Incident | None:
+        """Return the service's open incident that the alert joins, or None.
+
+        Its age does not matter unless the plan's `join_within` limits it. The newest comes first, one that follows the
+        route's runbook before the others, and an alert storm's incident last. An incident that only holds a manual
+        action is joined for a short time, because it has no response and may stay open for weeks.
+        """
+        limit = self._storm.join_within
+        since = alert.now - limit if limit is not None else None
+        rows = self._journal.incidents(open_only=True, service=route.service, since=since)
+        fitting = [
+            one
+            for one in readable(self._journal, rows)
+            if one.responds or alert.now - one.opened_at <= _MANUAL_JOINED_WITHIN
+        ]
+        return min(fitting, key=lambda one: (one.opened.umbrella, one.opened.runbook != route.runbook), default=None)
 
     def join(
         self, alert: ReceivedAlert, incident: Incident, reason: str, news: str = "a new alert", *, new: bool = True

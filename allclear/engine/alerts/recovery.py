@@ -1,7 +1,9 @@
 """Recovery: what follows when all alerts of an incident are resolved.
 
 A resolved alert is only a report of the monitoring. A probe from outside decides whether the service is healthy, after
-the alerts have been resolved for a while. An alert that fired and then fell silent still counts as firing.
+the alerts have been resolved for a while: several good probes in a row, over the time that the plan names. An alert
+that fired and then fell silent still counts as firing. If only people can tell that an incident of its kind is over,
+the probe informs them, and they are asked.
 An incident ends automatically only if no person is engaged and no change is in place. Otherwise people are asked.
 """
 
@@ -11,7 +13,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from allclear.company import Company
@@ -20,8 +22,8 @@ from allclear.domain.alert import AlertState
 from allclear.domain.approval import Ask, AskKind
 from allclear.domain.base import Clock
 from allclear.domain.durations import short_duration
-from allclear.domain.incident import Incident
-from allclear.domain.records import AskOpened, By, Contained, IncidentEnded, Recovered, StepDone
+from allclear.domain.incident import Incident, StepState
+from allclear.domain.records import AskOpened, By, Contained, IncidentEnded, StepDone
 from allclear.domain.reminder import RECOVERY
 from allclear.domain.text import markdown_safe
 from allclear.engine.actions import approval_requests
@@ -31,6 +33,8 @@ from allclear.engine.concurrency import Sweep
 from allclear.engine.incidents import read_incident
 from allclear.engine.people.close import closing_outbox
 from allclear.engine.response.conductor import Conductor
+from allclear.engine.response.flow_starts import loss_messages
+from allclear.engine.response.recovery_moves import proven_recovery, recovery_rule
 from allclear.journal.ports import INCIDENTS, Journal
 
 log = logging.getLogger("allclear.recovery")
@@ -117,7 +121,7 @@ class RecoveryWatcher:
                 who = asked.answers[-1].by.actor
                 self._write(incident, [_ended(f"{who} confirmed the end, and all alerts are clear.")])
             return
-        if probed and probed.at > clear_since and self._clock() - probed.at < _RECHECK_AFTER:
+        if probed and probed.at > clear_since and self._clock() < self._next_check(incident, probed):
             return
         finding = await self._conductor.check_health(incident)
         # Other entries may have been written during the probe; only the alerts must still be clear.
@@ -125,19 +129,32 @@ class RecoveryWatcher:
         if not now.over and all(
             "firing" not in {alert.state, alert.source_state} for alert in self._journal.alerts_of(incident.id)
         ):
-            self._write(now, self._records(now, finding))
+            self._write(now, self._records(now, finding, incident.length))
 
-    def _records(self, incident: Incident, finding: Finding) -> list[Any]:
-        title = f"All alerts have been clear for {short_duration(self._storm.clear_for)}"
-        records: list[Any] = [
-            StepDone(phase=RECOVERY, step=HEALTH_CHECK, title=title, finding=finding, health_check=True),
-        ]
-        if finding.verdict is not Verdict.SUCCESS:
+    def _next_check(self, incident: Incident, probed: StepState) -> datetime:
+        """Return when the service is probed again: soon if it was healthy and recovery is not proven yet."""
+        rule = recovery_rule(self._company.plan, self._conductor.runbook(incident))
+        soon = rule.next_check(incident.good_checks) if probed.finding.verdict is Verdict.SUCCESS else None
+        return soon or probed.at + _RECHECK_AFTER
+
+    def _records(self, incident: Incident, finding: Finding, begun: int) -> list[Any]:
+        """Return what follows from a check that began when entry `begun` was the last one."""
+        plan, title = self._company.plan, f"All alerts have been clear for {short_duration(self._storm.clear_for)}"
+        done = StepDone(
+            phase=RECOVERY, step=HEALTH_CHECK, title=title, finding=finding, health_check=True, after_entry=begun
+        )
+        records: list[Any] = [done]
+        if finding.verdict is not Verdict.SUCCESS or incident.service_changed > begun:
             return records
-        if incident.contained is None:
+        if plan.people_verify(incident.kind):
+            return [*records, AskOpened(ask=self._ask(incident, title, finding))]
+        if incident.containment.current is None:
             records.append(Contained(by="its alerts are clear and the service is healthy", finding=finding))
-        if incident.recovered_at is None:
-            records.append(Recovered(finding=finding))
+        runbook = self._conductor.runbook(incident)
+        recovered = proven_recovery(incident, plan, runbook, finding, self._clock())
+        if recovered is None and incident.recovered is None:
+            return records
+        records += [recovered] if recovered else []
         if _no_one_engaged(incident) and _may_end(incident):
             return [
                 *records,
@@ -149,13 +166,15 @@ class RecoveryWatcher:
         left = "".join(f"\n- still in place: {markdown_safe(act.proposed.title)}" for act in incident.blocks_ending)
         reasons = incident.ends_without_recovery
         doubts = "".join(f"\n- an alert ended, but not because of a recovery: {markdown_safe(one)}" for one in reasons)
+        people_verify = self._company.plan.people_verify(incident.kind)
+        warning = " That proves nothing about an incident of this kind: only you can tell." if people_verify else ""
         return Ask(
             id=approval_requests.ask_id(incident, RECOVERY, CLOSE),
             kind=AskKind.STEP,
             phase=RECOVERY,
             step=CLOSE,
             title=f"Close the incident? {incident.title}",
-            text=f"{title}, and the service looks healthy: {markdown_safe(finding.sentence)}{doubts}{left}",
+            text=f"{title}, and the service looks healthy: {markdown_safe(finding.sentence)}{warning}{doubts}{left}",
             yes="The incident ends as soon as no change is in place any more.",
             no="The incident stays open, and the response goes on.",
             policy=approval_requests.response_policy(self._company.plan, reason=True),
@@ -164,6 +183,9 @@ class RecoveryWatcher:
     def _write(self, incident: Incident, records: list[Any]) -> None:
         ends = any(isinstance(record, IncidentEnded) for record in records)
         outbox = closing_outbox(incident, "resolved") if ends else []
+        for record in records:
+            if isinstance(record, StepDone):
+                outbox += loss_messages(incident, record, self._clock())
         self._journal.append(incident.id, records, BY, expect=incident.length, outbox=outbox)
 
 

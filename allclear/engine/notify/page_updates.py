@@ -80,5 +80,7 @@ def _over(incident: Incident, page: Act) -> bool:
     )
     kind, _, about = next(topics, "").partition(":")
     if kind == "acknowledge":
-        return incident.acknowledged_at is not None
+        return incident.acknowledged is not None
+    if kind == "lost":
+        return incident.acknowledged is not None or incident.loss is None
     return kind == "answer" and (about not in incident.asks or not incident.asks[about].open)

@@ -29,7 +29,7 @@ from allclear.engine.actions.proposals import Proposer
 from allclear.engine.concurrency import Sweep
 from allclear.engine.notify.sender import BY, Sender
 from allclear.engine.response.conductor import Conductor
-from allclear.engine.response.flow_starts import restart_messages
+from allclear.engine.response.flow_starts import loss_messages, restart_messages
 from allclear.journal.ports import IncidentRow, Journal, OutboxKind, OutboxMessage
 
 log = logging.getLogger("allclear.reminders")
@@ -128,14 +128,18 @@ class Reminders:
             incident = self._conductor.incident(incident_id)
 
     async def _escalate(self, incident: Incident, reminder: Reminder, severity: str) -> None:
-        """Raise the severity, unless a new probe finds the service healthy.
+        """Raise the severity, unless a new probe finds the service healthy and can tell.
 
         Raises ConcurrentWrite if the escalation was done or became needless during the probe.
         """
         finding = await self._conductor.check_health(incident)
-        phase = incident.phase or "detect"
         probed = StepDone(
-            phase=phase, step="escalation-check", title="Still failing?", finding=finding, health_check=True
+            phase=incident.phase or "detect",
+            step="escalation-check",
+            title="Still failing?",
+            finding=finding,
+            health_check=True,
+            after_entry=incident.length,
         )
         # Other entries may have been written during the probe; only the escalation itself must still be due.
         incident = self._conductor.incident(incident.id)
@@ -144,7 +148,8 @@ class Reminders:
             raise ConcurrentWrite(f"{incident.id} needs no escalation any more.", "Nothing is to be done.")
         outbox: list[OutboxMessage] = []
         records: list[Any]
-        if finding.verdict is Verdict.SUCCESS:
+        people_verify = self._company.plan.people_verify(incident.kind)
+        if finding.verdict is Verdict.SUCCESS and not people_verify:
             sentence = (
                 f"Not escalated to {severity}: the service is healthy. The next check is in {in_words(POSTPONED_BY)}."
             )
@@ -153,6 +158,7 @@ class Reminders:
             raised = SeverityChanged(was=incident.severity, now=severity, reason=reminder.sentence)
             records = [probed, raised, _record(reminder)]
             outbox = restart_messages(incident, self._company.plan, severity)
+        outbox += loss_messages(incident, probed, self._clock())
         self._journal.append(incident.id, records, BY, expect=incident.length, outbox=outbox)
 
 

@@ -87,7 +87,7 @@ class Sender:
             self._require_message(way.message.action)
             reminder = {
                 "reminder": state.reminder.sentence,
-                "for": self._recipients(state.reminder.roles),
+                "for": self._recipients(incident, state.reminder.roles),
                 "number": str(state.number),
             }
             params = render_all(way.message.with_, self._conductor.values(incident).extended(reminder))
@@ -168,14 +168,18 @@ class Sender:
 
     # --- recipients ------------------------------------------------------------------------------------
 
-    def _recipients(self, roles: list[str]) -> str:
-        """Return the people in these roles now, with how to reach them: `CTO: Ana (phone +49 …)`."""
+    def _recipients(self, incident: Incident, roles: list[str]) -> str:
+        """Return the people in these roles now, with how to reach them: `CTO: Ana (phone +49 …)`.
+
+        A person who has taken a role in the incident comes before those whom the plan or a rota names.
+        """
         now, plan = self._clock(), self._company.plan
         lines: list[str] = []
         for role in roles:
             rota = next((rota for rota in plan.rotas if rota.role == role), None)
-            on_duty = self._on_duty(rota, now) if rota else [person.name for person in plan.holders(role)]
-            names = [self._reached(name, now) for name in dict.fromkeys(on_duty)]
+            named = self._on_duty(rota, now) if rota else [person.name for person in plan.holders(role)]
+            taken = incident.roles.get(role)
+            names = [self._reached(name, now) for name in dict.fromkeys([taken] if taken else named)]
             lines.append(f"{plan.role_title(role)}: {', '.join(names) or 'no one is named'}")
         return plain("; ".join(lines), _LONGEST_RECIPIENTS) or "everyone"
 

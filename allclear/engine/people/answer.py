@@ -11,7 +11,7 @@ from allclear.domain.base import is_blank, person_key
 from allclear.domain.decisions import Decision, asked_now, closed_because, decision_named, named_ask
 from allclear.domain.errors import NotAllowed, NotFound
 from allclear.domain.incident import AskState, Incident
-from allclear.domain.records import ActFinished, AskAnswered, By, StepDone
+from allclear.domain.records import ActFinished, AskAnswered, By, Contained, StepDone
 from allclear.domain.text import answer_commands, plain
 from allclear.engine.people.incident_writer import IncidentWriter
 from allclear.engine.response.withdrawals import questions_to_withdraw
@@ -46,7 +46,7 @@ class Answers:
                     f"Undo it first, or answer no: allclear show {incident_id}.",
                 )
             answered = AskAnswered(ask=ask_id, yes=yes, reason=reason.strip(), choice=choice, identity=identity)
-            return [answered, *_consequences(state.ask, yes=yes, by=by, reason=reason)]
+            return [answered, *_consequences(incident, state.ask, yes=yes, by=by, reason=reason)]
 
         key = f"resume:{ask_id}:{person_key(by.actor)}:{yes}"
         message = OutboxMessage(OutboxKind.RESUME, incident_id, key, {"ask": ask_id})
@@ -129,13 +129,16 @@ def _check_choice(state: AskState, choice: str | None, *, yes: bool) -> None:
         )
 
 
-def _consequences(ask: Ask, *, yes: bool, by: By, reason: str) -> list[Any]:
+def _consequences(incident: Incident, ask: Ask, *, yes: bool, by: By, reason: str) -> list[Any]:
     """Return the records that follow from an answer at once: the result of a person's step, or a rejected act."""
     if ask.kind is AskKind.STEP:
         verdict = Verdict.SUCCESS if yes else Verdict.INCONCLUSIVE
-        sentence = f"{'Done' if yes else 'Not done'} by {by.actor}: {reason.strip()}"
-        finding = Finding(verdict=verdict, sentence=sentence)
-        return [StepDone(phase=ask.phase, step=ask.step, title=ask.title, finding=finding)]
+        word = ("Confirmed" if yes else "Not confirmed") if ask.contains else ("Done" if yes else "Not done")
+        finding = Finding(verdict=verdict, sentence=f"{word} by {by.actor}: {reason.strip()}")
+        proves = "containment" if ask.contains else None
+        done = StepDone(phase=ask.phase, step=ask.step, title=ask.title, finding=finding, proves=proves)
+        contained = ask.contains and yes and incident.containment.current is None
+        return [done, Contained(by=f"{by.actor} confirmed it", finding=finding)] if contained else [done]
     if ask.kind is AskKind.APPROVAL and not yes and ask.act:
         sentence = f"{by.actor} said no{': ' + reason.strip() if reason.strip() else ''}."
         outcome = Outcome(status=ActStatus.REJECTED, changed=False, sentence=sentence)

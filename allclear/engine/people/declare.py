@@ -11,11 +11,11 @@ from allclear.company import Company
 from allclear.domain.base import is_blank
 from allclear.domain.errors import NotAllowed
 from allclear.domain.incident import Incident
-from allclear.domain.records import Acknowledged, Assessed, By, IncidentOpened, NoteAdded, RoleTaken
-from allclear.domain.template_values import LEAD
+from allclear.domain.records import Acknowledged, Assessed, By, IncidentOpened, NoteAdded
 from allclear.engine.incidents import find_open, open_under
 from allclear.engine.people.assess import Assessments
 from allclear.engine.people.incident_writer import IncidentWriter
+from allclear.engine.people.leading import lead_taken_by
 from allclear.engine.response.flow_starts import start_message
 from allclear.journal.ports import Journal
 
@@ -47,9 +47,9 @@ class Declarations:
     def declare(self, declaration: Declaration, by: By, *, first: str | None = "respond") -> str:
         """Open an incident and return its id; `first` is the flow that is started for it, or None.
 
-        The person who declares it has acknowledged it, and leads it. If an incident is open for the same service and
-        runbook, the declaration is added to it as a note, so that one trouble has one response. Raises NotFound for
-        what the plan does not have, NotAllowed, JournalError.
+        The person who declares it has acknowledged it, and leads it unless the plan names other people for that. If an
+        incident is open for the same service and runbook, the declaration is added to it as a note, so that one trouble
+        has one response. Raises NotFound for what the plan does not have, NotAllowed, JournalError.
         """
         opened = self.opening(declaration, by).model_copy(update={"manual": first is None})
         service, runbook = declaration.service, declaration.runbook
@@ -61,7 +61,8 @@ class Declarations:
         incident, new = self._journal.open_incident(self._company.plan.short, opened, by, key=key, outbox=outbox)
         if not new:
             return self._declare_again(self._writer.read(incident), declaration, by, first)
-        self._journal.append(incident, [Acknowledged(), RoleTaken(role=LEAD, person=by.actor)], by)
+        leading = lead_taken_by(self._company.plan, self._writer.read(incident), by)
+        self._journal.append(incident, [Acknowledged(), *leading], by)
         return incident
 
     def _declare_again(self, known: Incident, declaration: Declaration, by: By, first: str | None) -> str:

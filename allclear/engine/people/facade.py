@@ -23,7 +23,7 @@ class People:
     """The functions for people, by name. Each checks that the person may do it, journals it, and returns a sentence."""
 
     def __init__(self, journal: Journal, company: Company, clock: Clock) -> None:
-        writer = IncidentWriter(journal)
+        writer = IncidentWriter(journal, company.plan)
         identity = Identity(company)
         assessments = Assessments(company, writer)
         declarations = Declarations(journal, company, writer, assessments)

@@ -8,9 +8,11 @@ from typing import Any
 from allclear.domain.base import is_blank
 from allclear.domain.errors import ConcurrentWrite, NotAllowed
 from allclear.domain.incident import Incident
-from allclear.domain.records import By
+from allclear.domain.plan import Plan
+from allclear.domain.records import By, RoleTaken
 from allclear.domain.runbook import Phase
 from allclear.engine.incidents import read_incident
+from allclear.engine.people.leading import lead_taken_by
 from allclear.journal.ports import Journal, OutboxMessage
 
 _MOST_ATTEMPTS = 20
@@ -20,8 +22,9 @@ _MOST_ATTEMPTS = 20
 class IncidentWriter:
     """Reads incidents, and appends entries that are decided anew whenever the incident has changed meanwhile."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, plan: Plan) -> None:
         self._journal = journal
+        self._plan = plan
 
     def read(self, incident_id: str) -> Incident:
         """Return the incident as the journal has it now. Raises NotFound, JournalError."""
@@ -38,6 +41,8 @@ class IncidentWriter:
     ) -> None:
         """Append the records that `decide` returns for the incident, and the outbox messages with them.
 
+        If no one leads the incident yet, the person who acts leads it from now on.
+
         `decide` is called again if another entry was written meanwhile. Raises NotAllowed if the incident has ended and
         is not in its review, unless `after_end`; NotFound, ConcurrentWrite, JournalError, and what `decide` raises.
         """
@@ -46,6 +51,8 @@ class IncidentWriter:
             if incident.over and not after_end and not _in_review(incident):
                 raise NotAllowed(f"{incident_id} is over.", f"Read it: allclear show {incident_id}.")
             records = decide(incident)
+            if not incident.over and not any(isinstance(record, RoleTaken) for record in records):
+                records = [*records, *lead_taken_by(self._plan, incident, by)]
             try:
                 self._journal.append(incident_id, records, by, expect=incident.length, outbox=list(outbox))
             except ConcurrentWrite:

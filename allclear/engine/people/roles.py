@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from allclear.company import Company
-from allclear.domain.base import Clock, person_key
+from allclear.domain.base import Clock
 from allclear.domain.errors import NotAllowed, NotFound
 from allclear.domain.incident import Incident
 from allclear.domain.plan import RotaOverride
 from allclear.domain.records import Acknowledged, By, RoleTaken
-from allclear.domain.template_values import LEAD
+from allclear.domain.reminder import lead_of
 from allclear.engine.people.identity import Identity
 from allclear.engine.people.incident_writer import IncidentWriter, required_text
+from allclear.engine.people.leading import conflicting_role
 from allclear.journal.ports import Journal
 
 
@@ -31,13 +32,13 @@ class Roles:
     def acknowledge(self, incident_id: str, by: By) -> str:
         """Record that a person is working on the incident, and return a sentence for that person.
 
-        The first to acknowledge leads the incident, unless the plan forbids it because of that person's other roles.
+        It always counts, also if another person was first. The first person to act leads the incident, unless the plan
+        forbids it because of that person's other roles.
         """
-        incident = self._writer.read(incident_id)
-        if incident.acknowledged_at and not incident.unacknowledged_pages:
-            return f"{incident_id} was acknowledged by {incident.acknowledged_by} already."
-        self._writer.append(incident_id, by, lambda now: [Acknowledged(), *self._lead(now, by)])
-        return f"{incident_id} is acknowledged by {by.actor}."
+        self._writer.append(incident_id, by, lambda _: [Acknowledged()])
+        leader = lead_of(self._company.plan, self._writer.read(incident_id))
+        leads = "No one leads it yet" if leader is None else f"{leader} leads it"
+        return f"{incident_id} is acknowledged by {by.actor}. {leads}."
 
     def hand_over(self, incident_id: str, role: str, to: str, by: By) -> str:
         """Give a role to another person. Raises NotAllowed if the plan forbids one person to have both of two roles."""
@@ -45,7 +46,7 @@ class Roles:
         to = self._identity.who(required_text(to, "name of the new holder"), role, by.via).actor
 
         def decide(incident: Incident) -> list[Any]:
-            other = self._conflict(incident, role, to)
+            other = conflicting_role(plan, incident, role, to)
             if other:
                 raise NotAllowed(
                     f"{to} is {plan.role_title(other)}, and the plan forbids that with {plan.role_title(role)}.",
@@ -72,17 +73,3 @@ class Roles:
             self._journal.add_override(RotaOverride(role=role, layer=layer.name, person=person, at=now))
         names = " and ".join(layer.name for layer, _ in layers)
         return f"{by.actor} is on duty as {plan.role_title(role)} now ({names})."
-
-    def _lead(self, incident: Incident, by: By) -> list[RoleTaken]:
-        if LEAD in incident.roles or self._conflict(incident, LEAD, by.actor):
-            return []
-        return [RoleTaken(role=LEAD, person=by.actor)]
-
-    def _conflict(self, incident: Incident, role: str, person: str) -> str | None:
-        """Return a role that `person` has and that the plan forbids together with `role`, or None."""
-        never_with = {name: known.never_with for name, known in self._company.plan.roles.items()}
-        for other, holder in incident.roles.items():
-            forbidden = other in never_with.get(role, ()) or role in never_with.get(other, ())
-            if other != role and forbidden and person_key(holder) == person_key(person):
-                return other
-        return None

@@ -18,7 +18,9 @@ from allclear.engine.actions.known_good import record_known_good, serving_all, w
 from allclear.engine.actions.registry import Registry, read_params
 from allclear.engine.concurrency import sleep_without_slot
 from allclear.engine.incidents import read_incident
+from allclear.engine.response.flow_starts import loss_messages
 from allclear.engine.response.moves import RunProbe
+from allclear.engine.response.recovery_moves import proven_recovery
 from allclear.engine.response.step_context import StepContext
 from allclear.engine.response.step_keys import second_check_key
 from allclear.journal.ports import Journal
@@ -34,6 +36,7 @@ class Checks:
         self, journal: Journal, registry: Registry, context: ActionContext, steps: StepContext, clock: Clock
     ) -> None:
         self._journal = journal
+        self._plan = steps.plan
         self._registry = registry
         self._context = context
         self._steps = steps
@@ -65,9 +68,12 @@ class Checks:
     async def run(self, incident: Incident, move: RunProbe, by: By) -> None:
         """Run the probe of `move` and journal its finding, and containment or recovery if it proves them.
 
-        Raises ConcurrentWrite if the incident changed while the entry was written, JournalError.
+        Raises ConcurrentWrite if production was changed or the incident ended meanwhile, or if an entry was written
+        while this one was; JournalError.
         """
-        values = self._steps.values(incident)
+        if move.not_before:
+            await sleep_without_slot(max(0.0, (move.not_before - self._clock()).total_seconds()))
+        begun, values = self._journal.head(incident.id)[0], self._steps.values(incident)
         finding = await self.check(move.call, values)
         health_check = move.call.probe == self._steps.runbook(incident).health.probe
         if finding.verdict is Verdict.SUCCESS and health_check:
@@ -78,14 +84,33 @@ class Checks:
             title=render(move.step.title, values) or move.step.id,
             finding=finding,
             health_check=health_check,
+            proves=move.proves,
+            after_entry=begun,
         )
         # Read again, because a probe takes time and people write notes meanwhile, which do not affect its finding.
         incident = read_incident(self._journal, incident.id)
-        records: list[Any] = [done, *_proven_by(incident, move, finding)]
-        self._journal.append(incident.id, records, by, expect=incident.length)
+        if incident.over or (move.proves and incident.service_changed > begun):
+            raise ConcurrentWrite(f"{incident.id} changed during the check.", "Ask for the next move again.")
+        records: list[Any] = [done, *self._proven_by(incident, move, finding, values)]
+        outbox = loss_messages(incident, done, self._clock())
+        self._journal.append(incident.id, records, by, expect=incident.length, outbox=outbox)
         # Not in the same transaction: if a crash loses it, one known-good record is missing, and none is wrong.
         if len(records) > 1:
             record_known_good(self._journal, finding, self._clock(), f"{incident.id}, {records[-1].kind}")
+
+    def _proven_by(
+        self, incident: Incident, move: RunProbe, finding: Finding, values: Mapping[str, str]
+    ) -> list[Contained | Recovered]:
+        """Return the records of what the finding proves newly: containment, recovery, or neither."""
+        plan, proven = self._plan, list[Contained | Recovered]()
+        if finding.verdict is not Verdict.SUCCESS:
+            return proven
+        if move.contained_by and incident.containment.current is None and not plan.people_verify(incident.kind):
+            proven.append(Contained(by=render(move.contained_by, values), finding=finding))
+        if move.proves == "recovery":
+            recovered = proven_recovery(incident, plan, self._steps.runbook(incident), finding, self._clock())
+            proven += [recovered] if recovered else []
+        return proven
 
     async def check_twice(self, incident: Incident, phase: Phase, step: Step, by: By) -> Incident:
         """Run the health check again, 10 s or more after the first failure, and return the incident with its result.
@@ -95,6 +120,7 @@ class Checks:
         failed = [result.at for result in incident.steps.values() if result.finding.verdict is Verdict.FAILURE]
         if failed:
             await sleep_without_slot(max(0.0, (min(failed) + CHECKS_APART - self._clock()).total_seconds()))
+        begun = self._journal.head(incident.id)[0]
         finding = await self.check_health(incident)
         second = StepDone(
             phase=phase.value,
@@ -102,6 +128,7 @@ class Checks:
             title="Checked again",
             finding=finding,
             health_check=True,
+            after_entry=begun,
         )
         self._journal.append(incident.id, [second], by)
         now = read_incident(self._journal, incident.id)
@@ -109,15 +136,3 @@ class Checks:
         if proposed is not None and proposed != incident.act_of(phase, step.id):
             raise ConcurrentWrite(f"{step.id} was proposed meanwhile.", "Ask for the next move again.")
         return now
-
-
-def _proven_by(incident: Incident, move: RunProbe, finding: Finding) -> list[Contained | Recovered]:
-    """Return the records of what the finding proves for the first time: containment, recovery, or neither."""
-    proven: list[Contained | Recovered] = []
-    if finding.verdict is not Verdict.SUCCESS:
-        return proven
-    if move.contained_by and incident.contained is None:
-        proven.append(Contained(by=move.contained_by, finding=finding))
-    if move.step.expects == "health" and move.phase is Phase.RESOLVE and incident.recovered_at is None:
-        proven.append(Recovered(finding=finding))
-    return proven

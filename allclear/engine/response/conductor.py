@@ -11,6 +11,7 @@ from allclear.company import Company
 from allclear.domain.action import ActionContext, Finding, Verdict
 from allclear.domain.base import Clock
 from allclear.domain.errors import ConcurrentWrite
+from allclear.domain.escalation import acting_on_call
 from allclear.domain.incident import Incident
 from allclear.domain.placeholders import render, render_all
 from allclear.domain.plan import Plan
@@ -32,7 +33,7 @@ from allclear.engine.actions.proposals import ActionRequest, Proposer
 from allclear.engine.actions.registry import Registry
 from allclear.engine.incidents import read_incident, readable
 from allclear.engine.response.checks import Checks
-from allclear.engine.response.flow_starts import start_message
+from allclear.engine.response.flow_starts import contain_again, start_message
 from allclear.engine.response.moves import (
     AskPeople,
     CarryOut,
@@ -51,7 +52,7 @@ from allclear.engine.response.moves import (
 from allclear.engine.response.next_move import next_move
 from allclear.engine.response.questions import Questions
 from allclear.engine.response.step_context import StepContext
-from allclear.engine.response.step_keys import undo_key
+from allclear.engine.response.step_keys import STILL_CONTAINED, undo_key
 from allclear.engine.response.withdrawals import questions_to_withdraw, withdrawal
 from allclear.journal.ports import Journal, OutboxMessage
 
@@ -199,10 +200,20 @@ class Conductor:
             # The standard text needs no approval, because the plan contains it.
             request = replace(self._request(incident, phase, standard), authorised=True)
         else:
+            if move.again:  # it was undone, or did not last: a person decides whether it is tried again
+                step = step.model_copy(update={"auto_approve": None})
             if step.auto_approve and move.chosen is None:
                 incident = await self._checks.check_twice(incident, phase, step, by)
             request = self._request(incident, phase, step, move.chosen)
+            if self._registry.action(step.action or "").pages:
+                request = replace(request, needless=self._paged_already(incident))
         await self._proposer.propose(incident, request, by)
+
+    def _paged_already(self, incident: Incident) -> str | None:
+        """Return why no page is needed: the person whom it would wake has declared the incident, or acts in it."""
+        overrides = [override for rota in self._company.plan.rotas for override in self._journal.overrides(rota.role)]
+        person = acting_on_call(self._company.plan, incident, self._clock(), overrides)
+        return f"No page was sent, because {person} is on call and acts already." if person else None
 
     def _request(self, incident: Incident, phase: Phase, step: Step, chosen: str | None = None) -> ActionRequest:
         values, action = self.values(incident), step.action or ""
@@ -216,6 +227,8 @@ class Conductor:
         outbox: list[OutboxMessage] = []
         if isinstance(move, Leave) and move.phase.following:
             outbox = [start_message(incident.id, move.phase.following.value)]
+        if isinstance(move, AskPeople) and move.step.id == STILL_CONTAINED:
+            outbox = contain_again(incident, f"asked-{incident.length + 1}")
         records = self._records(incident, move)
         self._journal.append(incident.id, records, by, expect=incident.length, outbox=outbox)
         if isinstance(move, FalseAlarm):
@@ -254,7 +267,7 @@ def _ending(incident: Incident, plan: Plan) -> str:
     severity = plan.severity(incident.severity)
     if severity and severity.ticket_only and not incident.acts:
         return f"A {severity.name} only makes a ticket."
-    if incident.recovered_at is None:
+    if incident.recovery.current is None:
         return "People ended the response; recovery was not proven."
     left = [act.proposed.title for act in incident.in_place]
     if left:

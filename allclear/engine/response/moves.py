@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
 
 from allclear.domain.approval import AskKind
 from allclear.domain.runbook import Phase, ProbeCall, Step
@@ -28,6 +30,10 @@ class RunProbe:
     call: ProbeCall
     contained_by: str | None = None
     """What contained the incident if this probe succeeds; None if the probe does not check containment."""
+    proves: Literal["containment", "recovery"] | None = None
+    """The state that its finding decides about; None if the finding only informs."""
+    not_before: datetime | None = None
+    """When it is due; None if at once."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,8 @@ class Propose:
     """The candidate that a person chose; None if there was no choice."""
     fallback: bool = False
     """Whether the plan's standard text is sent because no one answered."""
+    again: bool = False
+    """Whether it is a measure that is tried again because containment was lost; then a person must approve it."""
 
 
 @dataclass(frozen=True)

@@ -13,15 +13,11 @@ from allclear.domain.deadlines import DUTY
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
 from allclear.domain.runbook import Phase, Runbook, Step
+from allclear.engine.response.containment_moves import Containment
 from allclear.engine.response.duties import duty_states, evidence_steps
-from allclear.engine.response.moves import AskPeople, Enter, Leave, Move, Over, Wait
-from allclear.engine.response.step_moves import (
-    action_move,
-    manual_containment,
-    measure_move,
-    person_move,
-    probe_move,
-)
+from allclear.engine.response.moves import AskPeople, Enter, Leave, Move, Over, Propose, Wait
+from allclear.engine.response.recovery_moves import recovery_move
+from allclear.engine.response.step_moves import action_move, person_move, probe_move
 from allclear.engine.response.undo_moves import undo_move
 from allclear.engine.response.withdrawals import questions_to_withdraw, reason_against
 
@@ -56,12 +52,17 @@ def has_left(incident: Incident, plan: Plan, phase: Phase) -> bool:
     """Return whether `phase` is done.
 
     Detection and containment are done again if the severity was raised since they were left and the incident has not
-    recovered: the higher severity may page people and contain.
+    recovered: the higher severity may page people and contain. Containment is also done again while a contained
+    incident has to be checked, and after it failed again.
     """
     if phase.value not in incident.left:
         return False
+    if phase is Phase.CONTAIN and not incident.over:
+        lost = incident.loss and incident.loss.number > incident.left_entries[phase.value]
+        if incident.recheck or lost:
+            return False
     raised = plan.rank(incident.severity) < plan.rank(incident.left_at[phase.value])
-    recovered = incident.over or incident.recovered_at is not None
+    recovered = incident.over or incident.recovery.current is not None
     return recovered or not raised or phase not in REOPENED
 
 
@@ -72,30 +73,53 @@ def applicable(incident: Incident, plan: Plan, runbook: Runbook, phase: Phase) -
 
 def _moves(incident: Incident, plan: Plan, runbook: Runbook, phase: Phase) -> Iterator[tuple[Step, Move]]:
     """Yield the move of each unfinished step, in the order of the runbook."""
+    containment = Containment(incident, plan, runbook, phase)
+    if phase in REOPENED and (still := containment.still_contained()):
+        yield still
     yield from _duties(incident, plan, phase)
     steps = applicable(incident, plan, runbook, phase)
-    first_measure = next((step for step in steps if step.measure), None)
+    if phase is Phase.DETECT and plan.people_verify(incident.kind):
+        steps = sorted(steps, key=lambda step: step.probe is not None)  # a probe that only informs delays no page
+    first_change = next((step for step in steps if _may_change(phase, step)), None)
     last_measure = next((step for step in reversed(steps) if step.measure), None)
     for step in steps:
-        if step is first_measure and not incident.contained and not _measure_begun(incident, phase, steps):
-            yield from _evidence(incident, plan, phase)
-        move = _move_of(incident, runbook, phase, step)
+        if step is first_change and _needs_evidence(incident, phase, steps):
+            yield from _evidence(incident, plan)
+        move = _move_of(incident, plan, runbook, phase, step)
         if move is not None:
             yield step, move
-        if step is last_measure and move is None and (manual := manual_containment(incident, runbook, phase)):
-            yield manual
+        if step is last_measure and move is None and (by_people := containment.by_people()):
+            yield by_people
+    if phase is Phase.CONTAIN and last_measure is None and incident.loss and (by_people := containment.by_people()):
+        yield by_people
 
 
-def _measure_begun(incident: Incident, phase: Phase, steps: list[Step]) -> bool:
-    """Return whether a measure has begun and has no outcome yet: it does not wait for evidence."""
-    acts = [incident.act_of(phase, step.id) for step in steps if step.measure]
-    return any(act.begun for act in acts if act)
+def _may_change(phase: Phase, step: Step) -> bool:
+    """Return whether the step may change what evidence shows, whoever does it.
+
+    These are measures, acts that leave something in place, undos, and what people do while the response waits for them.
+    """
+    if phase not in {Phase.CONTAIN, Phase.RESOLVE}:
+        return False
+    leaves = step.action is not None and (step.owner is not None or step.expires is not None)
+    return step.measure or leaves or step.undo is not None or (step.person is not None and not step.meanwhile)
 
 
-def _evidence(incident: Incident, plan: Plan, phase: Phase) -> Iterator[tuple[Step, Move]]:
-    """Yield the questions for the evidence that people must save before containment changes it."""
+def _needs_evidence(incident: Incident, phase: Phase, steps: list[Step]) -> bool:
+    """Return whether evidence is asked for before the first change.
+
+    It is not if the incident was contained without one, or if an act has begun and has no outcome yet: such an act does
+    not wait for evidence.
+    """
+    acts = [incident.act_of(phase, step.id) for step in steps if _may_change(phase, step)]
+    contained = phase is Phase.CONTAIN and incident.containment.current is not None
+    return not contained and not any(act.begun for act in acts if act)
+
+
+def _evidence(incident: Incident, plan: Plan) -> Iterator[tuple[Step, Move]]:
+    """Yield the questions of `contain` for the evidence that people must save before a change destroys it."""
     for step in evidence_steps(plan, incident):
-        if move := person_move(incident, phase, step):
+        if move := person_move(incident, Phase.CONTAIN, step):
             yield step, move
 
 
@@ -110,14 +134,24 @@ def _duties(incident: Incident, plan: Plan, phase: Phase) -> Iterator[tuple[Step
             yield duty.step, Wait((duty.ask.ask.id,))
 
 
-def _move_of(incident: Incident, runbook: Runbook, phase: Phase, step: Step) -> Move | None:
+def _move_of(incident: Incident, plan: Plan, runbook: Runbook, phase: Phase, step: Step) -> Move | None:
     """Return the next move of one step; None if the step is done."""
+    if step.measure:
+        return Containment(incident, plan, runbook, phase).measure(step)
+    if step.probe and step.expects == "health" and phase is Phase.RESOLVE:
+        return recovery_move(incident, plan, runbook, phase, step)
     if step.probe:
-        return probe_move(incident, phase, step)
+        return probe_move(incident, phase, step, people_verify=plan.people_verify(incident.kind))
     if step.person:
         return person_move(incident, phase, step)
     if step.undo:
         return undo_move(incident, phase, step)
-    if step.measure:
-        return measure_move(incident, runbook, phase, step)
-    return action_move(incident, phase, step)
+    return _told_again(incident, phase, step) or action_move(incident, phase, step)
+
+
+def _told_again(incident: Incident, phase: Phase, step: Step) -> Move | None:
+    """Return the proposal of a message of the resolution that was sent before the service failed again."""
+    lost = max((period.ended_by for period in incident.recovery.lost), default=0)
+    act = incident.act_of(phase, step.id)
+    again = phase is Phase.RESOLVE and act is not None and act.outcome is not None and act.number < lost
+    return Propose(phase, step) if again else None

@@ -49,7 +49,11 @@ class Questions:
         values = self._steps.values(incident)
         step = move.step.model_copy(update={"title": render(move.step.title, values)})
         text = render(step.ask, values) + self._due(incident, move.phase, step)
-        return approval_requests.step_ask(incident, move.phase, step, text)
+        ask = approval_requests.step_ask(incident, move.phase, step, text)
+        if step.measure and self._company.plan.people_verify(incident.kind):
+            yes, no = "The incident is contained.", "The incident is not contained, and the response goes on."
+            return ask.model_copy(update={"contains": True, "yes": yes, "no": no})
+        return ask
 
     def _choice(self, incident: Incident, move: AskPeople) -> Ask:
         plan, step = self._company.plan, move.step

@@ -5,6 +5,7 @@ from __future__ import annotations
 from allclear.company import Company
 from allclear.domain.base import Clock
 from allclear.domain.incident import Incident
+from allclear.domain.plan import Plan
 from allclear.domain.runbook import Phase, Runbook
 from allclear.domain.template_values import TemplateValues, values
 from allclear.engine.actions.registry import Registry
@@ -20,6 +21,11 @@ class StepContext:
         self._company = company
         self._clock = clock
         self._runbooks: dict[str, Runbook] = {}
+
+    @property
+    def plan(self) -> Plan:
+        """Return the company's plan."""
+        return self._company.plan
 
     def runbook(self, incident: Incident) -> Runbook:
         """Return the runbook that the incident follows. Raises NotFound."""

@@ -8,6 +8,9 @@ from __future__ import annotations
 MANUAL_CONTAINMENT = "contained-manually"
 """The step in which people contain the incident because no measure of the runbook did."""
 
+STILL_CONTAINED = "contained-still"
+"""The check of a contained or recovered incident after an alert or a change of production."""
+
 
 def choice_key(step: str) -> str:
     """Return the name of the question which candidate a step is about: `roll-back-choice`."""

@@ -1,45 +1,57 @@
-"""The next move of one step of the runbook, by its kind: a probe, a person's step, an action, a containment measure.
+"""The next move of one step of the runbook, by its kind: a probe, a person's step, an action.
 
-Each function returns None once the step is done. Undo steps are in `allclear.engine.response.undo_moves`.
+Each function returns None once the step is done. Containment, recovery and undo steps have modules of their own.
 """
 
 from __future__ import annotations
 
-from allclear.domain.action import ActStatus, Verdict
+from allclear.domain.action import Verdict
 from allclear.domain.approval import AskKind
 from allclear.domain.clearance import Clearance, clearance, missing_approvals
 from allclear.domain.incident import Act, Incident
-from allclear.domain.runbook import Phase, ProbeCall, Runbook, Step
+from allclear.domain.runbook import Phase, ProbeCall, Step
 from allclear.engine.response.moves import AskPeople, CarryOut, FalseAlarm, Move, Propose, RunProbe, Wait
-from allclear.engine.response.step_keys import MANUAL_CONTAINMENT, choice_key, proof_key
+from allclear.engine.response.step_keys import choice_key
 
 _MOST_PROPOSALS = 4
 """How often a step may be proposed: again if the target changed, a refusal passes, or another candidate was chosen."""
 
-_MAY_HAVE_HELPED = {ActStatus.VERIFIED, ActStatus.APPLIED, ActStatus.UNVERIFIED, ActStatus.INDETERMINATE}
-"""Outcomes after which a measure is proven. One that was already done counts: it may help this incident too."""
+
+def probe_call(step: Step) -> ProbeCall:
+    """Return the probe of a probe step."""
+    return ProbeCall.model_validate({"probe": step.probe, "with": step.with_, "within": step.within})
 
 
-def probe_move(incident: Incident, phase: Phase, step: Step) -> Move | None:
-    """Return the next move of a probe step; a result that the step did not expect is put to people."""
-    call = ProbeCall.model_validate({"probe": step.probe, "with": step.with_, "within": step.within})
+def probe_move(incident: Incident, phase: Phase, step: Step, *, people_verify: bool = False) -> Move | None:
+    """Return the next move of a probe step; a result that the step did not expect is put to people.
+
+    `people_verify` is set for a kind of incident that no probe can judge: a healthy service is then no false alarm.
+    """
+    check = RunProbe(phase, step, step.id, probe_call(step))
     result = incident.step(phase, step.id)
     if result is None:
-        return RunProbe(phase, step, step.id, call)
+        return check
     healthy = result.finding.verdict is Verdict.SUCCESS
     if step.expects == "trouble" and healthy:
-        ask = incident.ask_of(phase, step.id)
-        if ask is None:
-            return AskPeople(phase, step, AskKind.FALSE_ALARM, result.finding.sentence)
-        if ask.open:
-            return Wait((ask.ask.id,))
-        return FalseAlarm(phase, ask.ask.id) if ask.granted else None
+        return _false_alarm(incident, check, result.finding.sentence, people_verify=people_verify)
     if step.expects == "health" and not healthy:
-        return _repeat_check(incident, RunProbe(phase, step, step.id, call))
+        return repeat_check(incident, check)
     return None
 
 
-def _repeat_check(incident: Incident, check: RunProbe) -> Move | None:
+def _false_alarm(incident: Incident, check: RunProbe, finding: str, *, people_verify: bool) -> Move | None:
+    """Return the next move after detection found the service healthy: people say whether it is a false alarm."""
+    ask = incident.ask_of(check.phase, check.key)
+    if people_verify:
+        return None
+    if ask is None:
+        return AskPeople(check.phase, check.step, AskKind.FALSE_ALARM, finding)
+    if ask.open:
+        return Wait((ask.ask.id,))
+    return FalseAlarm(check.phase, ask.ask.id) if ask.granted else None
+
+
+def repeat_check(incident: Incident, check: RunProbe) -> Move | None:
     """Return the next move of a health check that failed: people decide whether to repeat it or to go on without it."""
     result, ask = incident.step(check.phase, check.key), incident.ask_of(check.phase, check.key)
     if result is None:
@@ -59,14 +71,17 @@ def person_move(incident: Incident, phase: Phase, step: Step) -> Move | None:
     return Wait((ask.ask.id,)) if ask else AskPeople(phase, step, AskKind.STEP)
 
 
-def action_move(incident: Incident, phase: Phase, step: Step) -> Move | None:
-    """Return the next move of an action step; it is proposed again if the target has changed since."""
+def action_move(incident: Incident, phase: Phase, step: Step, since: int = 0) -> Move | None:
+    """Return the next move of an action step; it is proposed again if the target has changed since.
+
+    `since` is the number of the entry from which on its proposals are counted.
+    """
     act = incident.act_of(phase, step.id)
     if act is None or (act.outcome and _was_inapplicable(incident, act)):
         return Propose(phase, step)
     if act.outcome is None:
         return pending_move(incident, phase, act)
-    if _proposals(incident, phase, step.id) >= _MOST_PROPOSALS:
+    if _proposals(incident, phase, step.id, since) >= _MOST_PROPOSALS:
         return None
     if act.outcome.drifted or act.outcome.passes:
         return Propose(phase, step, _chosen(incident, phase, step))
@@ -110,43 +125,6 @@ def _chosen(incident: Incident, phase: Phase, step: Step) -> str | None:
     return ask.chosen if ask else None
 
 
-def measure_move(incident: Incident, runbook: Runbook, phase: Phase, step: Step) -> Move | None:
-    """Return the next move of a containment measure: its act, then the probe that shows whether it worked."""
-    act = incident.act_of(phase, step.id)
-    if incident.contained and (act is None or act.outcome):
-        return None
-    move = action_move(incident, phase, step)
-    if move is not None:
-        return move
-    if act is None or act.outcome is None or act.outcome.status not in _MAY_HAVE_HELPED:
-        return None
-    key = proof_key(step.id)
-    if incident.step(phase, key):
-        return None
-    return RunProbe(phase, step, key, step.proof or runbook.health, contained_by=act.proposed.title)
-
-
-def manual_containment(incident: Incident, runbook: Runbook, phase: Phase) -> tuple[Step, Move] | None:
-    """Return the next move if no measure worked: people contain, and the service is probed each time they ask for it.
-
-    None if the incident is contained, or if people go on without containment.
-    """
-    if incident.contained:
-        return None
-    step = Step.model_validate(
-        {
-            "id": MANUAL_CONTAINMENT,
-            "title": "Contained by hand?",
-            "probe": runbook.health.probe,
-            "with": runbook.health.with_,
-            "expects": "health",
-        }
-    )
-    check = RunProbe(phase, step, MANUAL_CONTAINMENT, runbook.health, contained_by="Found healthy again")
-    move = _repeat_check(incident, check)
-    return (step, move) if move else None
-
-
-def _proposals(incident: Incident, phase: Phase, step: str) -> int:
+def _proposals(incident: Incident, phase: Phase, step: str, since: int) -> int:
     acts = (act for act in incident.acts.values() if (act.proposed.phase, act.proposed.step) == (phase.value, step))
-    return sum(not _was_inapplicable(incident, act) for act in acts)
+    return sum(act.number >= since and not _was_inapplicable(incident, act) for act in acts)

@@ -88,11 +88,21 @@ def _made_by(incident: Incident, state: AskState) -> Act | None:
     return None
 
 
+def _asks_to_contain(runbook: Runbook, state: AskState) -> bool:
+    """Return whether the question asks people to contain the incident, with a step of the runbook or by hand."""
+    persons = {step.id for step in runbook.measures if step.person}
+    return state.ask.step == MANUAL_CONTAINMENT or (state.ask.kind is AskKind.STEP and state.ask.step in persons)
+
+
 def _inapplicable(incident: Incident, plan: Plan, runbook: Runbook, state: AskState) -> str:
     """Return why the step of a question no longer applies; empty if it applies, or is none of the runbook's."""
     ask = state.ask
     if ask.phase not in set(Phase):
         return ""
+    if ask.kind is AskKind.FALSE_ALARM and plan.people_verify(incident.kind):
+        return "a healthy service proves nothing about an incident of this kind"
+    if incident.containment.current and ask.phase == Phase.CONTAIN and _asks_to_contain(runbook, state):
+        return "the incident is contained now"
     steps = runbook.steps(Phase(ask.phase))
     about = [step for step in steps if ask.step in {step.id, choice_key(step.id)}]
     if not about and is_undo_key(ask.step):

@@ -107,7 +107,7 @@ def _summary(incident: Incident, plan: Plan) -> dict[str, Any]:
         "phase": phase,
         "phase_title": plan.phases[Phase(phase)].label if phase in set(Phase) else phase,
         "service": incident.opened.service,
-        "lead": lead(incident),
+        "lead": lead(incident, plan),
         "simulated": incident.opened.simulated,
         "opened_at": incident.opened_at,
         "contained_at": incident.contained_at,

@@ -37,9 +37,32 @@ def test_failures_above_the_limit_are_a_failure_with_the_figures() -> None:
     """The sentence is what a person reads first."""
     finding = judge(smoke(), answers((8, ok()), (12, WebAnswer(status=500, seconds=0.084))))
     assert finding.verdict is Verdict.FAILURE
-    assert finding.sentence == "20 requests: 12 failed (60 %), p95 84 ms."
+    assert finding.sentence == "GET / failed 12 of 20 times (60 %). In all 20 requests: 12 failed (60 %), p95 84 ms."
     assert finding.facts["error_rate"] == 0.6
     assert finding.facts["failed_by_path"] == {"GET /": 12}
+
+
+def test_the_sentence_names_the_path_that_fails_and_its_share() -> None:
+    """Three of five checkouts fail: of all requests that is 15 %, which sounds like a nuisance."""
+    checkout, home = SmokePath(method="POST", path="/api/checkout"), SmokePath(path="/")
+    bad = WebAnswer(status=500, seconds=0.084)
+    failing = [(checkout, bad)] * 3 + [(checkout, ok())] * 2 + [(home, ok())] * 15
+    finding = judge(smoke(), failing)
+    assert finding.sentence == (
+        "POST /api/checkout failed 3 of 5 times (60 %). In all 20 requests: 3 failed (15 %), p95 84 ms."
+    )
+    both = judge(smoke(), [*failing, (home, bad)])
+    assert both.sentence.startswith("POST /api/checkout failed 3 of 5 times (60 %), and 1 other path. In all 21")
+    single = judge(smoke(), [(checkout, bad), *[(home, ok())] * 199])
+    assert single.verdict is Verdict.SUCCESS
+    assert single.sentence.startswith("POST /api/checkout failed 1 of 1 times (100 %).")
+
+
+def test_the_sentence_of_a_slow_service_names_its_slowest_path() -> None:
+    """One slow page among fast ones is where people have to look."""
+    search = SmokePath(path="/search")
+    finding = judge(smoke(), [(SmokePath(path="/"), ok())] * 15 + [(search, ok(0.9))] * 5)
+    assert finding.sentence.endswith("p95 900 ms, which is more than 500 ms; the slowest is GET /search, p95 900 ms.")
 
 
 def test_a_failure_rate_within_the_limit_is_success() -> None:

@@ -63,7 +63,7 @@ def declared(engine: Engine, title: str = "Payments fail") -> str:
     """Open an incident, and return its id."""
     declaration = Declaration(title, "P0", "storefront", "bad-deployment")
     opened = engine.people.opening(declaration, ANA)
-    return engine.journal.open_incident("VS", opened, ANA)[0]
+    return engine.journal.open_incident("VS", opened, MACHINE)[0]
 
 
 def asked(engine: Engine, incident: str, step: str, kind: AskKind) -> str:

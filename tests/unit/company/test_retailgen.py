@@ -159,7 +159,9 @@ def test_a_security_incident_keeps_evidence_and_trusts_no_check(retailgen: Compa
     plan, book = retailgen.plan, retailgen.runbook("security-incident")
     assert [one.name for one in plan.applying(plan.evidence, "SEV-1", incident.kind, {})] == ["before-containment"]
     assert plan.applying(plan.evidence, "SEV-1", "outage", {}) == []
-    assert not any(step.measure or step.expects for step in [*book.detect, *book.contain])
+    assert plan.people_verify(incident.kind)
+    assert not any(step.expects for step in [*book.detect, *book.contain])
+    assert [(step.id, step.person) for step in book.measures] == [("stopped", "security_officer")]
     assert "contain/block-addresses" in [f"contain/{step.id}" for step in book.contain if step.person]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from allclear.domain.deadlines import clock_start, clock_stop, deadlines
+from allclear.domain.deadlines import clock_start, clock_stops, deadlines
 from allclear.domain.plan import ClockStart, ClockStop
 from allclear.domain.records import Acknowledged, NoteAdded
 from allclear.domain.template_values import deadline_lines
@@ -46,7 +46,7 @@ def test_a_declaration_by_a_person_starts_awareness_and_acknowledges() -> None:
     """The person who declares an incident is aware of it, so the company is."""
     story = opened(by=ANA).after(5).record(Acknowledged(), by=ANA)
     assert clock_start(story.incident, ClockStart.AWARENESS) == START
-    assert clock_stop(story.incident, ClockStop.ACKNOWLEDGED) == START
+    assert clock_stops(story.incident, ClockStop.ACKNOWLEDGED) == [(START, None)]
 
 
 def test_an_end_without_proof_starts_the_clock_of_recovery() -> None:
@@ -73,8 +73,8 @@ def test_every_stop_is_the_first_of_its_kind(records: list[tuple[float, Any]], s
     for minute, record in records:
         story.after(minute - (story.now - START) / timedelta(minutes=1))
         story.record(record, by=ANA if isinstance(record, Acknowledged) else MACHINE)
-    found = [clock_stop(story.incident, stop) for stop in ClockStop]
-    assert found == [None if minute is None else START + timedelta(minutes=minute) for minute in stops]
+    found = [clock_stops(story.incident, stop) for stop in ClockStop]
+    assert found == [[] if minute is None else [(START + timedelta(minutes=minute), None)] for minute in stops]
 
 
 # --- targets -------------------------------------------------------------------------------------------

@@ -44,8 +44,13 @@ def test_an_internal_message_is_written_as_in_the_plan() -> None:
 
 
 def test_an_unknown_value_is_called_unknown() -> None:
-    """A value that is not known yet is not invented."""
+    """A value that is not known yet is not invented. The plan's holder of the role leads until a person takes it."""
     filled = _values(Story().opened())
+    assert filled["lead"] == "Ben"
+    unnamed = plan().model_copy(update={"people": []})
+    filled = values(
+        Story().opened().incident, [], unnamed, service_title="Shop", impact="", now=Story().now, templates={}
+    )
     assert (filled["lead"], filled["resolved"], filled["waiting"], filled["in_place"]) == (
         "not yet named",
         "not yet",

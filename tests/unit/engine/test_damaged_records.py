@@ -140,7 +140,7 @@ def test_the_list_and_the_metrics_leave_out_a_damaged_incident(tmp_path: Path) -
 
 def test_the_onset_is_that_of_the_newest_incident_that_can_be_read(tmp_path: Path) -> None:
     """A damaged newer incident is left out, so a target can still be chosen."""
-    with storm_room(tmp_path) as room:
+    with storm_room(tmp_path, join_within="10m") as room:
         room.send("old")
         room.watch.now += timedelta(hours=1)
         damaged = room.send("new").incident

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import replace
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
@@ -11,11 +12,12 @@ import pytest
 from rich.console import Console
 
 from allclear.domain.alert import Alert
-from allclear.domain.records import AlertJoined, AlertsCollapsed, Contained, StormJoined
+from allclear.domain.records import AlertJoined, AlertsCollapsed, Contained, IncidentEnded, StormJoined
 from allclear.domain.reminders import reminders
 from allclear.domain.timeline import line_of
 from allclear.engine.actions.auto_approval import reasons_against
 from allclear.engine.alerts.intake import Intake
+from allclear.engine.people.declare import Declaration
 from allclear.journal.sql_journal import SqlJournal
 from allclear.postmortem.incident_summary import show
 from tests.scenario.response_support import MACHINE
@@ -64,14 +66,42 @@ def test_joining_never_starts_a_second_response(room: Room) -> None:
     assert [message.key for message in room.engine.journal.outbox()] == [f"{first.incident}/respond"]
 
 
-def test_another_service_or_a_later_alert_is_another_incident(room: Room) -> None:
-    """A new alert joins only an incident of its own service that was opened within ten minutes."""
+def test_an_alert_joins_the_open_incident_of_its_service_whatever_its_age(room: Room) -> None:
+    """An alert of another service is another incident; after the end, a new alert opens one."""
     first = room.send()
     assert room.send("other", service=1).state == "opened"
-    room.watch.now += 11 * MINUTE
-    later = room.send("later")
-    assert (later.state, later.incident == first.incident) == ("opened", False)
-    assert room.send().incident == first.incident
+    for key, passed in (("soon", 17 * MINUTE), ("later", timedelta(days=9))):
+        room.watch.now += passed
+        joined = room.send(key)
+        assert (joined.state, joined.incident) == ("joined", first.incident)
+        assert joined.reason == f"{first.incident} is open for shop-0."
+    ended = IncidentEnded(ending="resolved", reason="over")
+    room.engine.journal.append(first.incident or "", [ended], MACHINE)
+    assert room.send("after").state == "opened"
+
+
+def test_a_plan_may_limit_the_age_of_the_incident_that_an_alert_joins(tmp_path: Path) -> None:
+    """With `join_within`, a later alert opens an incident of its own; a known alert stays where it belongs."""
+    with storm_room(tmp_path, join_within="10m") as room:
+        first = room.send()
+        room.watch.now += 11 * MINUTE
+        later = room.send("later")
+        assert (later.state, later.incident == first.incident) == ("opened", False)
+        assert room.send().incident == first.incident
+
+
+def test_an_alert_joins_the_response_rather_than_an_old_manual_action_or_an_old_storm(tmp_path: Path) -> None:
+    """An incident that only holds a manual action has no response, and may stay open for weeks."""
+    with storm_room(tmp_path) as room:
+        by = room.engine.people.who("Ana", "on_call", "cli")
+        declared = Declaration("By hand", "P2", "shop-0", "bad-deployment")
+        manual = room.engine.people.declare(declared, by, first=None)
+        room.watch.now += 9 * MINUTE
+        assert room.send("at once").incident == manual
+        other = room.engine.people.declare(replace(declared, service="shop-1"), by, first=None)
+        room.watch.now += 11 * MINUTE
+        taken = room.send("k1", service=1)
+        assert (taken.state, taken.incident == other) == ("opened", False)
 
 
 def test_alerts_with_one_key_from_two_sources_are_two_alerts(room: Room) -> None:
@@ -156,13 +186,9 @@ def test_people_are_notified_of_new_and_more_severe_alerts_and_after_four_hours(
     assert news[2:] == ["still firing, 4h after the last news"]
 
 
-def test_an_alert_that_fires_again_after_containment_is_news(room: Room) -> None:
-    """Before containment it is no news. After containment, people are notified once."""
+def test_an_alert_that_fires_again_is_news(room: Room) -> None:
+    """Whoever has read that it was resolved is notified, once for each time."""
     first = room.send()
-    for state in _CHANGES:
-        room.watch.now += 20 * MINUTE
-        room.send(state=state)
-    assert room.incident(first.incident).news == []
     room.engine.journal.append(first.incident or "", [Contained(by="a rollback", finding=HEALTH)], MACHINE)
     for state in (*_CHANGES, "firing"):
         room.watch.now += 20 * MINUTE
@@ -170,7 +196,7 @@ def test_an_alert_that_fires_again_after_containment_is_news(room: Room) -> None
     incident = room.incident(first.incident)
     assert [reason for _, _, reason in incident.news] == ["it fires again"]
     (reminder,) = [one for one in reminders(room.engine.company.plan, incident) if one.topic == "news"]
-    assert reminder.sentence == "1 alert since 04:20 (it fires again). For details: allclear show VS-1 --why"
+    assert reminder.sentence == "1 alert since 03:40 (it fires again). For details: allclear show VS-1 --why"
     last = room.engine.journal.entries(incident.id)[-1]
     assert line_of(last, incident).text == "Alert from alertmanager is firing again: Down 0."
 
@@ -186,7 +212,8 @@ async def test_people_are_notified_once_that_an_alert_is_flapping(tmp_path: Path
             for state in _CHANGES * 20:
                 room.watch.now += SECOND
                 room.send(state=state)
-            assert [reason for _, _, reason in room.incident(first.incident).news] == ["flapping"] * times
+            news = [reason for _, _, reason in room.incident(first.incident).news]
+            assert [reason for reason in news if reason == "flapping"] == ["flapping"] * times
             room.watch.now += 16 * MINUTE
             await room.engine.recovery.check()
 
@@ -279,8 +306,13 @@ def test_many_new_incidents_open_one_that_all_further_alerts_join(room: Room) ->
     assert len(room.records(opened[3].incident, StormJoined)) == 1
 
 
-def test_after_the_storm_new_problems_open_their_own_incidents_again(room: Room) -> None:
+def test_after_the_storm_new_problems_open_their_own_incidents_again(tmp_path: Path) -> None:
     """Without a new alert for five minutes the storm is over, although its incident is open; a new storm reuses it."""
+    with storm_room(tmp_path, join_within="10m") as room:
+        _after_the_storm(room)
+
+
+def _after_the_storm(room: Room) -> None:
     for number in range(20):
         room.send(f"k{number}", service=number)
     room.watch.now += 11 * MINUTE

@@ -86,11 +86,13 @@ def test_a_declaration_of_something_unknown_is_refused(room: Room, field: str) -
 
 
 def test_the_first_to_acknowledge_leads(room: Room) -> None:
-    """An incident is acknowledged once; the next person reads by whom."""
-    assert "acknowledged by Ana" in room.people.acknowledge(room.id, ANA)
-    assert "by Ana already" in room.people.acknowledge(room.id, BEN)
+    """Every acknowledgement counts and is recorded; the next person reads who leads."""
+    assert room.people.acknowledge(room.id, ANA) == "VS-1 is acknowledged by Ana. Ana leads it."
+    assert room.people.acknowledge(room.id, BEN) == "VS-1 is acknowledged by Ben. Ana leads it."
     assert room.incident.roles == {"incident_commander": "Ana"}
     assert room.incident.acknowledged_by == "Ana"
+    entries = room.journal.entries(room.id)
+    assert [entry.by.actor for entry in entries if entry.record.kind == "acknowledged"][-1] == "Ben"
 
 
 def test_any_entry_of_a_person_acknowledges(room: Room) -> None:

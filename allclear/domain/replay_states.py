@@ -1,0 +1,141 @@
+"""Replaying the states that can change back: what checks, changes of production, alerts and people do to them.
+
+Contained and recovered are claims about the present. A bad check ends them. A change of production makes their proof
+outdated until the next good check. An alert that fires asks for a new check, and ends nothing by itself. When one of
+them ends, so does the acknowledgement: people are paged again, until a person writes an entry.
+"""
+
+from __future__ import annotations
+
+from copy import copy
+from datetime import datetime
+
+from allclear.domain.action import ActStatus, Finding, Verdict
+from allclear.domain.base import person_key
+from allclear.domain.incident import Act, Incident
+from allclear.domain.records import Contained, Entry, IncidentOpened, Recovered, RoleTaken, StepDone
+from allclear.domain.states import Check, Loss, Period, Recheck, StateHistory
+
+REPEATED = "checks"
+"""The fact that says how often a probe was run until it succeeded; missing if it was run once."""
+
+
+def apply_author(incident: Incident, entry: Entry) -> None:
+    """Apply that a person wrote the entry: whoever declares the incident or acts in it has acknowledged it."""
+    incident.actors[person_key(entry.by.actor)] = entry.by
+    if incident.acknowledgement.current is None:
+        incident.acknowledgement = incident.acknowledgement.begun(Period(entry.at, entry.number, entry.by.actor))
+        if not isinstance(entry.record, IncidentOpened):
+            incident.last_change = (entry.number, entry.at)
+
+
+def apply_role(incident: Incident, entry: Entry, taken: RoleTaken) -> None:
+    """Apply that a person has a role from now on."""
+    incident.roles[taken.role] = taken.person
+    history = incident.holders.get(taken.role, StateHistory())
+    ended = history.ended(entry.at, entry.number, f"{taken.person} took over")
+    incident.holders[taken.role] = ended.begun(Period(entry.at, entry.number, taken.person))
+
+
+def apply_check(incident: Incident, entry: Entry, done: StepDone) -> None:
+    """Apply the finding of a probe, if the probe decides about containment or recovery."""
+    if incident.over or not (done.health_check or done.proves):
+        return
+    begun = done.after_entry or entry.number - 1
+    incident.last_check = Check(entry.at, entry.number, begun, done.health_check, done.finding)
+    if begun < incident.service_changed:
+        return  # production was changed while the probe ran, so its finding is about neither state
+    if done.finding.verdict is Verdict.SUCCESS:
+        _apply_good_check(incident, entry, done, begun)
+    else:
+        incident.good_checks = ()
+        _apply_bad_check(incident, entry, done)
+
+
+def ends_state(incident: Incident, done: StepDone, at: datetime) -> bool:
+    """Return whether the finding, as the next entry of the incident, would end containment or recovery."""
+    after = copy(incident)  # the histories are immutable, so that `incident` stays as it is
+    apply_check(after, Entry.model_construct(number=incident.length + 1, at=at, record=done), done)
+    return after.loss is not incident.loss
+
+
+def _apply_good_check(incident: Incident, entry: Entry, done: StepDone, begun: int) -> None:
+    incident.containment = incident.containment.proven_again(begun)
+    if done.health_check or done.proves == "recovery":
+        repeated = REPEATED in done.finding.facts  # it failed before, so the row of good checks begins with it
+        incident.good_checks = (entry.at,) if repeated else (*incident.good_checks, entry.at)
+    if incident.recheck and begun >= incident.recheck.number:
+        incident.recheck = None
+
+
+def _apply_bad_check(incident: Incident, entry: Entry, done: StepDone) -> None:
+    """Apply a check that was not good. One that could not tell makes the states unproven, unless it was to decide."""
+    contained, recovered = incident.containment.current, incident.recovery.current
+    concerns_containment = contained and (done.proves == "containment" or contained.by_health_check)
+    if not concerns_containment and not recovered:
+        return
+    if done.finding.verdict is Verdict.FAILURE or done.proves == "containment":
+        _lose(incident, entry, done.finding)
+        return
+    incident.recovery = incident.recovery.outdated(entry.number)
+    if concerns_containment:
+        incident.containment = incident.containment.outdated(entry.number)
+
+
+def _lose(incident: Incident, entry: Entry, finding: Finding) -> None:
+    """End containment, recovery, and the acknowledgement."""
+    reason = finding.sentence
+    incident.containment = incident.containment.ended(entry.at, entry.number, reason)
+    incident.recovery = incident.recovery.ended(entry.at, entry.number, reason)
+    incident.acknowledgement = incident.acknowledgement.ended(entry.at, entry.number, reason)
+    incident.loss = Loss(entry.number, entry.at, reason)
+    incident.recheck = None
+    incident.last_change = (entry.number, entry.at)
+
+
+def apply_contained(incident: Incident, entry: Entry, record: Contained) -> None:
+    """Apply that the incident is contained, unless production was changed while the check ran."""
+    begun, health_check = _proof(incident, entry, record.finding)
+    if incident.over or record.finding.verdict is not Verdict.SUCCESS or begun < incident.service_changed:
+        return
+    period = Period(entry.at, entry.number, record.by, record.finding, by_health_check=health_check)
+    incident.containment = incident.containment.begun(period)
+    incident.loss = None
+    if incident.recheck and entry.by.person:
+        incident.recheck = None
+
+
+def apply_recovered(incident: Incident, entry: Entry, record: Recovered) -> None:
+    """Apply that the service has recovered, unless production was changed while the check ran."""
+    begun, _ = _proof(incident, entry, record.finding)
+    if incident.over or record.finding.verdict is not Verdict.SUCCESS or begun < incident.service_changed:
+        return
+    incident.recovery = incident.recovery.begun(Period(entry.at, entry.number, finding=record.finding))
+    incident.loss = None
+
+
+def _proof(incident: Incident, entry: Entry, finding: Finding) -> tuple[int, bool]:
+    """Return where the check behind the record began, and whether the health check can disprove what it says."""
+    check = incident.last_check
+    if check and check.number == entry.number - 1 and check.finding == finding:
+        return check.begun, check.health_check
+    return entry.number - 1, not entry.by.person
+
+
+def apply_change(incident: Incident, entry: Entry, act: Act) -> None:
+    """Apply an act's outcome: if production was changed or may have been, the proofs are outdated."""
+    undone = incident.acts.get(act.proposed.undoes or "")
+    changes = act.proposed.changes_service or bool(undone and undone.proposed.changes_service)
+    outcome = act.outcome
+    if not changes or outcome is None or not (outcome.changed or outcome.status is ActStatus.INDETERMINATE):
+        return
+    incident.service_changed, incident.good_checks = entry.number, ()
+    incident.containment = incident.containment.outdated(entry.number)
+    incident.recovery = incident.recovery.outdated(entry.number)
+    ask_for_check(incident, entry.number, entry.at)
+
+
+def ask_for_check(incident: Incident, number: int, at: datetime) -> None:
+    """Let a contained or recovered incident be probed again because of entry `number`."""
+    if not incident.over and (incident.containment.current or incident.recovery.current):
+        incident.recheck = Recheck(number, at)
