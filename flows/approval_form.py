@@ -147,9 +147,10 @@ def record_answer(engine: Engine, ask_id: str, form: str, given: Answer) -> str:
 
     The returned text is empty if it counts. An answer that did not count stays so when the form is read again.
     """
-    if given.decision == ELSEWHERE:
-        return ""
-    for refused in engine.people.question(ask_id).refused:
+    question = engine.people.question(ask_id)
+    if given.decision == ELSEWHERE:  # allclear submits it once the question is closed; while it is open, a person did
+        return f"The record has no answer to {ask_id} yet." if question.open else ""
+    for refused in question.refused:
         if refused.form == form:
             return refused.problem
     try:

@@ -11,15 +11,19 @@ import pytest
 from allclear.domain.approval import Ask
 from allclear.domain.decisions import decisions
 from tests.end_to_end.stack_support import LIMIT, allclear, until
-from tests.end_to_end.test_up import Up, end_all, start, up
+from tests.end_to_end.up_support import Up, end_all, running_up, start
 
 pytestmark = pytest.mark.slow
 
-STACK = (up,)
-"""The fixture, which starts a stack of its own for this module."""
-
 BEN = ("--as", "Ben", "--role", "tech_lead", "--reason", "so")
 DECLARED = ("--severity", "P0", "--service", "storefront", "--runbook", "bad-deployment", *BEN[:4])
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """`make up SIMULATED=1` on free ports."""
+    with running_up(tmp_path_factory.mktemp("up")) as up:
+        yield up
 
 
 @pytest.fixture
@@ -49,9 +53,9 @@ def suspended(up: Up, run: str, after: str = "") -> dict[str, str]:
     return until(keys, lambda: get(up, f"flow_runs/{run}")["state"])
 
 
-def resume(up: Up, run: str, decision: str, name: str = "Ben") -> tuple[str, str]:
+def resume(up: Up, run: str, decision: str, role: str, name: str = "Ben") -> tuple[str, str]:
     """Submit the form of a suspended run, and return Prefect's status and the reason that its UI shows."""
-    values = {"decision": decision, "name": name, "role": "tech_lead", "reason": "so"}
+    values = {"decision": decision, "name": name, "role": role, "reason": "so"}
     url = f"{up.variables['PREFECT_API_URL']}/flow_runs/{run}/resume"
     answer = httpx.post(url, json={"run_input": values}, timeout=LIMIT).json()
     details: dict[str, Any] = answer.get("details") or {}
@@ -83,23 +87,40 @@ def test_a_form_that_stayed_open_answers_no_later_question(up: Up, incident: str
     following = until(lambda: (now := first_approval(up, incident)) and now.id != ask.id and now)
     run = asking(up, following)
     shown = suspended(up, run)
-    until(lambda: get(up, f"flow_runs/{old}")["state"]["type"] == "COMPLETED")
-    assert resume(up, old, stale)[0] == "ABORT"
-    status, reason = resume(up, run, stale)
+    closed = until(lambda: (now := get(up, f"flow_runs/{old}")["state"])["type"] == "COMPLETED" and now)
+    assert "Closed: deny, said Ben at" in closed["message"]
+    assert resume(up, old, stale, "tech_lead")[0] == "ABORT"
+    role = following.policy.roles[0]
+    status, reason = resume(up, run, stale, role)
     assert status == "REJECT"
     assert stale in reason
     assert following.id in reason
 
     approve, deny = (decision.text for decision in decisions(following))
-    assert resume(up, run, approve, name="   ")[0] == "REJECT"
-    assert resume(up, run, approve, name="\u200b")[0] == "ACCEPT"
+    assert resume(up, run, approve, role, name="   ")[0] == "REJECT"
+    assert resume(up, run, approve, role, name="\u200b")[0] == "ACCEPT"
     shown = suspended(up, run, after=shown["schema"])
     assert "did not count: Your name is missing" in str(get(up, f"flow_runs/{run}/input/{shown['description']}"))
     assert up.incident(incident).asks[following.id].open
 
-    assert resume(up, run, deny)[0] == "ACCEPT"
+    assert resume(up, run, deny, role)[0] == "ACCEPT"
     until(lambda: up.incident(incident).asks[following.id].denied)
     assert [answer.by.actor for answer in up.incident(incident).asks[following.id].answers] == ["Ben"]
+
+
+def test_a_question_whose_step_no_longer_applies_is_gone_from_prefect_too(up: Up, incident: str) -> None:
+    """After a lower severity the measure is not asked any more: its run ends with the reason, and takes no answer."""
+    ask = until(lambda: first_approval(up, incident))
+    run = asking(up, ask)
+    suspended(up, run)
+    lowered = ("severity", incident, "P3", "--as", "Ada", "--role", "incident_commander", "--reason", "only typos")
+    done = allclear(*lowered, **up.variables)
+    assert done.returncode == 0, done.stderr
+    until(lambda: not up.incident(incident).asks[ask.id].open)
+    closed = until(lambda: (now := get(up, f"flow_runs/{run}")["state"])["type"] == "COMPLETED" and now)
+    assert "the severity is P3 now" in closed["message"]
+    assert resume(up, run, decisions(ask)[0].text, ask.policy.roles[0])[0] == "ABORT"
+    assert not up.incident(incident).asks[ask.id].answers
 
 
 def test_an_action_of_a_person_who_may_not_approve_waits_for_another_one(up: Up) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from allclear.domain.action import ActStatus
 from tests.end_to_end.stack_support import LIMIT, ROOT, allclear, environment, make, until
-from tests.end_to_end.up_support import Up, running_up
+from tests.end_to_end.up_support import Up, end_all, running_up, start
 
 pytestmark = pytest.mark.slow
 
@@ -98,15 +98,6 @@ def test_an_alert_becomes_one_run_and_an_approval_on_the_command_line_resumes_it
         assert up.incident(incident_id).acts[act].status is ActStatus.VERIFIED
 
 
-def end_all(up: Up, known: set[str]) -> None:
-    """End the incidents of earlier tests, so that an alert opens a new one."""
-    for incident_id in sorted(known):
-        for act in up.incident(incident_id).in_place:
-            allclear("undo", incident_id, act.id, "--as", "Ben", "--role", "tech_lead", **up.variables)
-        words = ("--reason", "the next test", "--as", "Ben", "--role", "tech_lead")
-        allclear("false-alarm", incident_id, *words, **up.variables)
-
-
 def test_forms_offer_the_values_of_the_plan(up: Up) -> None:
     """In Prefect, the form offers the plan's severities, services and runbooks, and refuses others and blanks."""
     api = up.variables["PREFECT_API_URL"]
@@ -118,13 +109,6 @@ def test_forms_offer_the_values_of_the_plan(up: Up) -> None:
     assert start(up, deployment, {"title": "Slow", "name": "Ana", "severity": "P9"}).status_code == 409
     assert start(up, deployment, {"title": "  ", "name": "Ana"}).status_code == 409
     assert start(up, deployment, {"title": "Slow"}).status_code == 409
-
-
-def start(up: Up, deployment: dict[str, Any], parameters: dict[str, Any]) -> httpx.Response:
-    """Run a deployment with the values that a person filled in."""
-    body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
-    url = f"{up.variables['PREFECT_API_URL']}/deployments/{deployment['id']}/create_flow_run"
-    return httpx.post(url, json=body, timeout=LIMIT)
 
 
 def test_an_action_is_started_by_hand_in_prefect(up: Up) -> None:

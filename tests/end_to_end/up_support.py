@@ -16,7 +16,7 @@ import httpx
 from allclear.domain.incident import Incident
 from allclear.domain.replay import replay
 from allclear.journal.sql_journal import SqlJournal
-from tests.end_to_end.stack_support import LIMIT, ROOT, environment, free_port, make, until
+from tests.end_to_end.stack_support import LIMIT, ROOT, allclear, environment, free_port, make, until
 from tests.scopes import DRILL
 
 
@@ -76,3 +76,19 @@ def exported(printed: str) -> dict[str, str]:
 def _is_up(process: subprocess.Popen[bytes], printed: Path) -> bool:
     assert process.poll() is None, printed.read_text()
     return "Ctrl-C stops everything" in printed.read_text()
+
+
+def end_all(up: Up, known: set[str]) -> None:
+    """End the incidents of earlier tests, so that an alert opens a new one."""
+    for incident_id in sorted(known):
+        for act in up.incident(incident_id).in_place:
+            allclear("undo", incident_id, act.id, "--as", "Ben", "--role", "tech_lead", **up.variables)
+        words = ("--reason", "the next test", "--as", "Ben", "--role", "tech_lead")
+        allclear("false-alarm", incident_id, *words, **up.variables)
+
+
+def start(up: Up, deployment: dict[str, Any], parameters: dict[str, Any]) -> httpx.Response:
+    """Run a deployment with the values that a person filled in."""
+    body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
+    url = f"{up.variables['PREFECT_API_URL']}/deployments/{deployment['id']}/create_flow_run"
+    return httpx.post(url, json=body, timeout=LIMIT)

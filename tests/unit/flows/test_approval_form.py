@@ -135,11 +135,14 @@ def test_a_decision_about_another_question_counts_for_that_one_only(engine: Engi
 
 
 def test_answers_given_elsewhere_are_read_from_the_journal(engine: Engine) -> None:
-    """The form's content that wakes a run is no answer."""
+    """The form's content that wakes a run is no answer: while the question is open, the form is shown again."""
     ask = asked(engine, "one")
     length = incident(engine).length
-    assert record_answer(engine, ask.id, form_key(ask.id, 1), Answer(decision=ELSEWHERE, name="allclear")) == ""
+    woken = Answer(decision=ELSEWHERE, name="allclear")
+    assert "no answer to VS-1/contain/one yet" in record_answer(engine, ask.id, form_key(ask.id, 1), woken)
     assert incident(engine).length == length
+    engine.people.answer(ask.id, ANA, yes=True, reason="so")
+    assert record_answer(engine, ask.id, form_key(ask.id, 1), woken) == ""
 
 
 def test_two_questions_never_share_a_form() -> None:
