@@ -8,8 +8,7 @@ from datetime import timedelta
 from allclear.domain.base import person_key
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
-from allclear.domain.reminder import ON_CALL, Reminder, known_roles
-from allclear.domain.template_values import LEAD
+from allclear.domain.reminder import LEAD, ON_CALL, Reminder, known_roles
 from allclear.domain.text import plain, stamp
 
 AHEAD = timedelta(days=1)

@@ -6,7 +6,7 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ class Up:
 
 
 @contextmanager
-def running_up(home: Path) -> Iterator[Up]:
+def running_up(home: Path) -> Generator[Up]:
     """`make up SIMULATED=1` on free ports, with its files in `home`. One Ctrl-C at the end must stop everything."""
     printed = home / "printed.txt"
     ports = f"--port {free_port()} --responder-port {free_port()}"
