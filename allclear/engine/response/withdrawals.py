@@ -1,7 +1,7 @@
 """Which open questions are to be withdrawn: their step no longer applies, or another act has made their change.
 
-Pure: it follows from the record, the plan and the runbook. A step applies again if the severity, the kind or the facts
-change back; it is then asked again.
+Pure: it follows from the record, the plan and the runbook. A step applies again if the severity, the kind, the facts or
+containment change back; it is then asked again.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from allclear.domain.approval import AskKind
 from allclear.domain.incident import Act, AskState, Incident
 from allclear.domain.plan import Plan
 from allclear.domain.records import ActFinished, AskWithdrawn
+from allclear.domain.reminder import RECOVERY
 from allclear.domain.runbook import Phase, Runbook, Step
 from allclear.domain.template_values import waiting
 from allclear.domain.text import plain
 from allclear.engine.response.duties import duty_states, evidence_names
 from allclear.engine.response.moves import WithdrawAsk
-from allclear.engine.response.step_keys import MANUAL_CONTAINMENT, choice_key, is_undo_key
+from allclear.engine.response.step_keys import MANUAL_CONTAINMENT, STILL_CONTAINED, choice_key, is_undo_key, proof_key
 from allclear.journal.ports import OutboxKind, OutboxMessage
 
 _OTHER_FACTS = "it does not apply, according to the facts that are recorded now"
@@ -95,21 +96,33 @@ def _asks_to_contain(runbook: Runbook, state: AskState) -> bool:
 
 
 def _inapplicable(incident: Incident, plan: Plan, runbook: Runbook, state: AskState) -> str:
-    """Return why the step of a question no longer applies; empty if it applies, or is none of the runbook's."""
+    """Return why a question is not to be asked now; empty if it is, or if it is no question of the runbook."""
     ask = state.ask
+    if ask.phase == RECOVERY:
+        return _fires_again(incident)
     if ask.phase not in set(Phase):
         return ""
-    if ask.kind is AskKind.FALSE_ALARM and plan.people_verify(incident.kind):
-        return "a healthy service proves nothing about an incident of this kind"
-    if incident.containment.current and ask.phase == Phase.CONTAIN and _asks_to_contain(runbook, state):
-        return "the incident is contained now"
-    steps = runbook.steps(Phase(ask.phase))
-    about = [step for step in steps if ask.step in {step.id, choice_key(step.id)}]
-    if not about and is_undo_key(ask.step):
-        about = [step for step in steps if step.undo]
-    if not about and ask.step == MANUAL_CONTAINMENT:
-        about = [step for step in steps if step.measure]
-    if not about and ask.step in evidence_names(plan) and ask.step not in evidence_names(plan, incident):
-        return _OTHER_FACTS
-    reasons = [reason_against(incident, plan, step) for step in about]
-    return reasons[0] if reasons and all(reasons) else ""
+    if ask.step in evidence_names(plan):
+        return "" if ask.step in evidence_names(plan, incident) else _OTHER_FACTS
+    if ask.step == STILL_CONTAINED:
+        return "" if incident.recheck else "it was checked meanwhile whether the incident is still contained"
+    steps = _steps_of(runbook.steps(Phase(ask.phase)), ask.step)
+    reasons = [reason_against(incident, plan, step) for step in steps]
+    if reasons and all(reasons):
+        return reasons[0]
+    contains = ask.step == MANUAL_CONTAINMENT or any(step.measure for step in steps)
+    return "the incident is contained now" if contains and incident.contained else ""
+
+
+def _fires_again(incident: Incident) -> str:
+    """Return the reason against closing the incident if one of its alerts fires; empty if none does."""
+    firing = [alert.title for alert in incident.alerts.values() if alert.state == "firing"]
+    return f'the alert "{plain(firing[0])}" fires again' if firing else ""
+
+
+def _steps_of(steps: list[Step], key: str) -> list[Step]:
+    """Return the steps of a phase that the question with the step name `key` is about."""
+    if key == MANUAL_CONTAINMENT:
+        return [step for step in steps if step.measure]
+    about = [step for step in steps if key in {step.id, choice_key(step.id), proof_key(step.id)}]
+    return about or [step for step in steps if step.undo and is_undo_key(key)]

@@ -9,10 +9,22 @@ import pytest
 from allclear.domain.action import ActStatus, Finding, Outcome, Verdict
 from allclear.domain.approval import AskKind
 from allclear.domain.clearance import Clearance, clearance
-from allclear.domain.records import ActFinished, ActIntended, Assessed, PhaseEntered, PhaseLeft, SeverityChanged
+from allclear.domain.records import (
+    ActFinished,
+    ActIntended,
+    AlertJoined,
+    AskOpened,
+    Assessed,
+    Contained,
+    PhaseEntered,
+    PhaseLeft,
+    SeverityChanged,
+)
+from allclear.domain.reminder import RECOVERY
 from allclear.domain.runbook import Phase
 from allclear.engine.response.moves import AskPeople, Leave, Move, Propose, Wait, WithdrawAsk
 from allclear.engine.response.next_move import next_move
+from allclear.engine.response.step_keys import MANUAL_CONTAINMENT
 from allclear.engine.response.withdrawals import withdrawal
 from allclear.journal.ports import OutboxKind
 from tests.unit.engine.response.next_move_support import PLAN, PhaseStory, step_of
@@ -134,6 +146,39 @@ def test_a_question_that_still_applies_stays_open() -> None:
     story = Raised(Phase.CONTAIN, {**LOOK, "severities": ["P0", "P1"]}, severity="P1")
     story.asked("look", AskKind.STEP)
     assert story.severity("P0").next == Wait((story.ask_id("look"),))
+
+
+@pytest.mark.parametrize(
+    ("step", "kind"),
+    [
+        ("turn", AskKind.APPROVAL),
+        ("turn-choice", AskKind.CHOICE),
+        ("turn-proof", AskKind.STEP),
+        (MANUAL_CONTAINMENT, AskKind.RETRY),
+    ],
+)
+def test_a_measure_is_not_asked_for_while_the_incident_is_contained(step: str, kind: AskKind) -> None:
+    """It recovered by itself, or was contained by hand; after it failed again the measure is proposed again."""
+    story = Raised(Phase.CONTAIN, {**TURN, "measure": True})
+    if kind is AskKind.APPROVAL:
+        story.propose(step)
+    else:
+        story.asked(step, kind)
+    story.after(1).record(Contained(by="its alerts are clear and the service is healthy", finding=HEALTHY))
+    assert story.withdrawn().reason == "the incident is contained now"
+    assert story.next == Leave(Phase.CONTAIN)
+
+
+def test_the_question_to_close_is_withdrawn_when_an_alert_fires_again() -> None:
+    """An answer to it would end an incident that goes on."""
+    story = Raised(Phase.CONTAIN, LOOK)
+    ask = story.asked("look", AskKind.STEP).incident.open_asks[0].ask
+    close = ask.model_copy(update={"id": "VS-12/recovery/close", "phase": RECOVERY, "step": "close"})
+    story.record(AskOpened(ask=close))
+    alert = AlertJoined(delivery="1", source="json", key="k", state="resolved", title="Errors")
+    assert not isinstance(story.record(alert).next, WithdrawAsk)
+    move = story.record(alert.model_copy(update={"state": "firing"})).withdrawn()
+    assert (move.ask, move.reason) == (close.id, 'the alert "Errors" fires again')
 
 
 # --- the change of another act -----------------------------------------------------------------------
