@@ -182,7 +182,7 @@ def make_engine(
     conductor = Conductor(journal, registry, executor, proposer, company, context, clock)
     people = People(journal, company, clock)
     manual = ManualActions(journal, company, executor, proposer, conductor, people)
-    ledger = Ledger(journal, executor)
+    ledger = Ledger(journal, executor, company.plan)
     dry_run = DryRun(conductor, proposer, company.plan)
     intake = Intake(journal, company, clock)
     approval_timeouts = ApprovalTimeouts(journal, conductor, company, clock)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from allclear.domain.errors import AllclearError, NotAllowed, NotFound, Refused
 from allclear.domain.incident import Act
+from allclear.domain.plan import Plan
 from allclear.domain.records import By, LedgerSuperseded
 from allclear.engine.actions.executor import Executor
 from allclear.engine.people.incident_writer import IncidentWriter, required_text
@@ -13,8 +14,8 @@ from allclear.journal.ports import Journal
 class Ledger:
     """Closes what is left in place without undoing it."""
 
-    def __init__(self, journal: Journal, executor: Executor) -> None:
-        self._writer = IncidentWriter(journal)
+    def __init__(self, journal: Journal, executor: Executor, plan: Plan) -> None:
+        self._writer = IncidentWriter(journal, plan)
         self._executor = executor
 
     async def supersede(self, incident_id: str, act_id: str, reason: str, by: By) -> str:

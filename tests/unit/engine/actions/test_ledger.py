@@ -31,11 +31,11 @@ async def test_the_circle_of_undo_and_resolve_has_a_way_out(desk: Desk) -> None:
     command = f"allclear supersede {incident} {act} --reason WHY"
     assert outcome is not None
     assert command in outcome.next_step
-    closing = Closing(IncidentWriter(desk.journal))
+    closing = Closing(IncidentWriter(desk.journal, plan()))
     with pytest.raises(NotAllowed) as blocked:
         closing.resolve(incident, "all clear", ANA)
     assert command in blocked.value.next_step
-    sentence = await Ledger(desk.journal, desk.executor).supersede(incident, act, "9 is the new normal", ANA)
+    sentence = await Ledger(desk.journal, desk.executor, plan()).supersede(incident, act, "9 is the new normal", ANA)
     assert sentence == f"{act} of {incident} is closed as superseded. Nothing was changed."
     assert desk.act(incident, act).status is ActStatus.SUPERSEDED
     assert desk.incident(incident).in_place == []
@@ -47,7 +47,7 @@ async def test_the_record_names_who_closed_it_and_why(desk: Desk) -> None:
     """The debt is not forgotten: it is closed by a person."""
     incident, act = await turned(desk)
     desk.dials.turn("main", 9)
-    await Ledger(desk.journal, desk.executor).supersede(incident, act, "9 is the new normal", ANA)
+    await Ledger(desk.journal, desk.executor, plan()).supersede(incident, act, "9 is the new normal", ANA)
     state = desk.incident(incident)
     line = line_of(desk.journal.entries(incident)[-1], state, plan())
     assert line.text.startswith("Ana")
@@ -59,7 +59,7 @@ async def test_a_change_that_is_still_as_it_was_left_is_undone_and_not_closed(de
     """The refusal names the undo."""
     incident, act = await turned(desk)
     with pytest.raises(Refused) as refused:
-        await Ledger(desk.journal, desk.executor).supersede(incident, act, "we like it", ANA)
+        await Ledger(desk.journal, desk.executor, plan()).supersede(incident, act, "we like it", ANA)
     assert refused.value.next_step == f"Undo it: allclear undo {incident} {act} --as NAME"
     assert [one.id for one in desk.incident(incident).in_place] == [act]
 
@@ -68,7 +68,7 @@ async def test_a_target_that_cannot_be_read_can_be_closed_and_the_record_says_so
     """A service that is gone must not keep its incident open for ever."""
     incident, act = await turned(desk)
     desk.dials.at_check = [raising(Unreachable("The dial is gone.", "Look for it."))]
-    await Ledger(desk.journal, desk.executor).supersede(incident, act, "the dial was taken away", ANA)
+    await Ledger(desk.journal, desk.executor, plan()).supersede(incident, act, "the dial was taken away", ANA)
     closed = desk.act(incident, act).superseded
     assert closed is not None
     assert closed.found == "not readable: The dial is gone"
@@ -80,14 +80,14 @@ async def test_closing_needs_a_reason(desk: Desk, reason: str) -> None:
     incident, act = await turned(desk)
     desk.dials.turn("main", 9)
     with pytest.raises(NotAllowed):
-        await Ledger(desk.journal, desk.executor).supersede(incident, act, reason, ANA)
+        await Ledger(desk.journal, desk.executor, plan()).supersede(incident, act, reason, ANA)
     assert desk.incident(incident).in_place
 
 
 async def test_what_is_not_in_place_cannot_be_closed(desk: Desk) -> None:
     """An act that is unknown, or was undone, is refused with what there is."""
     incident, act = await turned(desk)
-    ledger = Ledger(desk.journal, desk.executor)
+    ledger = Ledger(desk.journal, desk.executor, plan())
     with pytest.raises(NotFound, match="no act contain/other"):
         await ledger.supersede(incident, "contain/other", "why not", ANA)
     undo = await desk.undo_approved(incident, act)
