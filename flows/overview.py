@@ -22,9 +22,10 @@ def overview(incident: Incident, plan: Plan, ui: str, runs: Mapping[str, str]) -
 
 
 def _state(incident: Incident, plan: Plan) -> str:
-    leads = f"{lead(incident)} leads" if lead(incident) else "no one leads yet"
+    leader = lead(incident, plan)
+    leads = f"{leader} leads" if leader else "no one leads yet"
     opened = f"opened at {clock(incident.opened_at)} UTC"
-    acknowledge = f" Take it on: `allclear ack {incident.id} --as NAME`." if incident.acknowledged_at is None else ""
+    acknowledge = f" Take it on: `allclear ack {incident.id} --as NAME`." if not incident.acknowledged else ""
     return f"**{status(incident)}**, in the phase {phase_words(incident, plan)}; {opened}; {leads}." + acknowledge
 
 
