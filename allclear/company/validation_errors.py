@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from allclear.company.diagnostics import Diagnostic, suggestion
 from allclear.company.yaml_file import Place, YamlFile
+from allclear.domain.base import WRONG_AT
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -45,8 +46,9 @@ def validation_problems(error: ValidationError, model: type[BaseModel]) -> Itera
     for detail in details:
         if _is_secondary(detail, details):
             continue
-        sentence, next_step = _describe(detail, model)
-        yield ValidationProblem(detail["loc"], sentence, next_step)
+        place = (*detail["loc"], *detail.get("ctx", {}).get("place", ()))
+        sentence, next_step = _describe(detail, place, model)
+        yield ValidationProblem(place, sentence, next_step)
 
 
 def _is_secondary(detail: ErrorDetails, details: list[ErrorDetails]) -> bool:
@@ -60,9 +62,9 @@ def _is_secondary(detail: ErrorDetails, details: list[ErrorDetails]) -> bool:
     return any(other is not detail and other["loc"][: len(place)] == place for other in details)
 
 
-def _describe(detail: ErrorDetails, model: type[BaseModel]) -> tuple[str, str]:
-    """Return what is wrong, and what to do about it."""
-    place, context = detail["loc"], detail.get("ctx", {})
+def _describe(detail: ErrorDetails, place: Place, model: type[BaseModel]) -> tuple[str, str]:
+    """Return what is wrong at `place`, and what to do about it."""
+    context = detail.get("ctx", {})
     name = _name(place)
     described = (f"{name}: {detail['msg'][:1].lower()}{detail['msg'][1:].rstrip('.')}.", _SEE_SCHEMA)
     match detail["type"]:
@@ -80,6 +82,8 @@ def _describe(detail: ErrorDetails, model: type[BaseModel]) -> tuple[str, str]:
         case "value_error":
             reason = str(context.get("error", detail["msg"])).rstrip(".")
             described = (f"{name}: {reason}.", _SEE_SCHEMA)
+        case kind if kind == WRONG_AT:
+            described = (f"{name}: {context['sentence']}.", context["next_step"] or _SEE_SCHEMA)
         case "string_type" if isinstance(detail["input"], bool | int | float | date):
             described = (f"{name} must be text, and {detail['input']!s} is not.", "Put it in quotes.")
         case "string_pattern_mismatch" if "[a-z0-9][a-z0-9_-]" in str(context.get("pattern")):

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic_core import PydanticCustomError
 
 JsonDict = dict[str, Any]
 """A JSON object: its values are str, int, float, bool, None, lists and objects of these."""
@@ -22,6 +23,18 @@ class Model(BaseModel):
     """A frozen model that refuses fields it does not know."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+def wrong_at(place: tuple[str | int, ...], sentence: str, next_step: str = "") -> PydanticCustomError:
+    """Return the error of a validator about the value at `place` inside its model, so that its line can be named.
+
+    `next_step` is a sentence; without it, `allclear check` points to the schema.
+    """
+    return PydanticCustomError(WRONG_AT, "{sentence}", {"sentence": sentence, "place": place, "next_step": next_step})
+
+
+WRONG_AT = "wrong_at"
+"""The type of such an error."""
 
 
 def _aware(moment: datetime) -> datetime:

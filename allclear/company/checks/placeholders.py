@@ -13,6 +13,8 @@ from allclear.domain.placeholders import PLACEHOLDERS, render_all, unknown_place
 from allclear.domain.template_values import template_key
 
 _BRACES = re.compile(r"\{[^{}\n]*\}")
+_OPENED, _CLOSED = re.compile(r"\{([a-z][a-z0-9_]*)"), re.compile(r"([a-z][a-z0-9_]*)\}")
+"""A placeholder with one brace. Other single braces are left alone, because a text may hold JSON."""
 _NONE: Mapping[str, str] = {}
 
 _TEMPLATE_MARK = "t_"
@@ -64,6 +66,8 @@ def check_step_placeholders(
             yield file.error(where, f"The placeholder {{{name}}} has no source.", suggestion(name, known))
         for braces in _not_placeholders(text):
             yield file.warning(where, f"{braces} is not a placeholder, and is not replaced.", _HOW)
+        for line in text.splitlines():
+            yield from (file.error(where, sentence, next_step) for sentence, next_step in _unclosed(line))
 
 
 def check_plan_placeholders(draft: Draft) -> Iterator[Diagnostic]:
@@ -83,7 +87,8 @@ def check_route_texts(draft: Draft) -> Iterator[Diagnostic]:
         return
     for index, route in enumerate(draft.plan.routes):
         for name in ("impact", "feature"):
-            for braces in _BRACES.findall(getattr(route, name)):
+            text = getattr(route, name)
+            for braces in [*_BRACES.findall(text), *_lone_braces(text)]:
                 yield draft.files[PLAN].warning(
                     ("routes", index, name),
                     f"{braces} is not replaced: `{name}` takes no placeholders.",
@@ -113,6 +118,21 @@ def _in_template(draft: Draft, file: str, text: str, known: Mapping[str, str]) -
             yield Diagnostic("error", path, number, f"The placeholder {{{name}}} {reason}.", suggestion(name, known))
         for braces in _not_placeholders(line):
             yield Diagnostic("warning", path, number, f"{braces} is not a placeholder, and is not replaced.", _HOW)
+        yield from (Diagnostic("error", path, number, *found) for found in _unclosed(line))
+
+
+def _unclosed(line: str) -> Iterator[tuple[str, str]]:
+    """Yield a sentence and the next step for each placeholder of one line that has only one of its braces."""
+    rest = _BRACES.sub(" ", line)
+    for name in _OPENED.findall(rest):
+        yield f"The placeholder {{{name} is not closed, and is not replaced.", f"Write {{{name}}}."
+    for name in _CLOSED.findall(rest):
+        yield f"The placeholder {name}}} is not opened, and is not replaced.", f"Write {{{name}}}."
+
+
+def _lone_braces(text: str) -> list[str]:
+    rest = _BRACES.sub(" ", text)
+    return [*(f"{{{name}" for name in _OPENED.findall(rest)), *(f"{name}}}" for name in _CLOSED.findall(rest))]
 
 
 def _not_placeholders(text: str) -> list[str]:

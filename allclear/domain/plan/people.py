@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from allclear.domain.base import Model, Moment, Slug, person_key
+from allclear.domain.base import Model, Moment, Slug, person_key, wrong_at
 from allclear.domain.durations import Duration
 from allclear.domain.plan.assumptions import MayBeAssumed, is_blank
 from allclear.domain.plan.working_time import WEEKDAYS, DayHours, Weekday, WorkingTime, Zone
@@ -99,11 +99,11 @@ class Layer(Model):
     @model_validator(mode="after")
     def _whole_days(self) -> Layer:
         if self.turn < timedelta(days=1) or self.turn % timedelta(days=1):
-            msg = "`turn` must be a number of whole days, as 7d"
-            raise ValueError(msg)
+            raise wrong_at(("turn",), "it must be a number of whole days", "Write it as 7d.")
         if datetime.fromisoformat(self.starts).year not in _YEARS:
-            msg = f"`starts` must lie between the years {_YEARS[0]} and {_YEARS[-1]}"
-            raise ValueError(msg)
+            raise wrong_at(
+                ("starts",), f"it must lie between the years {_YEARS[0]} and {_YEARS[-1]}", "Correct the year."
+            )
         return self
 
     def person(self, turn: int) -> str:

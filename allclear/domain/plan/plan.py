@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
 from allclear.domain.approval import ApprovalPolicy
-from allclear.domain.base import Model, Slug, person_key
+from allclear.domain.base import Model, Slug, person_key, wrong_at
 from allclear.domain.errors import ConfigError
 from allclear.domain.plan.alert_storm import Storm
 from allclear.domain.plan.alert_threshold import Threshold
@@ -26,13 +26,15 @@ from allclear.domain.plan.notifications import (
 )
 from allclear.domain.plan.people import Person, Role, Rota
 from allclear.domain.plan.severity import Facet, Facets, Severity, SeverityRule, assess, holds
-from allclear.domain.plan.working_time import WorkingTime
+from allclear.domain.plan.working_time import Span, WorkingTime
 from allclear.domain.recovery import RecoveryRule
 from allclear.domain.runbook import Phase
 
 A = TypeVar("A", bound=Applies)
 
 _ANY_DAY = datetime(2026, 1, 1, tzinfo=UTC)
+_ONE_OF = {"severities": "severity", "duties": "duty", "evidence": "evidence"}
+"""Field -> what one of its items is called."""
 
 OUTAGE = "outage"
 """The only kind of incident of a plan that names none."""
@@ -152,32 +154,47 @@ class Plan(Model):
     def _consistent(self) -> Plan:
         missing = [phase.value for phase in Phase if phase not in self.phases]
         if missing:
-            msg = f"`phases` has no {', '.join(missing)}"
-            raise ValueError(msg)
-        for what, listed in (("severity", self.severities), ("duty", self.duties), ("evidence", self.evidence)):
-            names = [named.name for named in listed]
-            for name in names:
-                if names.count(name) > 1:
-                    msg = f"the {what} `{name}` is listed twice"
-                    raise ValueError(msg)
+            raise wrong_at(
+                ("phases",), f"it has no {', '.join(missing)}", "Add the plan's label, as `{label: Detect}`."
+            )
+        listed = {"severities": self.severities, "duties": self.duties, "evidence": self.evidence}
+        for field, named in listed.items():
+            names = [one.name for one in named]
+            for index, name in enumerate(names):
+                if name in names[:index]:
+                    sentence = f"the {_ONE_OF[field]} `{name}` is listed twice"
+                    raise wrong_at((field, index, "name"), sentence, "Give one of them another name.")
         self._check_spans()
         return self
 
     def _check_spans(self) -> None:
-        """Raise ValueError for a span that never ends in the company's working time.
+        """Raise an error for a span that never ends in the company's working time.
 
         Otherwise the error would show only during an incident.
         """
-        spans = [target.within for severity in self.severities for target in severity.targets]
-        spans += [severity.escalates.after for severity in self.severities if severity.escalates]
-        spans += [line.within for line in (*self.notifications, *self.duties, *self.post_mortem.due) if line.within]
-        spans += [due.not_before for due in self.post_mortem.due if due.not_before]
-        for span in spans:
+        for place, span in self._spans():
             try:
                 self.working_time.after(_ANY_DAY, span)
             except ConfigError as error:
-                msg = f"`{span}` never ends in the hours of `working_time`"
-                raise ValueError(msg) from error
+                sentence = f"`{span}` never ends in the hours of `working_time`"
+                raise wrong_at(place, sentence, "Write it as a time by the clock, or widen `hours`.") from error
+
+    def _spans(self) -> Iterator[tuple[tuple[str | int, ...], Span]]:
+        """Yield each span of the plan, with its place."""
+        for number, severity in enumerate(self.severities):
+            for index, target in enumerate(severity.targets):
+                yield ("severities", number, "targets", index, "within"), target.within
+            if severity.escalates:
+                yield ("severities", number, "escalates", "after"), severity.escalates.after
+        lists = {"notifications": self.notifications, "duties": self.duties}
+        lines = [((field, index), line) for field, listed in lists.items() for index, line in enumerate(listed)]
+        lines += [(("post_mortem", "due", index), due) for index, due in enumerate(self.post_mortem.due)]
+        for place, line in lines:
+            if line.within:
+                yield (*place, "within"), line.within
+        for index, due in enumerate(self.post_mortem.due):
+            if due.not_before:
+                yield ("post_mortem", "due", index, "not_before"), due.not_before
 
     def severity(self, name: str) -> Severity | None:
         """Return the severity called `name`, or None."""

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from pydantic import Field, model_validator
 
-from allclear.domain.base import Model, Slug
+from allclear.domain.base import Model, Slug, wrong_at
 from allclear.domain.plan.assumptions import MayBeAssumed
 from allclear.domain.plan.working_time import Span
 
@@ -79,13 +79,13 @@ class Severity(Model):
     @model_validator(mode="after")
     def _targets_once(self) -> Severity:
         names = [target.name for target in self.targets]
-        for name in names:
-            if names.count(name) > 1:
-                msg = f"the target `{name}` is listed twice"
-                raise ValueError(msg)
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                place = ("targets", index, "name")
+                raise wrong_at(place, f"the target `{name}` is listed twice", "Give one of them another name.")
         if self.ticket_only and self.contain and "contain" in self.model_fields_set:
-            msg = "a severity with `ticket_only` cannot `contain`"
-            raise ValueError(msg)
+            sentence = "a severity with `ticket_only` cannot `contain`"
+            raise wrong_at(("contain",), sentence, "Delete one of the two.")
         return self
 
     @property
@@ -108,9 +108,10 @@ class Facet(MayBeAssumed):
 
     @model_validator(mode="after")
     def _values_once(self) -> Facet:
-        if len(set(self.values)) != len(self.values) or UNKNOWN in self.values:
-            msg = "list each value once, and do not list `unknown`, which is always possible"
-            raise ValueError(msg)
+        for index, value in enumerate(self.values):
+            if value in self.values[:index] or value == UNKNOWN:
+                sentence = "list each value once, and do not list `unknown`, which is always possible"
+                raise wrong_at(("values", index), sentence, "Delete this value.")
         return self
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, WithJsonSchema, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
+from allclear.domain.base import wrong_at
 from allclear.domain.durations import DURATION_PATTERN, LONGEST, parse_duration, plausible, write_duration
 from allclear.domain.errors import ConfigError
 from allclear.domain.plan.assumptions import MayBeAssumed
@@ -97,8 +99,9 @@ def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:
-        msg = f"{name!r} is not a time zone: write it as Europe/Berlin"
-        raise ValueError(msg) from error
+        near = difflib.get_close_matches(name, available_timezones(), n=1)
+        step = f"Did you mean {near[0]}?" if near else "Write it as Europe/Berlin."
+        raise wrong_at((), f"{name!r} is not a time zone", step) from error
     return name
 
 

@@ -57,7 +57,7 @@ def test_an_unknown_name_is_an_error_with_the_known_names(tmp_path: Path) -> Non
         ),
         (("plan.yaml", "  on_call: {title", "  On Call: {title"), "plan.yaml:8: `On Call` is not a short name."),
         (("plan.yaml", "  review: {", "  revue: {"), "plan.yaml:20: `revue` is not one of 'detect', 'contain'"),
-        (("plan.yaml", "  review: {label: Review}\n", ""), "plan.yaml:1: The file: `phases` has no review."),
+        (("plan.yaml", "  review: {label: Review}\n", ""), "plan.yaml:15: `phases`: it has no review."),
         (
             ("plan.yaml", "support:\n", "support: none\nchannels:\n"),
             "plan.yaml:34: `support`: input should be a valid list.",
