@@ -89,11 +89,11 @@ REFUSED: list[tuple[Edit, str]] = [
     (rota("acknowledge_within: -5"), f"plan.yaml:{ADDED + 1}: `acknowledge_within`: a duration cannot be negative."),
     (
         rota("starts: 9999-12-31T09:00"),
-        f"plan.yaml:{ADDED + 1}: `layers` no. 1: `starts` must lie between the years 2000",
+        f"plan.yaml:{ADDED + 1}: `starts`: it must lie between the years 2000",
     ),
     (
         rota("starts: 0001-01-01T00:00"),
-        f"plan.yaml:{ADDED + 1}: `layers` no. 1: `starts` must lie between the years 2000",
+        f"plan.yaml:{ADDED + 1}: `starts`: it must lie between the years 2000",
     ),
     (rota("starts: 202٦-11-02T09:00"), f"plan.yaml:{ADDED + 1}: `starts`: string should match pattern"),
     (rota("hours: 0٩:00-17:00"), f"plan.yaml:{ADDED + 1}: `hours`: '0٩:00-17:00' is not a range of hours"),
