@@ -24,9 +24,13 @@ def is_flapping(storm: Storm, changes: tuple[datetime, ...]) -> bool:
 
 
 def hold(journal: Journal, storm: Storm, alert: ReceivedAlert, incident: Incident, changes: int) -> Taken:
-    """Let a flapping alert count as firing. The record notes it now and then, and people are notified once."""
-    last = incident.flapping.get(alert.record.key)
-    if last is None or alert.now - last >= storm.flapping_noted_every:
+    """Let a flapping alert count as firing. The record notes it now and then, and people are notified once.
+
+    The record keeps why the alert ended last, if that is no recovery: a person may have paused the rule that flaps.
+    """
+    last, known = incident.flapping.get(alert.record.key), incident.alerts.get(alert.record.key)
+    ends_otherwise = known is not None and not alert.firing and known.no_recovery != alert.record.no_recovery
+    if last is None or ends_otherwise or alert.now - last >= storm.flapping_noted_every:
         news = "flapping" if last is None else ""
         held = alert.record.model_copy(update={"state": "firing", "flapping": True, "news": news})
         journal.append(incident.id, [held], alert.by)

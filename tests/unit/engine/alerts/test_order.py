@@ -194,3 +194,19 @@ async def test_an_end_that_is_no_recovery_tells_its_reason_and_does_not_end_the_
         assert room.send(state="resolved").state == "joined"
         assert room.incident(first.incident).ends_without_recovery == []
         assert room.send(state="resolved").state == "repeat"
+
+
+async def test_a_flapping_alert_whose_rule_is_paused_has_not_recovered(tmp_path: Path) -> None:
+    """The rule flaps until a person pauses it. Once the alert is stable, it counts as ended without a recovery."""
+    with storm_room(tmp_path, clear_for="1h") as room:
+        first = room.send()
+        states: list[State] = ["resolved", "firing"] * 3
+        for state in states:
+            room.watch.now += SECOND
+            room.send(state=state)
+        assert room.send(state="resolved", no_recovery="its rule was paused").state == "held"
+        assert state_of(room, first.incident) == "firing"
+        room.watch.now += 16 * MINUTE
+        await room.engine.recovery.check()
+        assert state_of(room, first.incident) == "resolved"
+        assert room.incident(first.incident).ends_without_recovery == ["its rule was paused"]
