@@ -96,15 +96,23 @@ class Containment:
             contained_by="Found healthy again",
             proves="containment",
         )
-        move = self._after_loss(check) or repeat_check(self._incident, check)
+        move = self._after_loss(check)
         return (step, move) if move else None
 
     def _after_loss(self, check: RunProbe) -> Move | None:
-        """Return the question that follows a loss at once, because the check that found it need not be repeated."""
-        loss, ask = self._incident.loss, self._incident.ask_of(check.phase, check.key)
-        if loss is None or (ask and (ask.open or ask.number > loss.number)):
-            return None
-        return AskPeople(check.phase, check.step, AskKind.RETRY, loss.sentence)
+        """Return the next move of the check by hand. After a loss it begins with the question, not with a check.
+
+        The check that found the loss need not be repeated before people have done something.
+        """
+        loss = self._incident.loss
+        result, ask = self._incident.step(check.phase, check.key), self._incident.ask_of(check.phase, check.key)
+        if loss is None or (result and result.number > loss.number):
+            return repeat_check(self._incident, check)
+        if ask is None or (ask.number < loss.number and not ask.open):
+            return AskPeople(check.phase, check.step, AskKind.RETRY, loss.sentence)
+        if ask.open:
+            return Wait((ask.ask.id,))
+        return check if ask.granted else None
 
     # --- an incident that was contained ------------------------------------------------------------------
 

@@ -55,7 +55,7 @@ def questions_to_withdraw(incident: Incident, plan: Plan, runbook: Runbook) -> I
         if other is not None:
             reason = f"{plain(other.by.actor, 60)} had the same change made meanwhile ({other.id})"
             yield WithdrawAsk(state.ask.id, reason)
-        elif reason := _inapplicable(incident, plan, runbook, state):
+        elif reason := _no_false_alarm(incident, plan, state) or _inapplicable(incident, plan, runbook, state):
             yield WithdrawAsk(state.ask.id, reason, inapplicable=True)
 
 
@@ -89,10 +89,10 @@ def _made_by(incident: Incident, state: AskState) -> Act | None:
     return None
 
 
-def _asks_to_contain(runbook: Runbook, state: AskState) -> bool:
-    """Return whether the question asks people to contain the incident, with a step of the runbook or by hand."""
-    persons = {step.id for step in runbook.measures if step.person}
-    return state.ask.step == MANUAL_CONTAINMENT or (state.ask.kind is AskKind.STEP and state.ask.step in persons)
+def _no_false_alarm(incident: Incident, plan: Plan, state: AskState) -> str:
+    """Return the reason against asking about a false alarm if no probe can judge the incident's kind; else nothing."""
+    asked = state.ask.kind is AskKind.FALSE_ALARM and plan.people_verify(incident.kind)
+    return "a healthy service proves nothing about an incident of this kind" if asked else ""
 
 
 def _inapplicable(incident: Incident, plan: Plan, runbook: Runbook, state: AskState) -> str:
