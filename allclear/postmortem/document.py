@@ -18,11 +18,12 @@ from allclear.domain.template_values import duration, lead, status
 from allclear.domain.text import clock, markdown_safe, plain, stamp
 from allclear.domain.timeline import Line, timeline
 from allclear.postmortem.acts_table import acts_table, markdown_in_place, messages_list
+from allclear.postmortem.affected import BRIEF, affected_words
 from allclear.postmortem.failures_chart import marks, text_chart
 from allclear.postmortem.key_events import key_event_lines
 from allclear.postmortem.key_times import key_times, targets_table
 from allclear.postmortem.lessons import could_improve, gaps, went_well
-from allclear.postmortem.measurements import BRIEF, measure, measured_lines, requests_affected, users_affected_for
+from allclear.postmortem.measurements import measure, measured_lines, requests_affected
 from allclear.postmortem.placeholders import FIELDS, PLACEHOLDERS, Field
 from allclear.postmortem.suggestions import suggestions
 
@@ -30,8 +31,6 @@ __all__ = ["PostMortem", "gaps", "write_post_mortem"]
 
 _BANNER = "**SIMULATED: this was a drill. Nothing here happened in production.**"
 _POINT = re.compile(r"^\s*(?:[-*+•]|\d{1,3}[.)])\s+")
-_FROM_THE_RECORD = {"went_well": went_well, "could_improve": could_improve}
-"""The fields to which the record adds points of its own, besides those that people write."""
 
 
 class PostMortem(NamedTuple):
@@ -96,8 +95,8 @@ def _course(source: PostMortem) -> dict[str, str]:
     return {
         "detected_how": _detected_how(incident),
         "timeline": key_event_lines(incident, entries, source.plan),
-        "chart": text_chart(measured, marks(incident, entries)),
-        "affected_for": users_affected_for(incident, source.now),
+        "chart": text_chart(measured, marks(incident)),
+        "affected_for": affected_words(incident, source.now),
         "requests_affected": requests_affected(measured),
         "measured_impact": measured_lines(entries, measured),
         "mitigation": _mitigation(incident),
@@ -150,8 +149,14 @@ def _field(source: PostMortem, name: PostMortemField) -> str:
 
 
 def _facts(source: PostMortem, name: str) -> list[str]:
-    find = _FROM_THE_RECORD.get(name)
-    return find(source.incident, source.entries, source.plan, source.now) if find else []
+    """Return the points that the record adds to a field, besides those that people write."""
+    match name:
+        case "went_well":
+            return went_well(source.incident, source.plan, source.now)
+        case "could_improve":
+            return could_improve(source.incident, source.entries, source.plan, source.now)
+        case _:
+            return []
 
 
 def _shaped(lines: Sequence[str], field: Field) -> str:

@@ -11,10 +11,10 @@ from xml.etree import ElementTree as ET
 
 from allclear.domain.base import JsonDict
 from allclear.domain.incident import Incident
-from allclear.domain.records import Contained, Entry, Recovered
 from allclear.domain.text import SHORT, bare, plain
 from allclear.postmortem.acts_table import changes_production
-from allclear.postmortem.measurements import BRIEF, Measurements, Sample, percent_words
+from allclear.postmortem.affected import BRIEF
+from allclear.postmortem.measurements import Measurements, Sample, percent_words
 
 CHART = "failures"
 """The language of the code block that holds the chart; the HTML has the SVG in its place."""
@@ -34,7 +34,7 @@ class Mark(NamedTuple):
     words: str
 
 
-def marks(incident: Incident, entries: Sequence[Entry]) -> list[Mark]:
+def marks(incident: Incident) -> list[Mark]:
     """Return what is marked in the chart: detection, each act that changed production, containment and recovery."""
     found = [(incident.opened_at, "detected")]
     found += [
@@ -42,11 +42,9 @@ def marks(incident: Incident, entries: Sequence[Entry]) -> list[Mark]:
         for act in incident.acts.values()
         if act.finished_at and act.outcome and act.outcome.changed and changes_production(act)
     ]
-    found += [
-        (entry.at, "contained" if isinstance(entry.record, Contained) else "recovered")
-        for entry in entries
-        if isinstance(entry.record, Contained | Recovered)
-    ]
+    for word, history in (("contained", incident.containment), ("recovered", incident.recovery)):
+        found += [(period.since, word) for period in history.periods]
+        found += [(period.until, f"not {word} any more") for period in history.lost if period.until]
     found.sort(key=lambda one: one[0])
     return [Mark(number, at, words) for number, (at, words) in enumerate(found, 1)]
 

@@ -21,13 +21,15 @@ from allclear.domain.records import (
     NoteAdded,
     Recovered,
     SeverityChanged,
+    StepDone,
 )
 from allclear.domain.sentences import describe
 from allclear.domain.sentences.sentence import SentenceContext
+from allclear.domain.states import StateHistory
 from allclear.domain.template_values import STATUS_PAGE
 from allclear.domain.text import LONG, SHORT, bare, markdown_safe, with_full_stop
 from allclear.postmortem.acts_table import changes_production
-from allclear.postmortem.measurements import BRIEF
+from allclear.postmortem.affected import BRIEF
 
 MOST = 12
 """The most key events."""
@@ -90,8 +92,6 @@ class _Writer:
         self._audiences = {STATUS_PAGE, *(line.audience for line in plan.updates)}
         self._fields = {state.ask.id: field_of(state.ask) for state in incident.asks.values()}
         self._containing = {entry.record.by for entry in entries if isinstance(entry.record, Contained)}
-        self._contained = 0
-        self._recovered = 0
 
     def event(self, entry: Entry) -> KeyEvent | None:  # noqa: PLR0911 - one case for each record
         """Return the key event, or None for an entry that is none."""
@@ -102,11 +102,12 @@ class _Writer:
                 ended = isinstance(entry.record, IncidentEnded)
                 return self._sentence(entry, _TURN if ended else _SAID)
             case Contained() as contained:
-                return self._contains(entry.at, contained)
+                by = f" by {_quoted(contained.by)}"
+                return self._begins("Contained", by, self.incident.containment, entry, contained)
             case Recovered() as recovered:
-                again = " again" if self._recovered else ""
-                self._recovered += 1
-                return KeyEvent(entry.at, f"Recovered{again}: {_finding(recovered)}", _TURN if not again else _SAID)
+                return self._begins("Recovered", "", self.incident.recovery, entry, recovered)
+            case StepDone():
+                return self._ends(entry)
             case AskAnswered() as answered:
                 return self._answered(entry, answered)
             case ActFinished(act=act):
@@ -121,10 +122,26 @@ class _Writer:
     def _sentence(self, entry: Entry, weight: int) -> KeyEvent:
         return KeyEvent(entry.at, describe(self.context, entry).text, weight)
 
-    def _contains(self, at: datetime, contained: Contained) -> KeyEvent:
-        again = " again" if self._contained else ""
-        self._contained += 1
-        return KeyEvent(at, f"Contained{again} by {_quoted(contained.by)}: {_finding(contained)}", _TURN)
+    def _begins(
+        self, name: str, by: str, history: StateHistory, entry: Entry, record: Contained | Recovered
+    ) -> KeyEvent | None:
+        """Return the event of a state that began; None if it held already, and was only proven anew."""
+        numbers = [period.number for period in history.periods]
+        if entry.number not in numbers:
+            return None
+        again = " again" if entry.number != numbers[0] else ""
+        weight = _TURN if entry.number in {numbers[0], numbers[-1]} else _SAID
+        return KeyEvent(entry.at, f"{name}{again}{by}: {_finding(record)}", weight)
+
+    def _ends(self, entry: Entry) -> KeyEvent | None:
+        """Return the event of a check that ended containment or recovery, or None."""
+        contained = self.incident.containment.ended_by(entry.number)
+        recovered = self.incident.recovery.ended_by(entry.number)
+        lost = " and ".join(word for word, period in (("contained", contained), ("recovered", recovered)) if period)
+        ended = contained or recovered
+        return (
+            KeyEvent(entry.at, f"Not {lost} any more: {with_full_stop(bare(ended.reason))}", _SAID) if ended else None
+        )
 
     def _answered(self, entry: Entry, answered: AskAnswered) -> KeyEvent | None:
         """Return the event of an answer that names the cause or the fix, or that stops an act."""

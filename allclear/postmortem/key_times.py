@@ -10,8 +10,9 @@ from allclear.domain.deadlines import Deadline, deadlines
 from allclear.domain.durations import short_duration
 from allclear.domain.incident import Incident
 from allclear.domain.plan import ClockStop, Plan
+from allclear.domain.states import StateHistory
 from allclear.domain.text import markdown_safe, stamp
-from allclear.postmortem.measurements import BRIEF
+from allclear.postmortem.affected import BRIEF, held
 
 
 class _Turn(NamedTuple):
@@ -21,6 +22,8 @@ class _Turn(NamedTuple):
     """The clock of the plan that this turn stops."""
     more: str = ""
     """A second duration that is counted from another moment."""
+    history: StateHistory = StateHistory()
+    """Since when and until when it held, for a state that can change back."""
 
 
 def key_times(incident: Incident, plan: Plan, now: datetime) -> str:
@@ -49,11 +52,17 @@ def _turns(incident: Incident) -> Iterator[_Turn]:
     paged = incident.time_to_acknowledge
     since_page = f" ({short_duration(paged)} after the page)" if paged is not None else ""
     yield _Turn(f"Acknowledged{by}", incident.acknowledged_at, ClockStop.ACKNOWLEDGED, since_page)
-    yield _Turn("Contained", incident.contained_at, ClockStop.CONTAINED)
-    yield _Turn("Recovered", incident.recovered_at, ClockStop.RECOVERED)
+    yield _turn("Contained", incident.containment, ClockStop.CONTAINED)
+    yield _turn("Recovered", incident.recovery, ClockStop.RECOVERED)
     if incident.ended:
         ending = "False alarm" if incident.ended.ending == "false-alarm" else "All clear"
         yield _Turn(ending, incident.ended_at, ClockStop.ENDED)
+
+
+def _turn(name: str, history: StateHistory, stops: ClockStop) -> _Turn:
+    """Return the turn of a state that can change back: the time that lasted counts, or else the last one."""
+    last = history.periods[-1] if history.periods else None
+    return _Turn(name, last.since if last else None, stops, history=history)
 
 
 def _shape(times: Sequence[datetime]) -> str:
@@ -63,7 +72,7 @@ def _shape(times: Sequence[datetime]) -> str:
 
 
 def _cells(turn: _Turn, start: datetime, shape: str, targets: Mapping[ClockStop, str]) -> list[str]:
-    at = f"{turn.at:{shape}}" if turn.at else "not yet"
+    at = held(turn.history, shape) or (f"{turn.at:{shape}}" if turn.at else "not yet")
     span = f"{short_duration(turn.at - start)}{turn.more}" if turn.at and turn.at != start else ""
     return [turn.name, at, span, targets.get(turn.stops, "") if turn.stops else ""]
 

@@ -12,7 +12,7 @@ from allclear.domain.deadlines import Deadline, deadlines
 from allclear.domain.durations import counted, short_duration
 from allclear.domain.incident import REMINDER, Act, Incident
 from allclear.domain.plan import Plan
-from allclear.domain.records import Contained, Entry
+from allclear.domain.records import Entry
 from allclear.domain.reminder import LEAD
 from allclear.domain.sentences.acts import outcome_words
 from allclear.domain.text import SHORT, bare, clock, plain, with_full_stop
@@ -33,9 +33,9 @@ def gaps(incident: Incident, entries: Sequence[Entry]) -> list[tuple[datetime, d
     return [(start, end) for start, end in pairwise(times) if end - start > GAP]
 
 
-def went_well(incident: Incident, entries: Sequence[Entry], plan: Plan, now: datetime) -> list[str]:
+def went_well(incident: Incident, plan: Plan, now: datetime) -> list[str]:
     """Return what the record shows to have gone well, one sentence for each point."""
-    return _limited(_well(incident, entries, plan, now))
+    return _limited(_well(incident, plan, now))
 
 
 def could_improve(incident: Incident, entries: Sequence[Entry], plan: Plan, now: datetime) -> list[str]:
@@ -52,17 +52,16 @@ def _limited(lines: Iterator[str]) -> list[str]:
 # --- what went well --------------------------------------------------------------------------
 
 
-def _well(incident: Incident, entries: Sequence[Entry], plan: Plan, now: datetime) -> Iterator[str]:
+def _well(incident: Incident, plan: Plan, now: datetime) -> Iterator[str]:
     if not incident.opened_by.person and incident.alerts and incident.time_to_detect is not None:
         yield f"Monitoring noticed it {short_duration(incident.time_to_detect)} after it began."
     for one in _clocks(plan, incident):
         if one.met and not one.missed(now):
             yield f'"{plain(one.title)}" ({plain(one.severity, 20)}) was in time: {_took(incident, one)}.'
     changing = _changing(incident)
-    contained = [entry.record for entry in entries if isinstance(entry.record, Contained)]
-    measures = [act for act in changing if act.proposed.phase == "contain" and not act.proposed.undoes]
-    if len(contained) == 1 and measures and measures[0].proposed.title == contained[0].by:
-        yield f'The first measure, "{bare(contained[0].by, SHORT)}", contained it.'
+    periods, measures = incident.containment.periods, _measures(incident)
+    if len(periods) == 1 and not periods[0].until and measures and measures[0].proposed.title == periods[0].by:
+        yield f'The first measure, "{bare(periods[0].by, SHORT)}", contained it.'
     if len(changing) > 1 and all(act.outcome and act.outcome.good for act in changing):
         yield f"All {len(changing)} acts on production were verified."
 
@@ -70,6 +69,10 @@ def _well(incident: Incident, entries: Sequence[Entry], plan: Plan, now: datetim
 def _changing(incident: Incident) -> list[Act]:
     """Return the acts that were carried out on production."""
     return [act for act in incident.acts.values() if act.intended and changes_production(act)]
+
+
+def _measures(incident: Incident) -> list[Act]:
+    return [act for act in _changing(incident) if act.proposed.phase == "contain" and not act.proposed.undoes]
 
 
 def _clocks(plan: Plan, incident: Incident) -> list[Deadline]:
@@ -89,13 +92,15 @@ def _wrong(incident: Incident, entries: Sequence[Entry], plan: Plan, now: dateti
         if one.due and one.missed(now):
             late = short_duration((one.met or one.declined or now) - one.due)
             yield f'"{plain(one.title)}" ({plain(one.severity, 20)}) was missed by {late}.'
+    yield from _lost(incident)
     yield from _false_starts(incident)
     yield from _retries(incident)
     yield from _waits(incident)
     if incident.responds and LEAD not in incident.roles:
         yield "Nobody led the incident."
+    recovered = incident.recovery.current
     for start, end in gaps(incident, entries)[:2]:
-        if incident.recovered_at is None or start < incident.recovered_at:
+        if recovered is None or start < recovered.since:
             yield f"Nothing was recorded from {clock(start)} to {clock(end)} ({short_duration(end - start)})."
 
 
@@ -110,19 +115,20 @@ def _false_starts(incident: Incident) -> Iterator[str]:
             continue
         if outcome.status in _UNSURE or outcome.drifted or outcome.status is ActStatus.REFUSED:
             yield f'"{title}": {outcome_words(outcome).lower()}. {with_full_stop(bare(outcome.sentence, SHORT))}'
-    measures = [act for act in _changing(incident) if act.proposed.phase == "contain" and not act.proposed.undoes]
-    if incident.contained_at is None:
-        return
-    for act in measures:
-        worked = incident.contained is not None and act.proposed.title == incident.contained.by
-        if (
-            not worked
-            and act.outcome
-            and act.outcome.good
-            and act.finished_at
-            and act.finished_at < incident.contained_at
-        ):
+    first = incident.containment.first_at
+    worked = {period.by for period in incident.containment.periods}
+    for act in _measures(incident):
+        done = act.outcome is not None and act.outcome.good and act.finished_at is not None
+        if done and first and act.finished_at and act.finished_at < first and act.proposed.title not in worked:
             yield f'"{bare(act.proposed.title, SHORT)}" was done and did not contain it.'
+
+
+def _lost(incident: Incident) -> Iterator[str]:
+    """Yield when containment or recovery did not last."""
+    for word, history in (("Containment", incident.containment), ("Recovery", incident.recovery)):
+        for period in history.lost:
+            reason = with_full_stop(bare(period.reason, SHORT))
+            yield f"{word} was lost at {clock(period.until or period.since)}: {reason}"
 
 
 def _retries(incident: Incident) -> Iterator[str]:

@@ -11,13 +11,9 @@ from pydantic import ValidationError
 from allclear.domain.action import Finding
 from allclear.domain.base import JsonDict
 from allclear.domain.durations import in_words
-from allclear.domain.incident import Incident
 from allclear.domain.records import Contained, Entry, Recovered, StepDone
 from allclear.domain.text import clock, markdown_safe
 from allclear.domain.traffic import TRAFFIC, Traffic
-
-BRIEF = timedelta(minutes=15)
-"""The times of a shorter incident are shown to the second."""
 
 
 class Sample(NamedTuple):
@@ -149,17 +145,6 @@ def _peak(traffic: Traffic) -> str:
 
 
 _MINUTE = 60
-
-
-def users_affected_for(incident: Incident, now: datetime) -> str:
-    """Return how long users were affected, in a line: from the beginning until containment."""
-    start, end = incident.began_at or incident.opened_at, incident.contained_at or incident.recovered_at
-    since = "" if incident.began_at else ", counted from its detection"
-    shape = "%H:%M:%S" if end and end - start < BRIEF else "%H:%M"
-    if end is None:
-        until = incident.ended_at or now
-        return f"{in_words(until - start)}{'' if incident.ended_at else ' so far'}{since}"
-    return f"{in_words(end - start)}, from {start:{shape}} to {end:{shape}}{since}"
 
 
 def measured_lines(entries: Sequence[Entry], measured: Measurements) -> str:

@@ -59,14 +59,17 @@ def _sentences(incident: Incident, service_title: str) -> Iterator[str]:
         return
     since = "after it began" if began else "after its detection"
     start = began or incident.opened_at
-    if incident.contained and incident.contained_at:
-        yield f'"{bare(incident.contained.by, SHORT)}" contained it {_span(start, incident.contained_at)} {since}.'
+    for number, period in enumerate(incident.containment.periods):
+        again = " again" if number else ""
+        yield f'"{bare(period.by, SHORT)}" contained it{again} {_span(start, period.since)} {since}.'
+        if period.until:
+            yield f"It was lost {_span(start, period.until)} {since}."
     if cause := said(incident, "root_cause"):
         yield f"Cause: {with_full_stop(bare(cause[-1].text))}"
     if fix := said(incident, "resolution"):
         yield f"Fix: {with_full_stop(bare(fix[-1].text))}"
-    if incident.recovered_at:
-        yield f"The service had recovered {_span(start, incident.recovered_at)} {since}."
+    if recovered := incident.recovery.current:
+        yield f"The service had recovered {_span(start, recovered.since)} {since}."
 
 
 def _because(reason: str) -> str:

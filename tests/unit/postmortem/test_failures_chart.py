@@ -18,7 +18,7 @@ from tests.unit.postmortem.test_measurements import counted
 
 
 def _parts(story: Story) -> tuple[str, str]:
-    measured, marked = measure(story.entries), marks(story.incident, story.entries)
+    measured, marked = measure(story.entries), marks(story.incident)
     return text_chart(measured, marked), svg_chart(measured, marked)
 
 
@@ -79,7 +79,7 @@ def test_any_measurement_can_be_drawn(numbers: list[tuple[int, int, int]], title
     checks = [Sample(START + timedelta(seconds=at), max(all_of, bad), bad) for at, all_of, bad in sorted(numbers)]
     measured = Measurements(checks, None)
     story = Story().opened(title)
-    marked = marks(story.incident, story.entries)
+    marked = marks(story.incident)
     ET.fromstring(svg_chart(measured, marked))  # noqa: S314 - our own drawing
     assert text_chart(measured, marked).count("```") == 2
 

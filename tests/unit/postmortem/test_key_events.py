@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from allclear.domain.records import Contained, DecisionMade, NoteAdded, Recovered
+from allclear.domain.records import DecisionMade, NoteAdded
 from allclear.postmortem.key_events import MOST, key_event_lines, key_events
-from tests.unit.domain.stories import ANA, BEN, HEALTH, Story, plan
+from tests.unit.domain.stories import ANA, BEN, Story, plan
+from tests.unit.postmortem.recurring import lost_and_contained, recurring
 
 
 def _lines(story: Story) -> list[str]:
@@ -52,12 +53,23 @@ def test_a_note_is_a_key_event_if_a_person_marked_it() -> None:
 
 
 def test_a_recurrence_is_told_as_one() -> None:
-    """What was contained and recovered twice says so."""
-    story = Story().opened().paged().roll_back_proposed().contained()
-    story.after(10).record(Contained(by="Maintenance", finding=HEALTH), Recovered(finding=HEALTH))
-    lines = _lines(story.after(5).record(Recovered(finding=HEALTH)))
-    assert any('Contained again by "Maintenance"' in line for line in lines)
-    assert any("Recovered again" in line for line in lines)
+    """Contained, lost, and contained again are three events; a state that is only proven anew is none."""
+    lines = _lines(recurring())
+    assert '- 14:34 - Contained by "Roll back traffic": 20 requests: 0 failed, p95 61 ms.' in lines
+    assert "- 14:44 - Not contained any more: 20 requests: 12 failed (60 %), p95 84 ms." in lines
+    assert '- 14:54 - Contained again by "Maintenance mode": 20 requests: 0 failed, p95 61 ms.' in lines
+    assert sum("ontained" in line for line in lines) == 3
+
+
+def test_twenty_recurrences_leave_twelve_events() -> None:
+    """The first and the last containment stay."""
+    story = recurring()
+    for _ in range(20):
+        story = lost_and_contained(story)
+    lines = _lines(story)
+    assert sum(line.startswith("- ") for line in lines) == MOST
+    assert any("Contained by" in line for line in lines)
+    assert f'{story.now:%H:%M} - Contained again by "Maintenance mode": 20 requests: 0 failed, p95 61 ms.' in lines[-3]
 
 
 def test_an_incident_that_has_just_opened_has_its_beginning_and_detection() -> None:

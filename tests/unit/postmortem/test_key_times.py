@@ -8,6 +8,7 @@ from allclear.domain.plan import ClockStop, Span, Target
 from allclear.domain.records import IncidentEnded, IncidentOpened
 from allclear.postmortem.key_times import key_times
 from tests.unit.domain.stories import BEN, Story, plan
+from tests.unit.postmortem.recurring import recurring
 
 
 def _rows(story: Story, **update: object) -> list[str]:
@@ -38,6 +39,12 @@ def test_the_plans_targets_stand_beside_the_turns_that_meet_them() -> None:
     assert rows[2].endswith("| 5m (P0): in time |")
     assert rows[3].endswith("| 3m (P0): **missed** |")
     assert rows[4] == "| Recovered | not yet |  | 4h (P0): running |"
+
+
+def test_a_state_that_changed_back_has_its_whole_history() -> None:
+    """The duration is that of the containment that lasted."""
+    row = next(line for line in _rows(recurring()) if line.startswith("| Contained"))
+    assert row == "| Contained | 14:34, lost 14:44, again 14:54 | 26m 6s |"
 
 
 def test_nothing_is_invented_for_an_unknown_beginning() -> None:

@@ -10,6 +10,7 @@ from allclear.domain.plan import Plan, Span, Target
 from allclear.domain.records import AskAnswered, AskOpened, Contained, ReminderDue
 from allclear.postmortem.lessons import could_improve, went_well
 from tests.unit.domain.stories import ANA, HEALTH, Story, plan
+from tests.unit.postmortem.recurring import recurring
 from tests.unit.postmortem.test_suggestions import step
 
 
@@ -23,7 +24,7 @@ def _timed(minutes: float) -> Plan:
 
 
 def _well(story: Story, of: Plan | None = None) -> list[str]:
-    return went_well(story.incident, story.entries, of or plan(), story.now)
+    return went_well(story.incident, of or plan(), story.now)
 
 
 def _wrong(story: Story, of: Plan | None = None) -> list[str]:
@@ -82,6 +83,13 @@ def test_retries_and_reminders_are_counted() -> None:
         "Status updates were due: people were reminded of them 1 time.",
         "Nobody led the incident.",
     ]
+
+
+def test_a_containment_that_did_not_last_is_told() -> None:
+    """It is no first measure that contained the incident, and the check that ended it is named."""
+    story = recurring()
+    assert "Containment was lost at 14:44: 20 requests: 12 failed (60 %), p95 84 ms." in _wrong(story)
+    assert not any("first measure" in line for line in _well(story))
 
 
 def test_silence_during_the_incident_is_told() -> None:

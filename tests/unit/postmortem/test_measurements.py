@@ -16,7 +16,6 @@ from allclear.postmortem.measurements import (
     measured_lines,
     percent_words,
     requests_affected,
-    users_affected_for,
 )
 from tests.unit.domain.stories import START, Story
 
@@ -87,14 +86,6 @@ def test_a_chart_shows_the_users_only_if_it_has_several_of_their_spans() -> None
     assert measure(long.record(count).entries).of_users
     assert not measure(short.record(count).entries).of_users
     assert len(measure(short.entries).samples) == 1
-
-
-def test_users_are_affected_until_containment() -> None:
-    """Before it, until now; without a known beginning, from the detection."""
-    story = Story().whole()
-    assert users_affected_for(story.incident, story.now) == "6 minutes, from 14:28:00 to 14:34:06"
-    early = Story().opened()
-    assert users_affected_for(early.incident, early.now + timedelta(minutes=3)) == "5 minutes so far"
 
 
 @pytest.mark.parametrize(("percent", "words"), [(0, "0 %"), (0.04, "under 0.1 %"), (0.4, "0.4 %"), (59.6, "60 %")])

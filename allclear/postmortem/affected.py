@@ -1,0 +1,48 @@
+"""When users were affected: from the beginning until containment, and again whenever containment was lost."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from allclear.domain.durations import in_words
+from allclear.domain.incident import Incident
+from allclear.domain.states import StateHistory
+
+BRIEF = timedelta(minutes=15)
+"""The times of a shorter incident are shown to the second."""
+
+
+def affected(incident: Incident, now: datetime) -> list[tuple[datetime, datetime | None]]:
+    """Return the spans in which users were affected; the last one has no end while it goes on at `now`."""
+    spans: list[tuple[datetime, datetime | None]] = []
+    start: datetime | None = incident.began_at or incident.opened_at
+    for period in incident.containment.periods:
+        if start:
+            spans.append((start, period.since))
+        start = period.until
+    recovered = incident.recovery.current
+    end = recovered.since if recovered else incident.ended_at
+    if start and (end is None or end > start) and start <= now:
+        spans.append((start, end))
+    return spans
+
+
+def affected_words(incident: Incident, now: datetime) -> str:
+    """Return how long users were affected, and when, in a line: `9 minutes, 14:28 to 14:34 and 14:40 to 14:43`."""
+    spans = affected(incident, now)
+    total = sum(((end or now) - start for start, end in spans), timedelta())
+    going_on = " so far" if any(end is None for _, end in spans) else ""
+    shape = "%H:%M:%S" if total < BRIEF else "%H:%M"
+    times = " and ".join(f"{start:{shape}} to {f'{end:{shape}}' if end else 'now'}" for start, end in spans)
+    since = "" if incident.began_at else ", counted from its detection"
+    return f"{in_words(total)}{going_on}, {times}{since}"
+
+
+def held(history: StateHistory, shape: str) -> str:
+    """Return when a state began and ended, as `10:12, lost 10:20, again 10:31`; empty if it never held."""
+    words: list[str] = []
+    for period in history.periods:
+        words.append(f"{'again ' if words else ''}{period.since:{shape}}")
+        if period.until:
+            words.append(f"lost {period.until:{shape}}")
+    return ", ".join(words)
