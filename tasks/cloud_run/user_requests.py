@@ -18,6 +18,7 @@ from allclear.vendors.cloud_monitoring import CloudMetrics, RequestCount
 from allclear.vendors.cloud_run.client import CloudRun
 from allclear.vendors.cloud_run.handle import CloudRunHandle
 from tasks.cloud_run.location import CloudRunParams, check_region, locate
+from tasks.cloud_run.preflights import CLOUD_RUN_PREFLIGHTS
 
 MINUTE = timedelta(minutes=1)
 """Cloud Run reports its requests once a minute."""
@@ -39,6 +40,7 @@ class UserRequests(Probe[CloudRunParams]):
     title = "Count the users' requests"
     params = CloudRunParams
     needs = (CloudRun, CloudMetrics)
+    preflights = CLOUD_RUN_PREFLIGHTS
     handles = (CloudRunHandle,)
 
     @classmethod
