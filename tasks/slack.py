@@ -1,11 +1,16 @@
 """Posting a message in Slack once, and updating it in place later.
 
 The message's metadata holds our key and a fingerprint of the text. The text itself cannot be compared, because Slack
-rewrites the links in it.
+rewrites the links in it. The record of the last act on the message holds its `ts`, by which it is found again; the
+channel is searched only while the record has none.
+
+A text that is longer than an edit may be is shortened in the message, and stands whole in its thread, in parts that are
+kept up to date too. The message itself is written last, so its fingerprint proves the whole text.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from functools import partial
@@ -16,14 +21,19 @@ from typing_extensions import override
 
 from allclear.domain.action import Action, Change, Client, Fence, Finding, Params, Receipt, State, Verdict
 from allclear.domain.approval import ApprovalPolicy
-from allclear.domain.base import digest
+from allclear.domain.base import JsonDict, Model, digest
 from allclear.domain.errors import Denied, Refused
 from allclear.domain.preflight import Passed, PlannedUse, Preflight, PreflightCheck
 from allclear.domain.systems import Service
-from allclear.vendors.slack import Slack, SlackMessage
+from allclear.vendors.lengths import head, in_parts
+from allclear.vendors.slack import LONGEST_TEXT, Slack, SlackMessage, size
 
 DEADLINE = timedelta(seconds=15)
 NEWLINE = "\n"
+IN_THREAD = "… (the whole text is in the thread)"
+"""Stands in a shortened message for what was left out."""
+_NOT_NEEDED = "(This part is empty now.)"
+"""Stands in a part of the thread that a shorter text no longer needs."""
 
 
 class MessageParams(Params):
@@ -34,10 +44,17 @@ class MessageParams(Params):
     channel: str | None = Field(default=None, description="A channel's name or id; the system's own if left out.")
 
 
+class Part(Model):
+    """A part of a long text, in the message's thread."""
+
+    ts: str
+    fingerprint: str
+
+
 class MessageState(State):
     """A message of ours; `fingerprint` is that of its text, None until it is posted."""
 
-    incidental: ClassVar[frozenset[str]] = frozenset({"channel_id", "ts", "text"})
+    incidental: ClassVar[frozenset[str]] = frozenset({"channel_id", "ts", "text", "parts"})
 
     channel: str
     key: str
@@ -45,6 +62,7 @@ class MessageState(State):
     channel_id: str = ""
     ts: str = ""
     text: str = ""
+    parts: list[Part] = Field(default=[], description="The parts in its thread, in order.")
 
     @override
     def in_words(self) -> str:
@@ -89,6 +107,11 @@ class PostMessage(Action[MessageParams, MessageState]):
     text_params = ("text",)
     tells = True
 
+    @property
+    def slack(self) -> Slack:
+        """Return the client."""
+        return self.context.client(Slack)
+
     @override
     def resource(self, params: MessageParams) -> str:
         return f"message:{self._channel(params)}/{params.message}"
@@ -96,18 +119,30 @@ class PostMessage(Action[MessageParams, MessageState]):
     @override
     async def observe(self, params: MessageParams) -> MessageState:
         channel = self._channel(params)
-        found = await self.context.client(Slack).find(channel, params.message)
+        found = await self._find(params)
         if found is None:
             return MessageState(channel=channel, key=params.message)
-        fingerprint = str(found.payload.get("fingerprint") or "unknown")
+        replies = await self.slack.replies(found) if found.payload.get("parts") else []
         return MessageState(
             channel=channel,
             key=params.message,
-            fingerprint=fingerprint,
+            fingerprint=str(found.payload.get("fingerprint") or "unknown"),
             channel_id=found.channel,
             ts=found.ts,
             text=found.text,
+            parts=[
+                Part(ts=reply.ts, fingerprint=str(reply.payload.get("fingerprint")))
+                for reply in replies
+                if reply.payload.get("part")
+            ],
         )
+
+    async def _find(self, params: MessageParams) -> SlackMessage | None:
+        """Return our message: by the `ts` in the record, or else by its key among the channel's newest messages."""
+        known = await asyncio.to_thread(self.context.record.last_state, self.resource(params), "ts")
+        found = await self.slack.read(str(known["channel_id"]), str(known["ts"])) if known else None
+        # Without a record, or if a person has deleted the message and it was posted anew.
+        return found or await self.slack.find(self._channel(params), params.message)
 
     @override
     def plan(self, params: MessageParams, before: MessageState) -> Change[MessageState]:
@@ -117,7 +152,7 @@ class PostMessage(Action[MessageParams, MessageState]):
             resource=self.resource(params),
             summary=f"{verb} #{before.channel}: {params.text.strip().partition(NEWLINE)[0]}",
             before=before,
-            after=before.model_copy(update={"fingerprint": digest(params.text)[:16], "text": params.text}),
+            after=before.model_copy(update={"fingerprint": _fingerprint(params.text), "text": params.text}),
             risk="Everyone in the channel can read it.",
             undo="It cannot be undone: post a correction.",
             deadline=DEADLINE,
@@ -125,14 +160,34 @@ class PostMessage(Action[MessageParams, MessageState]):
 
     @override
     async def apply(self, params: MessageParams, change: Change[MessageState], key: str) -> Receipt:
-        slack, before, after = self.context.client(Slack), change.before, change.after
-        payload = {"key": params.message, "fingerprint": after.fingerprint or "", "act": key}
+        before, text = change.before, change.after.text
+        long = size(text) > LONGEST_TEXT
+        shown = head(text, LONGEST_TEXT, IN_THREAD, size) if long else text
+        parts = in_parts(text, LONGEST_TEXT, size) if long else []
+        payload: JsonDict = {"key": params.message, "fingerprint": change.after.fingerprint or "", "act": key}
+        payload |= {"parts": len(parts)} if parts or before.parts else {}
         if before.ts:
-            posted = SlackMessage(channel=before.channel_id, ts=before.ts, text=before.text)
-            done = await slack.update(posted, after.text, payload)
+            message = SlackMessage(channel=before.channel_id, ts=before.ts, text=before.text)
         else:
-            done = await slack.post(after.channel, after.text, payload)
-        return Receipt(facts={"channel": done.channel, "ts": done.ts})
+            # Until its thread is complete, the message does not have the fingerprint that proves the whole text.
+            message = await self.slack.post(
+                change.after.channel, shown, payload | ({"fingerprint": ""} if long else {})
+            )
+        await self._write_thread(message, before.parts, parts, key)
+        if before.ts or parts:
+            await self.slack.update(message, shown, payload)
+        return Receipt(facts={"channel": message.channel, "ts": message.ts})
+
+    async def _write_thread(self, message: SlackMessage, shown: list[Part], parts: list[str], key: str) -> None:
+        """Make the thread's parts hold `parts`: edit those that differ, post those that are missing."""
+        wanted = [*parts, *[_NOT_NEEDED] * (len(shown) - len(parts))]
+        for number, text in enumerate(wanted):
+            payload = {"part": number + 1, "fingerprint": _fingerprint(text), "act": key}
+            if number >= len(shown):
+                await self.slack.post(message.channel, text, payload, thread=message.ts)
+            elif shown[number].fingerprint != payload["fingerprint"]:
+                part = SlackMessage(channel=message.channel, ts=shown[number].ts, text="")
+                await self.slack.update(part, text, payload)
 
     @override
     def verify(self, change: Change[MessageState], after: MessageState, receipt: Receipt | None) -> Finding:
@@ -145,4 +200,8 @@ class PostMessage(Action[MessageParams, MessageState]):
         raise Refused("A message in Slack cannot be undone.", f"Post a correction under {params.message}.")
 
     def _channel(self, params: MessageParams) -> str:
-        return (params.channel or self.context.client(Slack).channel).removeprefix("#")
+        return (params.channel or self.slack.channel).removeprefix("#")
+
+
+def _fingerprint(text: str) -> str:
+    return digest(text)[:16]

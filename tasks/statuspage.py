@@ -1,6 +1,9 @@
 """Informing the public: opening an incident on the status page, updating it, and resolving it.
 
 Statuspage has no idempotency key. Ours is in the incident's metadata, and every observation searches for it.
+
+The service's components go down with the incident and up again with its end. A component that another open incident
+lists too stays down. systems.yaml names the components (`status_components`) by name or id.
 """
 
 from __future__ import annotations
@@ -18,13 +21,22 @@ from allclear.domain.approval import SPEAKERS, Fallback
 from allclear.domain.errors import NotFound, Refused
 from allclear.domain.preflight import Passed, PlannedUse, Preflight, PreflightCheck
 from allclear.domain.systems import Service
-from allclear.vendors.statuspage import PublicStatus, Statuspage
+from allclear.vendors.lengths import shortened
+from allclear.vendors.statuspage import (
+    LONGEST_BODY,
+    LONGEST_NAME,
+    Component,
+    ComponentStatus,
+    PublicStatus,
+    Statuspage,
+)
 
 DEADLINE = timedelta(seconds=30)
 """Statuspage accepts one request a second, so two observations and a write take a while."""
 _RESOLVED_MESSAGE = "This incident has been resolved."
 
 OpenStatus = Literal["investigating", "identified", "monitoring"]
+UP: ComponentStatus = "operational"
 
 
 class OfPage(Params):
@@ -38,38 +50,50 @@ class OpenParams(OfPage):
     """The first message to the public."""
 
     service: str = Field(description="The service's short name; the page shows its components.")
-    title: str = Field(min_length=1, max_length=200, description="The headline.")
+    title: str = Field(min_length=1, description="The headline.")
     status: OpenStatus = Field(default="investigating", description="The status to publish.")
+    components: ComponentStatus = Field(
+        default="partial_outage", description="What the service's components show while the incident is open."
+    )
 
 
 class RetitledParams(OfPage):
     """A message to the public, with a new title if needed."""
 
-    title: str = Field(default="", max_length=200, description="A new title; empty keeps the old one.")
+    title: str = Field(default="", description="A new title; empty keeps the old one.")
 
 
 class UpdateParams(RetitledParams):
     """The next message to the public."""
 
     status: OpenStatus = Field(description="The status to publish.")
+    components: ComponentStatus | None = Field(
+        default=None, description="What the incident's components show now; as before if left out."
+    )
 
 
 class PageIncident(State):
     """Our incident on the page; `status` is `none` if there is none."""
 
-    incidental: ClassVar[frozenset[str]] = frozenset({"id", "link"})
+    incidental: ClassVar[frozenset[str]] = frozenset({"id", "link", "elsewhere", "page_components"})
 
     page: str
     key: str
     status: PublicStatus | Literal["none"]
     title: str = ""
     message: str = ""
+    components: dict[str, str] = Field(default={}, description="The incident's components by name, with their status.")
+    elsewhere: list[str] = Field(default=[], description="Components that other open incidents list.")
+    page_components: dict[str, Component] = Field(default={}, description="The page's components by id, when planning.")
     id: str = ""
     link: str = ""
 
     @override
     def in_words(self) -> str:
-        return "nothing published" if self.status == "none" else f"{self.status}: {self.title}. {self.message}"
+        if self.status == "none":
+            return "nothing published"
+        shown = "; ".join(f"{name}: {status.replace('_', ' ')}" for name, status in self.components.items())
+        return f"{self.status}: {self.title}. {self.message}" + (f" ({shown})" if shown else "")
 
     @property
     def open(self) -> bool:
@@ -90,8 +114,9 @@ class StatuspagePreflight(Preflight):
 
     async def _page(self, site: Statuspage, wanted: list[str]) -> Passed:
         components = await site.components()
-        if missing := [component for component in wanted if component not in components]:
-            there = ", ".join(f"{name} is {key}" for key, name in components.items()) or "none"
+        names = {one.name for one in components.values()}
+        if missing := [component for component in wanted if component not in {*components, *names}]:
+            there = ", ".join(f"{one.name} ({key})" for key, one in components.items()) or "none"
             raise NotFound(
                 f"The page has no component {' and no component '.join(missing)}.",
                 f"Correct `status_components` in systems.yaml; the components are: {there}.",
@@ -108,6 +133,7 @@ class _OnPage(Action[OfPage, PageIncident]):
     fence: ClassVar[Fence] = Fence.NONE
     approval = SPEAKERS
     tells = True
+    public = True
 
     @property
     def site(self) -> Statuspage:
@@ -121,16 +147,19 @@ class _OnPage(Action[OfPage, PageIncident]):
     @override
     async def observe(self, params: OfPage) -> PageIncident:
         found = await self.site.find(params.incident)
-        if found is None:
-            return PageIncident(page=self.site.page, key=params.incident, status="none")
+        incident, elsewhere = found.incident, sorted(found.elsewhere)
+        if incident is None:
+            return PageIncident(page=self.site.page, key=params.incident, status="none", elsewhere=elsewhere)
         return PageIncident(
             page=self.site.page,
             key=params.incident,
-            status=_status(found.status),
-            title=found.name,
-            message=found.message.strip(),
-            id=found.id,
-            link=found.link,
+            status=_status(incident.status),
+            title=incident.name,
+            message=incident.message.strip(),
+            components=incident.components,
+            elsewhere=elsewhere,
+            id=incident.id,
+            link=incident.link,
         )
 
     @override
@@ -138,16 +167,25 @@ class _OnPage(Action[OfPage, PageIncident]):
         before, after = change.before, change.after
         if after.status == "none":
             raise Refused("A published incident cannot be removed from the page.", "Resolve it instead.")
+        changed = {
+            name: status for name, status in _due(after, before).items() if before.components.get(name) != status
+        }
+        by_id = await self._ids(changed) if changed else {}
         if before.id and before.open:
             title = "" if after.title == before.title else after.title
-            written = await self.site.update(before.id, status=after.status, message=after.message, name=title)
+            written = await self.site.update(
+                before.id, status=after.status, message=after.message, name=title, components=by_id
+            )
         else:
-            service = self.context.service(params.service) if isinstance(params, OpenParams) else None
-            components = service.status_components if service else []
             written = await self.site.create(
-                after.key, name=after.title, status=after.status, message=after.message, components=components
+                after.key, name=after.title, status=after.status, message=after.message, components=by_id
             )
         return Receipt(facts={"id": written.id, "link": written.link})
+
+    async def _ids(self, components: dict[str, str]) -> dict[str, str]:
+        """Return the wanted status of each component by its id. A component that is gone from the page is left out."""
+        known = await self.site.components()
+        return {key: components[one.name] for key, one in known.items() if one.name in components}
 
     @override
     def verify(self, change: Change[PageIncident], after: PageIncident, receipt: Receipt | None) -> Finding:
@@ -160,7 +198,8 @@ class _OnPage(Action[OfPage, PageIncident]):
     @override
     def target_reached(self, change: Change[PageIncident], now: PageIncident) -> bool:
         after = change.after
-        return (now.status, now.message, now.title) == (after.status, after.message, after.title)
+        same = (now.status, now.message, now.title) == (after.status, after.message, after.title)
+        return same and all(now.components.get(name) == status for name, status in _due(after, now).items())
 
     @override
     def undo(self, params: OfPage, done: Change[PageIncident], now: PageIncident) -> Change[PageIncident]:
@@ -169,12 +208,33 @@ class _OnPage(Action[OfPage, PageIncident]):
             f"Publish a correction: status_page.update {params.incident}.",
         )
 
-    def change(
-        self, params: OfPage, before: PageIncident, status: PublicStatus, message: str, *, title: str = ""
+    def change(  # noqa: PLR0913 - the parts of what is published
+        self,
+        params: OfPage,
+        before: PageIncident,
+        status: PublicStatus,
+        message: str,
+        *,
+        title: str = "",
+        components: dict[str, str] | None = None,
+        risk: str = "",
     ) -> Change[PageIncident]:
-        """Return the change to `status`, with the sentences for the approver."""
+        """Return the change to `status`, with the sentences for the approver.
+
+        `components` is None to leave them as they are. Raises Refused for a message that is longer than the page takes.
+        """
+        if len(message) > LONGEST_BODY:
+            raise Refused(
+                f"The message has {len(message):,} characters; the page takes {LONGEST_BODY:,}.", "Shorten it."
+            )
+        before = before.model_copy(update={"page_components": {}})
         after = before.model_copy(
-            update={"status": status, "message": message.strip(), "title": title.strip() or before.title}
+            update={
+                "status": status,
+                "message": message.strip(),
+                "title": shortened(title.strip(), LONGEST_NAME) or before.title,
+                "components": before.components if components is None else components,
+            }
         )
         return Change(
             action=self.name,
@@ -182,7 +242,7 @@ class _OnPage(Action[OfPage, PageIncident]):
             summary=f"Publish on the status page, as {status}: {after.title}",
             before=before,
             after=after,
-            risk="It is public, and subscribers are notified.",
+            risk=f"It is public, and subscribers are notified. {risk}".strip(),
             undo="Resolves the incident on the page." if not before.open else "It cannot be undone.",
             deadline=DEADLINE,
         )
@@ -207,6 +267,17 @@ class OpenIncident(_OnPage):
     )
 
     @override
+    async def observe_for_plan(self, params: OfPage) -> PageIncident:
+        state = await self.observe(params)
+        if state.status != "none" or not self._wanted(params):
+            return state
+        return state.model_copy(update={"page_components": await self.site.components()})
+
+    def _wanted(self, params: OfPage) -> list[str]:
+        """Return the names or ids of the service's components, as systems.yaml has them."""
+        return self.context.service(params.service).status_components if isinstance(params, OpenParams) else []
+
+    @override
     def plan(self, params: OfPage, before: PageIncident) -> Change[PageIncident]:
         if not isinstance(params, OpenParams):
             raise Refused("An incident on the status page needs a title.", "Give service, title and message.")
@@ -218,13 +289,22 @@ class OpenIncident(_OnPage):
         if before.open:
             # It is open already, so nothing is left to do.
             return self.change(params, before, _shown(before), before.message)
-        return self.change(params, before, params.status, params.message, title=params.title)
+        names, risk = _on_page(self._wanted(params), before.page_components)
+        return self.change(
+            params,
+            before,
+            params.status,
+            params.message,
+            title=params.title,
+            components=dict.fromkeys(names, params.components),
+            risk=risk,
+        )
 
     @override
     def undo(self, params: OfPage, done: Change[PageIncident], now: PageIncident) -> Change[PageIncident]:
         if not now.open or done.after.status == "resolved":
             raise Refused(f"{params.incident} is no longer open on the status page.", "Nothing is left to do.")
-        return self.change(params, now, "resolved", _RESOLVED_MESSAGE)
+        return self.change(params, now, "resolved", _RESOLVED_MESSAGE, components=_up_again(now))
 
 
 class UpdateIncident(_OnPage):
@@ -239,7 +319,9 @@ class UpdateIncident(_OnPage):
     def plan(self, params: OfPage, before: PageIncident) -> Change[PageIncident]:
         _require_open(params, before)
         status = params.status if isinstance(params, UpdateParams) else _shown(before)
-        return self.change(params, before, status, params.message, title=_title(params))
+        shown = params.components if isinstance(params, UpdateParams) else None
+        components = dict.fromkeys(before.components, shown) if shown else None
+        return self.change(params, before, status, params.message, title=_title(params), components=components)
 
 
 class ResolveIncident(_OnPage):
@@ -256,7 +338,31 @@ class ResolveIncident(_OnPage):
         if before.status == "resolved":
             return self.change(params, before, "resolved", before.message)
         _require_open(params, before)
-        return self.change(params, before, "resolved", params.message, title=_title(params))
+        return self.change(
+            params, before, "resolved", params.message, title=_title(params), components=_up_again(before)
+        )
+
+
+def _on_page(wanted: list[str], components: dict[str, Component]) -> tuple[list[str], str]:
+    """Return the names of those wanted components that the page has, and a warning about the others."""
+    names = [one.name for key, one in components.items() if key in wanted or one.name in wanted]
+    missing = [one for one in wanted if one not in components and one not in names]
+    if not missing:
+        return names, ""
+    known = ", ".join(one.name for one in components.values()) or "none"
+    return names, (
+        f"The page has no component {', '.join(missing)}: correct `status_components` in systems.yaml. It has: {known}."
+    )
+
+
+def _due(after: PageIncident, now: PageIncident) -> dict[str, str]:
+    """Return the components to set: none goes up while another open incident lists it."""
+    return {name: status for name, status in after.components.items() if status != UP or name not in now.elsewhere}
+
+
+def _up_again(state: PageIncident) -> dict[str, str]:
+    """Return the incident's components as they are after its end: up, unless another open incident lists them too."""
+    return {name: status if name in state.elsewhere else UP for name, status in state.components.items()}
 
 
 def _title(params: OfPage) -> str:

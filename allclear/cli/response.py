@@ -131,6 +131,18 @@ def decide(
 
 
 @app.command(rich_help_panel=RESPOND)
+def told(
+    incident: IncidentId,
+    audience: Annotated[str, typer.Argument(help="Whom you told: a role, or an audience of the plan, as customers.")],
+    text: Annotated[str, typer.Option("--text", "--note", help="What you said, and how.")] = "",
+    name: As = None,
+    role: Role = None,
+) -> None:
+    """Record that you have told an audience. Until then people are reminded of it."""
+    _give(name, role, lambda engine, by: engine.people.told(incident, audience, text, by))
+
+
+@app.command(rich_help_panel=RESPOND)
 def severity(
     incident: IncidentId,
     now: Annotated[str, typer.Argument(metavar="SEVERITY", help="The new severity.")],

@@ -205,12 +205,16 @@ class Action(ABC, Generic[P, S]):
     """Who must approve if the plan does not say; None for pages and messages, which need no approval."""
     text_params: ClassVar[tuple[str, ...]] = ()
     """The parameters that people read; in a simulation each is marked as simulated."""
+    public: ClassVar[bool] = False
+    """Whether the public reads its texts: they may hold neither strangers' words nor the team's."""
     pages: ClassVar[bool] = False
     """Whether it pages people."""
     tells: ClassVar[bool] = False
     """Whether it only informs people: a message, a page, a public post. The post-mortem lists these separately."""
     announces: ClassVar[bool] = False
     """Whether it tells the public of the trouble. Like a page, it waits for no other step of the containment."""
+    reaches: ClassVar[str | None] = None
+    """For a message that can choose its people: the kind of contact that names them in its parameter `people`."""
     acknowledge_action: ClassVar[str | None] = None
     """For a page: the action that acknowledges it at the vendor, so that no one else is paged."""
     leaves: ClassVar[str | None] = None

@@ -1,4 +1,7 @@
-"""Known-good revisions: those that served all users while the service was healthy, kept across incidents."""
+"""Allclear's own record as actions read it: known-good revisions, and what was seen after earlier acts.
+
+A revision is known good if it served all users while the service was healthy. Such revisions are kept across incidents.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Protocol
 
 from pydantic import Field
 
-from allclear.domain.base import Model, Moment
+from allclear.domain.base import JsonDict, Model, Moment
 
 SERVING_ALL = "serving_all"
 """The name of the fact in which a probe lists the revisions that serve all users, as `ServingAll`."""
@@ -46,6 +49,13 @@ class OwnRecord(Protocol):
         """
         ...
 
+    def last_state(self, resource: str, field: str) -> JsonDict | None:
+        """Return the state that was seen last after an act on `resource` and that has a `field`; None if there is none.
+
+        Raises JournalError.
+        """
+        ...
+
 
 class NoRecord:
     """The record where there is no journal, as when systems are tested."""
@@ -59,5 +69,9 @@ class NoRecord:
         return None
 
     def last_trouble(self, service: str) -> tuple[datetime, datetime | None] | None:  # noqa: ARG002 - the port
-        """Return that there was no incident."""
+        """Return that no incident is known."""
+        return None
+
+    def last_state(self, resource: str, field: str) -> JsonDict | None:  # noqa: ARG002 - the port
+        """Return that nothing was seen."""
         return None

@@ -67,9 +67,10 @@ def page_escalation(plan: Plan, incident: Incident, taken: Sequence[RotaOverride
     for shift, following in pairwise(shifts):
         waited, level = waited + shift.acknowledge_within, level + 1
         sentence = (
-            f"{shift.person} has not acknowledged the page within {in_words(waited)}: {following.person} is paged next."
+            f"{shift.person} has not acknowledged the page within {in_words(waited)}; {following.person} is next."
         )
-        yield Reminder(topic, level, paged + waited, sentence, (rota.role,) if rota else (), urgent=True)
+        roles, people = (rota.role,) if rota else (), (following.person,)
+        yield Reminder(topic, level, paged + waited, sentence, roles, people, urgent=True)
     waited += shifts[-1].acknowledge_within if shifts else timedelta(0)
     for escalation in escalation_policy(plan, incident).levels:
         after, level = waited + escalation.after, level + 1

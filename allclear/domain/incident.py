@@ -243,6 +243,8 @@ class Incident:
     notes: list[tuple[datetime, By, NoteAdded | DecisionMade]] = field(
         default_factory=list[tuple[datetime, By, NoteAdded | DecisionMade]]
     )
+    told: dict[str, datetime] = field(default_factory=dict[str, datetime])
+    """Audience -> when a person recorded last that it was informed."""
     follow_ups: list[FollowUpAdded] = field(default_factory=list[FollowUpAdded])
     follow_ups_done: dict[int, datetime] = field(default_factory=dict[int, datetime])
     """Number of a follow-up, 1 for the first -> when it was done."""

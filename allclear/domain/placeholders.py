@@ -1,4 +1,8 @@
-"""The placeholders of templates and steps. The list is closed: an unknown placeholder is an error, not a blank."""
+"""The placeholders of templates and steps. The list is closed: an unknown placeholder is an error, not a blank.
+
+A fact that is not known yet is an `Unknown`. A line of a template that needs it is left out, because the public would
+otherwise read "Started: unknown".
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from allclear.domain.errors import ConfigError
+from allclear.domain.errors import ConfigError, Refused
 
 _PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+_BLANK_LINES = re.compile(r"\n{3,}")
 
 PLACEHOLDERS: dict[str, str] = {
     "incident": "The incident's id, as VS-12.",
@@ -20,23 +25,27 @@ PLACEHOLDERS: dict[str, str] = {
     "service": "The service's short name in systems.yaml.",
     "service_title": "The service's name for people.",
     "kind": "The kind of incident, in the plan's words.",
-    "impact": "What users notice.",
+    "impact": "What users notice, in the words of the plan or of the person who declared it; else as `feature`.",
+    "problem": "What is wrong, for the team: the impact, or else the alert's title.",
     "feature": "What is affected, in the users' words: from the alert's route, or else the service's title.",
-    "brief_cause": "The note of the step that asks for the root cause; before it, that people still look for it.",
+    "brief_cause": "The answer to the question for the root cause; a template's line that holds it is left out before.",
+    "data_statement": "The note of the step `data-statement`; a template's line that holds it is left out before.",
     "next_update": "When the status page is updated next, as `30 minutes`; from the plan's `updates`.",
-    "to_notify": "Who must be notified now, by the plan's `notifications`.",
+    "to_notify": "Who must still be notified, by the plan's `notifications`; not those whom `allclear told` names.",
     "deadlines": "What is due and not met yet, one line each.",
     "lead": "Who leads the incident, or `not yet named`.",
-    "began": "When the trouble began, in UTC; `unknown` if no source knew.",
+    "began": "When the trouble began, in UTC; a template's line that holds it is left out if no source knew.",
     "detected": "When it was detected, in UTC.",
-    "resolved": "When recovery was proven, in UTC; `not yet` before.",
+    "resolved": "When recovery was proven, in UTC; a template's line that holds it is left out before.",
     "duration": "From the beginning (or the detection) to recovery, or until now.",
     "updates": "The timeline so far, one line for each entry.",
     "waiting": "The open questions, one line each, with the command that answers it.",
     "in_place": "What containment left in place, one line each.",
-    "status_page": "The address of the status page.",
+    "status_page": "The address of the status page; a template's line that holds it is left out if the plan has none.",
     "runbook": "The runbook's title.",
     "simulated": "`[SIMULATED] ` in a drill, nothing in production.",
+    "if_resolved": "Nothing; a template's line that holds it is left out until recovery was proven.",
+    "if_brief_cause": "Nothing; a template's line that holds it is left out until the cause is known.",
 }
 """Every placeholder that a template or a step's parameters may hold, and where its value comes from."""
 
@@ -46,6 +55,19 @@ REMINDER_PLACEHOLDERS: dict[str, str] = {
     "number": "The reminder's number, unique within the incident.",
 }
 """The additional placeholders of the plan's `reminders`."""
+
+
+INTERNAL = frozenset({"title", "problem", "updates", "waiting", "deadlines", "in_place", "to_notify"})
+"""Placeholders that may hold the words of strangers or of the team, so no public text may hold them."""
+
+
+class Unknown(str):
+    """The value of a fact that is not known: the words for it within a sentence, or nothing.
+
+    `render_template` leaves out the lines that need it.
+    """
+
+    __slots__ = ()
 
 
 def unknown_placeholders(text: str, known: Mapping[str, str] = PLACEHOLDERS) -> list[str]:
@@ -63,6 +85,25 @@ def render(text: str, values: Mapping[str, str]) -> str:
         return values[name]
 
     return _PLACEHOLDER.sub(fill, text)
+
+
+def render_template(name: str, text: str, values: Mapping[str, str]) -> str:
+    """Return the template called `name`, filled, without the lines that need a fact that is not known.
+
+    Raises Refused if its first line, which says what it is about, is one of them; ConfigError for a placeholder without
+    a value.
+    """
+    lines: list[str] = []
+    for line in text.split("\n"):
+        missing = [word for word in _PLACEHOLDER.findall(line) if isinstance(values.get(word), Unknown)]
+        if not missing:
+            lines.append(render(line, values))
+        elif not lines:
+            raise Refused(
+                f"The text `{name}` has nothing to say yet: {{{missing[0]}}} is not known.",
+                f"Find it out and note it, or write the text by hand. {PLACEHOLDERS.get(missing[0], '')}".rstrip(),
+            )
+    return _BLANK_LINES.sub("\n\n", "\n".join(lines))
 
 
 def render_all(value: Any, values: Mapping[str, str]) -> Any:  # noqa: ANN401 - any JSON value in, the same shape out

@@ -110,6 +110,7 @@ class ReminderDue(Model):
     level: int = Field(ge=1, description="The level of escalation, or how many times people were reminded.")
     sentence: str
     roles: list[str] = Field(default=[], description="The roles that it is for.")
+    people: list[str] = Field(default=[], description="The people that it is for, if it is not for whole roles.")
     urgent: bool = Field(default=False, description="Whether it is sent as a page.")
 
 
@@ -321,6 +322,14 @@ class DecisionMade(Model):
     reason: str = ""
 
 
+class AudienceTold(Model):
+    """A person told an audience of the plan about the incident, outside allclear."""
+
+    kind: Literal["audience.told"] = "audience.told"
+    audience: str = Field(description="As the plan's `updates` and `notifications` call it, or a role.")
+    text: str = Field(default="", description="What was said, and how.")
+
+
 class PostMortemWritten(Model):
     """What a person wrote for one field of the post-mortem; the last record counts."""
 
@@ -404,6 +413,7 @@ Record = Annotated[
     | LedgerNoted
     | NoteAdded
     | DecisionMade
+    | AudienceTold
     | PostMortemWritten
     | FollowUpAdded
     | FollowUpDone

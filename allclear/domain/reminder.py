@@ -28,6 +28,8 @@ class Reminder:
     due: datetime
     sentence: str
     roles: tuple[str, ...] = ()
+    people: tuple[str, ...] = ()
+    """The people that it is for, if it is not for whole roles."""
     urgent: bool = False
     """Whether it is sent as a page; otherwise it is a message to the team's channel."""
     becomes: str | None = None

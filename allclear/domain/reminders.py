@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import takewhile
 
 from allclear.domain.deadlines import Deadline, clock_start, deadlines, duties, status_word
 from allclear.domain.durations import counted, in_words
 from allclear.domain.escalation import page_escalation, question_escalation, severity_escalation
 from allclear.domain.follow_up_reminders import follow_up_reminders
-from allclear.domain.incident import Act, Incident
+from allclear.domain.incident import LIVE_MESSAGE, Act, Incident
 from allclear.domain.plan import (
     ClockStart,
     ClockStop,
@@ -24,11 +25,14 @@ from allclear.domain.plan import (
 from allclear.domain.records import RunReplaced
 from allclear.domain.reminder import LEAD, MANUAL, ON_CALL, Reminder, known_roles, last_given, led_by, level_given
 from allclear.domain.sentences.progress import BY_A_PERSON, was_replaced
-from allclear.domain.text import answer_commands, clock, plain, stamp, with_full_stop
-from allclear.domain.ways import page_reminders
+from allclear.domain.text import answer_commands, bare, clock, plain, shell_word, stamp, with_full_stop
+from allclear.domain.ways import STALE_MESSAGE, page_reminders
 
 LEFT_AGAIN_AFTER = timedelta(days=1)
 """How often people are reminded of what is still in place."""
+
+STALE_AFTER = 2
+"""After this many failed updates in a row people are reminded that a live message shows an old state."""
 
 NEWS_EVERY = timedelta(minutes=5)
 """The shortest time between two notifications of new alerts; those in between are reported together."""
@@ -47,7 +51,7 @@ def reminders(plan: Plan, incident: Incident, taken: Sequence[RotaOverride] = ()
         *_replaced_runs(plan, incident),
     ]
     if incident.responds:
-        due += _deadline_reminders(plan, incident)
+        due += [*_deadline_reminders(plan, incident), *_stale_messages(plan, incident)]
         if not incident.over:
             due += [*page_escalation(plan, incident, taken), *question_escalation(plan, incident)]
             due += page_reminders(plan, incident)
@@ -148,28 +152,36 @@ def _updates(plan: Plan, incident: Incident) -> Iterator[Reminder]:
     ]
     for audience in dict.fromkeys(line.audience for line in fitting):
         topic = f"update:{audience}"
-        last = last_given(incident, topic)
-        since = max(filter(None, (incident.opened_at, _last_update(incident, audience), last.at if last else None)))
+        last, told = last_given(incident, topic), _last_told(incident, audience)
+        since = max(filter(None, (incident.opened_at, told, last.at if last else None)))
         lines = sorted((line for line in fitting if line.audience == audience), key=lambda line: line.after)
         due = _next_update(incident, lines, since)
         if due is not None and incident.loss and since < incident.loss.at:
             due = incident.loss.at  # what this audience was told last is not true any more
         if due is not None:
+            known = f"the last one was at {stamp(told)}" if told else "there was none yet"
             sentence = (
-                f"A status update for {plain(plan.role_title(audience))} is due; the last one was at {stamp(since)}."
+                f"A status update for {plain(plan.role_title(audience))} is due; {known}. "
+                f"If you have told them: allclear told {incident.id} {shell_word(audience)}"
             )
             roles = known_roles(plan, "communications_lead", LEAD)[:1]
             yield Reminder(topic, level_given(incident, topic) + 1, due, sentence, roles)
 
 
-def _last_update(incident: Incident, audience: str) -> datetime | None:
-    """Return when an action of the audience's name, as status_page.update, last changed something, or None."""
+def _last_told(incident: Incident, audience: str) -> datetime | None:
+    """Return when the audience was last informed, or None if it never was. A reminder to inform it does not count.
+
+    Either an action of its name, as status_page.update, was verified, or a person recorded it with `allclear told`.
+    """
     finished = (
         act.finished_at
         for act in incident.acts.values()
-        if act.proposed.action.partition(".")[0] == audience and act.outcome and act.outcome.changed
+        if act.proposed.action.partition(".")[0] == audience
+        and act.outcome
+        and act.outcome.good
+        and act.outcome.changed
     )
-    return max((at for at in finished if at), default=None)
+    return max((at for at in (*finished, incident.told.get(audience)) if at), default=None)
 
 
 def _next_update(incident: Incident, lines: list[UpdateSchedule], since: datetime) -> datetime | None:
@@ -197,6 +209,27 @@ def _news(plan: Plan, incident: Incident) -> Iterator[Reminder]:
     )
     roles = led_by(plan, incident) or known_roles(plan, ON_CALL)
     yield Reminder("news", level_given(incident, "news") + 1, due, sentence, roles)
+
+
+# --- live messages -----------------------------------------------------------------------------------
+
+
+def _stale_messages(plan: Plan, incident: Incident) -> Iterator[Reminder]:
+    """Yield a reminder for each live message that could not be brought up to date: people read an old state in it."""
+    acts = [act for act in incident.acts.values() if act.proposed.phase == LIVE_MESSAGE]
+    for step in dict.fromkeys(act.proposed.step for act in acts):
+        finished = [act for act in acts if act.proposed.step == step and act.outcome]
+        failed = list(takewhile(lambda act: act.outcome and not act.outcome.good, reversed(finished)))
+        if len(failed) < STALE_AFTER:
+            continue
+        first, told = failed[-1], failed[-STALE_AFTER]
+        reason = bare(told.outcome.sentence) if told.outcome else ""
+        sentence = (
+            f"A message shows an old state since {clock(first.at)} UTC, because it could not be updated "
+            f'("{plain(first.proposed.title)}"): {reason}. How it stands: allclear show {incident.id}'
+        )
+        roles = known_roles(plan, LEAD, ON_CALL)
+        yield Reminder(f"{STALE_MESSAGE}:{first.id}", 1, told.finished_at or told.at, sentence, roles)
 
 
 # --- what is left in place, and manual actions -------------------------------------------------------

@@ -23,6 +23,7 @@ from allclear.domain.records import (
     AskOpened,
     AskWithdrawn,
     Assessed,
+    AudienceTold,
     Contained,
     DecisionMade,
     Entry,
@@ -296,6 +297,8 @@ def _apply_people(incident: Incident, entry: Entry) -> bool:
             apply_role(incident, entry, taken)
         case NoteAdded() | DecisionMade() as note:
             incident.notes.append((entry.at, entry.by, note))
+        case AudienceTold(audience=audience):
+            incident.told[audience] = entry.at
         case PostMortemWritten(field=name, text=text):
             incident.written[name] = text
         case FollowUpAdded() as follow_up:

@@ -80,7 +80,10 @@ class Service(Model):
     url: str = Field(description="The address at which users reach it.")
     health: str = Field(default="/healthz", description="The path of its health check.")
     smoke: Smoke = Field(description="How it is tested from outside.")
-    status_components: list[str] = Field(default=[], description="Component ids on the status page.")
+    status_components: list[str] = Field(
+        default=[],
+        description="Its components on the status page, by name or id: they go down and up with an incident.",
+    )
 
     def handle(self, kind: type[H]) -> H | None:
         """Return the service's handle of that kind, or None if systems.yaml gives it none."""

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import partial
 from types import MappingProxyType
 
 from allclear.domain.deadlines import DUTY, deadlines, notifications_due, update_schedule
 from allclear.domain.durations import in_words, short_duration
 from allclear.domain.errors import ConfigError
 from allclear.domain.incident import Act, AskState, Incident
-from allclear.domain.placeholders import PLACEHOLDERS, render, unknown_placeholders
+from allclear.domain.placeholders import INTERNAL, PLACEHOLDERS, Unknown, render_template, unknown_placeholders
 from allclear.domain.plan import Plan, not_known
 from allclear.domain.post_mortem import said
 from allclear.domain.records import Entry
 from allclear.domain.reminder import lead_of
 from allclear.domain.runbook import Phase
-from allclear.domain.text import answer_commands, clock, plain, role_words, stamp
+from allclear.domain.text import LONG, answer_commands, clock, plain, role_words, stamp
 from allclear.domain.timeline import timeline
+
+DATA_STATEMENT = "data-statement"
+"""The step whose note is the statement to customers about their data."""
 
 STATUS_PAGE = "status_page"
 """The audience of the plan's `updates` that reads the status page."""
@@ -60,6 +62,15 @@ def lead(incident: Incident, plan: Plan) -> str | None:
     return plain(person, 60) if person else None
 
 
+def impact_words(incident: Incident, service_title: str) -> str:
+    """Return what users notice, in the words of the plan or of the person who declared the incident.
+
+    An alert's title is a stranger's: in its place stands what is affected.
+    """
+    declared = incident.title if incident.opened_by.person else ""
+    return incident.opened.impact or declared or incident.opened.feature or service_title
+
+
 def phase_words(incident: Incident, plan: Plan) -> str:
     """Return the plan's label of the current phase; `none yet` before the first."""
     phase = incident.phase
@@ -99,27 +110,58 @@ def left_in_place(act: Act, plan: Plan) -> str:
 class TemplateValues(Mapping[str, str]):
     """The value of every placeholder. What takes time, as a rendered template, is computed when it is first read."""
 
-    def __init__(self, known: Mapping[str, str], computed: Mapping[str, Callable[[], str]]) -> None:
+    def __init__(
+        self,
+        known: Mapping[str, str],
+        computed: Mapping[str, Callable[[], str]],
+        templates: Mapping[str, str] = _NO_TEMPLATES,
+    ) -> None:
+        """`templates` are those of the plan, by name; their values come from the others."""
         self._known = dict(known)
         self._computed = computed
+        self._templates = {template_key(name): (name, text) for name, text in templates.items()}
 
     def __getitem__(self, name: str) -> str:
-        """Return the value of a placeholder. Raises ConfigError for a template that cannot be rendered."""
+        """Return the value of a placeholder. Raises ConfigError or Refused for a template that cannot be rendered."""
         if name not in self._known:
-            self._known[name] = self._computed[name]()
+            compute = self._computed.get(name)
+            self._known[name] = compute() if compute else self._template(*self._templates[name])
         return self._known[name]
 
     def __iter__(self) -> Iterator[str]:
         """Yield the names of the placeholders."""
-        return iter(dict.fromkeys([*self._known, *self._computed]))
+        return iter(dict.fromkeys([*self._known, *self._computed, *self._templates]))
 
     def __len__(self) -> int:
         """Return how many placeholders have a value."""
-        return len(self._known.keys() | self._computed.keys())
+        return len(self._known.keys() | self._computed.keys() | self._templates.keys())
 
     def extended(self, more: Mapping[str, str]) -> TemplateValues:
         """Return these values and `more`, which win."""
-        return TemplateValues(self._known | dict(more), self._computed)
+        return self._copy(self._known | dict(more), self._computed)
+
+    def public(self) -> TemplateValues:
+        """Return the values for a text to the public: without the words of strangers and of the team.
+
+        In place of a title stands the impact; the other internal placeholders are not known.
+        """
+        hidden = dict.fromkeys(INTERNAL, Unknown()) | dict.fromkeys(("title", "problem"), self["impact"])
+        own = {name: value for name, value in self._known.items() if name not in self._templates}
+        return self._copy(own | hidden, self._computed)
+
+    def _copy(self, known: Mapping[str, str], computed: Mapping[str, Callable[[], str]]) -> TemplateValues:
+        copied = TemplateValues(known, computed)
+        copied._templates = self._templates
+        return copied
+
+    def _template(self, name: str, text: str) -> str:
+        nested = [word for word in unknown_placeholders(text) if word.startswith("t_")]
+        if nested:
+            raise ConfigError(
+                f"The template `{name}` refers to another template, {{{nested[0]}}}.",
+                f"Write the words out; a template may hold only: {', '.join(sorted(PLACEHOLDERS))}.",
+            )
+        return render_template(name, text, self)
 
 
 def values(  # noqa: PLR0913 - everything that placeholders refer to
@@ -140,6 +182,7 @@ def values(  # noqa: PLR0913 - everything that placeholders refer to
     unknown placeholder, or another template in it.
     """
     severity = plan.severity(incident.severity)
+    causes = _causes(incident)
     known = {
         "incident": incident.id,
         "title": plain(incident.title),
@@ -151,17 +194,21 @@ def values(  # noqa: PLR0913 - everything that placeholders refer to
         "service_title": plain(service_title),
         "kind": _kind(incident, plan),
         "impact": plain(impact),
+        "problem": plain(incident.opened.impact or incident.title),
         "feature": plain(incident.opened.feature or service_title),
-        "brief_cause": _cause(incident),
+        "brief_cause": plain(causes[-1]) if causes else Unknown("still being investigated"),
+        "data_statement": _data_statement(incident),
         "next_update": _next_update(incident, plan, now),
         "lead": lead(incident, plan) or "not yet named",
-        "began": stamp(incident.began_at) if incident.began_at else "unknown",
+        "began": stamp(incident.began_at) if incident.began_at else Unknown("at an unknown time"),
         "detected": stamp(incident.opened_at),
-        "resolved": stamp(incident.recovered_at) if incident.recovered_at else "not yet",
+        "resolved": stamp(incident.recovered_at) if incident.recovered_at else Unknown("not yet"),
         "duration": short_duration(duration(incident, now)),
-        "status_page": plan.status_page_url,
+        "status_page": plan.status_page_url or Unknown(),
         "runbook": plain(runbook_title or incident.opened.runbook),
         "simulated": "[SIMULATED] " if incident.opened.simulated else "",
+        "if_resolved": "" if incident.recovered_at else Unknown(),
+        "if_brief_cause": "" if causes else Unknown(),
     }
     computed: dict[str, Callable[[], str]] = {
         "to_notify": lambda: _to_notify(incident, plan),
@@ -170,24 +217,12 @@ def values(  # noqa: PLR0913 - everything that placeholders refer to
         "waiting": lambda: _waiting(incident, plan),
         "in_place": lambda: "\n".join(left_in_place(act, plan) for act in incident.in_place) or "nothing",
     }
-    placeholders = TemplateValues(known, computed)
-    rendered = {template_key(name): partial(_rendered, name, text, placeholders) for name, text in templates.items()}
-    return TemplateValues(known, computed | rendered)
+    return TemplateValues(known, computed, templates)
 
 
 def template_key(name: str) -> str:
     """Return the placeholder of the template called `name`: `t_status_page` for `status-page`."""
     return f"t_{name.replace('-', '_')}"
-
-
-def _rendered(name: str, text: str, placeholders: Mapping[str, str]) -> str:
-    nested = [word for word in unknown_placeholders(text) if word.startswith("t_")]
-    if nested:
-        raise ConfigError(
-            f"The template `{name}` refers to another template, {{{nested[0]}}}.",
-            f"Write the words out; a template may hold only: {', '.join(sorted(PLACEHOLDERS))}.",
-        )
-    return render(text, placeholders)
 
 
 def _updates(incident: Incident, entries: Sequence[Entry], plan: Plan) -> str:
@@ -202,14 +237,21 @@ def _kind(incident: Incident, plan: Plan) -> str:
     return plain(plan.kinds[incident.kind].title if incident.kind in plan.kinds else incident.kind)
 
 
-def _cause(incident: Incident) -> str:
-    causes = _causes(incident)
-    return plain(causes[-1]) if causes else "still being investigated"
+def _notes(incident: Incident, *steps: tuple[str, str]) -> list[str]:
+    """Return what people noted when they did these steps, each a phase and a step."""
+    asks = [ask for step in steps if (ask := incident.ask_of(*step))]
+    return [answer.reason for ask in asks for answer in ask.answers if answer.yes and answer.reason.strip()]
 
 
 def _causes(incident: Incident) -> list[str]:
     """Return what people answered as the cause. Notes are left out, because the status page would quote them."""
     return [one.text for one in said(incident, "root_cause") if one.step]
+
+
+def _data_statement(incident: Incident) -> str:
+    """Return what a person stated about customers' data, in whichever phase the runbook asks for it."""
+    statements = _notes(incident, *((phase.value, DATA_STATEMENT) for phase in Phase))
+    return plain(statements[-1], LONG) if statements else Unknown()
 
 
 def _next_update(incident: Incident, plan: Plan, now: datetime) -> str:
@@ -219,7 +261,10 @@ def _next_update(incident: Incident, plan: Plan, now: datetime) -> str:
 
 def _to_notify(incident: Incident, plan: Plan) -> str:
     lines: list[str] = []
-    for line in notifications_due(plan, incident):
+    due = notifications_due(plan, incident)
+    for line in due:
+        if line.audience in incident.told:
+            continue
         who = plain(plan.role_title(line.audience))
         unknown = [
             plain(plan.facets[name].title) for name in not_known(line.when, incident.facets) if name in plan.facets
@@ -227,7 +272,7 @@ def _to_notify(incident: Incident, plan: Plan) -> str:
         how = f" by {', '.join(line.by)}" if line.by else ""
         depends = f" (depends: {', '.join(unknown)})" if unknown else ""
         lines.append(f"{who}{how}{depends}")
-    return "; ".join(dict.fromkeys(lines)) or "no one by the plan"
+    return "; ".join(dict.fromkeys(lines)) or ("no one any more" if due else "no one by the plan")
 
 
 def deadline_lines(incident: Incident, plan: Plan, now: datetime, *, met: bool = False) -> list[str]:

@@ -7,6 +7,7 @@ characters and of a limited length; `markdown_safe` does the same for documents 
 from __future__ import annotations
 
 import re
+import shlex
 import unicodedata
 from collections.abc import Callable
 from datetime import datetime
@@ -149,6 +150,11 @@ def must_answer(ask: Ask, plan: Plan | None = None) -> str:
     """Return who must answer `ask`, and the commands: `Tech Lead or CTO must answer: allclear approve …`."""
     yes, no = answer_commands(ask, plan)
     return f"{asked_words(ask.policy, plan)} must answer: {yes} or: {no}"
+
+
+def shell_word(text: str) -> str:
+    """Return `text` as one argument of a command."""
+    return shlex.quote(plain(text))
 
 
 def bare(text: str, limit: int = LONG) -> str:

@@ -19,6 +19,9 @@ from allclear.domain.text import bare, plain
 PAGE_FAILED, NO_WAY_LEFT = "page-failed", "no-way-left"
 """The kinds of topics of the reminders that this module adds."""
 
+STALE_MESSAGE = "stale-message"
+"""The kind of topic of a live message that could not be brought up to date."""
+
 
 @dataclass(frozen=True)
 class Way:
@@ -36,6 +39,8 @@ def ways(rules: ReminderRules, incident: Incident, state: ReminderState) -> list
     if kind == PAGE_FAILED:
         failed = incident.acts[page].proposed.action if page in incident.acts else ""
         messages = [one for one in (rules.message, rules.page) if one and one.action != failed]
+    elif kind == STALE_MESSAGE and not (incident.over or incident.contained_at):
+        messages = [rules.message, rules.page]  # the channel itself may be broken, and people rely on it now
     found: list[Way] = []
     for message in messages:
         if message and all(message != way.message for way in found):

@@ -25,7 +25,9 @@ FaultKind = Literal[
     "already_exists",
     "act_as_denied",
     "unauthenticated",
+    "login_page",
 ]
+"""`login_page`: a proxy answers in the vendor's place, with 200 and a web page, and the call does not reach the API."""
 ANY_METHOD = "*"
 _OF_ONE_API = frozenset({"stale_read", "lands_late", "already_exists", "act_as_denied", "unauthenticated"})
 """Faults that an API must offer: the others can happen to every call."""
@@ -52,6 +54,8 @@ class FaultPoints:
             return f"stale_etag needs a call that compares versions, and {fault.method} of {fault.api} does not"
         if fault.kind in _OF_ONE_API and self.only_on.get(fault.kind) not in (fault.method, ANY_METHOD):
             return f"{fault.kind} cannot happen to {fault.method} of {fault.api}"
+        if fault.kind == "login_page" and self.regional:
+            return f"{fault.api} is called over gRPC too, which no login page answers"
         if fault.region and not self.regional:
             return f"the calls of {fault.api} belong to no region"
         return None

@@ -22,6 +22,8 @@ class Page:
     opened_at: datetime
     status: PageStatus = "triggered"
     payload: dict[str, Any] = field(default_factory=dict[str, Any])
+    people: list[str] = field(default_factory=list[str])
+    """The users to whom it is assigned; empty: those of the escalation policy."""
     events: int = 1
 
     def as_facts(self) -> dict[str, Any]:
@@ -32,6 +34,7 @@ class Page:
             "status": self.status,
             "opened_at": iso(self.opened_at),
             "events": self.events,
+            "people": self.people,
             **{name: self.payload.get(name) for name in ("summary", "severity", "source")},
         }
 
@@ -43,9 +46,13 @@ class PagerDutyPages:
         self._clock, self._truth = clock, event_log
         self.pages: list[Page] = []
 
+    def find_open(self, key: str) -> Page | None:
+        """Return the page of that key that is not resolved."""
+        return next((page for page in self.pages if page.dedup_key == key and page.status != "resolved"), None)
+
     def event(self, action: EventAction, key: str, payload: dict[str, Any]) -> Page | None:
         """Take one event; the page that it opened or moved, or `None` if it met none."""
-        page = next((p for p in self.pages if p.dedup_key == key and p.status != "resolved"), None)
+        page = self.find_open(key)
         if page is not None:
             page.events += 1
         if action == "trigger" and page is None:

@@ -57,6 +57,11 @@ class StatuspageBoard:
         """Return the incidents that customers still see as open."""
         return [i for i in self.incidents if i["status"] not in _ENDED]
 
+    def shown(self, incident: Incident) -> Incident:
+        """Return the incident with its components as they are now: another incident may have changed them."""
+        components = [dict(self.components[component["id"]]) for component in incident["components"]]
+        return {**incident, "components": components}
+
     def open(self, report: Report) -> Incident:
         """Tell customers of a new incident."""
         now, identity = self._now(), _status_id()

@@ -44,6 +44,8 @@ class VendorRequest:
     purpose: str
     """An infinitive without `to`, for the sentences of errors."""
     write: bool
+    repeatable: bool = False
+    """For a write: whether sending it again changes nothing more, because the vendor knows our key."""
 
     def unreachable(self, reason: str) -> Unreachable:
         """Return the error for a system that could not be reached.
@@ -63,6 +65,19 @@ class VendorRequest:
         return AnswerLost(
             f"{self.vendor} was asked to {self.purpose} and gave no clear answer ({reason}).",
             f"Check in {self.vendor} whether it took effect before you do it again.",
+        )
+
+    def not_from_vendor(self, status: int, content: str) -> AllclearError:
+        """Return the error for a good status with an answer that is not the vendor's: of a proxy or a login page.
+
+        `content` says what the answer holds. A write that must not be repeated may have taken effect.
+        """
+        reason = f"{UNREADABLE}: it answered {status} with {content}, as a proxy or a login page does"
+        if not (self.write and self.repeatable):
+            return self.answer_lost(reason)
+        return VendorRefused(
+            f"{self.vendor} did not {self.purpose}: {reason}.",
+            f"Check the address of {self.vendor} in systems.yaml and the proxy in between, then try again.",
         )
 
     def denied(self, reason: str) -> Denied:

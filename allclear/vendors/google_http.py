@@ -1,7 +1,8 @@
 """Google's REST interfaces over httpx: reads only, signed in with application default credentials.
 
 Source: google-auth 2.62, 2026-11: `credentials.refresh` blocks, so it runs in a thread; a token lasts an hour and
-`valid` turns false before it ends. Refusals are `{"error": {code, message, status}}` (google.aip.dev/193).
+`valid` turns false before it ends. Its session would follow a redirect with the credentials. Refusals are `{"error":
+{code, message, status}}` (google.aip.dev/193).
 """
 
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -22,8 +23,8 @@ from allclear.domain.base import Model
 from allclear.domain.errors import MissingSecret
 from allclear.domain.systems import Access
 from allclear.vendors.access import is_loopback, options_of, web_address
-from allclear.vendors.errors import UNREADABLE, VendorRequest, hidden, seconds_to_wait
-from allclear.vendors.http import HttpClient, reason_of
+from allclear.vendors.errors import VendorRequest, hidden, seconds_to_wait
+from allclear.vendors.http import HttpClient, content_words, reason_of
 from allclear.vendors.retry import Pause
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class GoogleHttp:
         try:
             return response.json()
         except (ValueError, RecursionError):  # RecursionError: brackets nested without end
-            raise request.answer_lost(UNREADABLE) from None
+            raise request.not_from_vendor(response.status_code, content_words(response)) from None
 
     async def _valid_token(self, request: VendorRequest) -> str:
         if self._token is None:
@@ -172,12 +173,15 @@ class _DefaultToken:
         """Return a valid token. Raises GoogleAuthError."""
         import google.auth  # noqa: PLC0415 - 0.2 s, paid when first used
         from google.auth.transport.requests import Request  # noqa: PLC0415 - as above
+        from requests import Session  # noqa: PLC0415 - as above
 
         with self._lock:
             if self._credentials is None:
                 self._credentials, _ = google.auth.default(scopes=[self._scope])
             credentials: Any = self._credentials
             if not credentials.valid:
-                credentials.refresh(partial(Request(), timeout=_REFRESH_SECONDS))
+                with Session() as session:
+                    session.max_redirects = 0  # the first redirect is an error
+                    credentials.refresh(partial(Request(session), timeout=_REFRESH_SECONDS))
             token: Any = credentials.token
             return f"{token}"

@@ -1,4 +1,8 @@
-"""HTTP to a vendor with the rules of all our clients: reads are retried, writes only after a 429.
+"""HTTP to a vendor with the rules of all our clients.
+
+Reads are retried, writes only after a 429. A good status proves nothing by itself, because a proxy's login page has one
+too: the answer must be the one that the vendor documents. Redirects are never followed, because our secret would go
+along.
 
 Source: httpx 0.28 (exceptions, timeouts), 2026-11: ConnectError, ConnectTimeout and PoolTimeout are raised
 before anything was sent; every other TransportError may come after the request had left.
@@ -9,8 +13,10 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
 
 from allclear.domain.backoff import Backoff
 from allclear.domain.errors import AllclearError
@@ -32,6 +38,36 @@ _DEEPEST = 8
 """How many levels of nesting of a refusal are searched for its reason."""
 
 
+_UNREADABLE_JSON = object()
+"""Stands for an answer that is no JSON."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The good answers that a vendor documents for one request."""
+
+    statuses: frozenset[int] = frozenset()
+    """The good statuses; empty: every 2xx."""
+    kind: type[Any] | None = None
+    """`dict` or `list`; None: any JSON, or no content at all."""
+    fields: tuple[str, ...] = ()
+    """Fields that a `dict` always has; not the ones that a vendor may leave out."""
+
+    def fits(self, status: int, body: object) -> bool:
+        """Return whether the answer is one of them; `body` is the parsed JSON, None for no content."""
+        if body is _UNREADABLE_JSON or (self.statuses and status not in self.statuses):
+            return False
+        if self.kind is not None and not isinstance(body, self.kind):
+            return False
+        return all(field in cast("dict[str, object]", body or {}) for field in self.fields)
+
+
+ANY_JSON = Expected()
+
+Refused = Callable[[VendorRequest, "httpx.Response", Any], AllclearError | None]
+"""Returns the error for a vendor's refusal in its own form; None if the answer is none."""
+
+
 @cache
 def trusted_certificates() -> ssl.SSLContext:
     """Return the TLS context of all clients. The first call also imports httpx, 0.3 s: make it in a thread."""
@@ -43,7 +79,7 @@ def trusted_certificates() -> ssl.SSLContext:
 class HttpClient:
     """JSON over HTTP to one vendor: its address, its secret, and its errors translated into ours."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all in which vendors differ
         self,
         vendor: str,
         base: str,
@@ -52,13 +88,16 @@ class HttpClient:
         secret: str = "",
         transport: httpx.AsyncBaseTransport | None = None,
         pause: Pause = asyncio.sleep,
+        refused: Refused | None = None,
     ) -> None:
+        """`refused` reads refusals that have a form of their own, with any status."""
         self.vendor = vendor
         self.base = base
         self._headers = dict(headers or {})
         self._secret = secret
         self._transport = transport
         self._pause = pause
+        self._refused = refused
         self._pools: PerLoop[httpx.AsyncClient] = PerLoop(self._make_pool, lambda pool: pool.aclose())
 
     def __repr__(self) -> str:
@@ -103,15 +142,38 @@ class HttpClient:
         *,
         json: object = None,
         params: Mapping[str, str] | None = None,
+        expected: Expected = ANY_JSON,
     ) -> Any:  # noqa: ANN401 - whatever JSON the vendor answers
-        """Return the JSON of a good answer, None for an empty one. Raises the error of `request` for a bad one."""
+        """Return the JSON of a good answer, None for an empty one.
+
+        Raises the error of `request` for a bad status, and for an answer that is not as `expected`.
+        """
+        return (await self.send_for_headers(request, method, path, json=json, params=params, expected=expected))[0]
+
+    async def send_for_headers(
+        self,
+        request: VendorRequest,
+        method: str,
+        path: str,
+        *,
+        json: object = None,
+        params: Mapping[str, str] | None = None,
+        expected: Expected = ANY_JSON,
+    ) -> tuple[Any, Mapping[str, str]]:
+        """Return the JSON of a good answer as `send` does, and the answer's headers. Raises the same errors."""
 
         async def send_once() -> httpx.Response:
             return await self.pool.request(method, f"{self.base}{path}", json=json, params=params)
 
         response = await self.send_with_retries(request, send_once)
+        body = _parsed(response)
+        error = self._refused(request, response, body) if self._refused else None
+        if error is not None:
+            raise error
         if response.is_success:
-            return _json(response)
+            if not expected.fits(response.status_code, body):
+                raise request.not_from_vendor(response.status_code, content_words(response))
+            return body, response.headers
         reason = self.without_secret(reason_of(response))  # `error_for` cuts it afterwards
         raise request.error_for(response.status_code, reason, seconds_to_wait(response.headers.get("retry-after")))
 
@@ -166,7 +228,10 @@ _REASONS = {
 
 def reason_of(response: httpx.Response) -> str:
     """Return the vendor's own reason for a refusal, from the places where vendors put it. It is whole, with secrets."""
-    body = _json(response)
+    if response.is_redirect:
+        host = urlsplit(str(response.headers.get("location", ""))).hostname or "another page"
+        return f"it redirects to {host}, and we follow no redirect"
+    body = _parsed(response)
     if isinstance(body, dict):
         fields = cast("dict[str, object]", body)
         values = [fields.get(key) for key in ("message", "error", "errors", "msg", "hint")]
@@ -185,10 +250,20 @@ def _flat(value: object, depth: int = _DEEPEST) -> str:
     return ", ".join(_flat(part, depth - 1) for part in parts) if depth else "…"
 
 
-def _json(response: httpx.Response) -> Any:  # noqa: ANN401 - whatever JSON the vendor answers
+def content_words(response: httpx.Response) -> str:
+    """Return what an answer holds, for a sentence: `a web page`, `nothing`, `unexpected JSON`."""
+    if not response.content:
+        return "nothing"
+    if _parsed(response) is not _UNREADABLE_JSON:
+        return "unexpected JSON"
+    return "a web page" if "html" in response.headers.get("content-type", "") else "no JSON"
+
+
+def _parsed(response: httpx.Response) -> Any:  # noqa: ANN401 - whatever JSON the vendor answers
+    """Return the parsed JSON, None for no content, `_UNREADABLE_JSON` for anything else."""
     if not response.content:
         return None
     try:
         return response.json()
     except (ValueError, RecursionError):  # RecursionError: brackets nested without end
-        return None
+        return _UNREADABLE_JSON

@@ -2,7 +2,8 @@
 
 Source: PagerDuty Events API v2, 2026-11:
 - `POST /v2/enqueue` with `routing_key`, `event_action` (trigger, acknowledge, resolve) and `dedup_key`; a
-  trigger's `payload` needs `summary` (at most 1,024 characters), `source` and `severity`. Good is 202.
+  trigger's `payload` needs `summary` (at most 1,024 characters), `source` and `severity`. Good is 202 with `status`,
+  `message` and the `dedup_key`; 200 with a web page is a proxy's login page, and pages no one.
 - `dedup_key` has at most 255 characters. A trigger under the key of an open alert changes nothing but its log,
   so a second write is harmless. An acknowledge or resolve under a key that is not open is accepted and ignored.
 - About 120 events a minute for a key, then 429; 512 KB an event.
@@ -19,7 +20,8 @@ from allclear.domain.base import JsonDict, Model
 from allclear.domain.systems import Access
 from allclear.vendors.access import options_of, redacted, secret_of, web_address
 from allclear.vendors.errors import VendorRequest
-from allclear.vendors.http import HttpClient
+from allclear.vendors.http import Expected, HttpClient
+from allclear.vendors.lengths import shortened
 
 if TYPE_CHECKING:
     import httpx
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 LONGEST_KEY = 255
 LONGEST_SUMMARY = 1024
 KEY_LENGTH = 32
+
+_ACCEPTED = Expected(frozenset({202}), dict, ("status", "dedup_key"))
 
 Urgency = Literal["critical", "error", "warning", "info"]
 
@@ -77,11 +81,12 @@ class PagerDuty:
 
     async def trigger(self, key: str, summary: str, *, source: str, severity: Urgency, details: JsonDict) -> str:
         """Page the on-call, once for each open `key`; return the key that PagerDuty accepted."""
+        short = shortened(summary, LONGEST_SUMMARY)
         payload = {
-            "summary": summary[:LONGEST_SUMMARY],
+            "summary": short,
             "source": source,
             "severity": severity,
-            "custom_details": details,
+            "custom_details": details if short == summary else {**details, "whole summary": summary},
         }
         return await self._send("trigger", key, "page", {"payload": payload})
 
@@ -95,9 +100,9 @@ class PagerDuty:
 
     async def _send(self, action: str, key: str, purpose: str, more: JsonDict) -> str:
         event = {"routing_key": self._routing_key, "event_action": action, "dedup_key": fitting(key), **more}
-        request = VendorRequest("PagerDuty", f"{purpose} {key}", write=True)
-        answer = await self._http.send(request, "POST", "/v2/enqueue", json=event)
-        return str(answer.get("dedup_key", fitting(key))) if isinstance(answer, dict) else fitting(key)  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType] - parsed JSON
+        request = VendorRequest("PagerDuty", f"{purpose} {key}", write=True, repeatable=True)
+        answer: JsonDict = await self._http.send(request, "POST", "/v2/enqueue", json=event, expected=_ACCEPTED)
+        return str(answer["dedup_key"])
 
 
 def fitting(key: str) -> str:

@@ -1,29 +1,25 @@
-"""Slack: posts a message once, finds it again by our key, and changes it in place.
+"""Slack: posts a message once, finds it again, and changes it in place.
 
-Source: Slack Web API and slack_sdk 3.47, 2026-11:
+Source: Slack Web API (docs.slack.dev/reference/methods, 2026-08) and Block Kit, 2026-11:
 - A good answer is 200 **and** `ok: true`. One message a second for a channel, then 429 with Retry-After.
 - `chat.postMessage` has no idempotency key: ours travels in the message's `metadata.event_payload`, and
-  `conversations.history` with `include_all_metadata` gives it back to the app that posted.
+  `conversations.history` with `include_all_metadata` gives it back to the app that posted. `conversations.replies`
+  does so for a thread, and its first message is the thread's own.
 - `conversations.history` and `chat.update` take a channel's id, not its name; `conversations.list` knows both.
-- `& < >` must be escaped in text; `<!here>` and `<@U1>` would otherwise call people. A text beyond 40,000
-  characters is cut by Slack.
-- The library's retry handlers would send a write again after a broken connection: they are switched off.
-- `AsyncWebClient` needs aiohttp, which nothing else here does. The plain client in four threads is enough for one
-  message a second.
+- `& < >` must be escaped in text; `<!here>` and `<@U1>` would otherwise call people. A post beyond 40,000 characters
+  is cut by Slack; **an edit takes at most 4,000 bytes after escaping** (`msg_too_long`): no message of ours is longer.
+- `parse: none` and `mrkdwn: false` leave text as it is, but an edit has no `mrkdwn`: so the text is shown in blocks of
+  `plain_text`, at most 3,000 characters each, which need no escaping and show neither links nor markup. `text` remains
+  for notifications. An edit without `blocks` would remove them.
+- The vendor's library, slack_sdk, follows redirects with the token. `HttpClient` does not.
 """
-
-# pyright: reportUnknownMemberType=false
-# reason: slack_sdk types its arguments and answers as bare dicts; `_body` gives them their type.
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from http.client import HTTPException
+from collections.abc import AsyncGenerator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
-from urllib.error import URLError
 
 from pydantic import Field
 
@@ -31,24 +27,28 @@ from allclear.domain.base import JsonDict, Model
 from allclear.domain.errors import AllclearError, ConfigError
 from allclear.domain.systems import Access
 from allclear.vendors.access import options_of, redacted, secret_of, web_address
-from allclear.vendors.errors import RATE_LIMITED, UNAVAILABLE, VendorRequest, hidden, seconds_to_wait
-from allclear.vendors.http import ANSWER_SECONDS, RATE_LIMIT_PAUSE, RETRIES
-from allclear.vendors.retry import Attempt, Pause, retry
+from allclear.vendors.errors import RATE_LIMITED, VendorRequest, seconds_to_wait
+from allclear.vendors.http import Expected, HttpClient
+from allclear.vendors.lengths import in_parts
+from allclear.vendors.retry import Pause
 
 if TYPE_CHECKING:
-    from slack_sdk import WebClient
-    from slack_sdk.errors import SlackApiError
-    from slack_sdk.web import SlackResponse
+    import httpx
 
 EVENT = "allclear_message"
 """The `metadata.event_type` of our messages."""
-LONGEST_TEXT = 39_000
+LONGEST_TEXT = 4_000
+"""Bytes of a message after escaping: what an edit may have."""
+_LONGEST_BLOCK = 2_800
+"""Characters of one block. Slack counts some signs twice, and its limit is 3,000."""
 _PAGE, _PAGES = 200, 5
-"""How far back our messages are searched: the newest 1,000 of the channel."""
+"""How far our messages are searched: the newest 1,000 of a channel, the first 1,000 of a thread."""
 _LIST_PAGES = 20
 _SCOPES = "x-oauth-scopes"
 """The header in which Slack names the permissions of the token."""
 _CHANNEL_ID = re.compile(r"[CDG][A-Z0-9]{7,}")
+_CODE = re.compile(r"[a-z0-9_]{1,60}")
+_ANSWER = Expected(frozenset({200}), dict, ("ok",))
 
 _DENIED = frozenset(
     {
@@ -92,26 +92,40 @@ def escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
+def size(text: str) -> int:
+    """Return the bytes of `text` after escaping, which Slack's limit counts."""
+    return len(escape(text).encode())
+
+
 class Slack:
     """Posts and updates messages as one bot."""
 
     system: ClassVar[str] = "slack"
-    libraries: ClassVar[tuple[str, ...]] = ("slack_sdk",)
-    """What its first call imports: the runner imports it beforehand."""
     options: ClassVar[type[Model]] = SlackOptions
 
-    def __init__(self, address: str, secret: str, options: SlackOptions, pause: Pause = asyncio.sleep) -> None:
+    def __init__(
+        self,
+        address: str,
+        secret: str,
+        options: SlackOptions,
+        transport: httpx.AsyncBaseTransport | None = None,
+        pause: Pause = asyncio.sleep,
+    ) -> None:
         self.channel = options.channel.removeprefix("#")
-        self._address = address
-        self._secret = secret
-        self._pause = pause
-        self._web: WebClient | None = None
+        self._http = HttpClient(
+            "Slack",
+            address,
+            headers={"authorization": f"Bearer {secret}", "content-type": "application/json; charset=utf-8"},
+            secret=secret,
+            transport=transport,
+            pause=pause,
+            refused=_refused,
+        )
         self._ids: dict[str, str] = {}
-        self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="slack")
 
     def __repr__(self) -> str:
         """Return the address and the channel, without the secret."""
-        return f"Slack({redacted(self._address)!r}, channel={self.channel!r})"
+        return f"Slack({redacted(self._http.base)!r}, channel={self.channel!r})"
 
     @classmethod
     def connect(cls, access: Access) -> Self:
@@ -121,73 +135,84 @@ class Slack:
 
     async def warm(self) -> None:
         """Load what the first call needs, beside other work."""
-        await asyncio.get_running_loop().run_in_executor(self._threads, self._client)
+        await self._http.warm()
 
     async def close(self) -> None:
-        """Release its threads."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """Release its connections."""
+        await self._http.close()
 
     async def scopes(self) -> frozenset[str]:
         """Return the permissions of our token, as `chat:write`; empty if Slack does not tell. Raises Denied."""
-        request, told = VendorRequest("Slack", "say who we are", write=False), [""]
-
-        def ask(web: WebClient) -> SlackResponse:
-            response = web.api_call("auth.test")
-            headers = cast("dict[str, str]", response.headers)
-            told[0] = next((text for name, text in headers.items() if name.lower() == _SCOPES), "")
-            return response
-
-        await self._send(request, ask)
-        return frozenset(scope.strip() for scope in str(told[0]).split(",") if scope.strip())
+        request = VendorRequest("Slack", "say who we are", write=False)
+        _, headers = await self._http.send_for_headers(request, "GET", "/auth.test", expected=_ANSWER)
+        return frozenset(scope.strip() for scope in headers.get(_SCOPES, "").split(",") if scope.strip())
 
     async def check_readable(self, channel: str) -> None:
         """Read the newest message of `channel`. Raises Denied if our bot is not in it, ConfigError if it sees none."""
         request = VendorRequest("Slack", f"read {channel}", write=False)
-        params = {"channel": await self._channel_id(channel), "limit": 1}
-        await self._send(request, lambda web: web.api_call("conversations.history", params=params))
+        await self._send(
+            request, "conversations.history", params={"channel": await self._channel_id(channel), "limit": "1"}
+        )
 
-    async def post(self, channel: str, text: str, payload: JsonDict) -> SlackMessage:
-        """Post `text`, escaped, with `payload` in its metadata. Slack accepts a second post: call `find` first."""
+    async def post(self, channel: str, text: str, payload: JsonDict, *, thread: str = "") -> SlackMessage:
+        """Post `text`, with `payload` in its metadata; `thread` is the `ts` of the message that it replies to.
+
+        `text` has at most LONGEST_TEXT bytes by `size`. Slack accepts a second post: call `find` first.
+        """
         request = VendorRequest("Slack", f"post in {channel}", write=True)
         body = {
             "channel": await self._channel_id(channel),
-            "text": escape(text)[:LONGEST_TEXT],
-            "metadata": {"event_type": EVENT, "event_payload": payload},
+            **_content(text, payload),
+            "mrkdwn": False,
             "unfurl_links": False,
             "unfurl_media": False,
         }
-        answer = await self._send(request, lambda web: web.api_call("chat.postMessage", json=body))
+        if thread:
+            body["thread_ts"] = thread
+        answer = await self._send(request, "chat.postMessage", json=body)
         return SlackMessage(channel=str(answer.get("channel")), ts=str(answer.get("ts")), text=text, payload=payload)
 
     async def update(self, message: SlackMessage, text: str, payload: JsonDict) -> SlackMessage:
-        """Change a message of ours in place; the same call again changes nothing."""
+        """Change a message of ours in place; the same call again changes nothing. `text` is as long as for `post`."""
         request = VendorRequest("Slack", f"update the message {message.ts}", write=True)
-        body = {
-            "channel": message.channel,
-            "ts": message.ts,
-            "text": escape(text)[:LONGEST_TEXT],
-            "metadata": {"event_type": EVENT, "event_payload": payload},
-        }
-        await self._send(request, lambda web: web.api_call("chat.update", json=body))
+        body = {"channel": message.channel, "ts": message.ts, **_content(text, payload)}
+        await self._send(request, "chat.update", json=body)
         return message.model_copy(update={"text": text, "payload": payload})
+
+    async def read(self, channel_id: str, ts: str) -> SlackMessage | None:
+        """Return the message `ts`, wherever it stands in the channel; None if it was deleted or is not ours."""
+        request = VendorRequest("Slack", f"read the message {ts}", write=False)
+        params = {"channel": channel_id, "latest": ts, "oldest": ts, "inclusive": "true", "limit": "1"}
+        answer = await self._send(request, "conversations.history", params=params | _WITH_METADATA)
+        return next((message for message in _ours(answer, channel_id) if message.ts == ts), None)
+
+    async def replies(self, message: SlackMessage) -> list[SlackMessage]:
+        """Return our messages in the thread of `message`, oldest first, among its first 1,000."""
+        request = VendorRequest("Slack", f"read the thread of {message.ts}", write=False)
+        pages = self._pages(request, "conversations.replies", message.channel, {"ts": message.ts})
+        return [reply async for reply in pages if reply.ts != message.ts]
 
     async def find(self, channel: str, key: str) -> SlackMessage | None:
         """Return our newest message whose metadata carries `key`, or None among the newest 1,000."""
         request = VendorRequest("Slack", f"read {channel}", write=False)
-        channel_id = await self._channel_id(channel)
+        async for message in self._pages(request, "conversations.history", await self._channel_id(channel), {}):
+            if message.payload.get("key") == key:
+                return message
+        return None
+
+    async def _pages(
+        self, request: VendorRequest, method: str, channel_id: str, params: Mapping[str, str]
+    ) -> AsyncGenerator[SlackMessage]:
+        """Yield our messages in an answer of several pages, in Slack's order."""
         cursor = ""
         for _ in range(_PAGES):
-            params = {"channel": channel_id, "limit": _PAGE, "include_all_metadata": True, "cursor": cursor or None}
-            answer = await self._send(request, lambda web, p=params: web.api_call("conversations.history", params=p))
-            for message in cast("list[JsonDict]", answer.get("messages") or []):
-                payload = _our_payload(message)
-                if payload.get("key") == key:
-                    text = str(message.get("text", ""))
-                    return SlackMessage(channel=channel_id, ts=str(message.get("ts")), text=text, payload=payload)
+            page = {"channel": channel_id, "limit": str(_PAGE), **params, **({"cursor": cursor} if cursor else {})}
+            answer = await self._send(request, method, params=page | _WITH_METADATA)
+            for message in _ours(answer, channel_id):
+                yield message
             cursor = _next_cursor(answer)
             if not cursor:
-                return None
-        return None
+                return
 
     async def _channel_id(self, channel: str) -> str:
         """Return a channel's id; names are looked up once. Raises ConfigError for a channel that our bot cannot see."""
@@ -207,76 +232,74 @@ class Slack:
         request = VendorRequest("Slack", "list the channels", write=False)
         cursor = ""
         for _ in range(_LIST_PAGES):
-            params = {"limit": 1000, "types": "public_channel,private_channel", "exclude_archived": True}
+            params = {"limit": "1000", "types": "public_channel,private_channel", "exclude_archived": "true"}
             params |= {"cursor": cursor} if cursor else {}
-            answer = await self._send(request, lambda web, p=params: web.api_call("conversations.list", params=p))
+            answer = await self._send(request, "conversations.list", params=params)
             channels = cast("list[JsonDict]", answer.get("channels") or [])
             self._ids |= {str(channel.get("name")): str(channel.get("id")) for channel in channels}
             cursor = _next_cursor(answer)
             if until in self._ids or not cursor:
                 return
 
-    async def _send(self, request: VendorRequest, send: Callable[[WebClient], SlackResponse]) -> JsonDict:
-        """Return a good answer's body. Reads are sent again after a failure, writes only after a rate limit."""
-        await self.warm()
-        from slack_sdk.errors import SlackApiError  # noqa: PLC0415 - loaded by `warm`
-
-        async def attempt() -> Attempt[JsonDict | AllclearError]:
-            try:
-                loop = asyncio.get_running_loop()
-                return Attempt(await loop.run_in_executor(self._threads, lambda: _body(send(self._client()))))
-            except SlackApiError as error:
-                status, refusal, seconds = self._refusal(request, error)
-                if status in RATE_LIMITED:
-                    return Attempt(refusal, retryable=True, retry_after=seconds or RATE_LIMIT_PAUSE)
-                return Attempt(refusal, retryable=not request.write and status in UNAVAILABLE)
-            except (OSError, HTTPException) as error:
-                return Attempt(_transport_error(request, error), retryable=not request.write)
-
-        result = await retry(attempt, RETRIES, pause=self._pause)
-        if isinstance(result, AllclearError):
-            raise result
-        return result
-
-    def _client(self) -> WebClient:
-        if self._web is None:
-            from slack_sdk import WebClient  # noqa: PLC0415 - heavy, paid when first used
-
-            self._web = WebClient(
-                self._secret, base_url=f"{self._address}/", timeout=int(ANSWER_SECONDS), retry_handlers=[]
-            )
-        return self._web
-
-    def _refusal(self, request: VendorRequest, error: SlackApiError) -> tuple[int, AllclearError, float | None]:
-        """Return the HTTP status that the refusal amounts to, our error, and the seconds that Retry-After names."""
-        response: Any = error.response
-        status = int(response.status_code)
-        body: object = response.data
-        code = str(cast("JsonDict", body).get("error", "")) if isinstance(body, dict) else ""
-        code = hidden(code or f"status {status}", self._secret)
-        seconds = seconds_to_wait(response.headers.get("Retry-After"))
-        if code in _DENIED:
-            return status, request.denied(code), None
-        if code == "ratelimited" or status in RATE_LIMITED:
-            return 429, request.rate_limited(seconds), seconds
-        if code in _UNCLEAR:
-            return 503, request.answer_lost(code), None
-        return status, request.error_for(status, code), seconds
+    async def _send(
+        self,
+        request: VendorRequest,
+        method: str,
+        *,
+        json: JsonDict | None = None,
+        params: Mapping[str, str] | None = None,
+    ) -> JsonDict:
+        """Return a good answer's body: one that says `ok: true`. A read is a GET, a write a POST."""
+        verb = "GET" if json is None else "POST"
+        answer: JsonDict = await self._http.send(
+            request, verb, f"/{method}", json=json, params=params, expected=_ANSWER
+        )
+        return answer
 
 
-def _transport_error(request: VendorRequest, error: Exception) -> AllclearError:
-    if isinstance(error, URLError):
-        # urllib raises this one while it connects or sends; a reset may come after everything was sent.
-        reset = isinstance(error.reason, ConnectionResetError | BrokenPipeError | ConnectionAbortedError)
-        return request.answer_lost("the connection broke") if reset else request.unreachable("no connection")
-    if isinstance(error, TimeoutError):
-        return request.answer_lost(f"no answer within {ANSWER_SECONDS:.0f} s")
-    return request.answer_lost("the connection broke")
+def _refused(request: VendorRequest, response: httpx.Response, body: Any) -> AllclearError | None:  # noqa: ANN401 - parsed JSON
+    """Return the error for Slack's `ok: false`, which comes with a good status as well as with a bad one."""
+    fields = cast("JsonDict", body) if isinstance(body, dict) else {}
+    if fields.get("ok") is not False:
+        return None
+    code = str(fields.get("error"))
+    code = code if _CODE.fullmatch(code) else f"status {response.status_code}"
+    if code in _DENIED:
+        return request.denied(code)
+    if code == "ratelimited" or response.status_code in RATE_LIMITED:
+        return request.rate_limited(seconds_to_wait(response.headers.get("retry-after")))
+    if code in _UNCLEAR:
+        return request.answer_lost(code)
+    if response.is_success:
+        return request.refused(code)
+    return request.error_for(response.status_code, code)
 
 
-def _body(response: SlackResponse) -> JsonDict:
-    data = cast("object", response.data)
-    return cast("JsonDict", data) if isinstance(data, dict) else {}
+_WITH_METADATA = {"include_all_metadata": "true"}
+
+
+def _content(text: str, payload: JsonDict) -> JsonDict:
+    """Return what a message says: as plain text in blocks, and as text for notifications."""
+    return {
+        "text": escape(text),
+        "parse": "none",
+        "blocks": [
+            {"type": "section", "text": {"type": "plain_text", "text": part, "emoji": False}, "expand": True}
+            for part in in_parts(text, _LONGEST_BLOCK)
+            if part.strip()
+        ],
+        "metadata": {"event_type": EVENT, "event_payload": payload},
+    }
+
+
+def _ours(answer: JsonDict, channel_id: str) -> list[SlackMessage]:
+    """Return the messages of an answer that our app posted with a key, in the answer's order."""
+    messages = cast("list[JsonDict]", answer.get("messages") or [])
+    return [
+        SlackMessage(channel=channel_id, ts=str(message.get("ts")), text=str(message.get("text", "")), payload=payload)
+        for message in messages
+        if (payload := _our_payload(message))
+    ]
 
 
 def _our_payload(message: JsonDict) -> JsonDict:

@@ -1,8 +1,12 @@
-"""Statuspage: the incidents on the public status page.
+"""Statuspage: the incidents on the public status page, and the status of its components.
 
 Source: Atlassian Statuspage API v1, 2026-11:
-- `POST /v1/pages/{page}/incidents` with `{"incident": {name, status, body, component_ids, metadata}}`: 201.
-  `PATCH …/incidents/{id}` with `status` and `body` adds an update. Auth is `Authorization: OAuth KEY`.
+- `POST /v1/pages/{page}/incidents` with `{"incident": {name, status, body, components, metadata}}`: 201. `PATCH
+  …/incidents/{id}` with `status` and `body` adds an update: 200. Auth is `Authorization: OAuth KEY`. A name has at most
+  255 characters, a body 25,000.
+- `components` is `{id: status}`. `component_ids` alone lists components and leaves them green. A component keeps its
+  status until it is set again, also after its incident is resolved.
+- `GET /v1/pages/{page}/components` lists them with `id`, `name` and `status`; groups are listed too.
 - `GET …/incidents/unresolved` and `GET …/incidents?limit=100` (newest first) return incidents with their `metadata`
   and `incident_updates` (newest first).
 - There is no idempotency key: our own is `metadata.allclear.incident`, searched for before anything is sent.
@@ -12,6 +16,8 @@ Source: Atlassian Statuspage API v1, 2026-11:
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 
 from pydantic import Field
@@ -19,11 +25,17 @@ from pydantic import Field
 from allclear.domain.base import JsonDict, Model
 from allclear.domain.systems import Access
 from allclear.vendors.access import options_of, redacted, secret_of, web_address
-from allclear.vendors.errors import UNREADABLE, VendorRequest
-from allclear.vendors.http import HttpClient, Pause
+from allclear.vendors.errors import VendorRequest
+from allclear.vendors.http import Expected, HttpClient, Pause
 
 if TYPE_CHECKING:
     import httpx
+
+_LIST = Expected(frozenset({200}), list)
+_CREATED = Expected(frozenset({201}), dict, ("id", "status"))
+_UPDATED = Expected(frozenset({200}), dict, ("id", "status"))
+
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 PublicStatus = Literal["investigating", "identified", "monitoring", "resolved"]
 
@@ -34,6 +46,11 @@ class StatuspageOptions(Model):
     page: str = Field(pattern=r"^[A-Za-z0-9_-]+$", description="The page's id.")
 
 
+ComponentStatus = Literal["operational", "degraded_performance", "partial_outage", "major_outage", "under_maintenance"]
+LONGEST_NAME, LONGEST_BODY = 255, 25_000
+"""Characters of an incident's name, and of one update."""
+
+
 class PublicIncident(Model):
     """An incident as the public sees it."""
 
@@ -41,7 +58,22 @@ class PublicIncident(Model):
     name: str
     status: str
     message: str = Field(description="The newest update's text.")
+    components: dict[str, str] = Field(default={}, description="Its components by name, with their status now.")
     link: str = ""
+
+
+class Component(Model):
+    """A component of the page."""
+
+    name: str
+    status: str
+
+
+class Found(Model):
+    """Our incident on the page, and the components that other open incidents list too."""
+
+    incident: PublicIncident | None
+    elsewhere: frozenset[str] = Field(default=frozenset(), description="Names of components of other open incidents.")
 
 
 class Statuspage:
@@ -85,28 +117,39 @@ class Statuspage:
         """Release its connections."""
         await self._http.close()
 
-    async def components(self) -> dict[str, str]:
-        """Return the page's components: id -> name. Raises Denied, NotFound, Unreachable."""
-        request = VendorRequest("Statuspage", f"list the components of the page {self.page}", write=False)
-        entries = await self._http.send(request, "GET", f"/v1/pages/{self.page}/components")
-        if not isinstance(entries, list):
-            raise request.answer_lost(UNREADABLE)
-        return {str(entry.get("id")): str(entry.get("name")) for entry in cast("list[JsonDict]", entries)}
-
-    async def find(self, key: str) -> PublicIncident | None:
+    async def find(self, key: str) -> Found:
         """Return our incident `key`: the open one, otherwise the newest of the last hundred, otherwise None."""
         request = VendorRequest("Statuspage", f"look for {key}", write=False)
+        elsewhere: set[str] = set()
         for path, params in (("/unresolved", None), ("", {"limit": "100"})):
-            entries = await self._http.send(request, "GET", f"{self._incidents}{path}", params=params)
-            for entry in cast("list[JsonDict]", entries or []):
+            entries = await self._http.send(request, "GET", f"{self._incidents}{path}", params=params, expected=_LIST)
+            ours = None
+            for entry in cast("list[JsonDict]", entries):
                 if _key_of(entry) == key:
-                    return _incident(entry)
-        return None
+                    ours = ours or _incident(entry)
+                elif params is None:
+                    elsewhere.update(_incident(entry).components)
+            if ours:
+                return Found(incident=ours, elsewhere=frozenset(elsewhere))
+        return Found(incident=None, elsewhere=frozenset(elsewhere))
+
+    async def components(self) -> dict[str, Component]:
+        """Return the page's components by id, without the groups."""
+        request = VendorRequest("Statuspage", "list the components", write=False)
+        entries = await self._http.send(request, "GET", f"/v1/pages/{self.page}/components", expected=_LIST)
+        return {
+            str(entry.get("id")): Component(name=str(entry.get("name")), status=str(entry.get("status")))
+            for entry in cast("list[JsonDict]", entries)
+            if not entry.get("group")
+        }
 
     async def create(
-        self, key: str, *, name: str, status: PublicStatus, message: str, components: list[str]
+        self, key: str, *, name: str, status: PublicStatus, message: str, components: Mapping[str, str]
     ) -> PublicIncident:
-        """Open an incident that carries our `key`. Statuspage accepts a second one: call `find` first."""
+        """Open an incident that carries our `key`, and set its components, by id.
+
+        Statuspage accepts a second one: call `find` first.
+        """
         incident: JsonDict = {
             "name": name,
             "status": status,
@@ -114,18 +157,32 @@ class Statuspage:
             "metadata": {"allclear": {"incident": key}},
         }
         if components:
-            incident["component_ids"] = components
+            incident["components"] = dict(components)
         request = VendorRequest("Statuspage", f"open {key}", write=True)
-        return _incident(await self._http.send(request, "POST", self._incidents, json={"incident": incident}))
+        body = {"incident": incident}
+        return _incident(await self._http.send(request, "POST", self._incidents, json=body, expected=_CREATED))
 
-    async def update(self, incident: str, *, status: PublicStatus, message: str, name: str = "") -> PublicIncident:
-        """Add an update to the incident with that id; `resolved` ends it. An empty `name` keeps the old one."""
+    async def update(
+        self,
+        incident: str,
+        *,
+        status: PublicStatus,
+        message: str,
+        name: str = "",
+        components: Mapping[str, str] = _NONE,
+    ) -> PublicIncident:
+        """Add an update to the incident with that id; `resolved` ends it. An empty `name` keeps the old one.
+
+        `components` are set by id; those left out keep their status.
+        """
         request = VendorRequest("Statuspage", f"update the incident {incident}", write=True)
         fields: JsonDict = {"status": status, "body": message}
         if name:
             fields["name"] = name
-        path = f"{self._incidents}/{incident}"
-        return _incident(await self._http.send(request, "PATCH", path, json={"incident": fields}))
+        if components:
+            fields["components"] = dict(components)
+        path, body = f"{self._incidents}/{incident}", {"incident": fields}
+        return _incident(await self._http.send(request, "PATCH", path, json=body, expected=_UPDATED))
 
     @property
     def _incidents(self) -> str:
@@ -140,10 +197,12 @@ def _key_of(entry: JsonDict) -> str | None:
 def _incident(entry: Any) -> PublicIncident:  # noqa: ANN401 - parsed JSON
     fields = cast("JsonDict", entry or {})
     updates = cast("list[JsonDict]", fields.get("incident_updates") or [])
+    components = cast("list[JsonDict]", fields.get("components") or [])
     return PublicIncident(
         id=str(fields.get("id", "")),
         name=str(fields.get("name", "")),
         status=str(fields.get("status", "")),
         message=str(updates[0].get("body") or "") if updates else "",
+        components={str(one.get("name")): str(one.get("status")) for one in components},
         link=str(fields.get("shortlink") or ""),
     )

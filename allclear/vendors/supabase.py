@@ -35,8 +35,8 @@ from allclear.domain.base import JsonDict, Model
 from allclear.domain.errors import AllclearError, NotFound, Refused
 from allclear.domain.systems import Access
 from allclear.vendors.access import options_of, redacted, secret_of, web_address
-from allclear.vendors.errors import UNREADABLE, VendorRequest, one_line, seconds_to_wait
-from allclear.vendors.http import HttpClient
+from allclear.vendors.errors import VendorRequest, one_line, seconds_to_wait
+from allclear.vendors.http import HttpClient, content_words
 from allclear.vendors.per_loop import PerLoop
 from allclear.vendors.retry import Pause
 
@@ -214,13 +214,13 @@ class SupabaseFlags:
         rows = answers[-1] if answers else None
         if not isinstance(rows, list):
             # The library returns whatever a proxy put into a 200; that says nothing about the row.
-            raise request.answer_lost(UNREADABLE)
+            raise request.not_from_vendor(response.status_code, content_words(response))
         return cast("list[JsonDict]", rows)
 
     def _error_for(self, request: VendorRequest, error: APIError, response: httpx.Response) -> AllclearError:
         reason = one_line(self._http.without_secret(str(error.message or error.details or "it gave no reason")))
         if response.is_success:
-            return request.answer_lost(UNREADABLE)
+            return request.not_from_vendor(response.status_code, content_words(response))
         if error.code in _PERMISSION:
             return request.denied(reason)
         if error.code in _UNKNOWN_NAME:

@@ -32,12 +32,17 @@ from allclear.domain.base import JsonDict, Model
 from allclear.domain.systems import Access
 from allclear.vendors.access import options_of, redacted, secret_of, web_address
 from allclear.vendors.errors import VendorRequest
-from allclear.vendors.http import HttpClient, Pause
+from allclear.vendors.http import Expected, HttpClient, Pause
+from allclear.vendors.lengths import shortened
 
 if TYPE_CHECKING:
     import httpx
 
 JobStatus = Literal["pending", "in-progress", "succeeded", "failed", "skipped", "unknown"]
+_READ = Expected(frozenset({200}), dict)
+_ACCEPTED = Expected(frozenset({201, 202}))
+LONGEST_DESCRIPTION = 250
+"""Characters of the reason of a rollback (Vercel's published description, 2026-08)."""
 LISTED = 50
 """How many production deployments are read: for most projects, those of several weeks."""
 _JOBS: dict[object, JobStatus] = {
@@ -179,7 +184,7 @@ class Vercel:
         """Request that the production domains point to an earlier deployment. Vercel does it later: see `project`."""
         request = VendorRequest("Vercel", f"roll back to {deployment}", write=True)
         path = f"/v1/projects/{project}/rollback/{deployment}"
-        await self._send(request, "POST", path, {"description": reason}, body={})
+        await self._send(request, "POST", path, {"description": shortened(reason, LONGEST_DESCRIPTION)}, body={})
 
     async def promote(self, project: str, deployment: str) -> None:
         """Request that they point to `deployment` and to each later one. Vercel does it later: see `project`."""
@@ -189,7 +194,8 @@ class Vercel:
     async def _send(
         self, request: VendorRequest, method: str, path: str, params: dict[str, str], body: JsonDict | None = None
     ) -> JsonDict:
-        answer: Any = await self._http.send(request, method, path, json=body, params={**params, **self._team})
+        query, expected = {**params, **self._team}, _ACCEPTED if request.write else _READ
+        answer: Any = await self._http.send(request, method, path, json=body, params=query, expected=expected)
         return cast("JsonDict", answer) if isinstance(answer, dict) else {}
 
 

@@ -27,6 +27,7 @@ C = TypeVar("C", bound=Client)
 OPTIONS: dict[str, dict[str, Any]] = {
     "cloud_run": {"project": "vintstreet-prod", "region": "us-central1"},
     "slack": {"channel": "#incidents"},
+    "pagerduty_rest": {"service": "PSIMULA", "requester": "ana@example.com"},
     "statuspage": {"page": "vintstreet"},
     "vercel": {"team": "team_simulated"},
 }

@@ -6,7 +6,7 @@ Text from alerts and people is a value and never a template, so braces in it sta
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from allclear.company import Company, load_company
 from allclear.company.checks.placeholders import texts
 from allclear.domain.approval import AskKind
+from allclear.domain.errors import Refused
 from allclear.domain.placeholders import render_all
 from allclear.domain.plan import UNKNOWN, ClockStart, Duty, Span
 from allclear.domain.records import (
@@ -35,7 +36,7 @@ from allclear.domain.records import (
 )
 from allclear.domain.reminder import LEAD
 from allclear.domain.runbook import Phase, Runbook
-from allclear.domain.template_values import values
+from allclear.domain.template_values import impact_words, values
 from allclear.domain.text import markdown_safe, plain
 from allclear.engine.actions.approval_requests import fallback_for
 from allclear.engine.response.duties import duty_step
@@ -130,19 +131,26 @@ class Case(NamedTuple):
             story.entries,
             company.plan,
             service_title=title,
-            impact=incident.opened.impact or incident.title,
+            impact=impact_words(incident, title),
             now=now,
             templates=company.templates,
             runbook_title=self.runbook.title,
         )
         filled = {
-            f"{place} {where}": text
-            for place, value in _words(company)
-            for where, text in texts(render_all(value, words))
+            f"{place} {where}": text for place, value in _words(company) for where, text in texts(_filled(value, words))
         }
         source = PostMortem(incident, story.entries, company.plan, title, company.post_mortem, now)
         document = write_post_mortem(source)
-        return filled | dict(words) | {"post-mortem": document.replace(incident.head, "HASH")}
+        rendered = {name: _filled(f"{{{name}}}", words) for name in words}
+        return filled | rendered | {"post-mortem": document.replace(incident.head, "HASH")}
+
+
+def _filled(value: Any, words: Mapping[str, str]) -> Any:  # noqa: ANN401 - any JSON value in, the same shape out
+    """Return `value` filled; nothing for a text that is refused, because the fact that it is about is not known."""
+    try:
+        return render_all(value, words)
+    except Refused:
+        return ""
 
 
 def _words(company: Company) -> Iterator[tuple[str, Any]]:
@@ -299,6 +307,6 @@ async def test_questions_to_people_are_filled_once(tmp_path: Path, outside_text:
             True,
         )
         assert asked["tell"].text.startswith(
-            f"Tell of {markdown_safe(outside_text)}: {markdown_safe(outside_text)}. Due 20"
+            f"Tell of {markdown_safe(outside_text)}: {company.service(book.service).title}. Due 20"
         )
     await engine.close()

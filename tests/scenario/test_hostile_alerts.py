@@ -211,7 +211,7 @@ def chatty() -> Company:
     }
     runbooks = {
         name: Runbook.model_validate_json(
-            runbook.model_dump_json(by_alias=True).replace("{company}: {impact}", "{company}: {title}")
+            runbook.model_dump_json(by_alias=True).replace("{company}: {problem}", "{company}: {title}")
         )
         for name, runbook in company.runbooks.items()
     }

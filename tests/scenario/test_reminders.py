@@ -78,12 +78,13 @@ async def test_an_unacknowledged_page_escalates_until_a_person_responds(tmp_path
         assert await round_of(it) == ["No one has acknowledged the page within 3 minutes."]
         assert [status for _, status in pages(it)] == ["triggered", "triggered"]
         it.engine.people.note(it.incident_id, "I am here.", ANA)
-        (unanswered,) = await round_of(it)
+        unanswered, public = await round_of(it)  # the public is informed beside the containment
         assert "allclear approve VS-1/contain/roll-back --as NAME --role on_call" in unanswered
-        assert [status for _, status in pages(it)] == ["acknowledged", "resolved", "triggered"]
+        assert "allclear approve VS-1/contain/status-page --as NAME --role communications_lead" in public
+        assert [status for _, status in pages(it)] == ["acknowledged", "resolved", "triggered", "triggered"]
         it.engine.people.answer(move.asks[0], ANA.model_copy(update={"via": "cli"}), yes=False, reason="wait")
         await round_of(it)
-        assert [status for _, status in pages(it)] == ["acknowledged", "resolved", "resolved"]
+        assert [status for _, status in pages(it)] == ["acknowledged", "resolved", "resolved", "triggered"]
 
 
 async def test_an_acknowledged_incident_acknowledges_its_page_once(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from allclear.company.handles import installed_systems_model
 from allclear.domain.action import Client
+from allclear.domain.base import JsonDict
 from allclear.domain.baseline import Baseline, OwnRecord
 from allclear.domain.errors import ConfigError, NotFound
 from allclear.domain.systems import Service, Smoke
@@ -39,6 +40,8 @@ class FakeRecord:
     def __init__(self, *baselines: Baseline, onset: datetime | None = None) -> None:
         self._baselines = baselines
         self._onset = onset
+        self.states: dict[str, JsonDict] = {}
+        """Resource -> the state that was seen last."""
 
     def baselines(self, resource: str, before: datetime) -> list[Baseline]:
         """Return the baselines of `resource` up to `before`, the newest first."""
@@ -52,6 +55,11 @@ class FakeRecord:
     def last_trouble(self, service: str) -> tuple[datetime, datetime | None] | None:  # noqa: ARG002 - the port
         """Return since when users are affected."""
         return (self._onset, None) if self._onset else None
+
+    def last_state(self, resource: str, field: str) -> JsonDict | None:
+        """Return the state that was seen last, if it has the field."""
+        state = self.states.get(resource)
+        return state if state and state.get(field) else None
 
 
 class FakeContext:

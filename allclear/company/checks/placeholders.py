@@ -9,7 +9,7 @@ from typing import Any, cast
 from allclear.company.diagnostics import Diagnostic, display_path, suggestion
 from allclear.company.load import PLAN, Draft
 from allclear.company.yaml_file import Place, YamlFile
-from allclear.domain.placeholders import PLACEHOLDERS, render_all, unknown_placeholders
+from allclear.domain.placeholders import INTERNAL, PLACEHOLDERS, render_all, unknown_placeholders
 from allclear.domain.template_values import template_key
 
 _BRACES = re.compile(r"\{[^{}\n]*\}")
@@ -68,6 +68,22 @@ def check_step_placeholders(
             yield file.warning(where, f"{braces} is not a placeholder, and is not replaced.", _HOW)
         for line in text.splitlines():
             yield from (file.error(where, sentence, next_step) for sentence, next_step in _unclosed(line))
+
+
+def check_public_placeholders(draft: Draft, file: YamlFile, place: Place, value: object) -> Iterator[Diagnostic]:
+    """Yield an error for each placeholder of a public text that may hold the words of strangers or of the team."""
+    templates = {template_key(name): name for name in draft.templates}
+    for where, text in texts(value, place):
+        for name in unknown_placeholders(text, _NONE):
+            inside = unknown_placeholders(draft.templates[templates[name]], _NONE) if name in templates else [name]
+            for word in dict.fromkeys(inside):
+                if word in INTERNAL:
+                    within = f" in the template `{templates[name]}`" if name in templates else ""
+                    yield file.error(
+                        where,
+                        f"The public would read {{{word}}}{within}: it may hold the words of an alert or of the team.",
+                        "Write {impact} or {feature}, which hold the plan's own words.",
+                    )
 
 
 def check_plan_placeholders(draft: Draft) -> Iterator[Diagnostic]:

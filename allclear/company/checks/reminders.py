@@ -13,7 +13,7 @@ from allclear.company.diagnostics import Diagnostic, suggestion
 from allclear.company.load import PLAN, Draft
 from allclear.company.validation_errors import validation_problems
 from allclear.domain.placeholders import REMINDER_PLACEHOLDERS
-from allclear.domain.plan import MessageAction
+from allclear.domain.plan import MessageAction, is_blank
 
 
 def check_reminders(draft: Draft, capabilities: Capabilities) -> Iterator[Diagnostic]:
@@ -30,6 +30,36 @@ def check_reminders(draft: Draft, capabilities: Capabilities) -> Iterator[Diagno
     for name, message in (("message", rules.message), ("page", rules.page)):
         if message is not None:
             yield from _message(draft, capabilities, name, message)
+    if rules.page is not None:
+        yield from _reach(draft, capabilities, rules.page)
+
+
+def _reach(draft: Draft, capabilities: Capabilities, page: MessageAction) -> Iterator[Diagnostic]:
+    """Yield the people whom the plan's page cannot reach by name, and contacts that the pager would refuse."""
+    kind = capabilities.actions.get(page.action)
+    if kind is None or kind.reaches is None or draft.plan is None:
+        return
+    file = draft.files[PLAN]
+    params: dict[str, Any] = with_examples(draft, page.with_, "the-service")
+    for index, person in enumerate(draft.plan.people):
+        contact = person.contacts.get(kind.reaches)
+        if contact is None and person.known:
+            yield file.warning(
+                ("people", index),
+                f"`{page.action}` cannot page {person.name}, who has no contact `{kind.reaches}`.",
+                f"Add `{kind.reaches}` to the contacts, or a reminder for this person only says whom to call.",
+            )
+        if contact is None or is_blank(contact.address):
+            continue
+        try:
+            kind.params.model_validate({**params, "people": [contact.address]})
+        except ValidationError as error:
+            if any(problem["loc"][:1] == ("people",) for problem in error.errors()):
+                yield file.error(
+                    ("people", index, "contacts", kind.reaches),
+                    f"`{page.action}` cannot page {contact.address!r}.",
+                    f"Write the person's id in the pager; `allclear actions` shows what {page.action} takes.",
+                )
 
 
 def _message(draft: Draft, capabilities: Capabilities, name: str, message: MessageAction) -> Iterator[Diagnostic]:

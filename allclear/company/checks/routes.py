@@ -38,6 +38,12 @@ def check_routes(draft: Draft) -> Iterator[Diagnostic]:
             yield file.error(
                 (*place, "runbook"), f"There is no runbook `{route.runbook}`.", suggestion(route.runbook, names)
             )
+        if not route.impact.strip():
+            yield file.warning(
+                (*place, "impact"),
+                f"The route `{route.name}` has no `impact`: people and the public read only what is affected.",
+                "Write what users notice, for example `impact: Payments fail`.",
+            )
         if earlier := _shadowing_route(plan, index):
             yield file.warning(
                 (*place, "match"),

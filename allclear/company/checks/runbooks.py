@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from allclear.company.capabilities import ActionType, Capabilities, ProbeType
 from allclear.company.checks.approvals import check_auto_approval, check_step_approval
-from allclear.company.checks.placeholders import check_step_placeholders, with_examples
+from allclear.company.checks.placeholders import check_public_placeholders, check_step_placeholders, with_examples
 from allclear.company.diagnostics import Diagnostic, suggestion
 from allclear.company.load import Draft
 from allclear.company.validation_errors import validation_problems
@@ -83,6 +83,8 @@ class _RunbookChecker:
             )
         else:
             yield from self._params(place, kind, step.with_)
+            if kind.public:
+                yield from check_public_placeholders(self._draft, self._file, (*place, "with"), step.with_)
             yield from check_step_approval(self._draft, self._file, place, kind, step)
             yield from check_auto_approval(self._draft, self._file, place, kind, step)
             if step.live and (not kind.text_params or kind.pages or kind.approval is not None):
@@ -112,6 +114,8 @@ class _RunbookChecker:
                     f"`if_unanswered` can replace only: {', '.join(kind.text_params)}.",
                 )
         yield from self._params(place, kind, {**step.with_, **fallback.with_})
+        if kind.public:
+            yield from check_public_placeholders(self._draft, self._file, (*place, "with"), fallback.with_)
         yield from check_step_placeholders(self._draft, self._file, (*place, "with"), fallback.with_)
 
     def _probe(self, place: Place, name: str, raw: Mapping[str, Any]) -> Iterator[Diagnostic]:

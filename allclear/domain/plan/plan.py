@@ -222,6 +222,13 @@ class Plan(Model):
         """Return the plan's title of `role`."""
         return self.roles[role].title if role in self.roles else role.replace("_", " ")
 
+    def audience(self, words: str) -> str | None:
+        """Return the audience that `words` mean: a role by name or title, or one of `updates` and `notifications`."""
+        listed = [line.audience for line in (*self.updates, *self.notifications)]
+        known = {name.casefold(): name for name in (*listed, *self.roles)}
+        known |= {role.title.casefold(): name for name, role in self.roles.items()}
+        return known.get(" ".join(words.split()).casefold())
+
     def with_deputies(self, roles: Sequence[str]) -> list[str]:
         """Return `roles` followed by their deputies, each once."""
         deputies = [deputy for role in roles if role in self.roles for deputy in self.roles[role].deputies]

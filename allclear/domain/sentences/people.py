@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from allclear.domain.records import (
     Acknowledged,
+    AudienceTold,
     DecisionMade,
     Entry,
     FollowUpAdded,
@@ -39,6 +40,10 @@ def describe(context: SentenceContext, entry: Entry) -> Sentence | None:  # noqa
         case DecisionMade() as decision:
             reason = f" Reason: {with_full_stop(bare(decision.reason))}" if decision.reason.strip() else ""
             return Sentence(f"{author} decided: {with_full_stop(bare(decision.text))}{reason}", "person")
+        case AudienceTold() as told:
+            audience = context.plan.role_title(told.audience) if context.plan else told.audience
+            text = f": {with_full_stop(bare(told.text))}" if told.text.strip() else "."
+            return Sentence(f"{author} told {plain(audience, 60)}{text}", "person")
         case PostMortemWritten(field=field):
             title = plain(field, 40).replace("_", " ")
             return Sentence(f'{author} wrote "{title}" for the post-mortem.', "person", routine=True)

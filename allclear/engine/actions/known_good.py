@@ -15,11 +15,12 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from allclear.domain.action import ActionContext, Finding, Verdict
+from allclear.domain.base import JsonDict
 from allclear.domain.baseline import SERVING_ALL, Baseline, ServingAll
 from allclear.domain.errors import AllclearError
 from allclear.domain.replay_states import REPEATED
 from allclear.engine.actions.registry import Registry, read_params
-from allclear.engine.incidents import readable
+from allclear.engine.incidents import read_or_none, readable
 from allclear.journal.ports import Journal
 
 ENOUGH_REQUESTS = 20
@@ -41,6 +42,16 @@ class JournalRecord:
     def baselines(self, resource: str, before: datetime) -> Sequence[Baseline]:
         """Return the baselines of `resource` up to `before`, the newest first."""
         return self._journal.baselines(resource, before, limit=_MOST_BASELINES)
+
+    def last_state(self, resource: str, field: str) -> JsonDict | None:
+        """Return the state that was seen last after an act on `resource` and that has a `field`, or None."""
+        for incident_id in reversed(self._journal.incidents_touching(resource)):
+            incident = read_or_none(self._journal, incident_id)
+            for act in reversed(list(incident.acts.values() if incident else ())):
+                state = act.outcome.after if act.proposed.resource == resource and act.outcome else None
+                if state and state.get(field):
+                    return state
+        return None
 
     def onset(self, service: str) -> datetime | None:
         """Return when the newest open incident on `service` began, or else was opened; None if there is none."""

@@ -47,6 +47,8 @@ class ActionRequest:
     """Why nothing is left to do, so that it is recorded and not carried out; None if it is to be done."""
     confirmed: str | None = None
     """The reason of a person whose starting the action counts as an approval; None if it does not."""
+    refused: Refused | None = None
+    """Why it cannot be proposed, if that is known already; None if it is still to be worked out."""
 
 
 SIMULATED = "[SIMULATED]"
@@ -98,7 +100,12 @@ class Proposer:
         return preview, policy_for(self._plan, kind, request.step)
 
     async def _preview(self, incident: Incident, request: ActionRequest) -> Preview:
-        """Return what `request` would change. A refusal that passes is waited for, within the change's deadline."""
+        """Return what `request` would change. A refusal that passes is waited for, within the change's deadline.
+
+        Raises Refused if the request itself is refused already.
+        """
+        if request.refused:
+            raise request.refused
         loop, began = asyncio.get_running_loop(), asyncio.get_running_loop().time()
         for pause in WHILE_REFUSED.pauses():
             preview = await (

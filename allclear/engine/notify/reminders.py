@@ -173,6 +173,7 @@ def _record(reminder: Reminder) -> ReminderDue:
         level=reminder.level,
         sentence=reminder.sentence,
         roles=list(reminder.roles),
+        people=list(reminder.people),
         urgent=reminder.urgent,
     )
 

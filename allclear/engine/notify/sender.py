@@ -5,28 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
+from typing import Any
 
 from allclear.company import Company
 from allclear.domain.base import Clock
 from allclear.domain.errors import NotFound, Refused
 from allclear.domain.incident import LIVE_MESSAGE, Act, Incident, ReminderState
 from allclear.domain.placeholders import render, render_all
-from allclear.domain.plan import Rota
 from allclear.domain.records import By
-from allclear.domain.text import plain
 from allclear.domain.ways import Way, failed, ways
 from allclear.engine.actions.executor import Executor
 from allclear.engine.actions.proposals import ActionRequest, Proposer
 from allclear.engine.notify.failed_sends import failed_page_tries, next_ways
 from allclear.engine.notify.live_messages import LiveMessage, due_live_messages
 from allclear.engine.notify.page_updates import PHASE, PageUpdate, page_updates
+from allclear.engine.notify.recipients import RecipientFinder, recipients_text
 from allclear.engine.response.conductor import Conductor
 from allclear.journal.ports import Journal
 
 BY = By(actor="allclear", via="clock")
-
-_LONGEST_RECIPIENTS = 1000
-"""Characters of a reminder's recipients."""
 
 
 class Sender:
@@ -47,6 +44,7 @@ class Sender:
         self._executor = executor
         self._company = company
         self._clock = clock
+        self._recipients = RecipientFinder(journal, company.plan)
 
     def due_times(self, incident: Incident) -> Iterator[datetime]:
         """Yield when each message of the incident that is not sent yet is to be sent."""
@@ -85,12 +83,7 @@ class Sender:
         act = incident.act_of(PHASE, way.step)
         if act is None or failed(act):
             self._require_message(way.message.action)
-            reminder = {
-                "reminder": state.reminder.sentence,
-                "for": self._recipients(incident, state.reminder.roles),
-                "number": str(state.number),
-            }
-            params = render_all(way.message.with_, self._conductor.values(incident).extended(reminder))
+            params = self._reminder_params(incident, state, way)
             request = ActionRequest(PHASE, way.step, way.message.action, params, "Remind people", authorised=True)
             await self._carry_out(incident, request)
         elif act.outcome is None:
@@ -104,6 +97,19 @@ class Sender:
         of = page.proposed
         request = ActionRequest(of.phase, of.step, of.action, of.params, of.title, authorised=True)
         await self._carry_out(self._conductor.incident(incident_id), request)
+
+    def _reminder_params(self, incident: Incident, state: ReminderState, way: Way) -> dict[str, Any]:
+        """Return the parameters of the message: its text, and its people if the action can choose them."""
+        kind = type(self._executor.action(way.message.action))
+        recipients = self._recipients.of(state.reminder, incident, self._clock())
+        reminder = {
+            "reminder": state.reminder.sentence,
+            "for": recipients_text(recipients, page=kind.pages, kind=kind.reaches),
+            "number": str(state.number),
+        }
+        params = render_all(way.message.with_, self._conductor.values(incident).extended(reminder))
+        people = recipients.addresses(kind.reaches)
+        return params | ({"people": people} if people else {})
 
     # --- pages -----------------------------------------------------------------------------------------
 
@@ -165,32 +171,3 @@ class Sender:
         kind = type(self._executor.action(action))
         if not kind.text_params or kind.approval is not None:
             raise Refused(f"`{action}` does more than send a message.", "Name a message action, such as slack.post.")
-
-    # --- recipients ------------------------------------------------------------------------------------
-
-    def _recipients(self, incident: Incident, roles: list[str]) -> str:
-        """Return the people in these roles now, with how to reach them: `CTO: Ana (phone +49 …)`.
-
-        A person who has taken a role in the incident comes before those whom the plan or a rota names.
-        """
-        now, plan = self._clock(), self._company.plan
-        lines: list[str] = []
-        for role in roles:
-            rota = next((rota for rota in plan.rotas if rota.role == role), None)
-            named = self._on_duty(rota, now) if rota else [person.name for person in plan.holders(role)]
-            taken = incident.roles.get(role)
-            names = [self._reached(name, now) for name in dict.fromkeys([taken] if taken else named)]
-            lines.append(f"{plan.role_title(role)}: {', '.join(names) or 'no one is named'}")
-        return plain("; ".join(lines), _LONGEST_RECIPIENTS) or "everyone"
-
-    def _on_duty(self, rota: Rota, now: datetime) -> list[str]:
-        overrides = self._journal.overrides(rota.role)
-        return [shift.person for shift in rota.on_duty(now, self._company.plan.working_time, overrides)]
-
-    def _reached(self, name: str, now: datetime) -> str:
-        plan = self._company.plan
-        person = plan.person(name)
-        if person is None:
-            return name
-        contacts = [f"{kind} {person.contacts[kind].address}" for kind in person.reached_by(now, plan.working_time)]
-        return f"{name} ({', '.join(contacts)})" if contacts else name

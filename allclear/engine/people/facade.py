@@ -29,7 +29,7 @@ class People:
         declarations = Declarations(journal, company, writer, assessments)
         roles = Roles(journal, company, clock, writer, identity)
         answers = Answers(company, writer)
-        notes = Notes(writer)
+        notes = Notes(company, writer)
         closing = Closing(writer)
 
         self.who = identity.who
@@ -47,6 +47,7 @@ class People:
         self.check_severity = assessments.check_severity
         self.note = notes.note
         self.decide = notes.decide
+        self.told = notes.told
         self.write_post_mortem = notes.write_post_mortem
         self.follow_up = notes.follow_up
         self.follow_up_done = notes.follow_up_done

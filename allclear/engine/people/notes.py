@@ -1,14 +1,23 @@
-"""What people write down: notes, decisions, the fields of the post-mortem, follow-ups."""
+"""What people write down: notes, decisions, whom they told, the fields of the post-mortem, follow-ups."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
+from allclear.company import Company
 from allclear.domain.errors import NotAllowed, NotFound
 from allclear.domain.incident import Incident
 from allclear.domain.post_mortem import NOTE_FOR
-from allclear.domain.records import By, DecisionMade, FollowUpAdded, FollowUpDone, NoteAdded, PostMortemWritten
+from allclear.domain.records import (
+    AudienceTold,
+    By,
+    DecisionMade,
+    FollowUpAdded,
+    FollowUpDone,
+    NoteAdded,
+    PostMortemWritten,
+)
 from allclear.domain.text import stamp
 from allclear.engine.people.incident_writer import IncidentWriter, required_text
 
@@ -16,7 +25,8 @@ from allclear.engine.people.incident_writer import IncidentWriter, required_text
 class Notes:
     """Records people's texts. Each method returns a sentence for the author; raises NotAllowed for an empty text."""
 
-    def __init__(self, writer: IncidentWriter) -> None:
+    def __init__(self, company: Company, writer: IncidentWriter) -> None:
+        self._company = company
         self._writer = writer
 
     def note(self, incident_id: str, text: str, by: By, post_mortem: str = "") -> str:
@@ -38,6 +48,17 @@ class Notes:
             incident_id, by, lambda _: [DecisionMade(text=required_text(text, "decision"), reason=reason)]
         )
         return f"The decision is recorded in {incident_id}."
+
+    def told(self, incident_id: str, audience: str, text: str, by: By) -> str:
+        """Record that a person told an audience, and how. Raises NotFound for one that the plan does not have."""
+        plan = self._company.plan
+        known = plan.audience(audience)
+        if known is None:
+            every = dict.fromkeys([*(line.audience for line in (*plan.updates, *plan.notifications)), *plan.roles])
+            raise NotFound(f"The plan has no audience {audience!r}.", f"It has: {', '.join(every)}.")
+        record = AudienceTold(audience=known, text=text.strip())
+        self._writer.append(incident_id, by, lambda _: [record], after_end=True)
+        return f"Recorded in {incident_id}: you have told {plan.role_title(known)}."
 
     def write_post_mortem(self, incident_id: str, field: str, text: str, by: By) -> str:
         """Record the text of one field of the post-mortem; the last text counts."""

@@ -10,7 +10,7 @@ from typing import Any
 from allclear.company import Company
 from allclear.domain.action import ActionContext, Finding, Verdict
 from allclear.domain.base import Clock
-from allclear.domain.errors import ConcurrentWrite
+from allclear.domain.errors import ConcurrentWrite, Refused
 from allclear.domain.escalation import acting_on_call
 from allclear.domain.incident import Incident
 from allclear.domain.placeholders import render, render_all
@@ -198,13 +198,13 @@ class Conductor:
             fallback = fallback_for(self._registry.action(step.action or ""), step)
             standard = step.model_copy(update={"with_": step.with_ | (fallback.with_ if fallback else {})})
             # The standard text needs no approval, because the plan contains it.
-            request = replace(self._request(incident, phase, standard), authorised=True)
+            request = replace(self.request(incident, phase, standard), authorised=True)
         else:
             if move.again:  # it was undone, or did not last: a person decides whether it is tried again
                 step = step.model_copy(update={"auto_approve": None})
             if step.auto_approve and move.chosen is None:
                 incident = await self._checks.check_twice(incident, phase, step, by)
-            request = self._request(incident, phase, step, move.chosen)
+            request = self.request(incident, phase, step, move.chosen)
             if self._registry.action(step.action or "").pages:
                 request = replace(request, needless=self._paged_already(incident))
         await self._proposer.propose(incident, request, by)
@@ -215,12 +215,20 @@ class Conductor:
         person = acting_on_call(self._company.plan, incident, self._clock(), overrides)
         return f"No page was sent, because {person} is on call and acts already." if person else None
 
-    def _request(self, incident: Incident, phase: Phase, step: Step, chosen: str | None = None) -> ActionRequest:
+    def request(self, incident: Incident, phase: Phase, step: Step, chosen: str | None = None) -> ActionRequest:
+        """Return the action of a step with its parameters filled in. Raises NotFound, ConfigError, JournalError.
+
+        `chosen` is the candidate that people chose, or None.
+        """
         values, action = self.values(incident), step.action or ""
-        params = render_all(step.with_, values)
-        if chosen is not None:
-            params |= {self._registry.action(action).chooses: chosen}
-        return ActionRequest(phase.value, step.id, action, params, render(step.title, values) or step.id, step)
+        title = render(step.title, values) or step.id
+        request = ActionRequest(phase.value, step.id, action, dict(step.with_), title, step)
+        kind = self._registry.action(action)
+        try:
+            params = render_all(step.with_, values.public() if kind.public else values)
+        except Refused as error:  # a text lacks the fact that it is about: people read why it is not sent
+            return replace(request, refused=error)
+        return replace(request, params=params | ({kind.chooses: chosen} if chosen is not None else {}))
 
     def _write(self, incident: Incident, move: Enter | AskPeople | HandOver | FalseAlarm | Leave, by: By) -> None:
         """Make a move that consists of journal entries and nothing else."""

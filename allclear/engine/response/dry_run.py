@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from allclear.domain.base import utc_now
 from allclear.domain.errors import AllclearError
 from allclear.domain.incident import Incident
-from allclear.domain.placeholders import render, render_all
+from allclear.domain.placeholders import render
 from allclear.domain.plan import Plan
 from allclear.domain.records import By, IncidentOpened
 from allclear.domain.runbook import Phase, ProbeCall, Runbook, Step
-from allclear.engine.actions.proposals import ActionRequest, Proposer
+from allclear.engine.actions.proposals import Proposer
 from allclear.engine.response.conductor import Conductor
 from allclear.engine.response.next_move import applicable
 
@@ -61,9 +61,9 @@ class DryRun:
         values = self._conductor.values(incident)
         for phase in Phase:
             for step in applicable(incident, self._plan, runbook, phase):
-                yield await self._step(phase, step, values)
+                yield await self._step(incident, phase, step, values)
 
-    async def _step(self, phase: Phase, step: Step, values: Mapping[str, str]) -> DryRunStep:
+    async def _step(self, incident: Incident, phase: Phase, step: Step, values: Mapping[str, str]) -> DryRunStep:
         title = render(step.title, values) or step.id
         try:
             if step.probe:
@@ -73,12 +73,14 @@ class DryRun:
                 return DryRunStep(phase, title, render(step.ask, values), roles=(step.person,))
             if step.undo:
                 return DryRunStep(phase, title, "Undo everything that is still in place; each undo needs an approval.")
-            return await self._action(phase, step, title, values)
+            return await self._action(incident, phase, step, title)
         except AllclearError as error:
             return DryRunStep(phase, title, "It cannot be done now.", refusals=(str(error),), error=error)
 
-    async def _action(self, phase: Phase, step: Step, title: str, values: Mapping[str, str]) -> DryRunStep:
-        request = ActionRequest(phase.value, step.id, step.action or "", render_all(step.with_, values), title, step)
+    async def _action(self, incident: Incident, phase: Phase, step: Step, title: str) -> DryRunStep:
+        request = self._conductor.request(incident, phase, step)
+        if request.refused:
+            raise request.refused
         preview, policy = await self._proposer.preview(request)
         refusals = tuple(f"{refusal.sentence} {refusal.next_step}" for refusal in preview.refusals)
         roles = tuple(policy.roles) if policy else ()

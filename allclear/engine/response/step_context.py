@@ -7,7 +7,7 @@ from allclear.domain.base import Clock
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
 from allclear.domain.runbook import Phase, Runbook
-from allclear.domain.template_values import TemplateValues, values
+from allclear.domain.template_values import TemplateValues, impact_words, values
 from allclear.engine.actions.registry import Registry
 from allclear.journal.ports import Journal
 
@@ -38,12 +38,13 @@ class StepContext:
         """Return the present value of every placeholder. Raises JournalError."""
         company, runbook = self._company, self.runbook(incident)
         service = company.systems.services.get(incident.opened.service)
+        service_title = service.title if service else incident.opened.service
         return values(
             incident,
             self._journal.entries(incident.id) if incident.length else [],
             company.plan,
-            service_title=service.title if service else incident.opened.service,
-            impact=incident.opened.impact or incident.title,
+            service_title=service_title,
+            impact=impact_words(incident, service_title),
             now=self._clock(),
             templates=company.templates,
             runbook_title=runbook.title,

@@ -16,7 +16,7 @@ from datetime import timedelta
 from typing import Any, TypeVar, cast
 
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from allclear.simulator.faults import Fault
 from allclear.simulator.world import World
@@ -26,6 +26,7 @@ HANG_UP = "allclear.hang_up"
 MAX_BODY = 2 * 1024 * 1024
 """The most bytes that an API reads of a request."""
 
+_LOGIN_PAGE = "<!doctype html><title>Sign in</title><form method=post><input name=user><input type=submit></form>"
 _MAX_DIGITS = 9
 DIGITS = string.digits
 LETTERS = string.ascii_letters + string.digits
@@ -155,7 +156,10 @@ class HttpApi:
                 call.result = f"refused: {no.why}"
                 return no.response
 
-        return await self._faults.handle_call(method, handled, self.refusal, lambda: break_connection(request))
+        return await self._faults.handle_call(method, handled, self._refuse, lambda: break_connection(request))
+
+    def _refuse(self, fault: Fault) -> Response:
+        return HTMLResponse(_LOGIN_PAGE) if fault.kind == "login_page" else self.refusal(fault)
 
 
 async def break_connection(request: Request) -> None:

@@ -2,8 +2,8 @@
 
 *Source:* PagerDuty/api-schema `reference/events-v2/openapiv3.json` (August 2026) for bodies and
 answers; developer.pagerduty.com, "Send an event", for the wording of a refused event, the 512 KB
-limit and keys of up to 255 characters (November 2026). That a too large event is answered 413 is
-from memory.
+limit, summaries of up to 1,024 and keys of up to 255 characters (November 2026). That a too large
+event is answered 413, and a too long summary 400, is from memory.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from allclear.simulator.world import World
 
 MAX_EVENT = 512 * 1024
 """Bytes of one event."""
-MAX_DEDUP_KEY = 255
+MAX_DEDUP_KEY, MAX_SUMMARY = 255, 1024
 _ROUTING_KEY_LENGTH = 32
 _SEVERITIES = ("critical", "error", "warning", "info")
 _ACTIONS = ("trigger", "acknowledge", "resolve")
@@ -120,6 +120,8 @@ def _payload_problems(value: object) -> list[str]:
     ]
     if not problems and payload["severity"] not in _SEVERITIES:
         problems.append("'payload.severity' is invalid (must be one of critical, error, warning, info)")
+    if not problems and len(payload["summary"]) > MAX_SUMMARY:
+        problems.append(f"'payload.summary' is too long (at most {MAX_SUMMARY} characters)")
     details = payload.get("custom_details")
     if details is not None and not isinstance(details, dict):
         problems.append("'payload.custom_details' must be an object")

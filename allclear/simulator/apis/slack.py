@@ -4,6 +4,9 @@
 HTTP 200 and `ok: false`; arguments come as a query string, a form or JSON, with objects in the
 first two as JSON text; only `chat.postMessage` takes a channel's name, the others want its id;
 history is newest first, without replies, and without metadata unless asked for; blocks have limits.
+``chat.update`` takes a text of 4,000 bytes, escaped signs included (``msg_too_long``), and a text
+without blocks removes the blocks. All blocks of a message together fail above 13,000 characters
+(``msg_blocks_too_long``; slackapi/bolt-js#2509, not documented).
 From memory: the wording of single error codes beyond those of the methods' pages.
 """
 
@@ -36,7 +39,10 @@ from allclear.simulator.slack_workspace import Channel, Message
 from allclear.simulator.world import World
 
 MAX_TEXT = 40_000
-MAX_BLOCKS = 50
+"""Characters of a new message."""
+MAX_EDIT = 4_000
+"""Bytes of the text of an edit."""
+MAX_BLOCKS, MAX_BLOCKS_TEXT = 50, 13_000
 BLOCK_TEXT_LIMITS = {"section": 3000, "header": 150}
 """Characters of a block's text."""
 SCOPES = ("channels:history", "channels:read", "chat:write", "groups:history", "groups:read")
@@ -110,7 +116,7 @@ class SlackApi(HttpApi):
 
     def _post(self, arguments: Arguments, call: Call) -> Message:
         channel = self._workspace.by_id_or_name(_text(arguments, "channel"))
-        call.facts.update(channel=arguments.get("channel"), text=arguments.get("text", ""))
+        call.facts.update(channel=arguments.get("channel"), text=arguments.get("text", ""), **_display(arguments))
         if channel is None:
             raise _no("channel_not_found")
         content = _content(arguments)
@@ -124,7 +130,7 @@ class SlackApi(HttpApi):
         return {"channel": channel.id, "ts": message["ts"], "message": message}
 
     def _change(self, arguments: Arguments, call: Call) -> Message:
-        call.facts.update(ts=arguments.get("ts"), text=arguments.get("text", ""))
+        call.facts.update(ts=arguments.get("ts"), text=arguments.get("text", ""), **_display(arguments))
         channel = self._by_id(arguments)
         message = channel.find(_text(arguments, "ts"))
         if message is None:
@@ -132,6 +138,10 @@ class SlackApi(HttpApi):
         content = _content(arguments)
         if not content:
             raise _no("no_text")
+        if len(_text(arguments, "text").encode()) > MAX_EDIT:
+            raise _no("msg_too_long")
+        if content.get("text") and "blocks" not in content:
+            message.pop("blocks", None)
         self._workspace.change(channel, message, content)
         call.facts["channel"] = channel.name
         said = {"text": message["text"], "message": message}
@@ -195,12 +205,19 @@ async def _arguments(request: Request) -> Arguments:
     return arguments
 
 
+def _display(arguments: Arguments) -> dict[str, Any]:
+    """Return how the caller wants the text to be shown."""
+    return {name: arguments[name] for name in ("parse", "mrkdwn", "unfurl_links", "unfurl_media") if name in arguments}
+
+
 def _content(arguments: Arguments) -> Message:
     content: Message = {k: arguments[k] for k in _CONTENT if arguments.get(k) is not None}
     if len(_text(arguments, "text")) > MAX_TEXT:
         raise _no("msg_too_long")
     if "blocks" in content and not _are_blocks(content["blocks"]):
         raise _no("invalid_blocks")
+    if sum(len(text) for text in _block_texts(content.get("blocks") or [])) > MAX_BLOCKS_TEXT:
+        raise _no("msg_blocks_too_long")
     metadata = as_object(content.get("metadata"))
     if "metadata" in content and (
         metadata is None
@@ -216,6 +233,10 @@ def _are_blocks(value: object) -> bool:
         return False
     blocks = cast("list[object]", value)
     return len(blocks) <= MAX_BLOCKS and all(_is_block(block) for block in blocks)
+
+
+def _block_texts(blocks: list[Message]) -> list[str]:
+    return [str((as_object(block.get("text")) or {}).get("text", "")) for block in blocks]
 
 
 def _is_block(value: object) -> bool:

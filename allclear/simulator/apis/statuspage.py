@@ -88,7 +88,7 @@ class StatuspageApi(HttpApi):
             found = [i for i in found if asked.lower() in json.dumps(i).lower()]
         limit = min(_number(request, "limit", MAX_PAGE), MAX_PAGE)
         first = (_number(request, "page", 1) - 1) * limit
-        return JSONResponse(found[first : first + limit])
+        return JSONResponse([self._board.shown(incident) for incident in found[first : first + limit]])
 
     async def _create(self, request: Request, call: Call) -> Response:
         self._authorize(request)
@@ -97,18 +97,18 @@ class StatuspageApi(HttpApi):
             raise _unprocessable("Name can't be blank")
         incident = self._board.open(report)
         call.facts["incident"] = incident["id"]
-        return JSONResponse(incident, 201)
+        return JSONResponse(self._board.shown(incident), 201)
 
     async def _get(self, request: Request, _: Call) -> Response:
         self._authorize(request)
-        return JSONResponse(self._find(request))
+        return JSONResponse(self._board.shown(self._find(request)))
 
     async def _update(self, request: Request, call: Call) -> Response:
         self._authorize(request)
         incident = self._find(request)
         call.facts["incident"] = incident["id"]
         self._board.update(incident, self._report(await _incident_of(request), call))
-        return JSONResponse(incident)
+        return JSONResponse(self._board.shown(incident))
 
     def _authorize(self, request: Request) -> None:
         if request.headers.get("authorization") != f"OAuth {self._api_key}":

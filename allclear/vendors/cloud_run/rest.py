@@ -61,7 +61,9 @@ class RestTransport:
         self._sessions = (services._session, revisions._session)  # noqa: SLF001 - there is no public access
         for session in self._sessions:
             session.trust_env = not plain  # the environment's proxy is for other machines
-            session.hooks["response"].append(refuse_redirect)
+            session.hooks["response"] += [refuse_redirect, refuse_foreign]
+            if sign_in := session._auth_request_session:  # noqa: SLF001 - as above
+                sign_in.max_redirects = 0
         self._services = run_v2.ServicesClient(transport=services)
         self._revisions = run_v2.RevisionsClient(transport=revisions)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="cloud-run")
@@ -121,6 +123,16 @@ class Redirected(broken.RequestException):
     """Cloud Run answered with a redirect."""
 
 
+class ForeignAnswer(broken.RequestException):
+    """Something else answered in Cloud Run's place."""
+
+
+def refuse_foreign(response: Response, **_: object) -> None:
+    """Raise ForeignAnswer for a good answer that is no JSON object: the library makes an empty message of some."""
+    if response.status_code < HTTPStatus.MULTIPLE_CHOICES and not response.content.lstrip().startswith(b"{"):
+        raise ForeignAnswer(f"it answered {response.status_code} with something else than its own JSON")
+
+
 def refuse_redirect(response: Response, **_: object) -> None:
     """Raise Redirected for a redirect, before the session follows it."""
     if HTTPStatus.MULTIPLE_CHOICES <= response.status_code < HTTPStatus.BAD_REQUEST:
@@ -142,6 +154,8 @@ def call_library(call: Callable[[], R]) -> R:
         raise CallFailure("UNAUTHENTICATED", f"signing in failed ({type(error).__name__})") from error
     except Redirected as error:
         raise CallFailure(REDIRECTED, str(error)) from error
+    except ForeignAnswer as error:
+        raise CallFailure("UNKNOWN", str(error)) from error
     except broken.RequestException as error:
         raise failure_of(error) from error
     except (UnreadableMessage, AttributeError, TypeError) as error:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
+from allclear.company.diagnostics import Diagnostic
 from allclear.domain.action import Action, Params, Probe, State
 from allclear.domain.approval import ONE_PERSON, SPEAKERS
 from allclear.domain.base import Model
@@ -42,8 +43,8 @@ routes:
     service: shop
     severity: P0
     runbook: outage
-templates:
-  internal-alert: templates/internal-alert.txt
+    impact: Payments fail
+templates: {internal-alert: templates/internal-alert.txt}
 approvals:
   traffic.move: {roles: [on_call]}
 post_mortem:
@@ -132,6 +133,11 @@ def company_folder(root: Path, *edits: Edit, name: str = "acme") -> Path:
     return folder
 
 
+def in_one_line(diagnostic: Diagnostic, folder: Path) -> str:
+    """Return a diagnostic in one line."""
+    return f"{diagnostic.level} {str(diagnostic).removeprefix(str(folder) + '/')} {diagnostic.next_step}"
+
+
 class ChatOptions(Model):
     """The options of the chat's client."""
 
@@ -194,7 +200,7 @@ KINDS = Registry.of(
         action("chat.post", Text, (CHAT,), approval=None, text_params=("text",)),
         action("traffic.move", ActionParams, approval=ONE_PERSON, check_params=staticmethod(check_region)),
         action("flag.disable", ActionParams, approval=ONE_PERSON, check_params=staticmethod(DisableFlag.check_params)),
-        action("public.tell", Text, approval=SPEAKERS),
+        action("public.tell", Text, approval=SPEAKERS, public=True),
         Smoke,
     ]
 )

@@ -6,24 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from allclear.company import Diagnostic, check_company
-from tests.unit.company.company_support import KINDS, Edit, company_folder
+from allclear.company import check_company
+from tests.unit.company.company_support import KINDS, Edit, company_folder, in_one_line
 
 BOOK = "runbooks/outage.yaml"
 TWICE = """\
-  - {name: b, match: {alertname: PaymentsFail, x: y}, service: shop, severity: P0, runbook: outage}
-templates:
-"""
+  - {name: b, match: {alertname: PaymentsFail, x: y}, service: shop, severity: P0, runbook: outage, impact: No}
+templates: {"""
 
 
 def check(folder: Path) -> list[str]:
     """Return each diagnostic as `level file:line: sentence next step`, the file relative to the folder."""
     return [in_one_line(diagnostic, folder) for diagnostic in check_company(folder, KINDS)]
-
-
-def in_one_line(diagnostic: Diagnostic, folder: Path) -> str:
-    """Return a diagnostic in one line."""
-    return f"{diagnostic.level} {str(diagnostic).removeprefix(str(folder) + '/')} {diagnostic.next_step}"
 
 
 def test_a_correct_folder_has_no_diagnostics(tmp_path: Path) -> None:
@@ -194,8 +188,8 @@ WARNINGS: list[tuple[Edit, str]] = [
         "systems.yaml:6: No action or probe uses the system `chatty`.",
     ),
     (
-        ("plan.yaml", "templates:\n", TWICE),
-        "plan.yaml:27: No alert reaches the route `b`: `payments` comes first.",
+        ("plan.yaml", "templates: {", TWICE),
+        "plan.yaml:28: No alert reaches the route `b`: `payments` comes first.",
     ),
 ]
 
@@ -252,7 +246,7 @@ def test_files_that_are_never_read_are_reported(tmp_path: Path) -> None:
     (folder / "templates" / "old.txt").write_text("x", encoding="utf-8")
     (folder / "runbooks" / "second.yml").write_text("x", encoding="utf-8")
     found = check(folder)
-    assert any("plan.yaml:27: The plan does not name the file `templates/old.txt`." in one for one in found)
+    assert any("plan.yaml:28: The plan does not name the file `templates/old.txt`." in one for one in found)
     assert any("runbooks/second.yml: The file is not read." in one for one in found)
 
 

@@ -148,7 +148,9 @@ def test_values_at_a_limit_and_ids_like_reserved_ones_are_accepted(tmp_path: Pat
 @pytest.mark.parametrize("name", ["impact", "feature"])
 def test_braces_in_a_route_are_a_warning(tmp_path: Path, name: str) -> None:
     """A route's texts go into pages unchanged, so each pair of braces is a warning, even a known placeholder."""
-    route = ("plan.yaml", ROUTE, f"{ROUTE}    {name}: '{{nope}} {{severity}}'\n")
+    text = f"    {name}: '{{nope}} {{severity}}'\n"
+    impact = "    impact: Payments fail\n"
+    route = ("plan.yaml", impact, text) if name == "impact" else ("plan.yaml", ROUTE, f"{ROUTE}{text}")
     warnings = found(company_folder(tmp_path, route), "warning")
     expected = (
         "is not replaced: `NAME` takes no placeholders. Write it in words; only templates and steps take placeholders."

@@ -80,7 +80,7 @@ def test_alertmanagers_annotations_are_read_too() -> None:
 
 def test_a_route_with_an_unknown_threshold_is_reported(tmp_path: Path) -> None:
     """With a misspelt name, alerts would not be compared with any threshold."""
-    named = "    runbook: outage\ntemplates", "    runbook: outage\n    threshold: nope\ntemplates"
+    named = "    runbook: outage\n", "    runbook: outage\n    threshold: nope\n"
     folder = company_folder(tmp_path, ("plan.yaml", *named))
     assert any("no threshold `nope`" in str(diagnostic) for diagnostic in check_company(folder, KINDS))
 
@@ -93,11 +93,11 @@ def test_a_rate_without_window_or_samples_is_a_warning(tmp_path: Path, holds: st
     """The warning names the line and what to add; a threshold with both, or without figures, gives none."""
     rates = f"thresholds:\n  - {{name: words, words: x}}\n  - {{name: rate, words: x, above: 0.01{holds}}}\n"
     whole = "  - {name: whole, words: x, above: 0.01, window: 5m, samples: 9}\n"
-    folder = company_folder(tmp_path, ("plan.yaml", "templates:\n", f"{rates}{whole}templates:\n"))
+    folder = company_folder(tmp_path, ("plan.yaml", "templates: {", f"{rates}{whole}templates: {{"))
     (warning,) = [diagnostic for diagnostic in check_company(folder, KINDS) if "threshold" in diagnostic.sentence]
     assert warning.level == "warning"
     assert warning.sentence == f"The threshold `rate` has `above` and no {lacks}."
-    assert "plan.yaml:29" in str(warning)
+    assert "plan.yaml:30" in str(warning)
 
 
 def test_each_threshold_of_vintstreet_has_a_route() -> None:

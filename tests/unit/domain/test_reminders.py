@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from allclear.domain.action import ActStatus
 from allclear.domain.approval import ONE_PERSON, Ask, AskKind, command_of
+from allclear.domain.incident import LIVE_MESSAGE
 from allclear.domain.plan import Plan
 from allclear.domain.records import (
     Acknowledged,
@@ -15,6 +17,7 @@ from allclear.domain.records import (
     ActProposed,
     AlertJoined,
     AskOpened,
+    AudienceTold,
     By,
     Contained,
     FollowUpDone,
@@ -76,7 +79,8 @@ def test_a_page_goes_through_the_layers_of_the_rota_first() -> None:
     """If a layer does not acknowledge in time, the next is paged; after the last, the escalation policy follows."""
     found = of_kind(plan_with(**ROTA), Story().opened().paged_only(), "acknowledge")
     assert minutes(found) == [4, 13, 15]
-    assert found[0].sentence == "Ana has not acknowledged the page within 4 minutes: Ben is paged next."
+    assert found[0].sentence == "Ana has not acknowledged the page within 4 minutes; Ben is next."
+    assert found[0].people == ("Ben",)
     assert found[1].sentence == "No one has acknowledged the page within 13 minutes."
 
 
@@ -219,6 +223,57 @@ def test_a_status_update_is_due_at_every_interval() -> None:
     assert of_kind(
         company_plan, story.record(Contained(by="x", finding=HEALTH)), "update"
     )  # updates go on until it has recovered
+
+
+def test_a_reminder_says_when_the_audience_was_really_told() -> None:
+    """A reminder, or an update that did not arrive, told no one. A person who records it counts."""
+    company_plan = plan_with(updates=[{"audience": "FedRAMP office", "every": "30m"}])
+    story = opened("P0")
+    (first,) = of_kind(company_plan, story, "update")
+    assert "there was none yet" in first.sentence
+    assert "allclear told VS-12 'FedRAMP office'" in first.sentence
+    (second,) = of_kind(company_plan, given(story.after(30), first), "update")
+    assert (minutes([second]), "there was none yet" in second.sentence) == ([60], True)
+    story.after(10).record(AudienceTold(audience="FedRAMP office", text="by phone"), by=ANA)
+    (third,) = of_kind(company_plan, story, "update")
+    assert (minutes([third]), "the last one was at 2026-11-22 15:10 UTC" in third.sentence) == ([70], True)
+
+
+def test_an_update_that_was_not_verified_told_no_one() -> None:
+    """Whether it was published is not known, so the reminder does not say that it was."""
+    company_plan = plan_with(updates=[{"audience": "status_page", "every": "30m"}])
+    sent, finished = _updated("status_page.update")
+    unclear = finished.outcome.model_copy(update={"status": ActStatus.INDETERMINATE})
+    story = opened("P0").after(5).record(sent, finished.model_copy(update={"outcome": unclear}))
+    assert minutes(of_kind(company_plan, story, "update")) == [30]
+
+
+def test_a_message_that_could_not_be_updated_is_reported_once() -> None:
+    """After two failures in a row people learn that it shows an old state, and why; a success in between resets it."""
+    story = opened("P0")
+    _live(story, "1", good=True)
+    _live(story, "2", good=False)
+    assert of_kind(plan_with(), story, "stale-message") == []
+    _live(story.after(1), "3", good=False)
+    (report,) = of_kind(plan_with(), story, "stale-message")
+    assert "shows an old state since 14:30 UTC" in report.sentence
+    assert "msg_too_long" in report.sentence
+    assert report.sentence.endswith("allclear show VS-12")
+    _live(given(story, report), "4", good=False)
+    assert of_kind(plan_with(), story, "stale-message") == []
+    _live(story, "5", good=True)
+    _live(story, "6", good=False)
+    _live(story, "7", good=False)
+    assert len(of_kind(plan_with(), story, "stale-message")) == 1
+
+
+def _live(story: Story, act: str, *, good: bool) -> None:
+    """Record an update of a live message."""
+    proposed = ActProposed(
+        act=act, phase=LIVE_MESSAGE, step="detect-alert", action="slack.post", title="Update", params={}, change=None
+    )
+    outcome = {"status": "verified" if good else "failed", "changed": good, "sentence": "msg_too_long."}
+    story.record(proposed, ActFinished.model_validate({"act": act, "outcome": outcome}))
 
 
 def _updated(action: str) -> list[Any]:

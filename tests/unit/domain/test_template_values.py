@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from allclear.domain.approval import ONE_PERSON, Ask, AskKind
-from allclear.domain.errors import ConfigError
+from allclear.domain.errors import ConfigError, Refused
 from allclear.domain.placeholders import PLACEHOLDERS
-from allclear.domain.records import AskAnswered, AskOpened, IncidentEnded, NoteAdded
-from allclear.domain.template_values import UPDATES, TemplateValues, status, values
+from allclear.domain.records import AskAnswered, AskOpened, AudienceTold, IncidentEnded, NoteAdded
+from allclear.domain.template_values import UPDATES, TemplateValues, impact_words, status, values
+from tests.unit.domain.deadlines_support import opened, plan_with
 from tests.unit.domain.stories import ANA, BEN, Story, plan
 
 
@@ -57,6 +58,85 @@ def test_an_unknown_value_is_called_unknown() -> None:
         "nothing",
         "nothing",
     )
+
+
+def test_a_line_of_a_template_without_its_fact_is_left_out() -> None:
+    """No one reads "Started: unknown"; the line returns with the fact, and the blank lines around it are one."""
+    template = "{title}\n\nStarted: {began}\nResolved: {resolved}\n\n{data_statement}\n\nThank you."
+    assert _values(opened(), templates={"mail": template})["t_mail"] == "Trouble\n\nThank you."
+    known = _values(Story().whole(), templates={"mail": template})["t_mail"]
+    assert "Started: 2026-11-22 14:28 UTC\nResolved: 2026-11-22" in known
+    assert "unknown" not in known
+
+
+def test_a_text_whose_first_line_lacks_its_fact_is_refused() -> None:
+    """It would say nothing, or claim that the cause is known."""
+    with pytest.raises(Refused, match=r"`public` has nothing to say yet: \{brief_cause\}"):
+        _values(Story().opened(), templates={"public": "The cause is {brief_cause}.\nWe work on it."})["t_public"]
+    with pytest.raises(Refused, match=r"\{if_brief_cause\}"):
+        _values(Story().opened(), templates={"public": "{if_brief_cause}We know the cause."})["t_public"]
+
+
+def test_a_claim_needs_the_proof_that_it_is_about() -> None:
+    """`{if_resolved}` holds a line back until recovery is proven."""
+    template = {"public": "It is over.\n{if_resolved}All systems work."}
+    assert _values(Story().opened(), templates=template)["t_public"] == "It is over."
+    assert _values(Story().whole(), templates=template)["t_public"] == "It is over.\nAll systems work."
+
+
+def test_the_public_never_reads_a_strangers_words() -> None:
+    """An alert's title becomes the impact in the plan's words, and what only the team may read is left out."""
+    template = {"public": "{title}: {impact}.\n{updates}\nThank you."}
+    filled = _values(Story().opened("<b>stranger</b>"), templates=template)
+    assert "stranger" in filled["t_public"]
+    public = filled.public()
+    assert public["t_public"] == "Payment processing down: Payment processing down.\nThank you."
+    assert public["problem"] == "Payment processing down"
+    assert "stranger" in filled["problem"]
+
+
+def test_an_impact_is_never_an_alerts_title() -> None:
+    """Without an impact in the route stands what is affected; a person's own title counts as an impact."""
+    assert impact_words(Story().opened("<b>stranger</b>").incident, "VintStreet shop") == "VintStreet shop"
+    assert impact_words(opened(by=ANA).incident, "VintStreet shop") == "Trouble"
+    assert impact_words(opened(impact="Payments fail").incident, "VintStreet shop") == "Payments fail"
+
+
+def test_only_what_a_person_noted_is_said_about_data() -> None:
+    """The note of the step `data-statement`; an answer of no says nothing."""
+    ask = Ask(
+        id="VS-12/resolve/data-statement",
+        kind=AskKind.STEP,
+        phase="resolve",
+        step="data-statement",
+        title="Data?",
+        text="?",
+        yes="Known.",
+        no="Not known.",
+        policy=ONE_PERSON,
+    )
+    sentence = "No customer data was compromised."
+    template = {"mail": "Dear users\n{data_statement}"}
+    story = Story().opened().record(AskOpened(ask=ask))
+    assert _values(story, templates=template)["t_mail"] == "Dear users"
+    story.record(AskAnswered(ask=ask.id, yes=True, reason=sentence), by=ANA)
+    assert _values(story, templates=template)["t_mail"] == f"Dear users\n{sentence}"
+
+
+def test_only_those_who_were_not_told_are_still_to_be_notified() -> None:
+    """A person who records that an audience is informed takes it off the list."""
+    lines = plan_with(notifications=[{"audience": "cto"}, {"audience": "customers"}])
+    story = opened()
+
+    def to_notify() -> str:
+        filled = values(story.incident, story.entries, lines, service_title="s", impact="i", now=story.now)
+        return filled["to_notify"]
+
+    assert to_notify() == "CTO; customers"
+    story.record(AudienceTold(audience="cto"), by=ANA)
+    assert to_notify() == "customers"
+    story.record(AudienceTold(audience="customers"), by=ANA)
+    assert to_notify() == "no one any more"
 
 
 def test_an_open_question_names_the_command_that_answers_it() -> None:

@@ -21,6 +21,7 @@ from allclear.domain.records import (
     AskOpened,
     AskWithdrawn,
     Assessed,
+    AudienceTold,
     By,
     Contained,
     DecisionMade,
@@ -80,6 +81,11 @@ _PROPOSED = ActProposed(
 _OUTCOME = Outcome(status=ActStatus.VERIFIED, changed=True, sentence="web-41 serves 100 %.")
 
 EXAMPLES: list[tuple[Any, By, str]] = [
+    (
+        AudienceTold(audience="cto", text="by phone"),
+        ANA,
+        "Ana (Tech Lead) told CTO: by phone.",
+    ),
     (
         IncidentOpened(
             company="VintStreet",

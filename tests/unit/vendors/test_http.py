@@ -120,7 +120,7 @@ async def test_statuspage_answers_420_for_a_rate_limit() -> None:
     pauses = Pauses()
     vendor = FakeVendor(httpx.Response(420), httpx.Response(200, json=[]))
     page = Statuspage("https://api.statuspage.io", "abc", SECRET, transport=vendor, pause=pauses)
-    assert await page.find("VS-1") is None
+    assert (await page.find("VS-1")).incident is None
     assert pauses.seconds == [1.0]
     assert vendor.requests[0].headers["authorization"] == f"OAuth {SECRET}"
     assert SECRET not in repr(page)

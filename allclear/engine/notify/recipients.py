@@ -1,0 +1,124 @@
+"""Who a reminder is for, how to reach them now, and whether a message can reach them by itself.
+
+A page that goes to the pager's on-call does not reach the CTO. If a page cannot reach the person that is meant, its
+text says so, because a responder must call that person then.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from allclear.domain.incident import Incident
+from allclear.domain.plan import Plan, RotaOverride
+from allclear.domain.records import ReminderDue
+from allclear.domain.reminder import ON_CALL
+from allclear.domain.text import plain
+from allclear.journal.ports import Journal
+
+_LONGEST = 1000
+"""Characters of the text that names the recipients."""
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """A person whom a reminder is for."""
+
+    name: str
+    contacts: tuple[tuple[str, str], ...] = ()
+    """The contacts that work at this hour, the first to be tried first: kind and address."""
+
+    def address(self, kind: str | None) -> str | None:
+        """Return the address of that kind, or None."""
+        return dict(self.contacts).get(kind) if kind else None
+
+    @property
+    def words(self) -> str:
+        """Return the name and how to reach the person: `Ana (phone +49 …)`."""
+        contacts = ", ".join(f"{kind} {address}" for kind, address in self.contacts)
+        return f"{self.name} ({contacts})" if contacts else self.name
+
+
+@dataclass(frozen=True)
+class Recipients:
+    """The people of each role that a reminder is for."""
+
+    by_role: tuple[tuple[str, tuple[Recipient, ...]], ...]
+    """The role's title, and its people; none if the plan names no one."""
+    on_call: bool
+    """Whether the reminder is for the person on call, whom the pager finds by itself."""
+
+    @property
+    def words(self) -> str:
+        """Return the recipients within a sentence: `CTO: Ana (phone +49 …); Tech lead: no one is named`."""
+        parts = [
+            f"{title}: {', '.join(person.words for person in people) or 'no one is named'}"
+            for title, people in self.by_role
+        ]
+        return "; ".join(parts) or "everyone"
+
+    def addresses(self, kind: str | None) -> list[str]:
+        """Return the addresses of that kind, each once."""
+        found = (person.address(kind) for _, people in self.by_role for person in people)
+        return list(dict.fromkeys(address for address in found if address))
+
+    def to_call(self, kind: str | None) -> list[str]:
+        """Return the people whom a page does not reach by itself, by name or else by role; a person must call them.
+
+        `kind` is the contact by which the page chooses its people; None if it reaches the pager's on-call only.
+        """
+        if kind is None and self.on_call:
+            return []
+        names: list[str] = []
+        for title, people in self.by_role:
+            names += [person.name for person in people if not person.address(kind)] if people else [title]
+        return list(dict.fromkeys(names))
+
+
+class RecipientFinder:
+    """Finds the people of one company's roles: as they are held in an incident, by the rota, or by the plan."""
+
+    def __init__(self, journal: Journal, plan: Plan) -> None:
+        self._journal = journal
+        self._plan = plan
+
+    def of(self, reminder: ReminderDue, incident: Incident, now: datetime) -> Recipients:
+        """Return the recipients of `reminder` in `incident`. Raises JournalError."""
+        if reminder.people:
+            people = tuple(self._recipient(name, now) for name in reminder.people)
+            title = self._plan.role_title(reminder.roles[0]) if reminder.roles else "Next"
+            return Recipients(((plain(title, 60), people),), on_call=False)
+        by_role = [
+            (
+                plain(self._plan.role_title(role), 60),
+                tuple(self._recipient(name, now) for name in self._names(role, incident, now)),
+            )
+            for role in reminder.roles
+        ]
+        return Recipients(tuple(by_role), on_call=reminder.roles == [ON_CALL])
+
+    def _names(self, role: str, incident: Incident, now: datetime) -> list[str]:
+        if held := incident.roles.get(role):
+            return [held]
+        rota = next((rota for rota in self._plan.rotas if rota.role == role), None)
+        if rota is None:
+            return [person.name for person in self._plan.holders(role)]
+        overrides: list[RotaOverride] = self._journal.overrides(rota.role)
+        return list(dict.fromkeys(shift.person for shift in rota.on_duty(now, self._plan.working_time, overrides)))
+
+    def _recipient(self, name: str, now: datetime) -> Recipient:
+        person = self._plan.person(name)
+        if person is None:
+            return Recipient(plain(name, 60))
+        kinds = person.reached_by(now, self._plan.working_time)
+        return Recipient(plain(name, 60), tuple((kind, plain(person.contacts[kind].address)) for kind in kinds))
+
+
+def recipients_text(recipients: Recipients, *, page: bool, kind: str | None) -> str:
+    """Return who the message is for. For a page it also says whom a person must call, because the page cannot.
+
+    `kind` is the contact by which the message chooses its people, or None.
+    """
+    to_call = recipients.to_call(kind) if page else []
+    note = f". This page does not reach {' and '.join(to_call)}: call them" if to_call else ""
+    return plain(recipients.words + note, _LONGEST)

@@ -1,0 +1,82 @@
+"""Paging the people that are meant, against the simulated PagerDuty."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from allclear.domain.action import Verdict
+from allclear.domain.errors import Refused, VendorRefused
+from tasks.pagerduty import Page
+from tasks.pagerduty_people import AcknowledgePeople, PagePeople
+from tests.contract.actions_support import carried_out, dumped, production, undone, worked_out
+from tests.contract.simulator_support import Simulated, fault, recorded
+
+PAGE: dict[str, Any] = {"incident": "VS-1-7", "summary": "VS-1: no one answered", "people": ["PBEN123"]}
+
+
+def paged(sim: Simulated) -> list[tuple[str, list[str]]]:
+    """Return the status of each page, and whom it wakes."""
+    return [(page.status, page.people) for page in sim.world.pagerduty.pages]
+
+
+async def test_a_page_reaches_the_person_that_is_meant() -> None:
+    """PagerDuty assigns it to that person, the act reads it back, and its undo resolves it."""
+    async with production() as (sim, context):
+        action = PagePeople(context)
+        done = await carried_out(action, **PAGE)
+        assert paged(sim) == [("triggered", ["PBEN123"])]
+        assert done.finding.sentence == "PagerDuty shows the page as triggered, assigned to User PBEN123."
+        _, again = await worked_out(action, **PAGE)
+        assert action.target_reached(again, again.before)
+        back = await undone(action, done)
+        assert (back.after.status, paged(sim)) == ("resolved", [("resolved", ["PBEN123"])])
+        assert sim.secrets["pagerduty_rest"] not in dumped(done)
+
+
+async def test_without_people_the_services_own_on_call_is_paged() -> None:
+    """So one action serves both."""
+    async with production() as (sim, context):
+        await carried_out(PagePeople(context), incident="VS-1", summary="Trouble")
+        assert paged(sim) == [("triggered", [])]
+
+
+async def test_such_a_page_is_acknowledged_once() -> None:
+    """A page that is over cannot be acknowledged, and the refusal says so."""
+    async with production() as (sim, context):
+        await carried_out(PagePeople(context), **PAGE)
+        done = await carried_out(AcknowledgePeople(context), incident="VS-1-7")
+        assert (done.finding.verdict, paged(sim)[0][0]) == (Verdict.SUCCESS, "acknowledged")
+        with pytest.raises(Refused, match="not open"):
+            await worked_out(AcknowledgePeople(context), incident="VS-9")
+
+
+async def test_a_person_whom_pagerduty_does_not_know_is_named() -> None:
+    """The act fails with PagerDuty's reason, so that another way is tried."""
+    async with production() as (_, context):
+        action = PagePeople(context)
+        params, change = await worked_out(action, **PAGE)
+        wrong = params.model_copy(update={"people": ["nobody"]})
+        with pytest.raises(VendorRefused, match="Assignee cannot be found"):
+            await action.apply(wrong, change, "key")
+
+
+async def test_a_long_summary_is_shortened_with_a_mark_and_kept_whole_in_the_details() -> None:
+    """PagerDuty takes 1,024 characters of a summary."""
+    async with production() as (sim, context):
+        await carried_out(Page(context), incident="VS-1", summary="x" * 2000)
+        payload = sim.world.pagerduty.pages[0].payload
+        assert payload["summary"] == "x" * 1023 + "…"
+        assert payload["custom_details"]["whole summary"] == "x" * 2000
+
+
+async def test_a_login_page_in_pagerdutys_place_is_a_failed_page() -> None:
+    """It answered 200, and no one was paged: the act is not verified."""
+    async with production() as (sim, context):
+        action = Page(context)
+        params, change = await worked_out(action, incident="VS-1", summary="Trouble")
+        await fault(sim, "pagerduty", "enqueue", "login_page")
+        with pytest.raises(VendorRefused, match="did not page"):
+            await action.apply(params, change, "key")
+        assert recorded(sim, "write", api="pagerduty", result="done") == []

@@ -1,0 +1,84 @@
+"""The components of the simulated status page: they go down and up with our incident."""
+
+from __future__ import annotations
+
+import pytest
+
+from allclear.domain.errors import Refused
+from tasks.statuspage import OpenIncident, ResolveIncident, UpdateIncident
+from tests.contract.actions_support import carried_out, production, undone, worked_out
+from tests.contract.simulator_support import Simulated
+
+OPEN = {
+    "incident": "VS-1",
+    "service": "storefront",
+    "title": "Payments are failing",
+    "message": "We are investigating.",
+}
+OTHER = OPEN | {"incident": "VS-2", "title": "Streams are failing"}
+
+
+def page(sim: Simulated) -> dict[str, str]:
+    """Return the status of each component, as the public sees it."""
+    return {one["name"]: one["status"] for one in sim.world.status_board.components.values()}
+
+
+async def test_a_component_goes_down_and_up_with_the_incident() -> None:
+    """The service's components, and no others, go down when it is opened, and up at its end."""
+    async with production(status_components=["Payments"]) as (sim, context):
+        opened = await carried_out(OpenIncident(context), **OPEN)
+        assert opened.change.after.components == {"Payments": "partial_outage"}
+        assert page(sim) == {"Website": "operational", "Payments": "partial_outage", "Live streams": "operational"}
+        update = {"message": "Some work.", "status": "identified", "components": "degraded_performance"}
+        await carried_out(UpdateIncident(context), incident="VS-1", **update)
+        assert page(sim)["Payments"] == "degraded_performance"
+        await carried_out(UpdateIncident(context), incident="VS-1", message="Still.", status="monitoring")
+        assert page(sim)["Payments"] == "degraded_performance"
+        await carried_out(ResolveIncident(context), incident="VS-1", message="It is over.")
+        assert set(page(sim).values()) == {"operational"}
+
+
+async def test_a_component_of_another_open_incident_stays_down() -> None:
+    """It goes up with the last incident that lists it."""
+    async with production(status_components=["Payments"]) as (sim, context):
+        await carried_out(OpenIncident(context), **OPEN)
+        await carried_out(OpenIncident(context), **OTHER, components="major_outage")
+        await carried_out(ResolveIncident(context), incident="VS-1", message="It is over.")
+        assert page(sim)["Payments"] == "major_outage"
+        await carried_out(ResolveIncident(context), incident="VS-2", message="It is over.")
+        assert page(sim)["Payments"] == "operational"
+
+
+async def test_undoing_the_first_message_brings_the_components_up() -> None:
+    """The undo resolves the incident, so nothing of it stays on the page."""
+    async with production(status_components=["Payments"]) as (sim, context):
+        action = OpenIncident(context)
+        await undone(action, await carried_out(action, **OPEN))
+        assert set(page(sim).values()) == {"operational"}
+
+
+async def test_a_component_that_the_page_does_not_have_is_named_and_holds_nothing_up() -> None:
+    """It is published all the same; the person who approves reads what to correct."""
+    async with production(status_components=["Website", "Checkout"]) as (sim, context):
+        opened = await carried_out(OpenIncident(context), **OPEN)
+        assert "The page has no component Checkout" in opened.change.risk
+        assert "Payments, Live streams" in opened.change.risk
+        assert page(sim)["Website"] == "partial_outage"
+
+
+async def test_a_component_may_be_named_by_its_id() -> None:
+    """Statuspage's own ids work as well as the names that people see."""
+    async with production() as (sim, context):
+        key = next(key for key, one in sim.world.status_board.components.items() if one["name"] == "Payments")
+        context.services["storefront"] = context.services["storefront"].model_copy(update={"status_components": [key]})
+        await carried_out(OpenIncident(context), **OPEN)
+        assert page(sim)["Payments"] == "partial_outage"
+
+
+async def test_a_title_is_shortened_and_a_message_is_never_cut() -> None:
+    """Statuspage takes 255 and 25,000 characters. A longer message is refused before anyone approves it."""
+    async with production() as (_, context):
+        done = await carried_out(OpenIncident(context), **OPEN | {"title": "x" * 300})
+        assert done.after.title == "x" * 254 + "…"
+        with pytest.raises(Refused, match="25,000"):
+            await worked_out(OpenIncident(context), **OPEN | {"incident": "VS-3", "message": "x" * 25_001})

@@ -1,0 +1,187 @@
+"""Every client of every vendor, when something else answers in the vendor's place: a redirect, or a login page.
+
+The clients are those that the installed actions and probes name, so a new one has to be added here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from allclear.domain.action import Client
+from allclear.domain.errors import AllclearError, VendorRefused
+from allclear.domain.systems import Access
+from allclear.engine.actions.registry import Registry
+from allclear.vendors.slack import SlackMessage
+
+SECRET = "canary-1123581321"
+NOW = datetime(2026, 11, 28, 3, 0, tzinfo=UTC)
+OPTIONS: dict[str, dict[str, Any]] = {
+    "cloud_run": {"project": "vintstreet-prod", "region": "us-central1", "transport": "rest"},
+    "cloud_logging": {"project": "vintstreet-prod"},
+    "cloud_monitoring": {"project": "vintstreet-prod"},
+    "pagerduty_rest": {"service": "PSERVICE", "requester": "ana@example.com"},
+    "statuspage": {"page": "vintstreet"},
+}
+POSTED = SlackMessage(channel="C0123456789", ts="1.000001", text="")
+PAYLOAD = {"key": "VS-1"}
+
+CALLS: dict[str, list[Callable[[Any], Awaitable[object]]]] = {
+    "cloud_run": [
+        lambda run: run.service("vintstreet"),
+        lambda run: run.revisions("vintstreet"),
+        lambda run: run.may("vintstreet", "run.services.update"),
+        lambda run: run.set_traffic("vintstreet", (), "etag"),
+    ],
+    "cloud_logging": [lambda logs: logs.traffic_moves("vintstreet-prod", "us-central1", "vintstreet", now=NOW)],
+    "cloud_monitoring": [
+        lambda metrics: metrics.requests(
+            "vintstreet-prod", "us-central1", "vintstreet", until=NOW, window=timedelta(minutes=5)
+        )
+    ],
+    "supabase": [lambda flags: flags.enabled("live"), lambda flags: flags.set("live", to=False, seen=True)],
+    "slack": [
+        lambda slack: slack.post("C0123456789", "text", PAYLOAD),
+        lambda slack: slack.update(POSTED, "text", PAYLOAD),
+        lambda slack: slack.read("C0123456789", "1.000001"),
+        lambda slack: slack.replies(POSTED),
+        lambda slack: slack.find("C0123456789", "VS-1"),
+        lambda slack: slack.find("#incidents", "VS-1"),
+    ],
+    "pagerduty": [
+        lambda pager: pager.trigger("VS-1", "text", source="allclear", severity="critical", details={}),
+        lambda pager: pager.acknowledge("VS-1"),
+        lambda pager: pager.resolve("VS-1"),
+    ],
+    "pagerduty_rest": [
+        lambda pager: pager.find("VS-1"),
+        lambda pager: pager.open("VS-1", "text", people=["PBEN123"], details=""),
+        lambda pager: pager.change("P123456", "resolved"),
+    ],
+    "statuspage": [
+        lambda page: page.find("VS-1"),
+        lambda page: page.components(),
+        lambda page: page.create("VS-1", name="n", status="investigating", message="m", components={}),
+        lambda page: page.update("abc", status="resolved", message="m"),
+    ],
+    "vercel": [
+        lambda vercel: vercel.project("app"),
+        lambda vercel: vercel.serving("retailgen.ai", "app"),
+        lambda vercel: vercel.deployments("app"),
+        lambda vercel: vercel.roll_back("app", "dpl_1", "reason"),
+        lambda vercel: vercel.promote("app", "dpl_1"),
+    ],
+}
+"""System -> every call of its client that sends something."""
+
+
+def clients() -> dict[str, type[Client]]:
+    """Return the clients of all installed actions and probes, by system. Services themselves are no vendors."""
+    registry = Registry.installed()
+    kinds = [*registry.actions.values(), *registry.probes.values()]
+    return {client.system: client for kind in kinds for client in (*kind.needs, *kind.uses)}
+
+
+@dataclass
+class Web:
+    """A server that gives one answer to everything, and stores what it was asked."""
+
+    answer: str
+    requests: list[str] = field(default_factory=list[str])
+    port: int = 0
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        """Listen on a free port of this machine."""
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = server.sockets[0].getsockname()[1]
+        async with server:
+            yield
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode(errors="replace")
+        except asyncio.IncompleteReadError:
+            head = ""
+        self.requests.append(head)
+        writer.write(self.answer.encode())
+        await writer.drain()
+        writer.close()
+
+
+def web(status: str, body: str, *headers: str) -> Web:
+    """Return a server that answers with `status`, `body` and `headers`."""
+    lines = [f"HTTP/1.1 {status}", *headers, f"content-length: {len(body)}", "connection: close", "", body]
+    return Web("\r\n".join(lines))
+
+
+def connected(kind: type[Client], port: int) -> Client:
+    """Return a client of that kind, aimed at a server of the test."""
+    plain = kind.system == "cloud_run"
+    return kind.connect(
+        Access(
+            name=kind.system,
+            endpoint=f"127.0.0.1:{port}" if plain else f"http://127.0.0.1:{port}",
+            secret=SecretStr(SECRET),
+            options=OPTIONS.get(kind.system, {}),
+            simulated=True,
+        )
+    )
+
+
+def test_every_installed_client_is_tried_here() -> None:
+    """A client that is not listed would be a way for a secret to leave."""
+    assert set(clients()) == set(CALLS)
+
+
+@pytest.mark.parametrize("system", CALLS)
+@pytest.mark.parametrize("status", ["302 Found", "307 Temporary Redirect", "308 Permanent Redirect"])
+async def test_no_client_follows_a_redirect(system: str, status: str) -> None:
+    """The other host hears nothing, neither the request nor the secret, and every call fails."""
+    other = web("200 OK", '{"ok": true}', "content-type: application/json")
+    async with other.running():
+        first = web(status, "", f"location: http://127.0.0.1:{other.port}/stolen")
+        async with first.running():
+            client = connected(clients()[system], first.port)
+            for call in CALLS[system]:
+                with pytest.raises(AllclearError) as failed:
+                    await call(client)
+                assert SECRET not in str(failed.value)
+            await client.close()
+    assert other.requests == []
+    assert first.requests
+
+
+@pytest.mark.parametrize("system", CALLS)
+@pytest.mark.parametrize(
+    ("body", "kind"), [("<!doctype html><title>Sign in</title>", "text/html"), ("[]", "application/json")]
+)
+async def test_a_good_status_with_a_foreign_answer_is_no_success(system: str, body: str, kind: str) -> None:
+    """A login page, or JSON of another shape, proves nothing: every write fails, and no read finds anything."""
+    page = web("200 OK", body, f"content-type: {kind}")
+    async with page.running():
+        client = connected(clients()[system], page.port)
+        for call in CALLS[system]:
+            if body == "[]" and system in ("statuspage", "supabase"):  # the vendor's own word for "nothing"
+                continue
+            with pytest.raises(AllclearError) as failed:
+                await call(client)
+            assert failed.value.next_step
+        await client.close()
+
+
+async def test_a_page_that_a_login_page_answers_was_not_accepted() -> None:
+    """The page failed, so it may be sent again: PagerDuty would ignore a second one with the same key."""
+    page = web("200 OK", "<html>", "content-type: text/html")
+    async with page.running():
+        client: Any = connected(clients()["pagerduty"], page.port)
+        with pytest.raises(VendorRefused, match="answered 200 with a web page"):
+            await client.acknowledge("VS-1")
+        await client.close()
