@@ -79,7 +79,7 @@ def page_reminders(plan: Plan, incident: Incident) -> Iterator[Reminder]:
     """Yield the reminders that follow from a page that failed, and from a reminder whose every way failed."""
     for page in failed_pages(incident):
         at = page.finished_at or page.at
-        roles = known_roles(plan, ON_CALL, *_next(plan))
+        roles = known_roles(plan, ON_CALL, *_next(plan)) or tuple(plan.roles)
         yield Reminder(f"{PAGE_FAILED}:{page.id}", 1, at, _page_failed(incident, page), roles)
     for states in list(incident.reminders.values()):
         for state in states:
