@@ -279,7 +279,7 @@ class Action(ABC, Generic[P, S]):
         """Write once; no other part writes. `key` is the same for one act in every process that carries it out.
 
         Raises Conflict, Denied, VendorRefused or Unreachable when nothing was changed, AnswerLost when
-        that is not known. RateLimited is waited for, within the change's deadline.
+        that is not known. A refusal that passes is waited for, within the change's deadline.
         """
 
     def verify(self, change: Change[S], after: S, receipt: Receipt | None) -> Finding:  # noqa: ARG002 - the port

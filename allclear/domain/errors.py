@@ -12,7 +12,6 @@ AllclearError              one sentence, and the next step for a person         
 │   ├── Denied               our key lacks the permission
 │   ├── Conflict             the resource changed between our read and our write
 │   ├── VendorRefused        it understood the request and refused it
-│   │   └── RateLimited        it limits our requests for a while
 │   └── AnswerLost           a write was sent, and its effect is unknown
 └── JournalError           locked, read-only, or not a journal                            8
     ├── ConcurrentWrite      the incident has a newer entry than the writer had read
@@ -108,18 +107,16 @@ class Conflict(VendorError):
 
 
 class VendorRefused(VendorError):
-    """The system understood the request and refused it."""
-
-
-class RateLimited(VendorRefused):
-    """The system limits our requests for a while, and did nothing.
+    """The system understood the request and refused it.
 
     Attributes:
+        passes: whether it refuses for a while only, as a rate limit does, so that the request may be sent again.
         seconds: how long the vendor says that it lasts; None if it does not say.
     """
 
-    def __init__(self, message: str, next_step: str, seconds: float | None = None) -> None:
+    def __init__(self, message: str, next_step: str, *, passes: bool = False, seconds: float | None = None) -> None:
         super().__init__(message, next_step)
+        self.passes = passes
         self.seconds = seconds
 
 

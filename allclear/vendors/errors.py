@@ -17,7 +17,6 @@ from allclear.domain.errors import (
     Conflict,
     Denied,
     NotFound,
-    RateLimited,
     Unreachable,
     VendorRefused,
 )
@@ -102,14 +101,15 @@ class VendorRequest:
             f"Correct what the reason names, or do it by hand in {self.vendor}.",
         )
 
-    def rate_limited(self, seconds: float | None) -> RateLimited:
+    def rate_limited(self, seconds: float | None) -> VendorRefused:
         """Return the error for a rate limit that lasts longer than we wait; `seconds` is None if not known."""
         duration = f" for another {seconds:.0f} s" if seconds else ""
         unchanged = "Nothing was done: try" if self.write else "Try"
-        return RateLimited(
+        return VendorRefused(
             f"{self.vendor} is limiting our requests{duration} and did not {self.purpose}.",
             f"{unchanged} again after that, or do it by hand in {self.vendor}.",
-            seconds,
+            passes=True,
+            seconds=seconds,
         )
 
     def not_found(self, reason: str) -> AllclearError:

@@ -13,7 +13,7 @@ from typing import Any
 
 from allclear.domain.action import ActStatus, Change, Fence, Outcome, Receipt, State
 from allclear.domain.backoff import Backoff
-from allclear.domain.errors import AllclearError, AnswerLost, Conflict, Denied, RateLimited, Refused, VendorRefused
+from allclear.domain.errors import AllclearError, AnswerLost, Conflict, Denied, Refused, VendorRefused
 from allclear.engine.actions.loaded_act import LoadedAct
 from allclear.engine.actions.reconcile import (
     Seen,
@@ -72,9 +72,9 @@ class Write:
         while True:
             try:
                 return await action.apply(params, change, key=self._key)
-            except RateLimited as error:
+            except VendorRefused as error:
                 pause = next(pauses) if error.seconds is None else error.seconds
-                if action.pages or pause > self._left():
+                if not error.passes or action.pages or pause > self._left():
                     raise
                 await sleep_without_slot(pause)
 

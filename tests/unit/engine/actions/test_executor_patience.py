@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from allclear.domain.action import ActStatus, Refusal
-from allclear.domain.errors import Conflict, RateLimited, Unreachable
+from allclear.domain.errors import Conflict, Unreachable, VendorRefused
 from tests.unit.domain.stories import MACHINE
 from tests.unit.engine.actions.executor_support import hide
 from tests.unit.fakes_actions import LOST, Desk, Dials, PatientDial, TurnDial, nothing, raising, touched, turned_to
@@ -14,9 +14,9 @@ DOWN = raising(Unreachable("The dial could not be reached to read it (no answer)
 TAKEN = raising(Conflict("The dial was changed meanwhile.", "Decide again.", "a dial of that name exists"))
 
 
-def limited(seconds: float | None) -> RateLimited:
+def limited(seconds: float | None) -> VendorRefused:
     """Return the refusal of a vendor that limits our requests."""
-    return RateLimited("The dial is limiting our requests.", "Try again later.", seconds)
+    return VendorRefused("The dial is limiting our requests.", "Try again later.", passes=True, seconds=seconds)
 
 
 async def allow(dials: Dials, _: str) -> None:
