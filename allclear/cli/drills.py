@@ -16,6 +16,8 @@ from rich.text import Text
 from allclear.cli.root import REHEARSE, app, out, print_heading, print_json, print_line, run_until_stopped
 from allclear.company import Company, check_company, find_company
 from allclear.domain.approval import Ask
+from allclear.domain.base import person_key
+from allclear.domain.decisions import Decision, decisions
 from allclear.domain.durations import parse_duration, plausible, short_duration
 from allclear.domain.errors import ConfigError
 from allclear.domain.incident import Incident
@@ -115,7 +117,7 @@ _TERMINAL = asyncio.Lock()
 """Held while the person at the terminal answers: one question at a time."""
 
 
-async def _ask_at_terminal(ask: Ask) -> tuple[By, bool, str] | None:
+async def _ask_at_terminal(ask: Ask) -> tuple[By, Decision, str] | None:
     """Ask the person at the terminal if the person on call may answer; the cast answers for the others."""
     if "on_call" not in ask.policy.roles:
         return None
@@ -123,16 +125,19 @@ async def _ask_at_terminal(ask: Ask) -> tuple[By, bool, str] | None:
         return await _ask(ask)
 
 
-async def _ask(ask: Ask) -> tuple[By, bool, str]:
+async def _ask(ask: Ask) -> tuple[By, Decision, str]:
     print_heading(f"\n{plain(ask.title)}")
     out.print(Markdown(ask.text, hyperlinks=False))
-    answer = await asyncio.to_thread(out.input, f"{ask.yes} [y] / {ask.no} [n] ? ", markup=False)
+    for word, effect in zip(ask.kind.words, (ask.yes, ask.no), strict=True):
+        print_line(f'"{word}": {effect}')
+    offered = {decision.text.removesuffix(f": {ask.id}"): decision for decision in decisions(ask)}
+    by_key = {person_key(text): decision for text, decision in offered.items()}
+    decision = None
+    while decision is None:
+        typed = await asyncio.to_thread(out.input, f"{' / '.join(offered)} ? ", markup=False)
+        decision = by_key.get(person_key(typed))
     reason = await asyncio.to_thread(out.input, "Reason or note: ", markup=False)
-    return (
-        By(actor="You", role="on_call", via="terminal"),
-        answer.strip().lower().startswith("y"),
-        reason or "Decided in the drill.",
-    )
+    return By(actor="You", role="on_call", via="terminal"), decision, reason or "Decided in the drill."
 
 
 def _score(played: Played, plan: Plan) -> None:

@@ -12,13 +12,14 @@ import httpx
 from allclear.bootstrap import Engine
 from allclear.domain.approval import Ask
 from allclear.domain.base import person_key, utc_now
+from allclear.domain.decisions import Decision, decision_for
 from allclear.domain.errors import NotAllowed
 from allclear.domain.incident import Incident
 from allclear.domain.records import By
 from allclear.drill.script import Line, Member, Script
 
-AskedPerson = Callable[[Ask], Awaitable[tuple[By, bool, str] | None]]
-"""Asks the person at the terminal; None leaves the answer to the cast."""
+AskedPerson = Callable[[Ask], Awaitable[tuple[By, Decision, str] | None]]
+"""Asks the person at the terminal for a decision and its reason; None leaves the answer to the cast."""
 
 _CHECKS = 0.1
 """Seconds between two reads of the journal."""
@@ -82,17 +83,16 @@ class Cast:
     async def _answer_once(self, ask: Ask, number: int) -> None:
         line = self._line(ask, number)
         if self._person is not None and (given := await self._person(ask)) is not None:
-            by, yes, reason = given
+            by, decision, reason = given
         else:
             member = self._member(ask, line, number)
             await asyncio.sleep((line.after or member.answers_after).total_seconds())
-            by, yes, reason = self._by(member), line.yes, line.reason or "Looks right."
-        if line.deploy is not None and yes and not number:
+            by, decision, reason = self._by(member), _decision(ask, line), line.reason or "Looks right."
+        if line.deploy is not None and decision.yes and not number:
             async with httpx.AsyncClient(base_url=self._control, timeout=60) as http:
                 (await http.post("/deploy", json=line.deploy)).raise_for_status()
-        choice = (line.choose or ask.choices[0].name) if ask.choices and yes else None
         try:
-            self._engine.people.answer(ask.id, by, yes=yes, reason=reason, choice=choice)
+            self._engine.people.answer(decision.ask, by, yes=decision.yes, reason=reason, choice=decision.choice)
         except NotAllowed as error:
             if self._engine.people.question(ask.id).open:
                 raise
@@ -136,6 +136,13 @@ class Cast:
             due = utc_now() + timedelta(days=follow_up.in_days)
             self._engine.people.follow_up(incident_id, follow_up.text, follow_up.owner, due, scribe)
         return True
+
+
+def _decision(ask: Ask, line: Line) -> Decision:
+    """Return the decision that a line of the script makes: without `choose`, a choice is of the first candidate."""
+    yes, no = ask.kind.words
+    choice = (line.choose or ask.choices[0].name) if ask.choices and line.yes else None
+    return decision_for(ask, yes if line.yes else no, choice)
 
 
 def finished(incident: Incident) -> bool:

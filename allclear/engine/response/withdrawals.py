@@ -98,10 +98,8 @@ def _no_false_alarm(incident: Incident, plan: Plan, state: AskState) -> str:
 def _inapplicable(incident: Incident, plan: Plan, runbook: Runbook, state: AskState) -> str:
     """Return why a question is not to be asked now; empty if it is, or if it is no question of the runbook."""
     ask = state.ask
-    if ask.phase == RECOVERY:
-        return _fires_again(incident)
     if ask.phase not in set(Phase):
-        return ""
+        return _fires_again(incident) if ask.phase == RECOVERY else ""
     if ask.step in evidence_names(plan):
         return "" if ask.step in evidence_names(plan, incident) else _OTHER_FACTS
     if ask.step == STILL_CONTAINED:
@@ -111,7 +109,7 @@ def _inapplicable(incident: Incident, plan: Plan, runbook: Runbook, state: AskSt
     if reasons and all(reasons):
         return reasons[0]
     contains = ask.step == MANUAL_CONTAINMENT or any(step.measure for step in steps)
-    return "the incident is contained now" if contains and incident.contained else ""
+    return "the incident is contained now" if contains and incident.containment.current else ""
 
 
 def _fires_again(incident: Incident) -> str:

@@ -9,6 +9,7 @@ import pytest
 from allclear.domain.action import ActStatus, Finding, Outcome, Verdict
 from allclear.domain.approval import AskKind
 from allclear.domain.clearance import Clearance, clearance
+from allclear.domain.plan import Kind
 from allclear.domain.records import (
     ActFinished,
     ActIntended,
@@ -25,7 +26,7 @@ from allclear.domain.runbook import Phase
 from allclear.engine.response.moves import AskPeople, Leave, Move, Propose, Wait, WithdrawAsk
 from allclear.engine.response.next_move import next_move
 from allclear.engine.response.step_keys import MANUAL_CONTAINMENT
-from allclear.engine.response.withdrawals import withdrawal
+from allclear.engine.response.withdrawals import questions_to_withdraw, withdrawal
 from allclear.journal.ports import OutboxKind
 from tests.unit.engine.response.next_move_support import PLAN, PhaseStory, step_of
 
@@ -167,6 +168,16 @@ def test_a_measure_is_not_asked_for_while_the_incident_is_contained(step: str, k
     story.after(1).record(Contained(by="its alerts are clear and the service is healthy", finding=HEALTHY))
     assert story.withdrawn().reason == "the incident is contained now"
     assert story.next == Leave(Phase.CONTAIN)
+
+
+def test_a_false_alarm_is_not_asked_about_when_only_people_can_tell() -> None:
+    """The incident turned out to be of a kind about which a health probe proves nothing."""
+    story = Raised(Phase.DETECT, {**CHECK, "expects": "trouble"}, kind="breach")
+    story.found("check", HEALTHY).asked("check", AskKind.FALSE_ALARM)
+    kind = Kind(title="Breach", about="Data was read.", verified_by="people")
+    changed = PLAN.model_copy(update={"kinds": {**PLAN.kinds, "breach": kind}})
+    (move,) = questions_to_withdraw(story.incident, changed, story.book)
+    assert move.reason == "a healthy service proves nothing about an incident of this kind"
 
 
 def test_the_question_to_close_is_withdrawn_when_an_alert_fires_again() -> None:
