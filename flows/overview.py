@@ -49,7 +49,8 @@ def _further(incident: Incident, ui: str, runs: Mapping[str, str]) -> str:
     key = incident.id.lower()
     phases = [f"- [{name}]({ui}/runs/flow-run/{run})" for name, run in runs.items() if " asks " not in name]
     pages = [
-        f"- [This page as it is now]({ui}/artifacts/key/{key})",
+        f"- [The forms of its questions]({ui}/runs?flow-run-search={incident.id}+asks)",
+        f"- [Newer versions of this page]({ui}/artifacts/key/{key})",
         f"- [The timeline]({ui}/artifacts/key/{key}-timeline) and [what was done]({ui}/artifacts/key/{key}-acts)",
         f"- On the command line: `allclear show {incident.id}`",
     ]

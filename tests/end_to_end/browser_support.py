@@ -1,0 +1,96 @@
+"""Prefect's two user interfaces in headless Chromium, as a person uses them: forms, and the buttons of a run's page."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from playwright.sync_api import Locator, Page, expect, sync_playwright
+
+CHROMIUM = shutil.which("chromium")
+
+needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed: apt-get install chromium")
+
+_ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+PATIENCE = 300_000
+"""Milliseconds after which the browser gives up waiting. It only ends a test that would hang."""
+
+CLASSIC, V2 = "classic", "v2"
+
+
+@contextmanager
+def page_in_chromium() -> Iterator[Page]:
+    """Yield a page of a browser with an empty profile."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS)
+        page = browser.new_context(viewport={"width": 1300, "height": 1300}).new_page()
+        page.set_default_timeout(PATIENCE)
+        expect.set_options(timeout=PATIENCE)
+        try:
+            yield page
+        finally:
+            browser.close()
+
+
+class RunPage:
+    """The page of one flow run in one of Prefect's user interfaces."""
+
+    def __init__(self, page: Page, prefect: str, ui: str, run: str) -> None:
+        """`prefect` is the server's address, and `ui` is CLASSIC or V2."""
+        self.page = page
+        self.ui = ui
+        page.goto(f"{prefect}{'/v2' if ui == V2 else ''}/runs/flow-run/{run}")
+
+    # --- the form ------------------------------------------------------------------------------------------
+
+    def open_form(self) -> Locator:
+        """Press *Resume*, and return the form."""
+        if self.ui == V2:
+            self._menu("Resume")
+            return self.page.get_by_role("dialog")
+        self.page.get_by_role("button", name="Resume").click()
+        return self.page.locator(".p-modal")
+
+    def fill_in(self, form: Locator, decision: str, name: str, reason: str = "") -> None:
+        """Choose `decision`, and write the name and the reason."""
+        if self.ui == V2:
+            form.get_by_role("button", name="Select Decision").click()
+            self.page.get_by_role("option", name=decision, exact=True).click()
+        else:
+            form.locator("fieldset").first.get_by_role("button").focus()
+            self.page.keyboard.press("Space")  # a click opens the list and closes it again
+            self.page.locator(".p-select-option").get_by_text(decision, exact=True).click()
+        texts = form.get_by_role("textbox")
+        texts.nth(0).fill(name)
+        texts.nth(1).fill(reason)
+
+    def submit(self, form: Locator) -> None:
+        """Press the form's button."""
+        form.get_by_role("button", name="Resume" if self.ui == V2 else "Submit", exact=True).click()
+
+    # --- the other buttons ---------------------------------------------------------------------------------
+
+    def cancel(self) -> None:
+        """Press *Cancel*, and confirm it."""
+        if self.ui == V2:
+            self._menu("Cancel")
+            self.page.get_by_role("button", name="Cancel Flow Run").click()
+        else:
+            self.page.get_by_role("button", name="Cancel").click()
+            self.page.locator(".p-modal").get_by_role("button", name="Confirm").click()
+
+    def _menu(self, item: str) -> None:
+        self.page.get_by_role("button", name="Open menu").first.click()
+        self.page.get_by_role("menuitem", name=item).click()

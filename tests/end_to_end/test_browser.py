@@ -1,0 +1,153 @@
+"""Prefect's classic and V2 user interface in a browser: stale and blank forms, any order, and cancelled runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+from allclear.domain.incident import Incident
+from tests.end_to_end.browser_support import CLASSIC, V2, RunPage, needs_browser, page_in_chromium
+from tests.end_to_end.stack_support import LIMIT, allclear, until
+from tests.end_to_end.up_support import Up, running_up
+
+pytestmark = [pytest.mark.slow, needs_browser]
+
+STEPS = ("roll-back", "tell-leaders", "status-page")
+
+
+class Response:
+    """An incident in containment whose three questions wait in Prefect, seen in one of its user interfaces."""
+
+    def __init__(self, up: Up, page: Page, ui: str, incident: str) -> None:
+        self.up = up
+        self.page = page
+        self.ui = ui
+        self.id = incident
+
+    @property
+    def incident(self) -> Incident:
+        """Return the incident as the journal has it now."""
+        return self.up.incident(self.id)
+
+    def ask(self, step: str) -> str:
+        """Return the id of a step's question."""
+        return f"{self.id}/contain/{step}"
+
+    def run(self, step: str) -> str | None:
+        """Return the suspended run that shows a step's question, or None."""
+        runs = self.up.runs(self.id, f"asks contain/{step}")
+        return next((run["id"] for run in runs if run["state_type"] == "PAUSED"), None)
+
+    def show(self, step: str, page: Page | None = None) -> RunPage:
+        """Open the page of the run that shows a step's question."""
+        prefect = self.up.variables["PREFECT_API_URL"].removesuffix("/api")
+        return RunPage(page or self.page, prefect, self.ui, until(lambda: self.run(step)))
+
+    def answer(self, step: str, decision: str, name: str = "Ana", reason: str = "It is so.") -> None:
+        """Fill in and submit the form of a step's question."""
+        shown = self.show(step)
+        form = shown.open_form()
+        shown.fill_in(form, f"{decision}: {self.ask(step)}", name, reason)
+        shown.submit(form)
+
+    def is_open(self, step: str) -> bool:
+        """Return whether a step's question is open and no person has answered it."""
+        state = self.incident.asks[self.ask(step)]
+        return state.open and not state.answers
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """One stack for all tests here."""
+    with running_up(tmp_path_factory.mktemp("browser")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    """One browser for all tests here."""
+    with page_in_chromium() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module", params=[CLASSIC, V2])
+def response(up: Up, page: Page, request: pytest.FixtureRequest) -> Iterator[Response]:
+    """An incident of its own for each user interface; it is over at the end, so that the next alert opens another."""
+    token = {"Authorization": f"Bearer {up.variables['ALLCLEAR_ALERT_TOKEN']}"}
+    alerts = f"{up.variables['ALLCLEAR_RESPONDER_URL']}/alerts"
+    alert = {
+        "key": request.param,
+        "title": "Payments fail",
+        "labels": {"alertname": "PaymentProcessingFailures"},
+    }
+    delivery = httpx.post(f"{alerts}/json", json=alert, headers=token, timeout=LIMIT).json()["id"]
+    incident = until(lambda: httpx.get(f"{alerts}/{delivery}", headers=token, timeout=LIMIT).json()["incident"])
+    opened = Response(up, page, request.param, incident)
+    for step in STEPS:
+        until(lambda step=step: opened.run(step))
+    yield opened
+    words = ("--reason", "the next test", "--as", "Ben", "--role", "tech_lead")
+    ended = allclear("false-alarm", incident, *words, **up.variables)
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_a_blank_name_cannot_be_sent(response: Response) -> None:
+    """The form stays open and gives the reason, and the question stays open."""
+    response.answer("tell-leaders", "done", name="   ")
+    expect(response.page.get_by_text("Validation failed for field 'name'").first).to_be_visible()
+    assert response.run("tell-leaders")
+    assert response.is_open("tell-leaders")
+
+
+def test_questions_of_different_roles_are_answered_in_either_order(response: Response) -> None:
+    """The status page's question was asked last. It is answered first, while the roll back still waits."""
+    for step, decision in (("status-page", "deny"), ("tell-leaders", "done")):
+        assert response.is_open(step)
+        response.answer(step, decision)
+        [answer] = until(lambda step=step: response.incident.asks[response.ask(step)].answers)
+        assert (answer.by.actor, answer.by.via, answer.yes) == ("Ana", "prefect", decision == "done")
+        assert response.is_open("roll-back")
+
+
+def test_cancelling_a_run_loses_no_question(response: Response) -> None:
+    """Another run shows the question, and the record tells what was done in Prefect and how to answer."""
+    cancelled = response.run("roll-back")
+    response.show("roll-back").cancel()
+    until(lambda: response.run("roll-back") not in {None, cancelled})
+    assert response.is_open("roll-back")
+    assert cancelled in response.incident.replaced_runs
+    told = until(lambda: response.incident.reminders.get(f"run:{cancelled}"))
+    assert f"allclear approve {response.ask('roll-back')} --as NAME" in told[0].reminder.sentence
+
+
+def test_a_form_that_stayed_open_is_refused_and_approves_nothing_else(response: Response) -> None:
+    """It was filled in for the roll back, which was then denied; maintenance mode is asked for now."""
+    shown = response.show("roll-back")
+    form = shown.open_form()
+    shown.fill_in(form, f"approve: {response.ask('roll-back')}", "Ana", "go")
+    words = ("--as", "Ben", "--role", "tech_lead", "--reason", "It is the database.")
+    denied = allclear("deny", response.ask("roll-back"), *words, **response.up.variables)
+    assert denied.returncode == 0, denied.stderr
+    until(lambda: response.run("maintenance"))
+    shown.submit(form)
+    expect(response.page.get_by_text("Cannot resume a flow run that is not paused.").first).to_be_visible()
+    assert [answer.by.actor for answer in response.incident.asks[response.ask("roll-back")].answers] == ["Ben"]
+    assert response.is_open("maintenance")
+    assert response.incident.acts["contain/maintenance"].intended is None
+
+
+def test_the_page_of_respond_leads_on_to_the_questions(response: Response) -> None:
+    """Its artifact has the incident, what is asked with the commands, and links."""
+    [respond] = response.up.runs(response.id, "respond")
+    query = {"artifacts": {"flow_run_id": {"any_": [respond["id"]]}, "key": {"any_": [response.id.lower()]}}}
+    found = httpx.post(f"{response.up.variables['PREFECT_API_URL']}/artifacts/filter", json=query, timeout=LIMIT).json()
+    text = found[0]["data"]
+    assert f"allclear approve {response.ask('roll-back')} --as NAME" in text
+    assert f"/runs?flow-run-search={response.id}+asks" in text
+    prefect = response.up.variables["PREFECT_API_URL"].removesuffix("/api")
+    prefix = "/v2" if response.ui == V2 else ""
+    response.page.goto(f"{prefect}{prefix}/runs?flow-run-search={response.id}+asks")
+    expect(response.page.get_by_text(f"{response.id} asks contain/maintenance").first).to_be_visible()
