@@ -143,8 +143,14 @@ async def change_severity(
 
 
 @flow(name="assess", persist_result=False)
-async def assess(
-    incident: str, facts: list[str], name: str, kind: str = "", reason: str = "", role: str = "incident_commander"
+async def assess(  # noqa: PLR0913 - the fields of its form
+    incident: str,
+    facts: list[str],
+    name: str,
+    kind: str = "",
+    reason: str = "",
+    known_since: str = "",
+    role: str = "incident_commander",
 ) -> Ended:
     """Record what is known about the incident. If the plan's rules say so, its severity rises.
 
@@ -154,11 +160,12 @@ async def assess(
         name: Who you are.
         kind: The incident's kind, if it changes. Empty leaves it as it is.
         reason: How that is known.
+        known_since: When the company became aware of it, as 2026-11-20 17:00. Duties that count from it start then.
         role: The role in which you assess it.
     """
 
     def command(engine: Engine, incident: str, by: By) -> str:
-        return engine.people.assess(incident, read_facts(facts), kind or None, reason, by)
+        return engine.people.assess(incident, read_facts(facts), kind or None, reason, by, known_since)
 
     return await run_command(incident, name, role, command)
 

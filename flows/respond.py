@@ -22,7 +22,7 @@ _TRIES, _PAUSE = 25, 0.2
 
 
 @flow(name="respond", persist_result=False)
-async def respond(  # noqa: PLR0913 - the fields of its form
+async def respond(  # noqa: PLR0913, PLR0917 - the fields of its form
     title: str = "",
     severity: str = "",
     service: str = "",
@@ -30,6 +30,8 @@ async def respond(  # noqa: PLR0913 - the fields of its form
     name: str = "",
     role: str = "",
     incident: str = "",
+    began: str = "",
+    known_since: str = "",
 ) -> Ended:
     """Start the response to an incident. Each phase then starts the next one.
 
@@ -41,8 +43,12 @@ async def respond(  # noqa: PLR0913 - the fields of its form
         name: Who you are. It goes into the record.
         role: The role in which you act.
         incident: The incident's id, as VS-12.
+        began: When the trouble began, as 2026-11-20 17:00 in the plan's time zone; empty if that is not known.
+        known_since: When the company became aware of it, if that was earlier than now. Duties count from it.
     """
-    declared = Declaration(title=title.strip(), severity=severity, service=service, runbook=runbook)
+    declared = Declaration(
+        title=title.strip(), severity=severity, service=service, runbook=runbook, began=began, known_since=known_since
+    )
     try:
         async with open_engine() as engine:
             if incident.strip():

@@ -33,6 +33,14 @@ Facts = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME=VALUE", help="A fact, by the plan's facets. May be repeated."),
 ]
+KnownSince = Annotated[
+    str,
+    typer.Option(
+        metavar="TIME",
+        help="When the company became aware of it, as '2026-11-20 17:00' in the plan's time zone. "
+        "Duties that count from awareness start then.",
+    ),
+]
 Text = Annotated[str, typer.Argument(metavar="TEXT", help="What is recorded.")]
 
 
@@ -53,13 +61,21 @@ def respond(  # noqa: PLR0913, PLR0917 - the fields of a declaration
     runbook: Annotated[str, typer.Option(help="The runbook to follow.")],
     severity: Annotated[str | None, typer.Option(help="On the plan's own scale. Default: as --fact implies.")] = None,
     fact: Facts = None,
+    began: Annotated[str, typer.Option(metavar="TIME", help="When the trouble began.")] = "",
+    known_since: KnownSince = "",
     name: As = None,
     role: Role = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what each step would do, and stop.")] = False,
 ) -> None:
     """Declare an incident. Its response starts, phase after phase."""
     declared = Declaration(
-        title=title, severity=severity, service=service, runbook=runbook, facets=read_facts(fact or [])
+        title=title,
+        severity=severity,
+        service=service,
+        runbook=runbook,
+        facets=read_facts(fact or []),
+        began=began,
+        known_since=known_since,
     )
     if dry_run:
         run(_walk(declared))
@@ -155,17 +171,18 @@ def severity(
 
 
 @app.command(rich_help_panel=RESPOND)
-def assess(
+def assess(  # noqa: PLR0913 - what a person may find out
     incident: IncidentId,
     fact: Facts = None,
     kind: Annotated[str | None, typer.Option(help="The incident's kind, if it changes.")] = None,
     reason: Annotated[str, typer.Option(help="How that is known.")] = "",
+    known_since: KnownSince = "",
     name: As = None,
     role: Role = None,
 ) -> None:
     """Record what is known about the incident. If the plan's rules say so, its severity rises."""
     facets = read_facts(fact or [])
-    _give(name, role, lambda engine, by: engine.people.assess(incident, facets, kind, reason, by))
+    _give(name, role, lambda engine, by: engine.people.assess(incident, facets, kind, reason, by, known_since))
 
 
 @app.command("hand-over", rich_help_panel=RESPOND)

@@ -279,6 +279,8 @@ class Incident:
     """The number of the last entry by which an act changed how users are served; 0 for none."""
     paged_at: datetime | None = None
     """When the first page was sent, or was not needed because the person on call was acting already."""
+    known_at: datetime | None = None
+    """When the company became aware of it, if a person said so: clocks that count from awareness start then."""
     ended: IncidentEnded | None = None
     ended_at: datetime | None = None
     reviewed_at: datetime | None = None
@@ -300,8 +302,8 @@ class Incident:
 
     @property
     def aware_at(self) -> datetime | None:
-        """Return when the company became aware: the first entry by a person, or None before it."""
-        return self.opened_at if self.opened_by.person else self.acknowledged_at
+        """Return when the company became aware: as a person said, else the first entry by a person; None before it."""
+        return self.known_at or (self.opened_at if self.opened_by.person else self.acknowledged_at)
 
     @property
     def acknowledged(self) -> Period | None:

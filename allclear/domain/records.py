@@ -32,6 +32,9 @@ class IncidentOpened(Model):
     feature: str = Field(default="", description="What is affected, in the users' words; the service's title if empty.")
     reported: str = Field(description="How it became known, as `alert from alertmanager` or `declared by Ana`.")
     began_at: Moment | None = Field(default=None, description="When the trouble began, as far as its source knows.")
+    known_at: Moment | None = Field(
+        default=None, description="When the company became aware of it, if the person who declares it says so."
+    )
     facets: dict[str, str] = Field(default={}, description="The facets of the plan that are known.")
     simulated: bool = False
     manual: bool = Field(
@@ -100,6 +103,9 @@ class Assessed(Model):
     facets: dict[str, str] = {}
     incident_kind: str | None = None
     reason: str = ""
+    known_at: Moment | None = Field(
+        default=None, description="When the company became aware of it; the last one counts."
+    )
 
 
 class ReminderDue(Model):

@@ -129,6 +129,7 @@ def _open(entry: Entry) -> Incident:
         title=opened.title,
         kind=opened.incident_kind,
         facets=dict(opened.facets),
+        known_at=opened.known_at,
     )
 
 
@@ -183,6 +184,7 @@ def _apply_state(incident: Incident, entry: Entry) -> bool:
         case Assessed() as assessed:
             incident.facets |= assessed.facets
             incident.kind = assessed.incident_kind or incident.kind
+            incident.known_at = assessed.known_at or incident.known_at
         case Contained() as contained:
             apply_contained(incident, entry, contained)
         case Recovered() as recovered:

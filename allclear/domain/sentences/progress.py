@@ -74,8 +74,9 @@ def was_replaced(replaced: RunReplaced) -> str:
 def _opened(opened: IncidentOpened) -> Sentence:
     drill = ["Simulated: nothing here happens in production."] if opened.simulated else []
     began = [f"The trouble began {stamp(opened.began_at)}."] if opened.began_at else []
+    known = [f"It has been known since {stamp(opened.known_at)}."] if opened.known_at else []
     text = f"Opened as {plain(opened.severity, 20)}: {bare(opened.title, SHORT)} ({plain(opened.reported)})."
-    return Sentence(text, "bad", detail=[*drill, *began])
+    return Sentence(text, "bad", detail=[*drill, *began, *known])
 
 
 def _severity(context: SentenceContext, changed: SeverityChanged) -> Sentence:
@@ -91,6 +92,8 @@ def _assessed(context: SentenceContext, assessed: Assessed, author: str) -> Sent
     if assessed.incident_kind:
         kind = context.plan.kinds.get(assessed.incident_kind) if context.plan else None
         known.insert(0, f"kind of incident: {plain(kind.title if kind else assessed.incident_kind, 60)}")
+    if assessed.known_at:
+        known.append(f"known since {stamp(assessed.known_at)}")
     reason = f" Reason: {with_full_stop(bare(assessed.reason))}" if assessed.reason.strip() else ""
     return Sentence(f"{author} assessed the incident: {'; '.join(known)}.{reason}", "person")
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from allclear.company import Company
+from allclear.domain.base import Clock
 from allclear.domain.errors import NotAllowed, NotFound
 from allclear.domain.incident import Incident
+from allclear.domain.moments import read_past
 from allclear.domain.plan import UNKNOWN, assess
 from allclear.domain.records import Assessed, By, SeverityChanged
 from allclear.engine.people.incident_writer import IncidentWriter, required_text
@@ -17,7 +20,8 @@ from allclear.engine.response.flow_starts import restart_messages
 class Assessments:
     """Records what people find out about an incident, and changes its severity."""
 
-    def __init__(self, company: Company, writer: IncidentWriter) -> None:
+    def __init__(self, company: Company, writer: IncidentWriter, clock: Clock) -> None:
+        self._clock = clock
         self._company = company
         self._writer = writer
 
@@ -46,15 +50,22 @@ class Assessments:
         self._writer.append(incident_id, by, decide, outbox=restart_messages(incident, plan, now))
         return f"{incident_id} is {now} now (was {was[0]})."
 
-    def assess(self, incident_id: str, facets: Mapping[str, str], kind: str | None, reason: str, by: By) -> str:
+    def assess(
+        self, incident_id: str, facets: Mapping[str, str], kind: str | None, reason: str, by: By, known_since: str = ""
+    ) -> str:
         """Record what is known of the incident, and raise its severity if the plan's rules give a higher one.
 
+        `known_since` is when the company became aware of it, as `past` reads it: its clocks count from then.
+
         The severity is never lowered automatically: if the rules give a lower one, the returned sentence says so.
-        Raises NotFound for a facet, value or kind that the plan lacks, NotAllowed if there is neither facet nor kind.
+        Raises NotFound for a facet, value or kind that the plan lacks, NotAllowed if nothing of the three is given.
         """
         self.check_known(facets, kind)
-        if not facets and kind is None:
-            raise NotAllowed("Nothing to record: no facet and no kind was given.", f"Facets: {self._facet_values()}.")
+        known_at = self.past(known_since)
+        if not facets and kind is None and known_at is None:
+            raise NotAllowed(
+                "Nothing to record: no facet, no kind and no time was given.", f"Facets: {self._facet_values()}."
+            )
         plan, sentences = self._company.plan, [f"Noted in {incident_id}."]
 
         def decide(incident: Incident) -> list[Any]:
@@ -64,13 +75,21 @@ class Assessments:
             sentences.extend(f"It is {change.now} now: {change.reason}." for change in raised)
             if rule and not raised and rule.severity != incident.severity:
                 sentences.append(f"The plan's rules give {rule.severity} ({rule.because}); lower it if that is right.")
-            return [Assessed(facets=dict(facets), incident_kind=kind, reason=reason.strip()), *raised]
+            assessed = Assessed(facets=dict(facets), incident_kind=kind, reason=reason.strip(), known_at=known_at)
+            return [assessed, *raised]
 
         before = self._writer.read(incident_id)
         raised = self.raised(before, None, before.facets | dict(facets))
         outbox = [message for change in raised for message in restart_messages(before, plan, change.now)]
         self._writer.append(incident_id, by, decide, outbox=outbox)
         return " ".join(sentences)
+
+    def past(self, text: str) -> datetime | None:
+        """Return a time that a person typed, in the company's zone if it has no offset; None for an empty text.
+
+        Raises NotAllowed for a text that is no time, and for a time that has not come yet.
+        """
+        return read_past(text, self._company.plan.working_time.zone_info, self._clock())
 
     def raised(self, incident: Incident, named: str | None, facets: Mapping[str, str]) -> list[SeverityChanged]:
         """Return the change to the severity that was named, or else follows from the rules, if it is a higher one."""

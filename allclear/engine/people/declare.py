@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from allclear.company import Company
@@ -29,7 +28,10 @@ class Declaration:
     """None: the plan's rules derive it from the facets."""
     service: str
     runbook: str
-    began_at: datetime | None = None
+    began: str = ""
+    """When the trouble began, as a person types it."""
+    known_since: str = ""
+    """When the company became aware of it, as a person types it."""
     facets: Mapping[str, str] = field(default_factory=dict[str, str])
     kind: str | None = None
     """None: the runbook's kind."""
@@ -68,11 +70,13 @@ class Declarations:
     def _declare_again(self, known: Incident, declaration: Declaration, by: By, first: str | None) -> str:
         """Add the declaration to an open incident. One that a manual action opened has no flow yet, and gets it now."""
         outbox = [start_message(known.id, first)] if first and not known.entered else []
+        known_at = self._assessments.past(declaration.known_since)
 
         def decide(incident: Incident) -> list[Any]:
             records: list[Any] = [NoteAdded(text=f"Declared again: {declaration.title}")]
-            if declaration.facets:
-                records.append(Assessed(facets=dict(declaration.facets), reason="Declared again."))
+            if declaration.facets or known_at:
+                facts = dict(declaration.facets)
+                records.append(Assessed(facets=facts, reason="Declared again.", known_at=known_at))
             facets = incident.facets | dict(declaration.facets)
             return [*records, *self._assessments.raised(incident, declaration.severity, facets)]
 
@@ -101,6 +105,7 @@ class Declarations:
             incident_kind=kind,
             facets=dict(declaration.facets),
             reported=f"declared by {by.actor}",
-            began_at=declaration.began_at,
+            began_at=self._assessments.past(declaration.began),
+            known_at=self._assessments.past(declaration.known_since),
             simulated=self._journal.scope.simulated,
         )

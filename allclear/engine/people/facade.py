@@ -25,7 +25,7 @@ class People:
     def __init__(self, journal: Journal, company: Company, clock: Clock) -> None:
         writer = IncidentWriter(journal, company.plan)
         identity = Identity(company)
-        assessments = Assessments(company, writer)
+        assessments = Assessments(company, writer, clock)
         declarations = Declarations(journal, company, writer, assessments)
         roles = Roles(journal, company, clock, writer, identity)
         answers = Answers(company, writer)

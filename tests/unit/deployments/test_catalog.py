@@ -120,9 +120,10 @@ def test_every_module_that_is_preloaded_exists(company: str) -> None:
 
 
 OPTIONAL = {
+    "Start an incident": {"began", "known_since"},
     "Answer a question": {"reason", "choice"},
     "Record a decision": {"reason"},
-    "Assess an incident": {"kind", "reason"},
+    "Assess an incident": {"kind", "reason", "known_since"},
     "End an incident": {"false_alarm"},
     "Add a follow-up": {"due_in_days"},
     "Finish a follow-up": {"note"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,26 @@ def test_only_facets_of_the_plan_are_recorded(
     with pytest.raises(error, match=sentence):
         room.people.assess(room.id, facets, kind, "", ANA)
     assert room.incident.length == length
+
+
+def test_clocks_from_awareness_start_when_it_was_known(room: Room) -> None:
+    """A person says when it was known; the last one counts, and the time until someone responds does not change."""
+    incident = room.incident
+    assert incident.aware_at == incident.opened_at
+    acknowledged = incident.acknowledged_at
+    assert room.people.assess(room.id, {}, None, "the mail came on Friday", ANA, "2026-11-20 17:00 UTC")
+    room.people.assess(room.id, {"users": "few"}, None, "", ANA)
+    assert room.incident.aware_at == datetime(2026, 11, 20, 17, tzinfo=UTC)
+    assert room.incident.acknowledged_at == acknowledged
+
+
+@pytest.mark.parametrize("text", ["Friday", "2999-01-01 00:00", "2026-13-01 10:00", "17:00"])
+def test_a_time_that_cannot_be_is_refused(room: Room, text: str) -> None:
+    """Neither a word nor the future is when something was known."""
+    with pytest.raises(NotAllowed):
+        room.people.assess(room.id, {}, None, "", ANA, text)
+    with pytest.raises(NotAllowed):
+        room.people.declare(replace(DECLARED, known_since=text), ANA)
 
 
 def test_an_assessment_is_decided_on_the_newest_entries(room: Room) -> None:
