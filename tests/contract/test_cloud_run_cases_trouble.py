@@ -202,7 +202,7 @@ async def test_drift_tells_what_is_there_now(scene: Scene) -> None:
 
 
 async def test_a_deployment_that_gets_no_users_because_of_our_pin_is_told_once(scene: Scene) -> None:
-    """In the record and with what is in place; a change by another person is told too."""
+    """In the record and with what is in place; a change by another person is reported too."""
     stage, acts = await scene()
     assert (await acts.done()).good
     clock = FrozenClock()

@@ -128,3 +128,14 @@ def test_traffic_set_after_our_write_is_final_and_a_stale_read_is_not() -> None:
     theirs = before.model_copy(update={"etag": "later"})
     assert traffic_finding(wanted, theirs, None, before).final
     assert not traffic_finding(wanted, before, None, before).final
+
+
+def test_the_error_of_the_operation_is_reported_with_what_is_set_now() -> None:
+    """Another person's traffic stands, and our operation ended with an error: both are in the sentence."""
+    before, now = seen([LATEST], *THREE), at_rest(seen([PINNED], *THREE)).model_copy(update={"etag": "two"})
+    receipt = Receipt(facts={"error": "Revision a is not ready"})
+    finding = traffic_finding(sending_all(before, "a"), now, receipt, before)
+    assert (finding.verdict, finding.final) == (Verdict.FAILURE, True)
+    assert finding.sentence == (
+        "Traffic is set to 100 % b, not to 100 % a. Its operation ended with: Revision a is not ready."
+    )

@@ -1,4 +1,4 @@
-"""After an act: unknown outcomes are settled by later reads, and news of what is in place is told once (D7, D14)."""
+"""After an act: unknown outcomes are settled by later reads, and news of what is in place is reported once (D7, D14)."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ async def test_a_write_that_never_landed_is_settled_as_without_effect(
 async def test_a_state_that_is_neither_as_before_nor_as_intended_is_left_to_people(
     watched: tuple[Desk, ActWatcher, Time],
 ) -> None:
-    """Another person turned the dial: what became of the write cannot be told."""
+    """Another person turned the dial: what became of the write is not known."""
     desk, watcher, time = watched
     incident, act = await doubtful(desk, lands=True)
     desk.dials.turn("main", 9)

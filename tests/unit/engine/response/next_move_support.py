@@ -137,10 +137,19 @@ class PhaseStory(Story):
         return self.asked(step, AskKind.APPROVAL, number, self.act_id(step, number)) if ask else self
 
     def finish(
-        self, step: str, status: ActStatus, number: int = 1, *, changed: bool = True, drifted: bool = False
+        self,
+        step: str,
+        status: ActStatus,
+        number: int = 1,
+        *,
+        changed: bool = True,
+        drifted: bool = False,
+        passes: bool = False,
     ) -> Self:
         """Add the outcome of a step's act."""
-        outcome = Outcome(status=status, changed=changed, drifted=drifted, sentence="So it went.", next_step="See.")
+        outcome = Outcome(
+            status=status, changed=changed, drifted=drifted, passes=passes, sentence="So it went.", next_step="See."
+        )
         return self.after(1).record(ActFinished(act=self.act_id(step, number), outcome=outcome))
 
 

@@ -109,6 +109,13 @@ def test_a_drifted_measure_is_proposed_again_before_the_next() -> None:
     assert step_of(story.next) == "roll-back"
 
 
+def test_a_measure_that_was_refused_for_a_reason_that_passes_is_proposed_again_before_the_next() -> None:
+    """A rollout outlasted the deadline: the measure is not given up because of it."""
+    story = _contain(ROLL_BACK, CLOSE).propose("roll-back", ask=False)
+    story.finish("roll-back", ActStatus.REFUSED, changed=False, passes=True)
+    assert step_of(story.next) == "roll-back"
+
+
 def test_when_no_measure_helps_people_contain_manually() -> None:
     """The service is checked, people are asked, and it is checked again after each yes."""
     story = _contain(ROLL_BACK, STATUS).propose("roll-back", ask=False)
