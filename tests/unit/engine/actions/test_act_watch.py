@@ -1,4 +1,4 @@
-"""After an act: unknown outcomes are settled by later reads, and news of what is in place is reported once (D7, D14)."""
+"""After an act: unknown outcomes are settled by later reads, and news of what is in place is reported once."""
 
 from __future__ import annotations
 
