@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import pytest
@@ -31,7 +31,7 @@ CLASSIC, V2 = "classic", "v2"
 
 
 @contextmanager
-def page_in_chromium() -> Iterator[Page]:
+def page_in_chromium() -> Generator[Page]:
     """Yield a page of a browser with an empty profile."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS)
