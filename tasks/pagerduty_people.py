@@ -115,6 +115,8 @@ class _PageOfPeople(Action[PageOfPeople, PeoplePaged]):
         after = change.after
         if after.status == "none":
             raise Refused("A page cannot be taken back.", "Resolve it.")
+        if after.status != "triggered" and change.before.status in (after.status, "resolved"):
+            return Receipt()  # a person was first
         if after.status == "triggered" and isinstance(params, PagePeopleParams):
             written = await self.pager.open(after.key, params.summary, people=params.people, details=key)
         else:
@@ -175,8 +177,8 @@ class PagePeople(_PageOfPeople):
 
     @override
     def undo(self, params: PageOfPeople, done: Change[PeoplePaged], now: PeoplePaged) -> Change[PeoplePaged]:
-        if now.status not in _OPEN:
-            raise Refused(f"The page of {params.incident} is not open any more.", "Nothing is left to do.")
+        if now.status == "none":
+            raise Refused(f"PagerDuty has no page of {params.incident}.", "Nothing is left to do.")
         return self.change(params, now, "resolved", f"Resolve the page of {params.incident}.")
 
 
@@ -188,8 +190,8 @@ class AcknowledgePeople(_PageOfPeople):
 
     @override
     def plan(self, params: PageOfPeople, before: PeoplePaged) -> Change[PeoplePaged]:
-        if before.status not in _OPEN:
-            raise Refused(f"The page of {params.incident} is not open.", "Nothing is to be acknowledged.")
+        if before.status == "none":
+            raise Refused(f"PagerDuty has no page of {params.incident}.", "Nothing is to be acknowledged.")
         return self.change(params, before, "acknowledged", f"Acknowledge the page of {params.incident}.")
 
 

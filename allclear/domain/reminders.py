@@ -157,7 +157,7 @@ def _updates(plan: Plan, incident: Incident) -> Iterator[Reminder]:
         lines = sorted((line for line in fitting if line.audience == audience), key=lambda line: line.after)
         due = _next_update(incident, lines, since)
         if due is not None and incident.loss and since < incident.loss.at:
-            due = incident.loss.at  # what this audience was told last is not true any more
+            due = incident.loss.at  # what this audience has read last is not true any more
         if due is not None:
             known = f"the last one was at {stamp(told)}" if told else "there was none yet"
             sentence = (

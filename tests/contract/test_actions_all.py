@@ -12,6 +12,7 @@ from tasks.feature_flags import DisableFlag, EnableFlag
 from tasks.maintenance import DisableMaintenance, EnableMaintenance
 from tasks.maintenance_handle import MaintenanceHandle
 from tasks.pagerduty import Acknowledge, Page, Resolve
+from tasks.pagerduty_people import PagePeople
 from tasks.slack import PostMessage
 from tasks.statuspage import OpenIncident
 from tests.contract.actions_support import Carried, dumped, production, proven, worked_out
@@ -30,6 +31,7 @@ EVERY: list[tuple[type[AnyAction], dict[str, Any]]] = [
     (Page, PAGE),
     (Acknowledge, {"incident": "VS-1"}),
     (Resolve, {"incident": "VS-1"}),
+    (PagePeople, PAGE),
     (PostMessage, {"message": "VS-1", "text": "Investigating"}),
     (OpenIncident, OPEN),
 ]

@@ -42,13 +42,17 @@ async def test_without_people_the_services_own_on_call_is_paged() -> None:
         assert paged(sim) == [("triggered", [])]
 
 
-async def test_such_a_page_is_acknowledged_once() -> None:
-    """A page that is over cannot be acknowledged, and the refusal says so."""
+async def test_such_a_page_is_acknowledged_and_one_that_a_person_resolved_is_left_alone() -> None:
+    """A page that is over needs no acknowledgement and no undo; one that never was is refused."""
     async with production() as (sim, context):
-        await carried_out(PagePeople(context), **PAGE)
-        done = await carried_out(AcknowledgePeople(context), incident="VS-1-7")
-        assert (done.finding.verdict, paged(sim)[0][0]) == (Verdict.SUCCESS, "acknowledged")
-        with pytest.raises(Refused, match="not open"):
+        page = await carried_out(PagePeople(context), **PAGE)
+        taken = await carried_out(AcknowledgePeople(context), incident="VS-1-7")
+        assert (taken.finding.verdict, paged(sim)[0][0]) == (Verdict.SUCCESS, "acknowledged")
+        sim.world.pagerduty.pages[0].status = "resolved"
+        taken = await carried_out(AcknowledgePeople(context), incident="VS-1-7")
+        closed = await undone(PagePeople(context), page)
+        assert [taken.finding.verdict, closed.finding.verdict] == [Verdict.SUCCESS] * 2
+        with pytest.raises(Refused, match="has no page of VS-9"):
             await worked_out(AcknowledgePeople(context), incident="VS-9")
 
 
