@@ -6,7 +6,6 @@
 from allclear.responder.sources import (
     Alert,
     Body,
-    NoAlert,
     ParseResult,
     RawRequest,
     SharedSecretSource,
@@ -15,6 +14,7 @@ from allclear.responder.sources import (
     json_request,
     key,
     labels,
+    unknown_state,
     validate,
 )
 
@@ -38,10 +38,10 @@ class AcmeMonitor(SharedSecretSource):
     }
 
     def parse(self, request: RawRequest) -> ParseResult:
-        """Return the check's alert. A state other than down and up is no alert."""
+        """Return the check's alert. A state other than down and up is quarantined."""
         notice = validate(Notice, request.json())
         if notice.state not in ("down", "up"):
-            return NoAlert(f"The state {notice.state!r} is neither down nor up.")
+            raise unknown_state("the state", notice.state, "down, up")
         state = "firing" if notice.state == "down" else "resolved"
         title = f"{notice.check} is {notice.state}"
         return [Alert(self.name, key(notice.check), state, title, labels(alertname=notice.check), at=notice.since)]
