@@ -43,6 +43,8 @@ from tests.scopes import REAL
 
 ROUNDS = 30
 ANA = By(actor="Ana", role="on_call", via="cli")
+TIM = By(actor="Tim", role="tech_lead", via="cli")
+"""Declares the incidents. He is not on call, so the person on call is paged."""
 
 
 @asynccontextmanager
@@ -65,7 +67,7 @@ async def _two_engines(
 def _declared(engine: Engine) -> str:
     declaration = Declaration("Payments fail", "P0", "storefront", "bad-deployment", utc_now())
     # Opened directly, because a second declaration of the same trouble would join the first incident.
-    incident, _ = engine.journal.open_incident("VS", engine.people.opening(declaration, ANA), ANA)
+    incident, _ = engine.journal.open_incident("VS", engine.people.opening(declaration, TIM), TIM)
     return incident
 
 
