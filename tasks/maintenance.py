@@ -36,6 +36,7 @@ from tasks import feature_flags
 from tasks.cloud_run import traffic_state
 from tasks.cloud_run.location import CloudRunParams, check_region, locate
 from tasks.cloud_run.preflights import CloudRunPreflight
+from tasks.cloud_run.traffic_checks import traffic_refusals
 from tasks.cloud_run.traffic_state import TrafficState, restored, sending_all, traffic_finding, traffic_reached, unfit
 from tasks.feature_flags import FlagState
 from tasks.maintenance_handle import MaintenanceHandle
@@ -139,7 +140,7 @@ class _Maintenance(Action[CloudRunParams, MaintenanceState]):
         before, after = change.before.traffic, change.after.traffic
         if before is None or after is None:
             return []
-        return await traffic_state.traffic_refusals(*self.located(params), before, after)
+        return await traffic_refusals(*self.located(params), before, after)
 
     @override
     async def apply(self, params: CloudRunParams, change: Change[MaintenanceState], key: str) -> Receipt:

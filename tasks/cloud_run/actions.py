@@ -41,6 +41,7 @@ from tasks.cloud_run.evidence_sources import EVIDENCE_CLIENTS, SOURCE_SECONDS, S
 from tasks.cloud_run.location import CloudRunParams, check_region, locate
 from tasks.cloud_run.preflights import CLOUD_RUN_PREFLIGHTS
 from tasks.cloud_run.previous_revision import Choice, choose_named, choose_previous, passed_over, who_pinned
+from tasks.cloud_run.traffic_checks import traffic_refusals
 from tasks.cloud_run.traffic_state import TrafficState, restored, sending_all, traffic_finding, traffic_reached
 from tasks.maintenance_handle import MaintenanceHandle
 
@@ -96,7 +97,7 @@ class _TrafficAction(Action[CloudRunParams, TrafficState]):
 
     @override
     async def precheck(self, params: CloudRunParams, change: Change[TrafficState]) -> list[Refusal]:
-        return await traffic_state.traffic_refusals(*self.located(params), change.before, change.after)
+        return await traffic_refusals(*self.located(params), change.before, change.after)
 
     @override
     async def apply(self, params: CloudRunParams, change: Change[TrafficState], key: str) -> Receipt:
