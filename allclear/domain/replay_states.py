@@ -21,7 +21,7 @@ REPEATED = "checks"
 
 
 def apply_author(incident: Incident, entry: Entry) -> None:
-    """Apply that a person wrote the entry: whoever declares the incident or acts in it has acknowledged it."""
+    """Apply that a person wrote the entry: a person who declares the incident or acts in it has acknowledged it."""
     incident.actors[person_key(entry.by.actor)] = entry.by
     if incident.acknowledgement.current is None:
         incident.acknowledgement = incident.acknowledgement.begun(Period(entry.at, entry.number, entry.by.actor))

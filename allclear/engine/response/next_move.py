@@ -95,7 +95,7 @@ def _moves(incident: Incident, plan: Plan, runbook: Runbook, phase: Phase) -> It
 
 
 def _may_change(phase: Phase, step: Step) -> bool:
-    """Return whether the step may change what evidence shows, whoever does it.
+    """Return whether the step may change what evidence shows, whether a person does it or an action.
 
     These are measures, acts that leave something in place, undos, and what people do while the response waits for them.
     """

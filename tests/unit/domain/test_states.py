@@ -176,7 +176,7 @@ def test_good_checks_in_a_row_begin_anew_after_a_bad_one_a_repeated_one_and_a_ch
 
 
 def test_every_role_keeps_its_history() -> None:
-    """Who led from when until when can be told afterwards."""
+    """Who led from when until when is known afterwards."""
     story = Story().opened().record(RoleTaken(role="incident_commander", person="Ana"), by=ANA)
     story.after(10).record(RoleTaken(role="incident_commander", person="Ben", was="Ana"), by=ANA)
     periods = story.incident.holders["incident_commander"].periods

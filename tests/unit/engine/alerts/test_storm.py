@@ -187,7 +187,7 @@ def test_people_are_notified_of_new_and_more_severe_alerts_and_after_four_hours(
 
 
 def test_an_alert_that_fires_again_is_news(room: Room) -> None:
-    """Whoever has read that it was resolved is notified, once for each time."""
+    """People who have read that it was resolved are notified, once for each time."""
     first = room.send()
     room.engine.journal.append(first.incident or "", [Contained(by="a rollback", finding=HEALTH)], MACHINE)
     for state in (*_CHANGES, "firing"):
