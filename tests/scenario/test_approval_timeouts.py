@@ -12,7 +12,7 @@ import pytest
 from allclear.company import Company
 from allclear.domain.action import ActStatus
 from allclear.domain.approval import AutoApproval, Fallback
-from allclear.domain.records import StormJoined
+from allclear.domain.records import IncidentEnded, StormJoined
 from allclear.domain.runbook import Phase, Runbook
 from allclear.engine.response.moves import Over, Wait
 from allclear.journal.ports import OutboxKind
@@ -117,7 +117,9 @@ async def test_there_is_one_automatic_action_an_hour(tmp_path: Path) -> None:
         await it.to(Phase.CONTAIN)
         _switch_streams(it, on=True)
         again = it.engine.intake.take(replace(STREAMS, key="streams-2"), "delivery-2")
-        assert again.incident == it.incident_id  # a new alert joins within ten minutes
+        assert again.incident == it.incident_id  # a new alert joins the open incident of its service
+        ended = IncidentEnded(ending="resolved", reason="The flag is off.")
+        it.engine.journal.append(it.incident_id, [ended], MACHINE)
         it.watch.now += timedelta(minutes=11)
         later = it.engine.intake.take(replace(STREAMS, key="streams-3"), "delivery-3")
         assert later.state == "opened"
