@@ -63,7 +63,7 @@ def lead_of(plan: Plan, incident: Incident) -> str | None:
 
 
 def led_by(plan: Plan, incident: Incident, *more: str) -> tuple[str, ...]:
-    """Return the lead's role and `more` for a reminder. If no one leads, every role is told."""
+    """Return the lead's role and `more` for a reminder. If no one leads, it goes to every role."""
     if LEAD in plan.roles and lead_of(plan, incident) is None:
         return tuple(plan.roles)
     return known_roles(plan, LEAD, *more)
