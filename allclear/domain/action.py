@@ -59,6 +59,7 @@ class News(Model):
 
     key: str = Field(description="Identifies it: the same news is told once.")
     sentence: str
+    moved: bool = Field(default=False, description="Whether the target is no longer as the act left it.")
 
 
 class Params(Model):

@@ -308,6 +308,7 @@ class LedgerNoted(Model):
     act: str
     key: str = Field(description="Identifies the news: each is told once.")
     text: str
+    moved: bool = Field(default=False, description="Whether the target is no longer as the act left it.")
 
 
 class NoteAdded(Model):

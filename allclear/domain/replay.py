@@ -238,6 +238,8 @@ def _apply_acts(incident: Incident, entry: Entry) -> bool:
             act = incident.acts[noted.act]
             act.news = (*act.news, LedgerNews(noted.key, noted.text, entry.at))
             incident.last_change = (entry.number, entry.at)
+            if noted.moved:  # another person has changed what the act had changed
+                apply_change(incident, entry, act)
         case _:
             return False
     return True

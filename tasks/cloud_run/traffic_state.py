@@ -355,7 +355,7 @@ def pinned_news(done: TrafficState, wanted: TrafficState, now: TrafficState) -> 
     """
     if now.intent(tags=False) != wanted.intent(tags=False):
         sentence = f"The traffic was changed since: it is {now.in_words()} now"
-        return News(key=f"moved:{now.asked_in_words()}", sentence=_with_author(sentence, now))
+        return News(key=f"moved:{now.asked_in_words()}", sentence=_with_author(sentence, now), moved=True)
     newest = now.latest_created
     if newest and newest != done.latest_created and newest not in now.shares():
         sentence = f"{newest} was deployed and gets no users, because the traffic is pinned to {now.asked_in_words()}"

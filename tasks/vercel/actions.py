@@ -174,7 +174,8 @@ class _DomainAction(Action[ServiceParams, HostingState]):
     def news_of(self, done: Change[HostingState], now: HostingState) -> News | None:
         if now.serving != done.after.serving:
             last = f" It was last changed {now.last_changed()}." if now.last_changed() else ""
-            return News(key=f"moved:{now.serving}", sentence=f"{now.domain} was pointed to {now.shown} since.{last}")
+            sentence = f"{now.domain} was pointed to {now.shown} since.{last}"
+            return News(key=f"moved:{now.serving}", sentence=sentence, moved=True)
         newest = now.deployments[0] if now.deployments else None
         pinned_at = done.before.deployments[0].created if done.before.deployments else None
         if newest is None or pinned_at is None or newest.created <= pinned_at or newest.id == now.serving:

@@ -224,7 +224,7 @@ class TurnDial(Action[DialParams, DialState]):
     def news_of(self, done: Change[DialState], now: DialState) -> News | None:
         if now.points == done.after.points:
             return None
-        return News(key=f"moved:{now.points}", sentence=f"The dial was turned to {now.points} by Eve.")
+        return News(key=f"moved:{now.points}", sentence=f"The dial was turned to {now.points} by Eve.", moved=True)
 
     @override
     def undo(self, params: DialParams, done: Change[DialState], now: DialState) -> Change[DialState]:

@@ -168,4 +168,4 @@ def _news(act: Act, loaded: LoadedAct, now: State) -> LedgerNoted | None:
     news = loaded.action.news_of(loaded.change, now)
     if news is None or news.key in {told.key for told in act.news}:
         return None
-    return LedgerNoted(act=act.id, key=news.key, text=news.sentence)
+    return LedgerNoted(act=act.id, key=news.key, text=news.sentence, moved=news.moved)

@@ -17,6 +17,7 @@ from allclear.domain.records import (
     AlertJoined,
     Contained,
     IncidentEnded,
+    LedgerNoted,
     NoteAdded,
     Recovered,
     RoleTaken,
@@ -82,6 +83,16 @@ def test_undoing_the_last_measure_leaves_containment_unproven_until_the_next_che
     assert incident.containment.current is not None
     incident = story.after(1).record(check(HEALTH, proves="containment", after_entry=incident.length)).incident
     assert (incident.contained_at, incident.recheck, incident.loss) == (first, None, None)
+
+
+def test_a_measure_that_another_person_moved_asks_for_a_check_like_an_undo() -> None:
+    """Traffic that was moved by hand outdates the proof; a deployment that gets no users does not."""
+    story = contained()
+    news = LedgerNoted(act="contain/close", key="deployed:web-43", text="web-43 gets no users.")
+    assert story.after(1).record(news).incident.recheck is None
+    moved = LedgerNoted(act="contain/close", key="moved:web-42", text="It is 100 % web-42 now.", moved=True)
+    assert story.after(1).record(moved).incident.recheck is not None
+    assert story.after(1).record(check(HEALTH)).incident.recheck is None
 
 
 def test_a_check_that_began_before_the_change_proves_and_disproves_nothing() -> None:
