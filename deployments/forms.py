@@ -19,6 +19,7 @@ from allclear.company import Company
 from allclear.domain.approval import AskKind
 from allclear.domain.base import JsonDict
 from allclear.domain.plan_text import severity_help
+from allclear.domain.post_mortem import NOTE_FOR
 from allclear.drill.script import scripts
 from allclear.postmortem.placeholders import FIELDS
 from tasks.feature_flags import flags_of
@@ -63,6 +64,7 @@ def choices_of(company: Company) -> dict[str, list[str]]:
         "decision": [word for kind in AskKind for word in kind.words],
         "scenario": scripts(company),
         "field": list(FIELDS),
+        "post_mortem": list(NOTE_FOR),
     }
 
 

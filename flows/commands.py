@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Literal
 
 from prefect import flow, get_run_logger
 from prefect.states import Completed
@@ -12,7 +11,6 @@ from prefect.states import Completed
 from allclear.bootstrap import Engine, open_engine
 from allclear.domain.decisions import decision_for
 from allclear.domain.errors import AllclearError
-from allclear.domain.post_mortem import NoteFor
 from allclear.domain.records import By
 from allclear.engine.people.assess import read_facts
 from flows.artifacts import publish
@@ -85,9 +83,7 @@ async def answer(
 
 
 @flow(name="note", persist_result=False)
-async def note(
-    incident: str, text: str, name: str, role: str = "scribe", post_mortem: Literal["", NoteFor] = ""
-) -> Ended:
+async def note(incident: str, text: str, name: str, role: str = "scribe", post_mortem: str = "") -> Ended:
     """Add a note to the incident's timeline.
 
     Args:

@@ -120,13 +120,32 @@ def test_an_action_is_started_by_hand_in_prefect(up: Up) -> None:
     assert start(up, deployment, {**filled_in, "params": {"flag": "no_such_flag"}}).status_code == 409
     run = start(up, deployment, filled_in).json()["id"]
 
-    def ended() -> dict[str, Any] | None:
-        state = httpx.get(f"{api}/flow_runs/{run}", timeout=LIMIT).json()["state"]
-        return state if state["type"] in {"COMPLETED", "FAILED", "CRASHED"} else None
-
-    state = until(ended)
+    state = until(lambda: ended_state(up, run))
     assert state["type"] == "COMPLETED", state
     assert "feature-flag-disable" in state["message"]
+
+
+def test_a_deployment_that_a_person_deletes_or_pauses_in_prefect_still_runs(up: Up) -> None:
+    """The runner registers a deleted one again. A paused one has no schedule; what is started runs all the same."""
+    api = up.variables["PREFECT_API_URL"]
+    place = f"{api}/deployments/name/vintstreet-note/Add a note"
+    deleted = httpx.get(place, timeout=LIMIT).json()["id"]
+    assert httpx.delete(f"{api}/deployments/{deleted}", timeout=LIMIT).is_success
+    until(lambda: httpx.get(place, timeout=LIMIT).is_success)
+    again = httpx.get(place, timeout=LIMIT).json()
+    assert again["id"] != deleted
+    assert "incident" in again["parameter_openapi_schema"]["required"]
+    assert httpx.post(f"{api}/deployments/{again['id']}/pause_deployment", timeout=LIMIT).is_success
+    note = {"incident": "VS-999", "text": "Hello", "name": "Ana", "role": "scribe"}
+    run = start(up, again, note).json()["id"]
+    state = until(lambda: ended_state(up, run))
+    assert "VS-999" in state["message"], state
+
+
+def ended_state(up: Up, run: str) -> dict[str, Any] | None:
+    """Return the state of a run that has ended, or None."""
+    state = httpx.get(f"{up.variables['PREFECT_API_URL']}/flow_runs/{run}", timeout=LIMIT).json()["state"]
+    return state if state["type"] in {"COMPLETED", "FAILED", "CRASHED"} else None
 
 
 def test_every_entry_point_loads() -> None:

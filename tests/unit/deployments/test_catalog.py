@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from prefect.utilities.callables import parameter_schema
 
 from allclear.company import find_company
 from allclear.deployment_names import START_INCIDENT, STARTED_BY_ALLCLEAR, api_path
@@ -180,3 +181,15 @@ def test_the_form_explains_severities_and_runbooks_in_the_plans_words() -> None:
     assert "P1 (High): Major feature broken, significant user impact." in severity
     assert "Checkout broken" in severity
     assert company.runbooks["bad-deployment"].about in start.form["properties"]["runbook"]["description"]
+
+
+SAMPLES = {"string": "x", "boolean": True, "integer": 1, "array": ["x"], "object": {}}
+
+
+@pytest.mark.parametrize("company", ["vintstreet", "retailgen"])
+def test_prefect_can_check_the_parameters_of_every_flow(company: str) -> None:
+    """Prefect resolves annotations in a place of its own: with a type that it cannot find, every run would fail."""
+    for spec in specs(company).values():
+        types = {name: field.get("type", "string") for name, field in parameter_schema(spec.flow).properties.items()}
+        given = {name: SAMPLES[kind] for name, kind in types.items()}
+        assert spec.flow.validate_parameters(given) == given
