@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from allclear.domain.baseline import Baseline
 from allclear.vendors.cloud_logging import TrafficMove
 from allclear.vendors.cloud_monitoring import RequestCount
-from tasks.cloud_run.evidence import by_audit_log, by_own_record, by_requests
+from tasks.cloud_run.evidence import by_audit_log, by_own_record, by_requests, pins_in
 
 ONSET = datetime(2026, 11, 20, 2, 55, tzinfo=UTC)
 NOW = ONSET + timedelta(minutes=4)
@@ -108,3 +108,14 @@ def test_a_settled_answer_is_about_the_time_after_it() -> None:
 def test_shared_traffic_is_no_evidence() -> None:
     """During a canary no revision has all traffic."""
     assert named([TrafficMove(at=ago(1), serving={"a": 90, "b": 10})]) == []
+
+
+def test_who_pinned_the_traffic_comes_from_the_writes_that_name_one_revision() -> None:
+    """A write that splits the traffic, follows the latest revision, or does not say who made it is left out."""
+    moves = [
+        TrafficMove(at=NOW - timedelta(hours=3), by="ana@example.com", requested={"a": 100}),
+        TrafficMove(at=NOW - timedelta(hours=2), by="ben@example.com", requested={"a": 90, "b": 10}),
+        TrafficMove(at=NOW - timedelta(hours=1), by="", requested={"b": 100}),
+        TrafficMove(at=NOW, by="ci@example.com", serving={"b": 100}),
+    ]
+    assert [(pin.revision, pin.by) for pin in pins_in(moves)] == [("a", "ana@example.com")]
