@@ -76,6 +76,8 @@ def test_the_post_mortem_equals_its_golden_file(name: str, ending: str) -> None:
     title = company.systems.services[next(iter(company.systems.services))].title
     source = PostMortem(story.incident, story.entries, company.plan, title, company.post_mortem, story.now)
     golden, document = HERE / f"{name}.{ending}", (write_post_mortem if ending == "md" else post_mortem_page)(source)
+    # A new optional field of any record changes every hash, and says nothing about the document.
+    document = document.replace(story.incident.head, "0" * 64)
     if os.environ.get("ALLCLEAR_GOLDEN") == "write":
         golden.write_text(document)
     assert document == golden.read_text()
