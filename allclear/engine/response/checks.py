@@ -89,7 +89,8 @@ class Checks:
         )
         # Read again, because a probe takes time and people write notes meanwhile, which do not affect its finding.
         incident = read_incident(self._journal, incident.id)
-        if incident.over or (move.proves and incident.service_changed > begun):
+        ended = incident.over and move.phase is not Phase.REVIEW  # the review has probes of its own
+        if ended or (move.proves and incident.service_changed > begun):
             raise ConcurrentWrite(f"{incident.id} changed during the check.", "Ask for the next move again.")
         records: list[Any] = [done, *self._proven_by(incident, move, finding, values)]
         outbox = loss_messages(incident, done, self._clock())
