@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
@@ -110,12 +111,22 @@ _TICKS = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 144
 """Seconds between two labels of the time axis."""
 
 
+def _pygal() -> tuple[Any, Any]:
+    """Return pygal and its styles, which have no types. The import takes a fifth of a second, and only HTML needs it.
+
+    pygal also installs an importer for plug-ins, which has no `find_spec`: from then on each import of another module
+    that is missing would warn. We use no plug-in of pygal, so the importer is removed.
+    """
+    modules = cast("Any", import_module("pygal")), cast("Any", import_module("pygal.style"))
+    sys.meta_path[:] = [importer for importer in sys.meta_path if type(importer).__module__ != "pygal"]
+    return modules
+
+
 def svg_chart(measured: Measurements, marked: Sequence[Mark]) -> str:
     """Return the chart as an SVG element that loads nothing and runs nothing; empty without a measurement."""
     if not measured.samples:
         return ""
-    # pygal has no types, takes a fifth of a second to import, and only HTML needs it.
-    pygal, styles = cast("Any", import_module("pygal")), cast("Any", import_module("pygal.style"))
+    pygal, styles = _pygal()
     times = sorted([*(sample.at for sample in measured.samples), *(mark.at for mark in marked)])
     highest = max(sample.percent for sample in measured.samples) or 1.0
     top = next(limit for limit in (1, 2, 5, 10, 20, 50, 100) if highest <= limit)

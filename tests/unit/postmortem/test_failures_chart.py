@@ -89,3 +89,19 @@ def test_the_drawing_library_is_imported_only_when_a_chart_is_drawn(module: str)
     """The command line and the flows start without it."""
     code = f"import sys, {module}; sys.exit('pygal' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603 - our own code
+
+
+def test_drawing_leaves_the_imports_of_other_modules_alone() -> None:
+    """The library's own importer has no `find_spec`, so a later import of a missing module would warn."""
+    lines = (
+        "import sys, warnings",
+        "from allclear.postmortem import failures_chart",
+        "failures_chart._pygal()",
+        "warnings.simplefilter('error')",
+        "assert 'pygal' in sys.modules",
+        "try: import no_such_module",
+        "except ModuleNotFoundError: sys.exit(0)",
+        "sys.exit(1)",
+    )
+    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=False)  # noqa: S603 - our own code
+    assert done.returncode == 0, done.stderr
