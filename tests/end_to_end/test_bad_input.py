@@ -85,12 +85,15 @@ def declared(cli: Cli) -> str:
 
 
 def plain(said: Said, code: int, *words: str) -> None:
-    """Check the form of an error: exit code, one sentence with these words, a next step, and no traceback."""
+    """Check the form of an error: exit code, one sentence with these words, a next step, and no traceback.
+
+    Indented lines between the two list what can be chosen.
+    """
     assert said.code == code, said
-    sentence, arrow, _ = said.err.partition("\n→ ")
+    said_and_listed, arrow, _ = said.err.partition("\n→ ")
     assert arrow, said.err
     assert "Traceback" not in said.err
-    assert "\n" not in sentence
+    assert [line for line in said_and_listed.splitlines()[1:] if not line.startswith("  ")] == []
     for word in words:
         assert word in said.err
 

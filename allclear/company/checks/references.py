@@ -12,7 +12,7 @@ from allclear.company.yaml_file import Place, YamlFile
 from allclear.domain.plan import EVERYONE, UNKNOWN, Plan
 from allclear.domain.plan.notifications import Applies
 
-_SECRECY = re.compile(r"secur|breach|leak|attack|credential|privacy|datenschutz|sicherheit")
+_SECRECY = re.compile(r"secure|security|breach|leak|attack|credential|privacy|datenschutz|sicherheit")
 """Words in the name of a kind of incident that does not show in a health check."""
 
 
