@@ -65,7 +65,7 @@ async def _two_engines(
 
 
 def _declared(engine: Engine) -> str:
-    declaration = Declaration("Payments fail", "P0", "storefront", "bad-deployment", utc_now())
+    declaration = Declaration("Payments fail", "P0", "storefront", "bad-deployment", began=utc_now().isoformat())
     # Opened directly, because a second declaration of the same trouble would join the first incident.
     incident, _ = engine.journal.open_incident("VS", engine.people.opening(declaration, TIM), TIM)
     return incident
