@@ -83,7 +83,9 @@ async def test_the_current_state_of_an_incident_is_shown(tmp_path: Path) -> None
             page = (await http.get(f"/incidents/{incident}")).json()
             assert (page["phase"], page["severity"], page["service"]) == ("contain", "P0", "storefront")
             assert (page["lead"], page["simulated"], page["contained_at"]) == ("Ana", True, None)
-            (ask,) = [one for one in page["open_asks"] if one["kind"] == "approval"]
+            asks = {one["id"]: one for one in page["open_asks"] if one["kind"] == "approval"}
+            assert set(asks) == {f"{incident}/contain/roll-back", f"{incident}/contain/status-page"}
+            ask = asks[f"{incident}/contain/roll-back"]
             assert (bool(ask["title"]), "On-Call" in ask["asked"]) == (True, True)
             assert [left["what"] for left in page["in_place"]] == ["page open"]
             (line,) = (await http.get("/incidents?open=true")).json()
