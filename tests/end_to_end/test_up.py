@@ -43,12 +43,15 @@ def test_every_command_of_the_readme_works(up: Up) -> None:
         r"^make .*", "\n".join(re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL)), flags=re.MULTILINE
     )
     assert made == ["make drill", "make up SIMULATED=1"]
+    written = ROOT / "VS-1.html"
     for command in commands():
         done = until(lambda command=command: answered(up, command))
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         assert "Traceback" not in done.stderr
         if command.startswith("curl"):
             until(lambda: "VS-1" in allclear("incidents", **up.variables).stdout)
+    assert written.read_text().startswith("<!doctype html>")
+    written.unlink()
 
 
 def answered(up: Up, command: str) -> subprocess.CompletedProcess[str] | None:
