@@ -15,6 +15,8 @@ import httpx
 import pytest
 from ruamel.yaml import YAML
 
+from allclear.domain.approval import AskKind
+from allclear.domain.incident import Incident
 from tests.end_to_end.responder_support import TOKEN, Alone, alone
 from tests.end_to_end.stack_support import LIMIT, ROOT, allclear, free_port
 
@@ -93,14 +95,26 @@ def test_an_alert_opens_an_incident_and_an_approval_contains_it(responder: Alone
     send_to_alertmanager(address)
     ask = "VS-1/contain/roll-back"
     responder.until(lambda: (incident := responder.incident("VS-1")) and ask in incident.asks)
-    approved = allclear("approve", ask, "--as", "Ana", "--role", "on_call", **responder.variables)
-    assert approved.returncode == 0, approved.stderr
-    contained = responder.until(lambda: (incident := responder.incident("VS-1")) and incident.contained and incident)
+    contained = responder.until(lambda: contained_after_answers(responder))
     assert contained.paged_at is not None
     assert contained.opened.reported == "alert from alertmanager"
     act = contained.acts["contain/roll-back"]
     assert act.outcome is not None
     assert act.outcome.good
+
+
+def contained_after_answers(responder: Alone) -> Incident | None:
+    """Approve each measure that is asked for, and return the incident once it is contained.
+
+    The plan also wants answers within 500 ms. On a busy machine the first measure may miss that, and the next is asked.
+    """
+    incident = responder.incident("VS-1")
+    for state in incident.open_asks if incident else ():
+        if "on_call" in state.ask.policy.roles and state.ask.kind is AskKind.APPROVAL:
+            reason = ("--reason", "It is needed.")
+            done = allclear("approve", state.ask.id, *reason, "--as", "Ana", "--role", "on_call", **responder.variables)
+            assert done.returncode == 0, done.stderr
+    return incident if incident and incident.contained else None
 
 
 def test_repeats_and_the_resolution_join_the_same_incident(responder: Alone, address: str) -> None:
