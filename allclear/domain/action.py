@@ -57,7 +57,7 @@ class Refusal(Model):
 class News(Model):
     """Something that people must know about a change that is still in place."""
 
-    key: str = Field(description="Identifies it: the same news is told once.")
+    key: str = Field(description="Identifies the news, which is recorded once.")
     sentence: str
     moved: bool = Field(default=False, description="Whether the target is no longer as the act left it.")
 

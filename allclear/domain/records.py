@@ -306,7 +306,7 @@ class LedgerNoted(Model):
 
     kind: Literal["ledger.noted"] = "ledger.noted"
     act: str
-    key: str = Field(description="Identifies the news: each is told once.")
+    key: str = Field(description="Identifies the news, which is recorded once.")
     text: str
     moved: bool = Field(default=False, description="Whether the target is no longer as the act left it.")
 

@@ -97,7 +97,7 @@ def _wrong(incident: Incident, entries: Sequence[Entry], plan: Plan, now: dateti
     yield from _retries(incident)
     yield from _waits(incident)
     if incident.responds and LEAD not in incident.roles:
-        yield "Nobody led the incident."
+        yield "No one led the incident."
     recovered = incident.recovery.current
     for start, end in gaps(incident, entries)[:2]:
         if recovered is None or start < recovered.since:

@@ -10,7 +10,6 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
-from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
@@ -32,11 +31,9 @@ from tests.unit.responder.responder_support import (
     TOKEN,
     WAIT,
     connected,
-    engine_in,
     head,
     make_patient_app,
     receive_all,
-    running_responder,
     send,
     served,
     until,
@@ -44,21 +41,6 @@ from tests.unit.responder.responder_support import (
 )
 
 BODY = json.dumps(PAYMENTS).encode()
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    """An engine on its own journal; Prefect is unreachable."""
-    engine = engine_in(tmp_path)
-    yield engine
-    engine.journal.close()
-
-
-@pytest.fixture
-def client(engine: Engine) -> Iterator[TestClient]:
-    """A client of the responder, whose workers run."""
-    with running_responder(engine) as client:
-        yield client
 
 
 def journal_file(engine: Engine) -> str:

@@ -39,7 +39,6 @@ from tests.unit.responder.responder_support import (
     head,
     make_patient_app,
     receive_all,
-    running_responder,
     send,
     served,
     when_decided,
@@ -56,13 +55,6 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
     """An engine whose company has configured most sources."""
     with configured(tmp_path) as engine:
         yield engine
-
-
-@pytest.fixture
-def client(engine: Engine) -> Iterator[TestClient]:
-    """A client of the responder, whose workers run."""
-    with running_responder(engine) as client:
-        yield client
 
 
 # --- order and replays -----------------------------------------------------------------------------------

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
@@ -17,27 +15,10 @@ from tests.unit.responder.responder_support import (
     AUTH,
     PAYMENTS,
     TOKEN,
-    engine_in,
-    running_responder,
     send,
     until,
     when_decided,
 )
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    """An engine on its own journal; Prefect is unreachable."""
-    engine = engine_in(tmp_path)
-    yield engine
-    engine.journal.close()
-
-
-@pytest.fixture
-def client(engine: Engine) -> Iterator[TestClient]:
-    """A client of the responder, whose workers run."""
-    with running_responder(engine) as client:
-        yield client
 
 
 @pytest.mark.parametrize(

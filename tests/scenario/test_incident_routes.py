@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import jsonschema
-import pytest
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
@@ -32,26 +31,10 @@ from tests.unit.responder.responder_support import (
     AUTH,
     PAYMENTS,
     TOKEN,
-    engine_in,
     open_incidents_of_other_scopes,
     running_responder,
     send,
 )
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    """An engine on its own journal; Prefect is unreachable."""
-    engine = engine_in(tmp_path)
-    yield engine
-    engine.journal.close()
-
-
-@pytest.fixture
-def client(engine: Engine) -> Iterator[TestClient]:
-    """A client of the responder, whose workers run."""
-    with running_responder(engine) as client:
-        yield client
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ import logging
 import re
 import sqlite3
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -38,21 +38,6 @@ from tests.unit.responder.responder_support import (
 
 JOURNAL_SECONDS = 1.0
 """The responder's limit for the journal in tests in which the journal hangs."""
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    """An engine on its own journal; Prefect is unreachable."""
-    engine = engine_in(tmp_path)
-    yield engine
-    engine.journal.close()
-
-
-@pytest.fixture
-def client(engine: Engine) -> Iterator[TestClient]:
-    """A client of the responder on this machine; the workers run."""
-    with running_responder(engine) as client:
-        yield client
 
 
 def file_of(engine: Engine) -> str:

@@ -81,7 +81,7 @@ def test_retries_and_reminders_are_counted() -> None:
         "A page was not acknowledged in time: it was escalated 2 times.",
         "Questions waited: people were reminded of them 1 time.",
         "Status updates were due: people were reminded of them 1 time.",
-        "Nobody led the incident.",
+        "No one led the incident.",
     ]
 
 
