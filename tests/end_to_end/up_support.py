@@ -20,6 +20,9 @@ from tests.end_to_end.stack_support import LIMIT, ROOT, allclear, environment, f
 from tests.scopes import DRILL
 
 
+ROLLBACK = "cloud_run.rollback_traffic"
+
+
 class Up:
     """A running stack: the environment that it prints, and its journal."""
 
@@ -79,12 +82,31 @@ def _is_up(process: subprocess.Popen[bytes], printed: Path) -> bool:
 
 
 def end_all(up: Up, known: set[str]) -> None:
-    """End the incidents of earlier tests, so that an alert opens a new one."""
+    """End the incidents of earlier tests, so that an alert opens a new one; the storefront's latest revision fails again."""
+    by = ("--reason", "the next test", "--as", "Ben", "--role", "tech_lead")
     for incident_id in sorted(known):
-        for act in up.incident(incident_id).in_place:
-            allclear("undo", incident_id, act.id, "--as", "Ben", "--role", "tech_lead", **up.variables)
-        words = ("--reason", "the next test", "--as", "Ben", "--role", "tech_lead")
-        allclear("false-alarm", incident_id, *words, **up.variables)
+        incident = up.incident(incident_id)
+        if incident.over:
+            continue
+        for act in incident.in_place:
+            if act.act.action == ROLLBACK:  # its undo is refused as long as the latest revision is the failing one
+                succeed(up, "act", "vintstreet", "cloud_run.restore_latest", "service=storefront", "--yes", *by)
+            elif not act.proposed.pages:
+                succeed(up, "undo", incident_id, act.id, "--yes", *by)
+        succeed(up, "false-alarm", incident_id, *by)
+
+
+def succeed(up: Up, *words: str) -> None:
+    """Run `allclear` with `words` until it succeeds; the test fails with what it printed last."""
+    printed = ""
+
+    def done() -> bool:
+        nonlocal printed
+        result = allclear(*words, **up.variables)
+        printed = f"{result.stdout}\n{result.stderr}"
+        return result.returncode == 0
+
+    until(done, lambda: printed)
 
 
 def start(up: Up, deployment: dict[str, Any], parameters: dict[str, Any]) -> httpx.Response:
