@@ -19,7 +19,6 @@ from allclear.journal.sql_journal import SqlJournal
 from tests.end_to_end.stack_support import LIMIT, ROOT, allclear, environment, free_port, make, until
 from tests.scopes import DRILL
 
-
 ROLLBACK = "cloud_run.rollback_traffic"
 
 
@@ -82,7 +81,7 @@ def _is_up(process: subprocess.Popen[bytes], printed: Path) -> bool:
 
 
 def end_all(up: Up, known: set[str]) -> None:
-    """End the incidents of earlier tests, so that an alert opens a new one; the storefront's latest revision fails again."""
+    """End the incidents of earlier tests, so that an alert opens a new one; the latest revision fails again."""
     by = ("--reason", "the next test", "--as", "Ben", "--role", "tech_lead")
     for incident_id in sorted(known):
         incident = up.incident(incident_id)
