@@ -11,6 +11,7 @@ from prefect.settings import get_current_settings
 from allclear.bootstrap import Engine
 from allclear.domain.base import utc_now
 from allclear.domain.incident import Incident
+from allclear.domain.moments import zone_name
 from allclear.domain.plan import Plan
 from allclear.domain.plan_text import help_lines
 from allclear.domain.text import markdown_safe
@@ -27,6 +28,7 @@ async def publish(engine: Engine, incident_id: str) -> None:
     """Write the incident's page, timeline and acts as artifacts `vs-12`, `vs-12-timeline` and `vs-12-acts`."""
     incident = engine.conductor.incident(incident_id)
     entries = engine.journal.entries(incident_id)
+    zone = zone_name(engine.company.plan.zone, incident.opened_at, utc_now())
     banner = "> **SIMULATED**: nothing here touches production.\n\n" if incident.opened.simulated else ""
     key = incident_id.lower()
     ui = (get_current_settings().ui_url or "").rstrip("/")
@@ -38,7 +40,7 @@ async def publish(engine: Engine, incident_id: str) -> None:
     await acreate_markdown_artifact(
         key=f"{key}-timeline",
         markdown=banner + markdown_timeline(incident, entries, engine.company.plan) + _help(engine.company.plan),
-        description=f"The timeline of {incident_id} so far. Times are UTC.",
+        description=f"The timeline of {incident_id} so far. Times are {zone}.",
     )
     await acreate_markdown_artifact(
         key=f"{key}-acts",

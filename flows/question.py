@@ -31,7 +31,7 @@ async def question(incident: str, ask: str) -> Ended:
                 await wait_for_answer(engine, incident, ask)
                 await publish(engine, incident)
                 await deliver(engine, incident)
-            sentence = how_it_ended(engine.conductor.incident(incident), ask)
+            sentence = how_it_ended(engine.conductor.incident(incident), ask, engine.company.plan.zone)
     except AllclearError as error:
         return not_done(str(error))
     get_run_logger().info(sentence)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from datetime import tzinfo
 from typing import Annotated
 
 import httpx
@@ -14,6 +15,7 @@ from allclear.cli.root import READ, AsJson, app, print_heading, print_json, prin
 from allclear.company import find_company
 from allclear.domain.base import utc_now
 from allclear.domain.errors import NotFound
+from allclear.domain.moments import local, zone_name
 from allclear.engine.alerts.explain import alert_text, decision_text
 from allclear.responder.authentication import AlertAuthenticator, make_authenticator
 from allclear.responder.deliveries import retry_delivery
@@ -94,16 +96,16 @@ def list_alerts(
     if state is not None and state not in STATES:
         raise NotFound(f"There is no state {state!r}.", f"There are: {', '.join(STATES)}.")
 
-    async def work() -> list[DeliveryView]:
+    async def work() -> tuple[list[DeliveryView], tzinfo]:
         async with open_engine() as engine:
-            return list_deliveries(engine.journal, state, source, limit)
+            return list_deliveries(engine.journal, state, source, limit), engine.company.plan.zone
 
-    rows = run(work())
+    rows, zone = run(work())
     if as_json:
         print_json([row.model_dump(mode="json") for row in rows])
         return
     if rows:
-        _print_alerts(rows)
+        _print_alerts(rows, zone)
     else:
         print_line("No such alert was received." if state or source else f"No alert was received yet. {_TRY}")
 
@@ -115,16 +117,16 @@ def retry(
 ) -> None:
     """Process a quarantined or ignored alert again: after an update, or after a change of the plan."""
 
-    async def work() -> DeliveryView:
+    async def work() -> tuple[DeliveryView, tzinfo]:
         async with open_engine() as engine:
             retry_delivery(engine.journal, delivery)
-            return _wait_for(engine, delivery)
+            return _wait_for(engine, delivery), engine.company.plan.zone
 
-    row = run(work())
+    row, zone = run(work())
     if as_json:
         print_json(row.model_dump(mode="json"))
         return
-    _print_alerts([row])
+    _print_alerts([row], zone)
     if row.state == "new":
         print_line("The responder will process it. If it is not running, start it: allclear up.")
 
@@ -137,11 +139,12 @@ def _wait_for(engine: Engine, delivery: str) -> DeliveryView:
     return row
 
 
-def _print_alerts(rows: list[DeliveryView]) -> None:
-    print_heading(f"{'Received (UTC)':16}  {'Source':12}  {'State':11}  ID, and the decision on each alert in it")
+def _print_alerts(rows: list[DeliveryView], zone: tzinfo) -> None:
+    received = f"Received ({zone_name(zone, *(row.received_at for row in rows))})"
+    print_heading(f"{received:16}  {'Source':12}  {'State':11}  ID, and the decision on each alert in it")
     for row in rows:
         count = f" ({row.count} times)" if row.count > 1 else ""
-        print_line(f"{row.received_at:%Y-%m-%d %H:%M}  {row.source:12}  {row.state:11}  {row.id}{count}")
+        print_line(f"{local(row.received_at, zone):%Y-%m-%d %H:%M}  {row.source:12}  {row.state:11}  {row.id}{count}")
         if not row.alerts and row.reason:
             print_line(f"    {row.reason}")
         if more := row.total_alerts - len(row.alerts):

@@ -16,11 +16,12 @@ from rich.text import Text
 from allclear.cli.root import REHEARSE, app, out, print_heading, print_json, print_line, run_until_stopped
 from allclear.company import Company, check_company, find_company
 from allclear.domain.approval import Ask
-from allclear.domain.base import person_key
+from allclear.domain.base import person_key, utc_now
 from allclear.domain.decisions import Decision, decisions
 from allclear.domain.durations import parse_duration, plausible, short_duration
 from allclear.domain.errors import ConfigError
 from allclear.domain.incident import Incident
+from allclear.domain.moments import local, zone_name
 from allclear.domain.plan import ClockStop, Plan
 from allclear.domain.records import By, Entry
 from allclear.domain.text import plain
@@ -54,7 +55,7 @@ def drill(
     limit = _limit(within)
     company_name, _, name = scenario.rpartition("/")
     company = find_company(company_name or of_company or load_settings().company)
-    name = name or first_script(company)
+    name, zone = name or first_script(company), company.plan.zone
     find_script(company.folder, name)  # an error in the drill itself is reported first
     _check(company)
     place = (home or Path(".allclear/drills") / f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}").resolve()
@@ -64,7 +65,9 @@ def drill(
         if as_json or line.routine:
             return
         text = Text.assemble(
-            (f"{line.at:%H:%M:%S}  ", "dim"), (f"{line.who:22} ", "bold"), (beside_its_author(line), _STYLE[line.tone])
+            (f"{local(line.at, zone):%H:%M:%S}  ", "dim"),
+            (f"{line.who:22} ", "bold"),
+            (beside_its_author(line), _STYLE[line.tone]),
         )
         out.print(text, soft_wrap=True)
 
@@ -72,7 +75,7 @@ def drill(
         if not as_json:
             out.print(text, style="dim", markup=False)
 
-    print_progress("All times are UTC.")
+    print_progress(f"All times are {zone_name(zone, utc_now())}.")
     person = _ask_at_terminal if interactive else None
     played = run_until_stopped(
         play(company, name, place, on_entry=print_entry, on_progress=print_progress, person=person, within=limit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,6 +27,7 @@ from allclear.cli.root import (
 )
 from allclear.domain.base import utc_now
 from allclear.domain.errors import ConfigError, JournalError, NotFound, Refused
+from allclear.domain.moments import local, zone_name
 from allclear.domain.template_values import left_in_place, status, waiting
 from allclear.domain.text import asked_words, must_answer, plain
 from allclear.engine.actions.manual import PHASE, ManualRequest
@@ -43,9 +45,9 @@ from allclear.settings import load_settings
 def list_incidents(as_json: AsJson = False) -> None:
     """List the incidents, newest first, with the questions that are open."""
 
-    async def work() -> list[dict[str, Any]]:
+    async def work() -> tuple[list[dict[str, Any]], tzinfo]:
         async with open_engine() as engine:
-            return [
+            rows = [
                 {
                     "id": incident.id,
                     "severity": incident.severity,
@@ -57,19 +59,24 @@ def list_incidents(as_json: AsJson = False) -> None:
                 }
                 for incident in readable(engine.journal, engine.journal.incidents())
             ]
+            return rows, engine.company.plan.zone
 
-    rows = run(work())
+    rows, zone = run(work())
     if as_json:
         print_json(rows)
         return
     if not rows:
         print_line("This journal has no incidents. Declare one: allclear respond --help.")
         return
-    print_heading(f"{'Incident':9} {'Severity':8} {'Status':13}  {'Opened (UTC)':16}  Title, and its open questions")
-    for row in rows:
+    opened_at = [datetime.fromisoformat(row["opened_at"]) for row in rows]
+    head = f"Opened ({zone_name(zone, *opened_at)})"
+    wide = max(len(head), len("2026-11-22 14:30"))
+    print_heading(f"{'Incident':9} {'Severity':8} {'Status':13}  {head:{wide}}  Title, and its open questions")
+    for row, at in zip(rows, opened_at, strict=True):
         title = f"{'[SIMULATED] ' if row['simulated'] else ''}{plain(row['title'])}"
-        opened = row["opened_at"][:16].replace("T", " ")
-        print_line(f"{row['id']:9} {row['severity']:8} {row['status']:13}  {opened}  {title}")
+        opened = f"{local(at, zone):%Y-%m-%d %H:%M}"
+        known = f"{row['id']:9} {row['severity']:8} {row['status']:13}"
+        print_line(f"{known}  {opened:{wide}}  {title}")
         for ask in row["waiting"]:
             print_line(f"{'':10}{ask}")
 
@@ -89,7 +96,7 @@ def show(
         async with open_engine() as engine:
             if reason:
                 reasons = explain(engine.journal, engine.company, incident, utc_now())
-                print_json(reasons.as_json()) if as_json else _print_explanation(reasons)
+                print_json(reasons.as_json()) if as_json else _print_explanation(reasons, engine.company.plan.zone)
                 return
             state, entries = engine.conductor.incident(incident), engine.journal.entries(incident)
             if as_json:
@@ -100,20 +107,20 @@ def show(
     run(work())
 
 
-def _print_explanation(reason: Explanation) -> None:
+def _print_explanation(reason: Explanation, zone: tzinfo) -> None:
     for line in (*reason.opened, *reason.automatic, *reason.stale):
         print_line(line)
     if not reason.decisions:
         print_line("No alert belongs to this incident.")
         return
-    print_heading(f"\n{'Received (UTC)':19}  {'Source':12}  The alert, and the decision with its rule")
+    received = f"Received ({zone_name(zone, *(one.at for one in reason.decisions))})"
+    print_heading(f"\n{received:19}  {'Source':12}  The alert, and the decision with its rule")
     for place, one in enumerate(reason.decisions):
         if place == 1 and reason.left_out:
             print_line(f"{'':21}({reason.left_out} more, which are not shown)")
         times = f" ({one.count} times)" if one.count > 1 else ""
-        print_line(
-            f"{one.at:%Y-%m-%d %H:%M:%S}  {one.source:12}  {alert_text(one.state, one.severity, one.title)}{times}"
-        )
+        text = alert_text(one.state, one.severity, one.title)
+        print_line(f"{local(one.at, zone):%Y-%m-%d %H:%M:%S}  {one.source:12}  {text}{times}")
         print_line(f"{'':21}{decision_text(one.decision, one.state, one.incident, one.reason)}")
 
 

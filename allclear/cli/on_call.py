@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -11,20 +11,20 @@ from allclear.bootstrap import Engine, open_engine
 from allclear.cli.root import READ, RESPOND, As, acting_person, app, print_line, run
 from allclear.domain.base import utc_now
 from allclear.domain.durations import short_duration
-from allclear.domain.text import stamp
+from allclear.domain.moments import stamp
 
 
 @app.command("on-call", rich_help_panel=READ)
 def on_call(
     at: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%dT%H:%M"], help="A time in UTC. Default: now.")
+        datetime | None, typer.Option(formats=["%Y-%m-%dT%H:%M"], help="A time in the plan's time zone. Default: now.")
     ] = None,
 ) -> None:
     """Show who is on duty by the plan's rotas, until when, and who is next."""
 
     async def work() -> None:
         async with open_engine() as engine:
-            _print_shifts(engine, at.replace(tzinfo=UTC) if at else utc_now())
+            _print_shifts(engine, at.replace(tzinfo=engine.company.plan.zone) if at else utc_now())
 
     run(work())
 
@@ -33,8 +33,9 @@ def _print_shifts(engine: Engine, moment: datetime) -> None:
     plan = engine.company.plan
     for rota in plan.rotas:
         for shift in rota.on_duty(moment, plan.working_time, engine.journal.overrides(rota.role)):
+            until = stamp(shift.until, plan.zone)
             print_line(
-                f"{plan.role_title(rota.role)}, {shift.layer}: {shift.person} until {stamp(shift.until)}, then "
+                f"{plan.role_title(rota.role)}, {shift.layer}: {shift.person} until {until}, then "
                 f"{shift.next_person}; pages are to be acknowledged within {short_duration(shift.acknowledge_within)}"
             )
     if not plan.rotas:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import tzinfo
 
 from allclear.domain.approval import Ask, AskKind
 from allclear.domain.errors import NotAllowed
 from allclear.domain.incident import AskState, Incident
+from allclear.domain.moments import named_clock
 from allclear.domain.plan import Plan
 from allclear.domain.template_values import waiting
-from allclear.domain.text import answer_commands, clock, plain
+from allclear.domain.text import answer_commands, plain
 
 _BEFORE_ID = ": "
 
@@ -79,11 +81,11 @@ def asked_now(incident: Incident, plan: Plan) -> str:
     )
 
 
-def closed_because(state: AskState) -> str:
-    """Return why a question is closed, in a clause: `deny, said Ben at 10:12 UTC`."""
+def closed_because(state: AskState, zone: tzinfo) -> str:
+    """Return why a question is closed, in a clause: `deny, said Ben at 10:12 CET`."""
     if state.withdrawn is not None:
         return f"withdrawn: {plain(state.withdrawn).rstrip('. ')}"
     if state.veto_window_ended:
         return "carried out automatically after its veto window"
     last, (yes, no) = state.answers[-1], state.ask.kind.words
-    return f"{yes if last.yes else no}, said {plain(last.by.actor, 60)} at {clock(last.at)} UTC"
+    return f"{yes if last.yes else no}, said {plain(last.by.actor, 60)} at {named_clock(last.at, zone)}"

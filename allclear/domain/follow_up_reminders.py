@@ -7,9 +7,10 @@ from datetime import timedelta
 
 from allclear.domain.base import person_key
 from allclear.domain.incident import Incident
+from allclear.domain.moments import stamp
 from allclear.domain.plan import Plan
 from allclear.domain.reminder import LEAD, ON_CALL, Reminder, known_roles
-from allclear.domain.text import plain, stamp
+from allclear.domain.text import plain
 
 AHEAD = timedelta(days=1)
 """How long before its date people are reminded of a follow-up."""
@@ -20,11 +21,12 @@ def follow_up_reminders(plan: Plan, incident: Incident) -> Iterator[Reminder]:
     for number, item in enumerate(incident.follow_ups, 1):
         if number in incident.follow_ups_done:
             continue
+        due = stamp(item.due, plan.zone)
         topic, about = f"follow-up:{number}", f"{plain(item.text).rstrip('. ')} ({plain(item.owner, 60)})"
         done = f"When it is done: allclear follow-up-done {incident.id} {number} --as NAME"
         roles = _roles_of(plan, item.owner) or known_roles(plan, LEAD, ON_CALL)[:1]
-        yield Reminder(topic, 1, item.due - AHEAD, f"Follow-up due {stamp(item.due)}: {about}. {done}", roles)
-        yield Reminder(topic, 2, item.due, f"Follow-up overdue since {stamp(item.due)}: {about}. {done}", roles)
+        yield Reminder(topic, 1, item.due - AHEAD, f"Follow-up due {due}: {about}. {done}", roles)
+        yield Reminder(topic, 2, item.due, f"Follow-up overdue since {due}: {about}. {done}", roles)
 
 
 def _roles_of(plan: Plan, owner: str) -> tuple[str, ...]:

@@ -1,13 +1,49 @@
-"""Times that people type: `2026-11-20 17:00` in the company's zone, or with an offset of their own."""
+"""Times that people read and type: in the plan's zone, whatever the zone of the machine.
+
+Records and `--json` hold UTC; `local` is the one way from there to what people read.
+"""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, tzinfo
 
 from allclear.domain.errors import NotAllowed
-from allclear.domain.text import stamp
 
 _SHAPES = ("%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S")
+
+
+def local(at: datetime, zone: tzinfo) -> datetime:
+    """Return `at` in the zone of the people who read it."""
+    return at.astimezone(zone)
+
+
+def zone_name(zone: tzinfo, *moments: datetime) -> str:
+    """Return the zone's abbreviation, as `CET`; `CEST/CET` if it changes between the moments.
+
+    A zone without an abbreviation is named by its offset, as `UTC-03`.
+    """
+    names = (local(at, zone).strftime("%Z") for at in moments)
+    return "/".join(dict.fromkeys(f"UTC{name}" if name.startswith(("+", "-")) else name for name in names))
+
+
+def clock(at: datetime, zone: tzinfo) -> str:
+    """Return the time of day, as `14:30`: for tables and lists whose heading names the zone."""
+    return f"{local(at, zone):%H:%M}"
+
+
+def named_clock(at: datetime, zone: tzinfo, shape: str = "%H:%M") -> str:
+    """Return the time of day with its zone, as `14:30 CET`."""
+    return f"{local(at, zone):{shape}} {zone_name(zone, at)}"
+
+
+def stamp(at: datetime, zone: tzinfo) -> str:
+    """Return day and time with the zone, as the plans' messages show them: `2026-11-22 14:30 CET`."""
+    return named_clock(at, zone, "%Y-%m-%d %H:%M")
+
+
+def day(at: datetime, zone: tzinfo) -> str:
+    """Return the day, as `2026-11-22`."""
+    return f"{local(at, zone):%Y-%m-%d}"
 
 
 def read_past(text: str, zone: tzinfo, now: datetime) -> datetime | None:
@@ -25,7 +61,7 @@ def read_past(text: str, zone: tzinfo, now: datetime) -> datetime | None:
             f"{text!r} is not a day and a time.", f"Write it as {now.astimezone(zone):%Y-%m-%d %H:%M} ({zone})."
         )
     if moment > now:
-        raise NotAllowed(f"{stamp(moment)} has not come yet.", f"Write a time up to now, {stamp(now)}.")
+        raise NotAllowed(f"{stamp(moment, zone)} has not come yet.", f"Write a time up to now, {stamp(now, zone)}.")
     return moment
 
 

@@ -15,6 +15,7 @@ from allclear.domain.durations import counted, in_words
 from allclear.domain.escalation import page_escalation, question_escalation, severity_escalation
 from allclear.domain.follow_up_reminders import follow_up_reminders
 from allclear.domain.incident import LIVE_MESSAGE, Act, Incident
+from allclear.domain.moments import named_clock, stamp
 from allclear.domain.plan import (
     ClockStart,
     ClockStop,
@@ -25,7 +26,7 @@ from allclear.domain.plan import (
 from allclear.domain.records import RunReplaced
 from allclear.domain.reminder import LEAD, MANUAL, ON_CALL, Reminder, known_roles, last_given, led_by, level_given
 from allclear.domain.sentences.progress import BY_A_PERSON, was_replaced
-from allclear.domain.text import answer_commands, bare, clock, plain, shell_word, stamp, with_full_stop
+from allclear.domain.text import answer_commands, bare, plain, shell_word, with_full_stop
 from allclear.domain.ways import STALE_MESSAGE, page_reminders
 
 LEFT_AGAIN_AFTER = timedelta(days=1)
@@ -75,14 +76,14 @@ def _deadline_reminders(plan: Plan, incident: Incident) -> Iterator[Reminder]:
             case "target":
                 again = f":{one.restarted:%Y%m%dT%H%M%S}" if one.restarted else ""
                 topic = f"target:{one.severity}:{one.name}{again}"
-                yield Reminder(topic, 1, one.due, _missed(one, one.due), led_by(plan, incident, ON_CALL))
+                yield Reminder(topic, 1, one.due, _missed(plan, one, one.due), led_by(plan, incident, ON_CALL))
             case "escalation":
                 yield severity_escalation(plan, incident, one, one.due)
             case "duty":
                 role = next((duty.role for duty in duties(plan, incident) if duty.name == one.name), LEAD)
-                yield from _ahead(incident, one, one.due, known_roles(plan, role))
+                yield from _ahead(plan, incident, one, one.due, known_roles(plan, role))
             case "post-mortem":
-                yield from _ahead(incident, one, one.due, led_by(plan, incident))
+                yield from _ahead(plan, incident, one, one.due, led_by(plan, incident))
 
 
 _SINCE = {
@@ -105,7 +106,7 @@ _LOST = {
 }
 
 
-def _missed(one: Deadline, due: datetime) -> str:
+def _missed(plan: Plan, one: Deadline, due: datetime) -> str:
     """Return which target was missed, how long it was, and what has not happened yet."""
     after, still = "", ""
     if one.target:
@@ -113,16 +114,17 @@ def _missed(one: Deadline, due: datetime) -> str:
         long = in_words(span.length) if span.unit == "clock" else str(span)
         since = _LOST[one.target.until] if one.restarted else _SINCE[one.starts]
         after, still = f", {long} after {since}", f": {_STILL[one.target.until]}"
-    return f'Missed the target "{plain(one.title)}" ({plain(one.severity, 20)}), due {stamp(due)}{after}{still}.'
+    title, at = f'"{plain(one.title)}" ({plain(one.severity, 20)})', stamp(due, plan.zone)
+    return f"Missed the target {title}, due {at}{after}{still}."
 
 
-def _ahead(incident: Incident, one: Deadline, due: datetime, roles: tuple[str, ...]) -> Iterator[Reminder]:
+def _ahead(plan: Plan, incident: Incident, one: Deadline, due: datetime, roles: tuple[str, ...]) -> Iterator[Reminder]:
     """Yield a reminder when a quarter of the time is left, and one when it is over."""
     topic, begun = f"{one.what}:{one.name}", clock_start(incident, one.starts) or due
     soon = max(due - (due - begun) / 4, one.not_before or begun)
     if soon < due:
-        yield Reminder(topic, 1, soon, f"Due at {stamp(due)}: {plain(one.title)}.", roles)
-    yield Reminder(topic, 2, due, f"Overdue since {stamp(due)}: {plain(one.title)}.", roles)
+        yield Reminder(topic, 1, soon, f"Due at {stamp(due, plan.zone)}: {plain(one.title)}.", roles)
+    yield Reminder(topic, 2, due, f"Overdue since {stamp(due, plan.zone)}: {plain(one.title)}.", roles)
 
 
 # --- a contained incident that fails again -----------------------------------------------------------
@@ -159,7 +161,7 @@ def _updates(plan: Plan, incident: Incident) -> Iterator[Reminder]:
         if due is not None and incident.loss and since < incident.loss.at:
             due = incident.loss.at  # what this audience has read last is not true any more
         if due is not None:
-            known = f"the last one was at {stamp(told)}" if told else "there was none yet"
+            known = f"the last one was at {stamp(told, plan.zone)}" if told else "there was none yet"
             sentence = (
                 f"A status update for {plain(plan.role_title(audience))} is due; {known}. "
                 f"If you have told them: allclear told {incident.id} {shell_word(audience)}"
@@ -204,7 +206,7 @@ def _news(plan: Plan, incident: Incident) -> Iterator[Reminder]:
     due = max(unreported[0][0], last.at + NEWS_EVERY) if last else unreported[0][0]
     reason = ", ".join(dict.fromkeys(plain(reason) for _, reason in unreported))
     sentence = (
-        f"{counted(len(unreported), 'alert')} since {clock(unreported[0][0])} ({reason}). "
+        f"{counted(len(unreported), 'alert')} since {named_clock(unreported[0][0], plan.zone)} ({reason}). "
         f"For details: allclear show {incident.id} --why"
     )
     roles = led_by(plan, incident) or known_roles(plan, ON_CALL)
@@ -225,7 +227,7 @@ def _stale_messages(plan: Plan, incident: Incident) -> Iterator[Reminder]:
         first, told = failed[-1], failed[-STALE_AFTER]
         reason = bare(told.outcome.sentence) if told.outcome else ""
         sentence = (
-            f"A message shows an old state since {clock(first.at)} UTC, because it could not be updated "
+            f"A message shows an old state since {named_clock(first.at, plan.zone)}, because it could not be updated "
             f'("{plain(first.proposed.title)}"): {reason}. How it stands: allclear show {incident.id}'
         )
         roles = known_roles(plan, LEAD, ON_CALL)
@@ -243,7 +245,8 @@ def _left(plan: Plan, incident: Incident) -> Iterator[Reminder]:
         topic = f"left:{act.id}"
         last = last_given(incident, topic)
         owner = act.handed_over.to if act.handed_over else ""
-        since = f"still in place since {stamp(act.finished_at or act.at)}, to be reviewed by {stamp(due)}"
+        begun = stamp(act.finished_at or act.at, plan.zone)
+        since = f"still in place since {begun}, to be reviewed by {stamp(due, plan.zone)}"
         sentence = f"{plain(act.proposed.title)} ({plain(act.proposed.resource)}) is {since}" + _taken_over(owner)
         again = max(due, last.at + LEFT_AGAIN_AFTER) if last else due
         yield Reminder(

@@ -10,13 +10,14 @@ from allclear.domain.deadlines import DUTY, deadlines, notifications_due, update
 from allclear.domain.durations import in_words, short_duration
 from allclear.domain.errors import ConfigError
 from allclear.domain.incident import Act, AskState, Incident
+from allclear.domain.moments import clock, stamp
 from allclear.domain.placeholders import INTERNAL, PLACEHOLDERS, Unknown, render_template, unknown_placeholders
 from allclear.domain.plan import Plan, not_known
 from allclear.domain.post_mortem import said
 from allclear.domain.records import Entry
 from allclear.domain.reminder import lead_of
 from allclear.domain.runbook import Phase
-from allclear.domain.text import LONG, answer_commands, clock, plain, role_words, stamp
+from allclear.domain.text import LONG, answer_commands, plain, role_words
 from allclear.domain.timeline import timeline
 
 DATA_STATEMENT = "data-statement"
@@ -97,11 +98,13 @@ def left_in_place(act: Act, plan: Plan) -> str:
     proposed = act.proposed
     words = [f"{plain(proposed.leaves or proposed.title)} ({plain(proposed.resource or proposed.act)})"]
     if act.handed_over:
-        words.append(f"taken over by {plain(act.handed_over.to, 60)}, to be reviewed by {stamp(act.handed_over.due)}")
+        words.append(
+            f"taken over by {plain(act.handed_over.to, 60)}, to be reviewed by {stamp(act.handed_over.due, plan.zone)}"
+        )
     elif proposed.owner:
         words.append(f"owner {role_words(proposed.owner, plan)}")
     if proposed.expires and not act.handed_over:
-        words.append(f"to be reviewed by {stamp(proposed.expires)}")
+        words.append(f"to be reviewed by {stamp(proposed.expires, plan.zone)}")
     if act.news:
         words.append(plain(act.news[-1].text).rstrip("."))
     return ", ".join(words)
@@ -200,9 +203,9 @@ def values(  # noqa: PLR0913 - everything that placeholders refer to
         "data_statement": _data_statement(incident),
         "next_update": _next_update(incident, plan, now),
         "lead": lead(incident, plan) or "not yet named",
-        "began": stamp(incident.began_at) if incident.began_at else Unknown("at an unknown time"),
-        "detected": stamp(incident.opened_at),
-        "resolved": stamp(incident.recovered_at) if incident.recovered_at else Unknown("not yet"),
+        "began": stamp(incident.began_at, plan.zone) if incident.began_at else Unknown("at an unknown time"),
+        "detected": stamp(incident.opened_at, plan.zone),
+        "resolved": stamp(incident.recovered_at, plan.zone) if incident.recovered_at else Unknown("not yet"),
         "duration": short_duration(duration(incident, now)),
         "status_page": plan.status_page_url or Unknown(),
         "runbook": plain(runbook_title or incident.opened.runbook),
@@ -226,7 +229,7 @@ def template_key(name: str) -> str:
 
 
 def _updates(incident: Incident, entries: Sequence[Entry], plan: Plan) -> str:
-    lines = [f"{clock(line.at)} - {line.text}" for line in timeline(entries, plan, incident=incident)]
+    lines = [f"{clock(line.at, plan.zone)} - {line.text}" for line in timeline(entries, plan, incident=incident)]
     if len(lines) > UPDATES:
         left_out = len(lines) - UPDATES + 1
         lines = [lines[0], f"({left_out} more lines: allclear show {incident.id})", *lines[-(UPDATES - 2) :]]
@@ -282,10 +285,16 @@ def deadline_lines(incident: Incident, plan: Plan, now: datetime, *, met: bool =
         if one.due is None or ((one.met or one.declined) and not met):
             continue
         late = f"MISSED by {short_duration((one.met or one.declined or now) - one.due)}, " if one.missed(now) else ""
-        done = f", met {stamp(one.met)}" if one.met else f", declined {stamp(one.declined)}" if one.declined else ""
-        early = f", not before {stamp(one.not_before)}" if one.not_before else ""
+        done = (
+            f", met {stamp(one.met, plan.zone)}"
+            if one.met
+            else f", declined {stamp(one.declined, plan.zone)}"
+            if one.declined
+            else ""
+        )
+        early = f", not before {stamp(one.not_before, plan.zone)}" if one.not_before else ""
         clock_of = f"{one.severity}, counted from the {one.starts.value}"
-        lines.append(f"{late}{stamp(one.due)}{early}: {plain(one.title)} ({clock_of}){done}")
+        lines.append(f"{late}{stamp(one.due, plan.zone)}{early}: {plain(one.title)} ({clock_of}){done}")
     return lines
 
 

@@ -10,7 +10,6 @@ import re
 import shlex
 import unicodedata
 from collections.abc import Callable
-from datetime import datetime
 from typing import cast
 
 from allclear.domain.approval import ApprovalPolicy, Ask, AskKind, command_of
@@ -105,16 +104,6 @@ def value_words(value: object) -> str:
 
 
 _COUNTS = ("", "", "two of ", "three of ", "four of ", "five of ")
-
-
-def clock(at: datetime) -> str:
-    """Return the time of day, as `14:30`, in UTC."""
-    return at.strftime("%H:%M")
-
-
-def stamp(at: datetime) -> str:
-    """Return day and time as the plans' messages show them: `2026-11-22 14:30 UTC`."""
-    return at.strftime("%Y-%m-%d %H:%M UTC")
 
 
 def role_words(role: str, plan: Plan | None = None) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import tzinfo
+
 from allclear.domain.decisions import closed_because
 from allclear.domain.incident import Incident
 from allclear.domain.reminder import MANUAL
@@ -27,10 +29,10 @@ def open_questions(journal: Journal, incident: Incident) -> list[str]:
     return [ask.id for ask in asks if ask.phase != MANUAL or not journal.waiting_runs(ask.id)]
 
 
-def how_it_ended(incident: Incident, ask: str) -> str:
+def how_it_ended(incident: Incident, ask: str, zone: tzinfo) -> str:
     """Return why the question `ask` waits for people no more, and what does, in sentences for Prefect's page of it."""
     state = incident.asks[ask]
-    how = f"{incident.id} has ended" if state.open else f"Closed: {closed_because(state)}"
+    how = f"{incident.id} has ended" if state.open else f"Closed: {closed_because(state, zone)}"
     now = ", ".join(other.ask.id for other in waiting(incident))
     return f"{how}. Asked now: {now or 'nothing'}."
 

@@ -170,7 +170,7 @@ class OutboxDelivery:
         if run.state != _PAUSED:
             return False
         if QUESTION in run.tags:  # to resume it would start a process that has nothing to do
-            await self._prefect.completed(run.id, how_it_ended(incident, ask))
+            await self._prefect.completed(run.id, how_it_ended(incident, ask, self._company.plan.zone))
             return True
         return await self._prefect.resume(run.id, ANSWERED_ELSEWHERE if run.has_form else None)
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from allclear.domain.action import ActStatus
 from allclear.domain.incident import LIVE_MESSAGE, Act, Answer, AskState, Incident
+from allclear.domain.moments import clock, zone_name
 from allclear.domain.plan import Plan
 from allclear.domain.sentences.acts import outcome_words
 from allclear.domain.template_values import left_in_place
-from allclear.domain.text import change_rows, clock, markdown_safe, plain, role_words
+from allclear.domain.text import change_rows, markdown_safe, plain, role_words
 
 CELL = 200
 """Characters of a table's cell."""
 
-_HEAD = ("| Act | Before | After | Approved by | When (UTC) | Outcome |", "|---|---|---|---|---|---|")
+_HEAD = ("| Act | Before | After | Approved by | When ({zone}) | Outcome |", "|---|---|---|---|---|---|")
 
 
-def markdown_acts(incident: Incident, plan: Plan | None = None) -> str:
+def markdown_acts(incident: Incident, plan: Plan) -> str:
     """Return a table of the acts on production, and below it a list of messages and pages; safe in Markdown."""
     if not incident.acts:
         return "allclear took no action."
@@ -24,13 +25,14 @@ def markdown_acts(incident: Incident, plan: Plan | None = None) -> str:
     return "\n".join([acts_table(incident, plan), *heard])
 
 
-def acts_table(incident: Incident, plan: Plan | None = None) -> str:
+def acts_table(incident: Incident, plan: Plan) -> str:
     """Return a table of the acts on production; `None.` without one."""
     rows = [_row(incident, act, plan) for act in incident.acts.values() if _on_production(act)]
-    return "\n".join([*_HEAD, *rows]) if rows else "None."
+    head = [line.format(zone=zone_name(plan.zone, incident.opened_at)) for line in _HEAD]
+    return "\n".join([*head, *rows]) if rows else "None."
 
 
-def messages_list(incident: Incident, plan: Plan | None = None) -> str:
+def messages_list(incident: Incident, plan: Plan) -> str:
     """Return a list of the messages and pages; empty without one. Updates of live messages are left out."""
     return "\n".join(
         _message(incident, act, plan)
@@ -39,10 +41,10 @@ def messages_list(incident: Incident, plan: Plan | None = None) -> str:
     )
 
 
-def _message(incident: Incident, act: Act, plan: Plan | None) -> str:
-    approved = f" ({approvals(incident, act, plan)})" if act.asks and approvals(incident, act) else ""
-    words = markdown_safe(f"{act_words(act)}: {_outcome(incident, act).lower()}", CELL)
-    return f"- {_when(act)} {words}{approved}".replace("-  ", "- ")
+def _message(incident: Incident, act: Act, plan: Plan) -> str:
+    approved = f" ({approvals(incident, act, plan)})" if act.asks and approvals(incident, act, plan) else ""
+    words = markdown_safe(f"{act_words(act)}: {_outcome(incident, act, plan).lower()}", CELL)
+    return f"- {_when(act, plan)} {words}{approved}".replace("-  ", "- ")
 
 
 def _on_production(act: Act) -> bool:
@@ -56,9 +58,9 @@ def changes_production(act: Act) -> bool:
     return not act.proposed.tells and bool(act.proposed.leaves or act.proposed.undoes)
 
 
-def _when(act: Act) -> str:
+def _when(act: Act, plan: Plan) -> str:
     when = act.finished_at or act.intended_at
-    return clock(when) if when else ""
+    return clock(when, plan.zone) if when else ""
 
 
 def markdown_in_place(incident: Incident, plan: Plan) -> str:
@@ -66,7 +68,7 @@ def markdown_in_place(incident: Incident, plan: Plan) -> str:
     return "\n".join(f"- {markdown_safe(left_in_place(act, plan))}" for act in incident.in_place) or "Nothing."
 
 
-def _row(incident: Incident, act: Act, plan: Plan | None) -> str:
+def _row(incident: Incident, act: Act, plan: Plan) -> str:
     before, after = _before_and_after(act)
     # Names, before, after and approvers are safe already; escaping them twice would show the backslashes.
     cells = [
@@ -74,8 +76,8 @@ def _row(incident: Incident, act: Act, plan: Plan | None) -> str:
         before,
         after,
         approvals(incident, act, plan),
-        _when(act),
-        markdown_safe(_outcome(incident, act), CELL),
+        _when(act, plan),
+        markdown_safe(_outcome(incident, act, plan), CELL),
     ]
     return f"| {' | '.join(cells)} |"
 
@@ -98,7 +100,7 @@ def _before_and_after(act: Act) -> tuple[str, str]:
     return before, f"(intended, not proven) {after}" if after and not outcome.good else after
 
 
-def approvals(incident: Incident, act: Act, plan: Plan | None = None) -> str:
+def approvals(incident: Incident, act: Act, plan: Plan) -> str:
     """Return who approved or denied an act and when, safe in Markdown; empty while there is no answer."""
     if not act.asks:
         return "" if act.outcome is None or act.refusals else "no approval needed"
@@ -109,15 +111,17 @@ def approvals(incident: Incident, act: Act, plan: Plan | None = None) -> str:
     return "; ".join(answers)
 
 
-def _answer(state: AskState, answer: Answer, plan: Plan | None) -> str:
+def _answer(state: AskState, answer: Answer, plan: Plan) -> str:
     role = f" ({role_words(answer.by.role, plan)})" if answer.by.role else ""
     verb = "" if answer.yes else " denied"
     withdrawn = ", withdrawn since" if state.withdrawn else ""
     reason = f": {plain(answer.reason)}" if answer.reason.strip() else ""
-    return markdown_safe(f"{plain(answer.by.actor, 60)}{role}{verb} {clock(answer.at)}{withdrawn}{reason}", CELL)
+    return markdown_safe(
+        f"{plain(answer.by.actor, 60)}{role}{verb} {clock(answer.at, plan.zone)}{withdrawn}{reason}", CELL
+    )
 
 
-def _outcome(incident: Incident, act: Act) -> str:
+def _outcome(incident: Incident, act: Act, plan: Plan) -> str:
     if act.outcome is None:
         denied = any(incident.asks[ask].denied for ask in act.asks)
         return (
@@ -131,8 +135,10 @@ def _outcome(incident: Incident, act: Act) -> str:
     if not act.outcome.good:
         words = f"{words}: {act.outcome.sentence}"
     undo = incident.acts.get(act.undone_by or "")
-    undone = f"; undone {clock(undo.finished_at)}" if undo and undo.finished_at else ""
+    undone = f"; undone {clock(undo.finished_at, plan.zone)}" if undo and undo.finished_at else ""
     if act.superseded and act.superseded_at and act.superseded_by:
         who = plain(act.superseded_by.actor, 60)
-        words += f"; closed as superseded by {who} {clock(act.superseded_at)}: {plain(act.superseded.reason)}"
+        words += (
+            f"; closed as superseded by {who} {clock(act.superseded_at, plan.zone)}: {plain(act.superseded.reason)}"
+        )
     return words + (undone if act.status is ActStatus.UNDONE else "")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 
 from allclear.domain.durations import in_words
 from allclear.domain.incident import Incident
+from allclear.domain.moments import local
 from allclear.domain.states import StateHistory
 
 BRIEF = timedelta(minutes=15)
@@ -27,22 +28,24 @@ def affected(incident: Incident, now: datetime) -> list[tuple[datetime, datetime
     return spans
 
 
-def affected_words(incident: Incident, now: datetime) -> str:
+def affected_words(incident: Incident, now: datetime, zone: tzinfo) -> str:
     """Return how long users were affected, and when, in a line: `9 minutes, 14:28 to 14:34 and 14:40 to 14:43`."""
     spans = affected(incident, now)
     total = sum(((end or now) - start for start, end in spans), timedelta())
     going_on = " so far" if any(end is None for _, end in spans) else ""
     shape = "%H:%M:%S" if total < BRIEF else "%H:%M"
-    times = " and ".join(f"{start:{shape}} to {f'{end:{shape}}' if end else 'now'}" for start, end in spans)
+    times = " and ".join(
+        f"{local(start, zone):{shape}} to {f'{local(end, zone):{shape}}' if end else 'now'}" for start, end in spans
+    )
     since = "" if incident.began_at else ", counted from its detection"
     return f"{in_words(total)}{going_on}, {times}{since}"
 
 
-def held(history: StateHistory, shape: str) -> str:
+def held(history: StateHistory, shape: str, zone: tzinfo) -> str:
     """Return when a state began and ended, as `10:12, lost 10:20, again 10:31`; empty if it never held."""
     words: list[str] = []
     for period in history.periods:
-        words.append(f"{'again ' if words else ''}{period.since:{shape}}")
+        words.append(f"{'again ' if words else ''}{local(period.since, zone):{shape}}")
         if period.until:
-            words.append(f"lost {period.until:{shape}}")
+            words.append(f"lost {local(period.until, zone):{shape}}")
     return ", ".join(words)

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import NamedTuple
 
 from allclear.domain.durations import counted, in_words, short_duration
 from allclear.domain.errors import ConfigError
 from allclear.domain.incident import Incident
+from allclear.domain.moments import clock, day, local, named_clock, stamp
 from allclear.domain.placeholders import render, unknown_placeholders
 from allclear.domain.plan import Plan
 from allclear.domain.post_mortem import PostMortemField
 from allclear.domain.records import Entry
 from allclear.domain.template_values import duration, lead, status
-from allclear.domain.text import clock, markdown_safe, plain, stamp
+from allclear.domain.text import markdown_safe, plain
 from allclear.domain.timeline import Line, timeline
 from allclear.postmortem.acts_table import acts_table, markdown_in_place, messages_list
 from allclear.postmortem.affected import BRIEF, affected_words
 from allclear.postmortem.failures_chart import marks, text_chart
 from allclear.postmortem.key_events import key_event_lines
 from allclear.postmortem.key_times import key_times, targets_table
-from allclear.postmortem.lessons import could_improve, gaps, went_well
+from allclear.postmortem.lessons import could_improve, gap_words, gaps, went_well
 from allclear.postmortem.measurements import measure, measured_lines, requests_affected
 from allclear.postmortem.placeholders import FIELDS, PLACEHOLDERS, Field
 from allclear.postmortem.suggestions import suggestions
@@ -76,8 +77,8 @@ def _head(source: PostMortem) -> dict[str, str]:
         "title": markdown_safe(incident.title),
         "company": markdown_safe(plan.company),
         "simulated": _BANNER if incident.opened.simulated else "",
-        "date": f"{incident.opened_at:%Y-%m-%d}",
-        "written": stamp(now),
+        "date": day(incident.opened_at, plan.zone),
+        "written": stamp(now, plan.zone),
         "status": status(incident),
         "incident_lead": markdown_safe(lead(incident, plan) or "") or "_nobody took the lead_",
         "severity": markdown_safe(incident.severity),
@@ -90,16 +91,16 @@ def _head(source: PostMortem) -> dict[str, str]:
 
 def _course(source: PostMortem) -> dict[str, str]:
     """Return what happened, and what it did to users."""
-    incident, entries = source.incident, source.entries
+    incident, entries, zone = source.incident, source.entries, source.plan.zone
     measured = measure(entries)
     return {
-        "detected_how": _detected_how(incident),
+        "detected_how": _detected_how(incident, zone),
         "timeline": key_event_lines(incident, entries, source.plan),
-        "chart": text_chart(measured, marks(incident)),
-        "affected_for": affected_words(incident, source.now),
-        "requests_affected": requests_affected(measured),
-        "measured_impact": measured_lines(entries, measured),
-        "mitigation": _mitigation(incident),
+        "chart": text_chart(measured, marks(incident), zone),
+        "affected_for": affected_words(incident, source.now, zone),
+        "requests_affected": requests_affected(measured, zone),
+        "measured_impact": measured_lines(entries, measured, zone),
+        "mitigation": _mitigation(incident, zone),
     }
 
 
@@ -109,15 +110,14 @@ def _record(source: PostMortem) -> dict[str, str]:
     silent = gaps(incident, entries)
     return {
         "roles": _roles(incident, plan),
-        "severity_history": _severities(incident),
+        "severity_history": _severities(incident, plan.zone),
         "targets": targets_table(incident, plan, source.now),
         "acts": acts_table(incident, plan),
         "messages": messages_list(incident, plan) or "None.",
         "in_place": markdown_in_place(incident, plan),
-        "action_items": _action_items(incident),
-        "full_timeline": "\n".join(_lines(incident, timeline(entries, plan, incident=incident), silent)),
-        "gaps": "\n".join(f"- {clock(start)} to {clock(end)} ({short_duration(end - start)})" for start, end in silent)
-        or "None.",
+        "action_items": _action_items(incident, plan),
+        "full_timeline": "\n".join(_lines(incident, timeline(entries, plan, incident=incident), silent, plan.zone)),
+        "gaps": "\n".join(f"- {gap_words(start, end, plan.zone)}" for start, end in silent) or "None.",
         "entries": str(incident.length),
         "head_hash": incident.head,
     }
@@ -172,48 +172,50 @@ def _written(line: str) -> str:
 # --- from the journal ------------------------------------------------------------------------
 
 
-def _lines(incident: Incident, lines: Sequence[Line], gaps: Sequence[tuple[datetime, datetime]]) -> Iterator[str]:
-    day, left = incident.opened_at.date(), list(reversed(gaps))
+def _lines(
+    incident: Incident, lines: Sequence[Line], gaps: Sequence[tuple[datetime, datetime]], zone: tzinfo
+) -> Iterator[str]:
+    last, left = day(incident.opened_at, zone), list(reversed(gaps))
     brief = bool(lines) and lines[-1].at - lines[0].at < BRIEF
     shape = "%H:%M:%S" if brief else "%H:%M"
     for line in lines:
         while left and left[-1][1] <= line.at:
             start, end = left.pop()
-            yield f"- {start:{shape}} - _nothing was recorded for {short_duration(end - start)}_"
-        if line.at.date() != day:
-            day = line.at.date()
-            yield f"- {day:%Y-%m-%d}:"
+            yield f"- {local(start, zone):{shape}} - _nothing was recorded for {short_duration(end - start)}_"
+        if day(line.at, zone) != last:
+            last = day(line.at, zone)
+            yield f"- {last}:"
         source = f"_({markdown_safe(line.via)}, entry {line.number})_"
-        yield f"- {line.at:{shape}} - {markdown_safe(line.text, 2000)} {source}"
+        yield f"- {local(line.at, zone):{shape}} - {markdown_safe(line.text, 2000)} {source}"
 
 
 def _roles(incident: Incident, plan: Plan) -> str:
     lines = [f"- {markdown_safe(f'{plan.role_title(role)}: {person}')}" for role, person in incident.roles.items()]
     if incident.acknowledged_by and incident.acknowledged_at:
-        lines.append(
-            f"- Acknowledged by: {markdown_safe(incident.acknowledged_by)}, {clock(incident.acknowledged_at)} UTC"
-        )
+        at = named_clock(incident.acknowledged_at, plan.zone)
+        lines.append(f"- Acknowledged by: {markdown_safe(incident.acknowledged_by)}, {at}")
     return "\n".join(lines) or "Nobody took a role."
 
 
-def _severities(incident: Incident) -> str:
-    lines = [f"- {clock(incident.opened_at)} {markdown_safe(incident.opened.severity)} (as opened)"]
+def _severities(incident: Incident, zone: tzinfo) -> str:
+    lines = [f"- {clock(incident.opened_at, zone)} {markdown_safe(incident.opened.severity)} (as opened)"]
     lines += [
-        f"- {clock(at)} {markdown_safe(f'{changed.now}: {changed.reason}')}" for at, changed in incident.severities
+        f"- {clock(at, zone)} {markdown_safe(f'{changed.now}: {changed.reason}')}"
+        for at, changed in incident.severities
     ]
     return "\n".join(lines)
 
 
-def _detected_how(incident: Incident) -> str:
+def _detected_how(incident: Incident, zone: tzinfo) -> str:
     firing = sum(alert.state == "firing" for alert in incident.alerts.values())
-    how = f"{markdown_safe(incident.opened.reported)}, {stamp(incident.opened_at)}"
+    how = f"{markdown_safe(incident.opened.reported)}, {stamp(incident.opened_at, zone)}"
     return f"{how} ({counted(firing, 'alert')} in all)" if firing else how
 
 
-def _mitigation(incident: Incident) -> str:
+def _mitigation(incident: Incident, zone: tzinfo) -> str:
     lines = [
-        f"{markdown_safe(period.by)}, proven {stamp(period.since)}."
-        + (f" It was lost {stamp(period.until)}: {markdown_safe(period.reason)}" if period.until else "")
+        f"{markdown_safe(period.by)}, proven {stamp(period.since, zone)}."
+        + (f" It was lost {stamp(period.until, zone)}: {markdown_safe(period.reason)}" if period.until else "")
         for period in incident.containment.periods
     ]
     if incident.containment.current is None:
@@ -221,10 +223,10 @@ def _mitigation(incident: Incident) -> str:
     return " ".join(lines)
 
 
-def _action_items(incident: Incident) -> str:
+def _action_items(incident: Incident, plan: Plan) -> str:
     lines = [
         f"{number}. [{'x' if number in incident.follow_ups_done else ' '}]"
-        f" {markdown_safe(item.text)} - {markdown_safe(item.owner)} - {item.due:%Y-%m-%d}"
+        f" {markdown_safe(item.text)} - {markdown_safe(item.owner)} - {day(item.due, plan.zone)}"
         for number, item in enumerate(incident.follow_ups, 1)
     ]
     return "\n".join(lines) or "1. [ ] _None written yet._"

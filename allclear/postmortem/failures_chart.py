@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any, NamedTuple, cast
@@ -12,6 +12,7 @@ from xml.etree import ElementTree as ET
 
 from allclear.domain.base import JsonDict
 from allclear.domain.incident import Incident
+from allclear.domain.moments import local
 from allclear.domain.text import SHORT, bare, plain
 from allclear.postmortem.acts_table import changes_production
 from allclear.postmortem.affected import BRIEF
@@ -50,14 +51,14 @@ def marks(incident: Incident) -> list[Mark]:
     return [Mark(number, at, words) for number, (at, words) in enumerate(found, 1)]
 
 
-def _time(at: datetime, brief: bool) -> str:  # noqa: FBT001 - a shape of time
-    return f"{at:%H:%M:%S}" if brief else f"{at:%H:%M}"
+def _time(at: datetime, zone: tzinfo, *, brief: bool) -> str:
+    return f"{local(at, zone):{'%H:%M:%S' if brief else '%H:%M'}}"
 
 
-def legend(measured: Measurements, marked: Sequence[Mark]) -> list[tuple[int, str]]:
+def legend(measured: Measurements, marked: Sequence[Mark], zone: tzinfo) -> list[tuple[int, str]]:
     """Return the numbers of the drawing, with the time and the words of each."""
     brief = bool(marked) and _brief(measured, marked)
-    return [(mark.number, f"{_time(mark.at, brief)} {mark.words}") for mark in marked]
+    return [(mark.number, f"{_time(mark.at, zone, brief=brief)} {mark.words}") for mark in marked]
 
 
 def _brief(measured: Measurements, marked: Sequence[Mark]) -> bool:
@@ -65,7 +66,7 @@ def _brief(measured: Measurements, marked: Sequence[Mark]) -> bool:
     return max(times) - min(times) < BRIEF
 
 
-def text_chart(measured: Measurements, marked: Sequence[Mark]) -> str:
+def text_chart(measured: Measurements, marked: Sequence[Mark], zone: tzinfo) -> str:
     """Return the chart as a block of text: a bar for each measurement, and a line for each mark; empty without any.
 
     It holds no text of strangers but the titles of acts, on one line each: a code block cannot be ended from within.
@@ -75,7 +76,7 @@ def text_chart(measured: Measurements, marked: Sequence[Mark]) -> str:
     brief = _brief(measured, marked)
     rows = [(sample.at, 1, _bar(sample)) for sample in _thinned(measured.samples)]
     rows += [(mark.at, 0, f"[{mark.number}] {mark.words}".replace("`", "'")) for mark in marked]
-    lines = [f"{_time(at, brief)}  {words}" for at, _, words in sorted(rows)]
+    lines = [f"{_time(at, zone, brief=brief)}  {words}" for at, _, words in sorted(rows)]
     return "\n".join([caption(measured), "", f"```{CHART}", *lines, "```"])
 
 
@@ -122,7 +123,7 @@ def _pygal() -> tuple[Any, Any]:
     return modules
 
 
-def svg_chart(measured: Measurements, marked: Sequence[Mark]) -> str:
+def svg_chart(measured: Measurements, marked: Sequence[Mark], zone: tzinfo) -> str:
     """Return the chart as an SVG element that loads nothing and runs nothing; empty without a measurement."""
     if not measured.samples:
         return ""
@@ -132,7 +133,7 @@ def svg_chart(measured: Measurements, marked: Sequence[Mark]) -> str:
     top = next(limit for limit in (1, 2, 5, 10, 20, 50, 100) if highest <= limit)
     groups = _groups(marked, (times[-1] - times[0]) * _NEAR)
     style = styles.Style(**_STYLE, colors=(_FAILED, _FAILED, *([_MARKED] * len(groups))))
-    chart = pygal.DateTimeLine(style=style, **_options(top, times[0], times[-1]))
+    chart = pygal.DateTimeLine(style=style, **_options(top, times[0], times[-1], zone))
     chart.uuid = CHART  # pygal would invent another one for each drawing
     line, dots = _line(measured, times[-1])
     chart.add("Failed requests", line, fill=True, show_dots=False)
@@ -182,7 +183,7 @@ def _ticks(start: datetime, end: datetime) -> list[datetime]:
     return [datetime.fromtimestamp(first + number * step, UTC) for number in range(max(count, 0))][:10] or [start]
 
 
-def _options(top: float, start: datetime, end: datetime) -> JsonDict:
+def _options(top: float, start: datetime, end: datetime, zone: tzinfo) -> JsonDict:
     """Return pygal's options for an axis up to `top` percent, and a time from `start` to `end`."""
     brief = end - start < BRIEF
 
@@ -190,7 +191,7 @@ def _options(top: float, start: datetime, end: datetime) -> JsonDict:
         return f"{value:g} %"
 
     def time(moment: datetime) -> str:
-        return _time(moment, brief)
+        return _time(moment, zone, brief=brief)
 
     return {
         "width": _WIDTH,

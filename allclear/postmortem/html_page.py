@@ -78,9 +78,11 @@ def post_mortem_page(source: PostMortem) -> str:
 
 def _figure(source: PostMortem) -> str:
     """Return the chart with a legend of its numbers; empty if nothing was measured."""
-    measured, marked = measure(source.entries), marks(source.incident)
-    svg = svg_chart(measured, marked)
-    numbers = "".join(f"<span><b>{number}</b> {escape(words)}</span> " for number, words in legend(measured, marked))
+    measured, marked, zone = measure(source.entries), marks(source.incident), source.plan.zone
+    svg = svg_chart(measured, marked, zone)
+    numbers = "".join(
+        f"<span><b>{number}</b> {escape(words)}</span> " for number, words in legend(measured, marked, zone)
+    )
     return f"<figure>{svg}<figcaption>{numbers}</figcaption></figure>\n" if svg else ""
 
 

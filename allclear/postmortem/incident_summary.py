@@ -15,21 +15,13 @@ from allclear.domain.base import person_key
 from allclear.domain.durations import short_duration
 from allclear.domain.escalation import roles_to_notify
 from allclear.domain.incident import AskState, Incident
+from allclear.domain.moments import clock, day, named_clock, stamp, zone_name
 from allclear.domain.plan import Plan
 from allclear.domain.plan_text import help_lines, to_be_notified
 from allclear.domain.records import Entry
 from allclear.domain.sentences.sentence import Tone
 from allclear.domain.template_values import deadline_lines, in_storm, lead, left_in_place, phase_words, status, waiting
-from allclear.domain.text import (
-    answer_commands,
-    asked_words,
-    change_rows,
-    clock,
-    markdown_safe,
-    plain,
-    role_words,
-    stamp,
-)
+from allclear.domain.text import answer_commands, asked_words, change_rows, markdown_safe, plain, role_words
 from allclear.domain.timeline import Line, timeline
 from allclear.postmortem.acts_table import markdown_acts
 
@@ -48,6 +40,7 @@ def show(incident: Incident, entries: Sequence[Entry], plan: Plan, now: datetime
     tell = [] if incident.over else to_be_notified(plan, incident)
     left = [left_in_place(act, plan) for act in incident.in_place]
     rows = [row for ask in waiting(incident) for row in _waiting(incident, ask, plan, now)]
+    zone = zone_name(plan.zone, incident.opened_at, now)
     nothing = [] if incident.over else [Text("Nothing.", style="dim")]
     return Group(
         _head(incident, plan),
@@ -56,7 +49,11 @@ def show(incident: Incident, entries: Sequence[Entry], plan: Plan, now: datetime
         *_part("Due", "cyan", _points(due)),
         *_part("To be notified, by the plan", "cyan", _points(tell)),
         *_part("Help and pages", "dim", _points([] if incident.over else help_lines(plan))),
-        *_part("Timeline (UTC)", "", [_table(entries, incident, plan, routine=routine)]),
+        *_part(
+            f"Timeline ({zone})",
+            "",
+            [_table(entries, incident, plan, routine=routine)],
+        ),
     )
 
 
@@ -93,7 +90,9 @@ def _head(incident: Incident, plan: Plan) -> Group:
         )
     for name, at, span, start in _times(incident):
         after = f"  ({short_duration(span)} after {start})" if span is not None else ""
-        grid.add_row(name, Text(f"{stamp(at)}{after}" if at else "not known" if name == "Began" else "not yet"))
+        grid.add_row(
+            name, Text(f"{stamp(at, plan.zone)}{after}" if at else "not known" if name == "Began" else "not yet")
+        )
     return Group(title, grid)
 
 
@@ -113,7 +112,7 @@ def _waiting(incident: Incident, state: AskState, plan: Plan, now: datetime) -> 
     yes, no = answer_commands(ask, plan)
     given = len({person_key(answer.by.actor) for answer in state.answers if answer.yes})
     so_far = f", {given} of {ask.policy.people} so far" if ask.policy.people > 1 else ""
-    asked = f"(asked: {asked_words(ask.policy, plan)}{so_far}; since {clock(state.opened)} UTC)"
+    asked = f"(asked: {asked_words(ask.policy, plan)}{so_far}; since {named_clock(state.opened, plan.zone)})"
     yield Text.assemble((plain(ask.title), "bold"), f"  {asked}")
     overdue = roles_to_notify(plan, incident, now - state.opened) if ask.kind is AskKind.APPROVAL else []
     if overdue:
@@ -124,7 +123,7 @@ def _waiting(incident: Incident, state: AskState, plan: Plan, now: datetime) -> 
     for name, was, then in change_rows(change or {}, plain):
         yield _below(f"{name}: {was} -> {then}" if name else f"{was} -> {then}")
     if ask.window:
-        unanswered = f"If no one answers by {stamp(ask.window.until)}"
+        unanswered = f"If no one answers by {stamp(ask.window.until, plan.zone)}"
         act, fallback = "it is carried out.", "the service is still failing, the standard text is sent."
         yield _below(f"{unanswered}, {act}" if ask.window.then == "act" else f"{unanswered} and {fallback}", "bold")
     for one in ask.choices:
@@ -145,12 +144,12 @@ def _table(entries: Sequence[Entry], incident: Incident, plan: Plan, *, routine:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column()
-    day = incident.opened_at.date()
+    last = day(incident.opened_at, plan.zone)
     for line in timeline(entries, plan, routine=routine, incident=incident):
-        if line.at.date() != day:
-            day = line.at.date()
-            grid.add_row("", Text(f"{day:%Y-%m-%d}", style="dim"))
-        grid.add_row(clock(line.at), _text(line, detail=routine))
+        if day(line.at, plan.zone) != last:
+            last = day(line.at, plan.zone)
+            grid.add_row("", Text(last, style="dim"))
+        grid.add_row(clock(line.at, plan.zone), _text(line, detail=routine))
     return grid
 
 
@@ -164,4 +163,4 @@ def _text(line: Line, *, detail: bool) -> Text:
 def markdown_timeline(incident: Incident, entries: Sequence[Entry], plan: Plan) -> str:
     """Return the timeline as a Markdown list, without the lines for auditors; safe in an artifact."""
     lines = timeline(entries, plan, incident=incident)
-    return "\n".join(f"- **{clock(line.at)}** {markdown_safe(line.text, 2000)}" for line in lines)
+    return "\n".join(f"- **{clock(line.at, plan.zone)}** {markdown_safe(line.text, 2000)}" for line in lines)

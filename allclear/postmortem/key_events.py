@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from allclear.domain.durations import counted, short_duration
 from allclear.domain.incident import Act, Incident
+from allclear.domain.moments import day, local
 from allclear.domain.plan import Plan
 from allclear.domain.post_mortem import field_of
 from allclear.domain.records import (
@@ -57,14 +58,14 @@ def key_events(incident: Incident, entries: Sequence[Entry], plan: Plan) -> tupl
 def key_event_lines(incident: Incident, entries: Sequence[Entry], plan: Plan) -> str:
     """Return the key events as a Markdown list, with a line below it if some were left out."""
     events, left_out = key_events(incident, entries, plan)
-    brief = events[-1].at - events[0].at < BRIEF
-    day = events[0].at.date()
+    shape = "%H:%M:%S" if events[-1].at - events[0].at < BRIEF else "%H:%M"
+    zone = plan.zone
+    last = day(events[0].at, zone)
     lines: list[str] = []
     for event in events:
-        date = f"{event.at:%Y-%m-%d} " if event.at.date() != day else ""
-        day = event.at.date()
-        clock = f"{event.at:%H:%M:%S}" if brief else f"{event.at:%H:%M}"
-        lines.append(f"- {date}{clock} - {markdown_safe(event.text)}")
+        date = f"{day(event.at, zone)} " if day(event.at, zone) != last else ""
+        last = day(event.at, zone)
+        lines.append(f"- {date}{local(event.at, zone):{shape}} - {markdown_safe(event.text)}")
     if left_out:
         lines += ["", f"The full record has {counted(left_out, 'more event')} of this kind."]
     return "\n".join(lines)

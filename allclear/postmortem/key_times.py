@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import NamedTuple
 
 from allclear.domain.deadlines import Deadline, deadlines
 from allclear.domain.durations import short_duration
 from allclear.domain.incident import Incident
+from allclear.domain.moments import local, stamp, zone_name
 from allclear.domain.plan import ClockStop, Plan
 from allclear.domain.states import StateHistory
-from allclear.domain.text import markdown_safe, stamp
+from allclear.domain.text import markdown_safe
 from allclear.postmortem.affected import BRIEF, held
 
 
@@ -34,11 +35,12 @@ def key_times(incident: Incident, plan: Plan, now: datetime) -> str:
     turns = [turn for turn in _turns(incident) if turn.at or not incident.over]
     targets = {turn.stops: _targets(plan, incident, turn.stops, now) for turn in turns if turn.stops}
     planned = any(targets.values())
-    shape = _shape([turn.at for turn in turns if turn.at])
+    zone, moments = plan.zone, [turn.at for turn in turns if turn.at]
+    shape = _shape([local(at, zone) for at in moments])
     since = "After it began" if incident.began_at else "After detection"
-    head = ["", "UTC", since, *(["By the plan"] if planned else [])]
+    head = ["", zone_name(zone, *moments), since, *(["By the plan"] if planned else [])]
     start = incident.began_at or incident.opened_at
-    rows = [_cells(turn, start, shape, targets)[: len(head)] for turn in turns]
+    rows = [_cells(turn, start, shape, zone, targets)[: len(head)] for turn in turns]
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
@@ -71,8 +73,8 @@ def _shape(times: Sequence[datetime]) -> str:
     return "%H:%M:%S" if max(times) - min(times) < BRIEF else "%H:%M"
 
 
-def _cells(turn: _Turn, start: datetime, shape: str, targets: Mapping[ClockStop, str]) -> list[str]:
-    at = held(turn.history, shape) or (f"{turn.at:{shape}}" if turn.at else "not yet")
+def _cells(turn: _Turn, start: datetime, shape: str, zone: tzinfo, targets: Mapping[ClockStop, str]) -> list[str]:
+    at = held(turn.history, shape, zone) or (f"{local(turn.at, zone):{shape}}" if turn.at else "not yet")
     span = f"{short_duration(turn.at - start)}{turn.more}" if turn.at and turn.at != start else ""
     return [turn.name, at, span, targets.get(turn.stops, "") if turn.stops else ""]
 
@@ -91,8 +93,8 @@ def _target(one: Deadline, now: datetime) -> str:
 def targets_table(incident: Incident, plan: Plan, now: datetime) -> str:
     """Return a table of the plan's targets and duties; the post-mortem's own deadlines and escalations are left out."""
     rows = [
-        f"| {markdown_safe(one.title)} | {markdown_safe(one.severity)} | {stamp(one.due)} |"
-        f" {stamp(one.met) if one.met else '-'} | {_met_words(one, now)} |"
+        f"| {markdown_safe(one.title)} | {markdown_safe(one.severity)} | {stamp(one.due, plan.zone)} |"
+        f" {stamp(one.met, plan.zone) if one.met else '-'} | {_met_words(one, now)} |"
         for one in deadlines(plan, incident)
         if one.due and one.what in {"target", "duty"}
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from itertools import pairwise
 
 from allclear.domain.action import ActStatus
@@ -11,11 +11,12 @@ from allclear.domain.approval import AskKind
 from allclear.domain.deadlines import Deadline, deadlines
 from allclear.domain.durations import counted, short_duration
 from allclear.domain.incident import REMINDER, Act, Incident
+from allclear.domain.moments import clock
 from allclear.domain.plan import Plan
 from allclear.domain.records import Entry
 from allclear.domain.reminder import LEAD
 from allclear.domain.sentences.acts import outcome_words
-from allclear.domain.text import SHORT, bare, clock, plain, with_full_stop
+from allclear.domain.text import SHORT, bare, plain, with_full_stop
 from allclear.postmortem.acts_table import changes_production
 
 GAP = timedelta(minutes=10)
@@ -79,6 +80,11 @@ def _clocks(plan: Plan, incident: Incident) -> list[Deadline]:
     return [one for one in deadlines(plan, incident) if one.due and one.what in {"target", "duty"}]
 
 
+def gap_words(start: datetime, end: datetime, zone: tzinfo) -> str:
+    """Return a time in which nothing was recorded, as `14:30 to 14:50 (20 m)`."""
+    return f"{clock(start, zone)} to {clock(end, zone)} ({short_duration(end - start)})"
+
+
 def _took(incident: Incident, one: Deadline) -> str:
     within = f" of {one.target.within}" if one.target else ""
     return f"after {short_duration((one.met or incident.opened_at) - incident.opened_at)}{within}"
@@ -92,7 +98,7 @@ def _wrong(incident: Incident, entries: Sequence[Entry], plan: Plan, now: dateti
         if one.due and one.missed(now):
             late = short_duration((one.met or one.declined or now) - one.due)
             yield f'"{plain(one.title)}" ({plain(one.severity, 20)}) was missed by {late}.'
-    yield from _lost(incident)
+    yield from _lost(incident, plan)
     yield from _false_starts(incident)
     yield from _retries(incident)
     yield from _waits(incident)
@@ -101,7 +107,7 @@ def _wrong(incident: Incident, entries: Sequence[Entry], plan: Plan, now: dateti
     recovered = incident.recovery.current
     for start, end in gaps(incident, entries)[:2]:
         if recovered is None or start < recovered.since:
-            yield f"Nothing was recorded from {clock(start)} to {clock(end)} ({short_duration(end - start)})."
+            yield f"Nothing was recorded from {gap_words(start, end, plan.zone)}."
 
 
 def _false_starts(incident: Incident) -> Iterator[str]:
@@ -123,12 +129,12 @@ def _false_starts(incident: Incident) -> Iterator[str]:
             yield f'"{bare(act.proposed.title, SHORT)}" was done and did not contain it.'
 
 
-def _lost(incident: Incident) -> Iterator[str]:
+def _lost(incident: Incident, plan: Plan) -> Iterator[str]:
     """Yield when containment or recovery did not last."""
     for word, history in (("Containment", incident.containment), ("Recovery", incident.recovery)):
         for period in history.lost:
             reason = with_full_stop(bare(period.reason, SHORT))
-            yield f"{word} was lost at {clock(period.until or period.since)}: {reason}"
+            yield f"{word} was lost at {clock(period.until or period.since, plan.zone)}: {reason}"
 
 
 def _retries(incident: Incident) -> Iterator[str]:

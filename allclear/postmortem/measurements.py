@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import NamedTuple
 
 from pydantic import ValidationError
@@ -11,8 +11,9 @@ from pydantic import ValidationError
 from allclear.domain.action import Finding
 from allclear.domain.base import JsonDict
 from allclear.domain.durations import in_words
+from allclear.domain.moments import clock
 from allclear.domain.records import Contained, Entry, Recovered, StepDone
-from allclear.domain.text import clock, markdown_safe
+from allclear.domain.text import markdown_safe
 from allclear.domain.traffic import TRAFFIC, Traffic
 
 
@@ -122,15 +123,15 @@ def percent_words(percent: float) -> str:
 # --- in words --------------------------------------------------------------------------------
 
 
-def requests_affected(measured: Measurements) -> str:
+def requests_affected(measured: Measurements, zone: tzinfo) -> str:
     """Return how many requests failed and who counted them, in a line; safe in Markdown."""
     traffic, worst = measured.traffic, measured.worst
     if traffic:
-        time = f"{clock(traffic.start)} to {clock(traffic.end)}"
+        time = f"{clock(traffic.start, zone)} to {clock(traffic.end, zone)}"
         source = f"(counted by {markdown_safe(traffic.source)})"
         return f"{traffic.total_failed:,} of {traffic.total:,} users' requests failed, {time}{_peak(traffic)} {source}"
     if worst:
-        return f"not counted; at worst {worst.words} in a health check, {clock(worst.at)} (measured from outside)"
+        return f"not counted; at worst {worst.words} in a health check, {clock(worst.at, zone)} (measured from outside)"
     return "not counted"
 
 
@@ -147,11 +148,11 @@ def _peak(traffic: Traffic) -> str:
 _MINUTE = 60
 
 
-def measured_lines(entries: Sequence[Entry], measured: Measurements) -> str:
+def measured_lines(entries: Sequence[Entry], measured: Measurements, zone: tzinfo) -> str:
     """Return a list of what was measured at detection, containment and recovery, and of the users' requests."""
-    lines = [f"- {clock(at)} {event}: {markdown_safe(sentence)}" for at, event, sentence in _turns(entries)]
+    lines = [f"- {clock(at, zone)} {event}: {markdown_safe(sentence)}" for at, event, sentence in _turns(entries)]
     if measured.traffic:
-        lines.append(f"- Users: {requests_affected(measured)}.")
+        lines.append(f"- Users: {requests_affected(measured, zone)}.")
     return "\n".join(lines) or "- Nothing was measured."
 
 

@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 from allclear.domain.durations import counted, in_words
 from allclear.domain.incident import Incident
+from allclear.domain.moments import clock
 from allclear.domain.plan import Plan
 from allclear.domain.post_mortem import Said, said
 from allclear.domain.sentences.sentence import SentenceContext
-from allclear.domain.text import SHORT, bare, clock, plain, with_full_stop
+from allclear.domain.text import SHORT, bare, plain, with_full_stop
 
 _LONGEST = 10_000
 """Characters of what a person said; more than a person types."""
@@ -40,7 +41,7 @@ def suggestions(incident: Incident, plan: Plan, field: str, *, service_title: st
 
 def _source(context: SentenceContext, one: Said) -> str:
     where = f'in the step "{bare(one.step, SHORT)}"' if one.step else "in a note"
-    return f"{context.author(one.by)}, {clock(one.at)}, {where}"
+    return f"{context.author(one.by)}, {clock(one.at, context.zone)}, {where}"
 
 
 def summary(incident: Incident, service_title: str) -> str:

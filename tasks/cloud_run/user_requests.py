@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from typing_extensions import override
 
 from allclear.domain.action import Finding, ParamProblem, Probe, Verdict
 from allclear.domain.base import utc_now
 from allclear.domain.errors import AllclearError
+from allclear.domain.moments import clock
 from allclear.domain.systems import Service
-from allclear.domain.text import clock
 from allclear.domain.traffic import MOST_SPANS, TRAFFIC, Traffic
 from allclear.vendors.cloud_monitoring import CloudMetrics, RequestCount
 from allclear.vendors.cloud_run.client import CloudRun
@@ -93,7 +93,7 @@ def spans(onset: datetime, until: datetime) -> tuple[datetime, datetime, timedel
 
 
 def _sentence(traffic: Traffic) -> str:
-    time = f"{clock(traffic.start)} to {clock(traffic.end)} UTC"
+    time = f"{clock(traffic.start, UTC)} to {clock(traffic.end, UTC)} UTC"
     if not traffic.total:
         return f"Cloud Monitoring counted no requests, {time}."
     percent = 100 * traffic.total_failed / traffic.total

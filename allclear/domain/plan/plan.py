@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any, Literal, TypeVar
 
 from pydantic import Field, model_validator
@@ -195,6 +195,11 @@ class Plan(Model):
         for index, due in enumerate(self.post_mortem.due):
             if due.not_before:
                 yield ("post_mortem", "due", index, "not_before"), due.not_before
+
+    @property
+    def zone(self) -> tzinfo:
+        """Return the time zone in which people read times: that of `working_time`, or UTC if the plan names none."""
+        return self.working_time.zone_info
 
     def severity(self, name: str) -> Severity | None:
         """Return the severity called `name`, or None."""

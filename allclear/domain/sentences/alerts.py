@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from allclear.domain.moments import stamp
 from allclear.domain.records import FIRES_AGAIN, AlertJoined, AlertsCollapsed, Entry, StormJoined, StormPassed
 from allclear.domain.sentences.sentence import Sentence, SentenceContext
-from allclear.domain.text import SHORT, bare, plain, stamp, with_full_stop
+from allclear.domain.text import SHORT, bare, plain, with_full_stop
 
 
-def describe(_: SentenceContext, entry: Entry) -> Sentence | None:
+def describe(context: SentenceContext, entry: Entry) -> Sentence | None:
     """Return the sentence for a record about alerts; None for any other record."""
     match entry.record:
         case AlertJoined() as alert:
-            return _joined(alert)
+            return _joined(context, alert)
         case AlertsCollapsed(count=count):
             more = "One more alert was" if count == 1 else f"{count} more alerts were"
             return Sentence(f"{more} received and only counted, because too many came to list each.", "bad")
@@ -33,9 +34,9 @@ def _storm(umbrella: str, *, own: bool) -> str:
     )
 
 
-def _joined(alert: AlertJoined) -> Sentence:
+def _joined(context: SentenceContext, alert: AlertJoined) -> Sentence:
     source, title = plain(alert.source, 40), with_full_stop(bare(alert.title, SHORT))
-    detail = [f"Sent {stamp(alert.at)}."] if alert.at else []
+    detail = [f"Sent {stamp(alert.at, context.zone)}."] if alert.at else []
     if alert.state == "resolved" and alert.no_recovery:
         why = plain(alert.no_recovery, SHORT)
         return Sentence(f"Alert from {source} ended, but not because of a recovery: {why}. {title}", detail=detail)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from allclear.domain.moments import day, stamp
 from allclear.domain.records import (
     Acknowledged,
     AudienceTold,
@@ -18,7 +19,7 @@ from allclear.domain.records import (
     RoleTaken,
 )
 from allclear.domain.sentences.sentence import Sentence, SentenceContext
-from allclear.domain.text import bare, plain, role_words, stamp, with_full_stop
+from allclear.domain.text import bare, plain, role_words, with_full_stop
 
 
 def describe(context: SentenceContext, entry: Entry) -> Sentence | None:  # noqa: PLR0911 - one case for each record
@@ -49,7 +50,7 @@ def describe(context: SentenceContext, entry: Entry) -> Sentence | None:  # noqa
             return Sentence(f'{author} wrote "{title}" for the post-mortem.', "person", routine=True)
         case FollowUpAdded() as follow_up:
             owner, text = plain(follow_up.owner, 60), with_full_stop(bare(follow_up.text))
-            return Sentence(f"Follow-up for {owner}, due {follow_up.due:%Y-%m-%d}: {text}", "person")
+            return Sentence(f"Follow-up for {owner}, due {day(follow_up.due, context.zone)}: {text}", "person")
         case FollowUpDone() as finished:
             return Sentence(f"{author} did follow-up {finished.number}{_follow_up(context, finished)}", "good")
         case _:
@@ -61,7 +62,7 @@ def _in_ledger(context: SentenceContext, entry: Entry) -> Sentence | None:
     match entry.record:
         case LedgerHandedOver() as handed_over:
             title, to = context.act_title(handed_over.act), plain(handed_over.to, 60)
-            due = stamp(handed_over.due)
+            due = stamp(handed_over.due, context.zone)
             return Sentence(f'{to} takes over what "{title}" left in place, and must review it by {due}.', "person")
         case LedgerSuperseded() as superseded:
             title, reason = context.act_title(superseded.act), with_full_stop(bare(superseded.reason))

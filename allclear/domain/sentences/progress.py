@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from allclear.domain.action import Finding, Verdict
 from allclear.domain.durations import counted, short_duration
+from allclear.domain.moments import stamp
 from allclear.domain.records import (
     Assessed,
     Contained,
@@ -20,14 +21,14 @@ from allclear.domain.records import (
 )
 from allclear.domain.runbook import Phase
 from allclear.domain.sentences.sentence import Sentence, SentenceContext
-from allclear.domain.text import SHORT, bare, plain, stamp, value_words, with_full_stop
+from allclear.domain.text import SHORT, bare, plain, value_words, with_full_stop
 
 
 def describe(context: SentenceContext, entry: Entry) -> Sentence | None:  # noqa: C901, PLR0911 - one case for each record
     """Return the sentence for a record about the incident itself; None for any other record."""
     match entry.record:
         case IncidentOpened() as opened:
-            return _opened(opened)
+            return _opened(context, opened)
         case SeverityChanged() as changed:
             return _severity(context, changed)
         case Assessed() as assessed:
@@ -71,10 +72,10 @@ def was_replaced(replaced: RunReplaced) -> str:
     return f"{name} {replaced.state} in Prefect."
 
 
-def _opened(opened: IncidentOpened) -> Sentence:
+def _opened(context: SentenceContext, opened: IncidentOpened) -> Sentence:
     drill = ["Simulated: nothing here happens in production."] if opened.simulated else []
-    began = [f"The trouble began {stamp(opened.began_at)}."] if opened.began_at else []
-    known = [f"It has been known since {stamp(opened.known_at)}."] if opened.known_at else []
+    began = [f"The trouble began {stamp(opened.began_at, context.zone)}."] if opened.began_at else []
+    known = [f"It has been known since {stamp(opened.known_at, context.zone)}."] if opened.known_at else []
     text = f"Opened as {plain(opened.severity, 20)}: {bare(opened.title, SHORT)} ({plain(opened.reported)})."
     return Sentence(text, "bad", detail=[*drill, *began, *known])
 
@@ -93,7 +94,7 @@ def _assessed(context: SentenceContext, assessed: Assessed, author: str) -> Sent
         kind = context.plan.kinds.get(assessed.incident_kind) if context.plan else None
         known.insert(0, f"kind of incident: {plain(kind.title if kind else assessed.incident_kind, 60)}")
     if assessed.known_at:
-        known.append(f"known since {stamp(assessed.known_at)}")
+        known.append(f"known since {stamp(assessed.known_at, context.zone)}")
     reason = f" Reason: {with_full_stop(bare(assessed.reason))}" if assessed.reason.strip() else ""
     return Sentence(f"{author} assessed the incident: {'; '.join(known)}.{reason}", "person")
 

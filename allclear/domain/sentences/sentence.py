@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 from typing import Literal, NamedTuple, Self
 
 from allclear.domain.approval import Ask, AskKind
@@ -45,6 +46,11 @@ class SentenceContext:
             asks = [state.ask for state in incident.asks.values()]
             covered.update((ask.phase, ask.step) for ask in asks if ask.kind is AskKind.STEP)
         return cls(incident, plan, frozenset(covered))
+
+    @property
+    def zone(self) -> tzinfo:
+        """Return the time zone in which people read times; UTC without a plan."""
+        return self.plan.zone if self.plan else UTC
 
     def act(self, act: str | None) -> Act | None:
         """Return the act with that id, or None."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Any
 
 from allclear.domain.action import Action, Change
 from allclear.domain.approval import ONE_PERSON, AnswerWindow, ApprovalPolicy, Ask, AskKind, Fallback
 from allclear.domain.incident import Act, Incident
+from allclear.domain.moments import named_clock
 from allclear.domain.plan import Plan
 from allclear.domain.runbook import Step
 from allclear.domain.text import change_rows, markdown_safe
@@ -87,10 +88,13 @@ def _situation(incident: Incident) -> str:
     return f"{incident.id}, {incident.severity}: {incident.title}.{last}"
 
 
-def with_window(ask: Ask, step: Step, fallback: Fallback | None, against: list[str], now: datetime) -> Ask:
+def with_window(
+    ask: Ask, step: Step, fallback: Fallback | None, against: list[str], now: datetime, zone: tzinfo
+) -> Ask:
     """Return `ask` with what happens if no one answers, and with the text that says so.
 
-    `against` are the reasons that rule out automatic action. `fallback` is the standard text that is sent otherwise.
+    `against` are the reasons that rule out automatic action, `zone` is the plan's. `fallback` is the standard text that
+    is sent otherwise.
     """
     if step.auto_approve:
         if ask.policy.extra_requirement:
@@ -98,14 +102,14 @@ def with_window(ask: Ask, step: Step, fallback: Fallback | None, against: list[s
         if against:
             return ask.model_copy(update={"text": f"{ask.text}\n\nIt is not done automatically: {'; '.join(against)}."})
         until = now + step.auto_approve.veto_window
-        notice = f"It is done automatically at {until:%H:%M:%S} UTC, unless a person says no before."
+        notice = f"It is done automatically at {named_clock(until, zone, '%H:%M:%S')}, unless a person says no before."
         window = AnswerWindow(until=until, then="act")
         return ask.model_copy(update={"window": window, "text": f"**{notice}**\n\n{ask.text}"})
     if fallback:
         until = now + fallback.after
         notice = (
-            f"If no one answers by {until:%H:%M} UTC and the service is still failing, the standard text is sent. "
-            "It is not sent if no alert is authenticated, an alert is flapping, or there is an alert storm."
+            f"If no one answers by {named_clock(until, zone)} and the service is still failing, the standard text is "
+            "sent. It is not sent if no alert is authenticated, an alert is flapping, or there is an alert storm."
         )
         window = AnswerWindow(until=until, then="fallback")
         return ask.model_copy(update={"window": window, "text": f"{ask.text}\n\n{notice}"})

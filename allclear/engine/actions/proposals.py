@@ -169,7 +169,7 @@ class Proposer:
         if request.step and not request.undoes:
             against = self._reasons_against(incident, request.step, change)
             fallback = fallback_for(type(preview.action), request.step)
-            ask = with_window(ask, request.step, fallback, against, self._clock())
+            ask = with_window(ask, request.step, fallback, against, self._clock(), self._plan.zone)
             automatic = request.step.auto_approve is not None and not against
             proposed = proposed.model_copy(update={"auto_approve": automatic})
         if request.confirmed is None or not _may_approve_alone(policy, by):

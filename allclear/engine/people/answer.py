@@ -77,7 +77,8 @@ class Answers:
         if state is None:
             raise NotFound(f"{ask_id} was never asked.", asked_now(incident, self._company.plan))
         if not state.open:
-            problem = f"{ask_id} ({plain(state.ask.title).rstrip('. ')}) is closed: {closed_because(state)}."
+            because = closed_because(state, self._company.plan.zone)
+            problem = f"{ask_id} ({plain(state.ask.title).rstrip('. ')}) is closed: {because}."
             raise NotAllowed(f"Your answer does not count. {problem}", asked_now(incident, self._company.plan))
         for gone in questions_to_withdraw(incident, self._company.plan, self._company.runbook(incident.opened.runbook)):
             if gone.ask == ask_id:  # it is withdrawn when the responder or a flow makes its next move

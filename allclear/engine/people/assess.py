@@ -89,7 +89,7 @@ class Assessments:
 
         Raises NotAllowed for a text that is no time, and for a time that has not come yet.
         """
-        return read_past(text, self._company.plan.working_time.zone_info, self._clock())
+        return read_past(text, self._company.plan.zone, self._clock())
 
     def raised(self, incident: Incident, named: str | None, facets: Mapping[str, str]) -> list[SeverityChanged]:
         """Return the change to the severity that was named, or else follows from the rules, if it is a higher one."""

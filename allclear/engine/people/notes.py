@@ -8,6 +8,7 @@ from typing import Any
 from allclear.company import Company
 from allclear.domain.errors import NotAllowed, NotFound
 from allclear.domain.incident import Incident
+from allclear.domain.moments import day, stamp
 from allclear.domain.post_mortem import NOTE_FOR
 from allclear.domain.records import (
     AudienceTold,
@@ -18,7 +19,6 @@ from allclear.domain.records import (
     NoteAdded,
     PostMortemWritten,
 )
-from allclear.domain.text import stamp
 from allclear.engine.people.incident_writer import IncidentWriter, required_text
 
 
@@ -72,7 +72,7 @@ class Notes:
         self._writer.append(incident_id, by, lambda _: [record], after_end=True)
         number = len(self._writer.read(incident_id).follow_ups)
         done = f"When it is done: allclear follow-up-done {incident_id} {number} --as NAME"
-        return f"{owner} has follow-up {number} by {due:%Y-%m-%d}. {done}"
+        return f"{owner} has follow-up {number} by {day(due, self._company.plan.zone)}. {done}"
 
     def follow_up_done(self, incident_id: str, number: int, note: str, by: By) -> str:
         """Record that a follow-up was done. `number` is its place among the incident's follow-ups, 1 for the first.
@@ -86,7 +86,10 @@ class Notes:
                 has = f"It has 1 to {count}." if count else "It has none."
                 raise NotFound(f"{incident_id} has no follow-up {number}.", f"{has} allclear postmortem {incident_id}")
             if at := incident.follow_ups_done.get(number):
-                raise NotAllowed(f"Follow-up {number} was done {stamp(at)}.", f"allclear postmortem {incident_id}")
+                raise NotAllowed(
+                    f"Follow-up {number} was done {stamp(at, self._company.plan.zone)}.",
+                    f"allclear postmortem {incident_id}",
+                )
             return [FollowUpDone(number=number, note=note.strip())]
 
         self._writer.append(incident_id, by, decide, after_end=True)

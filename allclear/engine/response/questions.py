@@ -6,9 +6,9 @@ from allclear.company import Company
 from allclear.domain.approval import Ask, AskKind
 from allclear.domain.deadlines import deadlines
 from allclear.domain.incident import Incident
+from allclear.domain.moments import stamp
 from allclear.domain.placeholders import render
 from allclear.domain.runbook import Step
-from allclear.domain.text import stamp
 from allclear.engine.actions import approval_requests
 from allclear.engine.actions.registry import Registry
 from allclear.engine.response.moves import AskPeople
@@ -79,4 +79,4 @@ class Questions:
             if (deadline.what, deadline.name) == (phase, step.id)
         )
         moment = next(due, None)
-        return f" Due {stamp(moment)}." if moment else ""
+        return f" Due {stamp(moment, self._company.plan.zone)}." if moment else ""

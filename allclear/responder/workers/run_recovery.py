@@ -198,7 +198,7 @@ class RunRecovery:
                 continue
             ask = next((ask for ask in incident.asks if run_name(incident.id, QUESTION, ask) == run.name), None)
             if ask is not None and not is_asked(incident, ask):
-                await self._prefect.completed(run.id, how_it_ended(incident, ask))
+                await self._prefect.completed(run.id, how_it_ended(incident, ask, self._engine.company.plan.zone))
 
     # --- what is missing in Prefect ----------------------------------------------------------------------
 

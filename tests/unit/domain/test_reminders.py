@@ -295,7 +295,7 @@ def test_alerts_that_join_are_reported_together() -> None:
         story.after(1).record(_joins(key, "a new alert"), _joins(key, ""))
     (second,) = of_kind(plan_with(), story, "news")
     assert minutes([second]) == [6]
-    assert second.sentence == "2 alerts since 14:32 (a new alert). For details: allclear show VS-12 --why"
+    assert second.sentence == "2 alerts since 14:32 UTC (a new alert). For details: allclear show VS-12 --why"
 
 
 def _joins(key: str, news: str) -> AlertJoined:

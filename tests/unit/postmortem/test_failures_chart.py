@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import UTC, timedelta
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -19,7 +19,7 @@ from tests.unit.postmortem.test_measurements import counted
 
 def _parts(story: Story) -> tuple[str, str]:
     measured, marked = measure(story.entries), marks(story.incident)
-    return text_chart(measured, marked), svg_chart(measured, marked)
+    return text_chart(measured, marked, UTC), svg_chart(measured, marked, UTC)
 
 
 def test_the_text_has_a_bar_for_each_measurement_and_a_line_for_each_act() -> None:
@@ -80,8 +80,8 @@ def test_any_measurement_can_be_drawn(numbers: list[tuple[int, int, int]], title
     measured = Measurements(checks, None)
     story = Story().opened(title)
     marked = marks(story.incident)
-    ET.fromstring(svg_chart(measured, marked))  # noqa: S314 - our own drawing
-    assert text_chart(measured, marked).count("```") == 2
+    ET.fromstring(svg_chart(measured, marked, UTC))  # noqa: S314 - our own drawing
+    assert text_chart(measured, marked, UTC).count("```") == 2
 
 
 @pytest.mark.parametrize("module", ["allclear.postmortem.document", "allclear.cli.incidents", "flows.artifacts"])

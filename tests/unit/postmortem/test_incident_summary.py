@@ -127,7 +127,7 @@ def test_artifacts_have_the_timeline_and_the_acts() -> None:
 
 def test_an_incident_without_acts_says_so() -> None:
     """An empty table would look like an error."""
-    assert markdown_acts(Story().opened().incident) == "allclear took no action."
+    assert markdown_acts(Story().opened().incident, plan()) == "allclear took no action."
 
 
 def test_a_denied_act_is_in_the_table_of_acts() -> None:

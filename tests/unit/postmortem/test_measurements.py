@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
 import pytest
@@ -43,7 +43,7 @@ def test_a_proof_that_stands_in_the_record_twice_is_one_sample() -> None:
 def test_without_a_count_the_worst_health_check_is_told_as_what_it_is() -> None:
     """Twenty requests of a probe are never told as users' requests."""
     story = Story().whole()
-    words = requests_affected(measure(story.entries))
+    words = requests_affected(measure(story.entries), UTC)
     assert words == (
         "not counted; at worst 12 of 20 requests failed (60 %) in a health check, 14:30 (measured from outside)"
     )
@@ -56,14 +56,14 @@ def test_counted_requests_are_told_with_their_source() -> None:
     words = (
         "623 of 3,900 users' requests failed, 14:27 to 14:31; 60 % in the worst minute (counted by Cloud Monitoring)"
     )
-    assert requests_affected(measured) == words
-    assert measured_lines(story.entries, measured) == f"- Users: {words}."
+    assert requests_affected(measured, UTC) == words
+    assert measured_lines(story.entries, measured, UTC) == f"- Users: {words}."
 
 
 def test_a_count_that_ends_before_the_trouble_is_none() -> None:
     """Metrics lag: no failure among the requests of the minutes before the trouble proves nothing."""
     story = Story().whole().record(counted([100] * 5, [0] * 5))
-    assert requests_affected(measure(story.entries)).startswith("not counted; at worst 12 of 20")
+    assert requests_affected(measure(story.entries), UTC).startswith("not counted; at worst 12 of 20")
     assert not measure(story.entries).of_users
 
 
@@ -76,7 +76,7 @@ def test_a_count_of_another_shape_is_no_count(fact: object) -> None:
     story = Story().opened().record(StepDone(phase="resolve", step="count", title="", finding=finding))
     measured = measure(story.entries)
     assert (measured.checks, measured.traffic) == ([], None)
-    assert requests_affected(measured) == "not counted"
+    assert requests_affected(measured, UTC) == "not counted"
 
 
 def test_a_chart_shows_the_users_only_if_it_has_several_of_their_spans() -> None:
