@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -16,6 +15,7 @@ from allclear.cli.root import (
     Role,
     acting_person,
     app,
+    confirmed,
     engine_with_delivery,
     out,
     print_heading,
@@ -136,7 +136,8 @@ def _answer(
             decision = decision_for(state.ask, word, choice, engine.company.plan)
             if state.open:
                 _show(engine, state)
-                if state.ask.id != given and not _confirmed(word):
+                named = _command(engine, state, word)
+                if state.ask.id != given and not confirmed(f"{word.capitalize()}?", f"Name the question: {named}"):
                     return "Nothing was answered."
             sentence = engine.people.answer(decision.ask, by, yes=decision.yes, reason=reason, choice=decision.choice)
             result = await engine.manual.after_answer(decision.ask, by)
@@ -179,11 +180,3 @@ def _show(engine: Engine, state: AskState) -> None:
     yes, no = state.ask.kind.words
     print_line(f'"{yes}": {state.ask.yes}  "{no}": {state.ask.no}')
     print_line(f"Asked: {asked_words(state.ask.policy, engine.company.plan)}.")
-
-
-def _confirmed(word: str) -> bool:
-    """Return whether the person at the terminal confirms an answer to a question that the command did not name.
-
-    Without a terminal no one can be asked, and the question was the only one that waits: the answer is given.
-    """
-    return not sys.stdin.isatty() or typer.confirm(f"{word.capitalize()}?")

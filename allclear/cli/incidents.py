@@ -18,6 +18,7 @@ from allclear.cli.root import (
     Role,
     acting_person,
     app,
+    confirmed,
     engine_with_delivery,
     out,
     print_heading,
@@ -247,7 +248,7 @@ def act(  # noqa: PLR0913, PLR0917 - one action and how it is carried out
             if standing:
                 raise Refused(standing[0].sentence, standing[0].next_step, standing[0].candidates)
             by = acting_person(engine, name, role)
-            if not yes and not typer.confirm("Do it now?"):
+            if not yes and not confirmed("Do it now?", "Confirm it with --yes."):
                 print_line("Nothing was changed.")
                 return
             request = ManualRequest(action, given, reason, incident, severity, shown=change.digest)

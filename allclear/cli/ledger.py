@@ -13,6 +13,7 @@ from allclear.cli.root import (
     Role,
     acting_person,
     app,
+    confirmed,
     engine_with_delivery,
     print_line,
     run,
@@ -40,7 +41,7 @@ def undo(
             by = acting_person(engine, name, role)
             preview = await engine.manual.preview_undo(incident, act_id, by)
             _show(preview)
-            if not yes and not typer.confirm("Undo it now?"):
+            if not yes and not confirmed("Undo it now?", "Confirm it with --yes."):
                 return "Nothing was changed."
             shown = None if preview.done else preview.change.digest
             result = await engine.manual.undo(incident, act_id, reason, by, shown=shown)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import sys
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -99,6 +100,20 @@ def acting_person(engine: Engine, name: str | None, role: str | None) -> By:
     if not given:
         raise NotAllowed("Your name is missing.", "Add --as NAME, or set ALLCLEAR_USER.")
     return engine.people.who(given, role, "cli")
+
+
+def confirmed(question: str, instead: str) -> bool:
+    """Return the answer to `question` that a person gives at the terminal, or that a line on standard input gives.
+
+    Raises NotAllowed if standard input is no terminal and has no answer; `instead` is then the next step.
+    """
+    try:
+        return typer.confirm(question)
+    except typer.Abort:
+        if sys.stdin.isatty():
+            raise
+        print_line("")
+        raise NotAllowed("Nothing was done, because no one confirmed it: standard input is empty.", instead) from None
 
 
 def print_line(text: str) -> None:

@@ -40,14 +40,14 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     asyncio.run(engine.close())
 
 
-def run(*words: str) -> Result:
-    """Run a command. The error that it raises is in the result."""
-    return CliRunner().invoke(app, list(words))
+def run(*words: str, answer: str = "") -> Result:
+    """Run a command with `answer` on standard input. The error that it raises is in the result."""
+    return CliRunner().invoke(app, list(words), input=answer)
 
 
-def printed(*words: str) -> str:
+def printed(*words: str, answer: str = "") -> str:
     """Run a command, which must succeed, and return its output."""
-    done = run(*words)
+    done = run(*words, answer=answer)
     assert done.exit_code == 0, (done.output, done.exception)
     return done.output
 
@@ -119,10 +119,26 @@ def test_approve_without_an_id_takes_the_only_question_that_waits_for_it(engine:
     first, second = declared(engine), declared(engine, "Search is slow")
     asked(engine, first, "a-step", AskKind.STEP)
     ask = asked(engine, second, "roll-back", AskKind.APPROVAL)
-    out = printed("approve", *ME)
-    assert out.index("What of roll-back?") < out.index("Approve:")
+    out = printed("approve", *ME, answer="y")
+    assert out.index("What of roll-back?") < out.index("Approve?")
     assert ask in out
     assert state(engine, ask).granted
+
+
+def test_approve_without_an_id_reads_a_piped_no(engine: Engine) -> None:
+    """`echo n | allclear approve` answers nothing."""
+    ask = asked(engine, declared(engine), "roll-back", AskKind.APPROVAL)
+    assert "Nothing was answered." in printed("approve", *ME, answer="n\n")
+    assert not state(engine, ask).answers
+
+
+def test_approve_without_an_id_is_refused_if_no_one_can_confirm_it(engine: Engine) -> None:
+    """Without a terminal and without an answer on standard input nothing is approved; the command with the id is."""
+    ask = asked(engine, declared(engine), "roll-back", AskKind.APPROVAL)
+    error = refused("approve", *ME)
+    assert isinstance(error, NotAllowed)
+    assert f"allclear approve {ask} --as NAME" in error.next_step
+    assert not state(engine, ask).answers
 
 
 def test_approve_without_an_id_takes_none_of_several(engine: Engine) -> None:
