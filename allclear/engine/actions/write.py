@@ -65,6 +65,7 @@ class Write:
     async def _apply(self, change: Change[Any]) -> Receipt:
         """Write once. While the vendor limits our requests, wait and try again until the deadline.
 
+        A pause is as long as the vendor asks for, and never shorter than our own back-off: some ask for 0 seconds.
         A page does not wait: it must reach people in another way. Raises as `Action.apply` does.
         """
         action, params = self._loaded.action, self._loaded.params
@@ -73,7 +74,7 @@ class Write:
             try:
                 return await action.apply(params, change, key=self._key)
             except VendorRefused as error:
-                pause = next(pauses) if error.seconds is None else error.seconds
+                pause = max(next(pauses), error.seconds or 0)
                 if not error.passes or action.pages or pause > self._left():
                     raise
                 await sleep_without_slot(pause)

@@ -31,10 +31,23 @@ async def test_a_rate_limited_write_is_waited_for_with_the_same_version(desk: De
     """The vendor did nothing, so the same write is sent again within the deadline."""
     incident = desk.opened()
     act = await desk.approved(incident, PatientDial, 5)
-    desk.dials.before_write = [raising(limited(0.01)), raising(limited(0.01))]
+    desk.dials.before_write = [raising(limited(0.01))]
     outcome = await desk.executor.carry_out(incident, act, MACHINE)
     assert (outcome.status, outcome.changed) == (ActStatus.VERIFIED, True)
     assert desk.dials.last_turn == [("main", 5)]
+
+
+@pytest.mark.parametrize("seconds", [0.0, None])
+async def test_a_rate_limit_without_a_duration_does_not_repeat_the_write_without_pause(
+    desk: Desk, seconds: float | None
+) -> None:
+    """`Retry-After: 0` asks for no pause, and ours of a second is longer than this deadline: one write is sent."""
+    incident = desk.opened()
+    act = await desk.approved(incident, TurnDial, 5)
+    desk.dials.before_write = [raising(limited(seconds))] * 1000
+    outcome = await desk.executor.carry_out(incident, act, MACHINE)
+    assert (outcome.status, outcome.changed) == (ActStatus.FAILED, False)
+    assert len(desk.dials.before_write) == 999
 
 
 async def test_a_rate_limit_beyond_the_deadline_is_reported(desk: Desk) -> None:
