@@ -10,7 +10,7 @@ from enum import StrEnum
 from allclear.company import Company
 from allclear.company.used_systems import MissingCredential, UsedSystem, missing_credentials, used_systems
 from allclear.domain.action import ActionContext
-from allclear.domain.errors import AllclearError, Denied, MissingSecret, NotFound, Unreachable
+from allclear.domain.errors import AllclearError, Denied, MissingSecret, NotFound, Unreachable, VendorRefused
 from allclear.domain.preflight import Passed, PreflightCheck
 from allclear.engine.actions.registry import Registry
 
@@ -28,7 +28,7 @@ class Problem(StrEnum):
     NOT_THERE = "not there"
     """The service, page, project, channel or flag does not exist."""
     UNREACHABLE = "unreachable"
-    """It does not answer. This may pass."""
+    """It does not answer, or limits our requests. This may pass."""
     UNPROVEN = "unproven"
     """Reading cannot show whether it works."""
     WRONG = "wrong"
@@ -144,6 +144,8 @@ def _failed(system: str, target: str, error: AllclearError) -> SystemReport:
 
 
 def _problem_of(error: AllclearError) -> Problem:
+    if isinstance(error, VendorRefused) and error.passes:
+        return Problem.UNREACHABLE
     for kind, problem in _PROBLEMS.items():
         if isinstance(error, kind):
             return problem

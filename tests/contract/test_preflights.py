@@ -149,3 +149,12 @@ def test_every_client_of_an_action_or_probe_has_a_preflight() -> None:
         if client not in [preflight.client for preflight in kind.preflights]
     ]
     assert without == []
+
+
+@pytest.mark.parametrize("system", ["slack", "statuspage", "supabase"])
+async def test_a_system_that_limits_our_requests_is_unreachable(tmp_path: Path, system: str) -> None:
+    """It may pass by itself: nothing is configured wrongly, so the responder stays ready."""
+    async with simulated(tmp_path) as (simulation, engine):
+        await fault(simulation, system, "*", "rate_limited", times=1000)
+        reports = await engine.doctor.examine([system])
+    assert failed(reports) == {system: Problem.UNREACHABLE}
