@@ -110,7 +110,10 @@ class BetterStack(SharedSecretSource):
         resolved = status == "resolved" or (not status and attributes.resolved_at is not None)
         if status in _OTHERS:
             return NoAlert(f"The status {attributes.status!r} means neither firing nor resolved.")
-        if not resolved and status not in _FIRING and status:
+        if not status and not resolved:
+            msg = "the incident has no status and no resolved_at, so it is neither firing nor resolved"
+            raise ValueError(msg)
+        if not resolved and status not in _FIRING:
             raise unknown_state("the status", attributes.status, f"resolved, {', '.join(sorted(_FIRING | _OTHERS))}")
         alert_labels = labels(
             alertname=attributes.name,

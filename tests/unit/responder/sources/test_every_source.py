@@ -48,6 +48,9 @@ STATES: dict[str, list[tuple[str, Place]]] = {
 }
 """Source -> the samples and places in which it says the state; those of cloudevents and statuscake have own tests."""
 
+MEANS_FIRING = {("json", "status"), ("supabase", "status"), ("betterstack", "type")}
+"""Fields that may be left out: a new row without a status is an alert, and an incident is the usual type."""
+
 IDENTITIES: dict[str, list[Place]] = {
     "alertmanager": [("alerts", 0, "fingerprint")],
     "betterstack": [("data", "id")],
@@ -80,10 +83,18 @@ def test_the_tables_have_every_source() -> None:
     assert set(SOURCES) >= ORDERED | ONCE
 
 
-def changed(source: str, name: str, place: Place, value: object) -> RawRequest:
-    """Return an unsigned sample with another value at a place of its body; GitHub's fork is removed beside it."""
+def changed(source: str, name: str, place: Place, value: object, *, remove: bool = False) -> RawRequest:
+    """Return an unsigned sample with another value at a place of its body; GitHub's fork is removed beside it.
+
+    With `remove`, the field is left out instead.
+    """
     unchanged = sample(source, name, NOW)
     body = put(json.loads(unchanged.body), place, value)
+    if remove:
+        parent = body
+        for part in place[:-1]:
+            parent = parent[part]
+        del parent[place[-1]]
     if source == "github" and "workflow_run" in body:
         body["workflow_run"].pop("head_repository")
     return RawRequest(json.dumps(body).encode(), unchanged.headers)
@@ -104,6 +115,18 @@ def test_a_state_that_is_not_known_is_quarantined(source: str, name: str, place:
     """The error quotes the state. It is neither ignored nor guessed."""
     with pytest.raises(ValueError, match=ODD):
         read(source, changed(source, name, place, ODD))
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "place"), [(source, *where) for source, places in STATES.items() for where in places]
+)
+def test_a_state_that_is_missing_is_quarantined(source: str, name: str, place: Place) -> None:
+    """A body from which the state was left out opens no incident, unless the documents say what its absence means."""
+    if (source, place[-1]) in MEANS_FIRING:
+        assert alert_of(source, changed(source, name, place, None, remove=True)).state == "firing"
+        return
+    with pytest.raises(ValueError, match=r"^[^\n]{5,300}$"):
+        read(source, changed(source, name, place, None, remove=True))
 
 
 @pytest.mark.parametrize(
