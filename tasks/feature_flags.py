@@ -159,9 +159,7 @@ class _SetFlag(Action[FlagParams, FlagState]):
         if now.enabled == done.after.enabled:
             return None
         state = word(enabled=now.enabled)
-        return News(
-            key=f"switched:{state}", sentence=f"The flag {now.flag} was switched {state} by another person.", moved=True
-        )
+        return News(key=f"switched:{state}", sentence=f"The flag {now.flag} was switched {state} since.", moved=True)
 
     @override
     def undo(self, params: FlagParams, done: Change[FlagState], now: FlagState) -> Change[FlagState]:

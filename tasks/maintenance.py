@@ -132,9 +132,7 @@ class _Maintenance(Action[CloudRunParams, MaintenanceState]):
             return traffic_state.pinned_news(done.before.traffic, done.after.traffic, now.traffic)
         if now.on != done.after.on:
             state = feature_flags.word(enabled=now.on)
-            return News(
-                key=f"switched:{state}", sentence=f"Maintenance was switched {state} by another person.", moved=True
-            )
+            return News(key=f"switched:{state}", sentence=f"Maintenance was switched {state} since.", moved=True)
         return None
 
     @override

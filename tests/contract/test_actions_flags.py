@@ -109,7 +109,7 @@ async def test_a_flag_that_another_person_switched_back_is_news() -> None:
         await control(sim, "POST", "/flags", {"name": "live_streams", "enabled": True})
         news = action.news_of(done.change, await action.observe_left(done.params))
         assert news is not None
-        assert news.sentence == "The flag live_streams was switched on by another person."
+        assert news.sentence == "The flag live_streams was switched on since."
 
 
 async def test_an_unknown_flag_is_not_found() -> None:
