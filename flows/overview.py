@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from allclear.domain.incident import AskState, Incident
 from allclear.domain.moments import named_clock
 from allclear.domain.plan import Plan
-from allclear.domain.template_values import lead, phase_words, status, waiting
+from allclear.domain.template_values import lead, phase_words, status_words, waiting
 from allclear.domain.text import answer_commands, asked_words, markdown_safe, plain
 from allclear.engine.flow_runs import QUESTION, run_name
 
@@ -27,7 +27,10 @@ def _state(incident: Incident, plan: Plan) -> str:
     leads = f"{leader} leads" if leader else "no one leads yet"
     opened = f"opened at {named_clock(incident.opened_at, plan.zone)}"
     acknowledge = f" Take it on: `allclear ack {incident.id} --as NAME`." if not incident.acknowledged else ""
-    return f"**{status(incident)}**, in the phase {phase_words(incident, plan)}; {opened}; {leads}." + acknowledge
+    return (
+        f"**{status_words(incident, plan)}**, in the phase {phase_words(incident, plan)}; {opened}; {leads}."
+        + acknowledge
+    )
 
 
 def _asked(incident: Incident, plan: Plan, ui: str, runs: Mapping[str, str]) -> list[str]:

@@ -26,6 +26,7 @@ from allclear.company.checks.runbooks import check_runbooks
 from allclear.company.checks.secrets import check_secrets
 from allclear.company.checks.severities import check_severities
 from allclear.company.checks.systems import check_systems
+from allclear.company.checks.words import check_words
 from allclear.company.diagnostics import Diagnostic
 from allclear.company.load import Draft, read_draft
 from allclear.company.traceability import check_traceability
@@ -67,6 +68,7 @@ def check_company(
         check_route_texts(draft),
         check_template_placeholders(draft, post_mortem_placeholders),
         check_unused_templates(draft),
+        check_words(draft),
         check_traceability(draft),
         extra_check(draft) if extra_check else (),
         list_assumptions(draft),

@@ -47,6 +47,11 @@ def status(incident: Incident) -> str:
     return "IDENTIFIED" if _causes(incident) else "INVESTIGATING"
 
 
+def status_words(incident: Incident, plan: Plan) -> str:
+    """Return the status in the plan's words."""
+    return plan.word(status(incident).lower().replace(" ", "_"))
+
+
 def in_storm(incident: Incident) -> str:
     """Return why no action of an incident in an alert storm is automatic, and until when."""
     if incident.opened.umbrella:
@@ -191,7 +196,7 @@ def values(  # noqa: PLR0913 - everything that placeholders refer to
         "title": plain(incident.title),
         "severity": plain(incident.severity, 20),
         "severity_title": plain(severity.title) if severity else "",
-        "status": status(incident),
+        "status": status_words(incident, plan),
         "company": plain(plan.company),
         "service": plain(incident.opened.service),
         "service_title": plain(service_title),
@@ -199,13 +204,15 @@ def values(  # noqa: PLR0913 - everything that placeholders refer to
         "impact": plain(impact),
         "problem": plain(incident.opened.impact or incident.title),
         "feature": plain(incident.opened.feature or service_title),
-        "brief_cause": plain(causes[-1]) if causes else Unknown("still being investigated"),
+        "brief_cause": plain(causes[-1]) if causes else Unknown(plan.word("unknown_cause")),
         "data_statement": _data_statement(incident),
         "next_update": _next_update(incident, plan, now),
-        "lead": lead(incident, plan) or "not yet named",
-        "began": stamp(incident.began_at, plan.zone) if incident.began_at else Unknown("at an unknown time"),
+        "lead": lead(incident, plan) or plan.word("no_lead"),
+        "began": stamp(incident.began_at, plan.zone) if incident.began_at else Unknown(plan.word("unknown_time")),
         "detected": stamp(incident.opened_at, plan.zone),
-        "resolved": stamp(incident.recovered_at, plan.zone) if incident.recovered_at else Unknown("not yet"),
+        "resolved": stamp(incident.recovered_at, plan.zone)
+        if incident.recovered_at
+        else Unknown(plan.word("not_resolved")),
         "duration": short_duration(duration(incident, now)),
         "status_page": plan.status_page_url or Unknown(),
         "runbook": plain(runbook_title or incident.opened.runbook),
@@ -215,10 +222,12 @@ def values(  # noqa: PLR0913 - everything that placeholders refer to
     }
     computed: dict[str, Callable[[], str]] = {
         "to_notify": lambda: _to_notify(incident, plan),
-        "deadlines": lambda: "\n".join(deadline_lines(incident, plan, now)) or "none",
+        "deadlines": lambda: "\n".join(deadline_lines(incident, plan, now)) or plan.word("nothing_due"),
         "updates": lambda: _updates(incident, entries, plan),
         "waiting": lambda: _waiting(incident, plan),
-        "in_place": lambda: "\n".join(left_in_place(act, plan) for act in incident.in_place) or "nothing",
+        "in_place": lambda: (
+            "\n".join(left_in_place(act, plan) for act in incident.in_place) or plan.word("nothing_in_place")
+        ),
     }
     return TemplateValues(known, computed, templates)
 
@@ -259,7 +268,7 @@ def _data_statement(incident: Incident) -> str:
 
 def _next_update(incident: Incident, plan: Plan, now: datetime) -> str:
     line = update_schedule(plan, incident, STATUS_PAGE, now)
-    return in_words(line.every) if line else "due course"
+    return in_words(line.every, plan.word) if line else plan.word("next_update_open")
 
 
 def _to_notify(incident: Incident, plan: Plan) -> str:
@@ -275,7 +284,7 @@ def _to_notify(incident: Incident, plan: Plan) -> str:
         how = f" by {', '.join(line.by)}" if line.by else ""
         depends = f" (depends: {', '.join(unknown)})" if unknown else ""
         lines.append(f"{who}{how}{depends}")
-    return "; ".join(dict.fromkeys(lines)) or ("no one any more" if due else "no one by the plan")
+    return "; ".join(dict.fromkeys(lines)) or plan.word("all_notified" if due else "no_one_to_notify")
 
 
 def deadline_lines(incident: Incident, plan: Plan, now: datetime, *, met: bool = False) -> list[str]:
@@ -302,4 +311,4 @@ def _waiting(incident: Incident, plan: Plan) -> str:
     lines = [
         f"{plain(state.ask.title).rstrip('. ')}: {answer_commands(state.ask, plan)[0]}" for state in waiting(incident)
     ]
-    return "\n".join(lines) or "nothing"
+    return "\n".join(lines) or plan.word("nothing_asked")

@@ -15,7 +15,7 @@ from allclear.domain.placeholders import render, unknown_placeholders
 from allclear.domain.plan import Plan
 from allclear.domain.post_mortem import PostMortemField
 from allclear.domain.records import Entry
-from allclear.domain.template_values import duration, lead, status
+from allclear.domain.template_values import duration, lead, status_words
 from allclear.domain.text import markdown_safe, plain
 from allclear.domain.timeline import Line, timeline
 from allclear.postmortem.acts_table import acts_table, markdown_in_place, messages_list
@@ -79,14 +79,18 @@ def _head(source: PostMortem) -> dict[str, str]:
         "simulated": _BANNER if incident.opened.simulated else "",
         "date": day(incident.opened_at, plan.zone),
         "written": stamp(now, plan.zone),
-        "status": status(incident),
-        "incident_lead": markdown_safe(lead(incident, plan) or "") or "_nobody took the lead_",
+        "status": status_words(incident, plan),
+        "incident_lead": markdown_safe(lead(incident, plan) or "") or _no_lead(plan),
         "severity": markdown_safe(incident.severity),
         "kind": markdown_safe(kind),
         "duration": in_words(duration(incident, now)) + (" so far" if going_on else ""),
         "services_affected": markdown_safe(source.service_title),
         "times": key_times(incident, plan, now),
     }
+
+
+def _no_lead(plan: Plan) -> str:
+    return f"_{markdown_safe(plan.words['no_lead'])}_" if "no_lead" in plan.words else "_nobody took the lead_"
 
 
 def _course(source: PostMortem) -> dict[str, str]:

@@ -47,7 +47,7 @@ figcaption b { color: #1f5f8b; }
 """
 
 _PAGE = """<!doctype html>
-<html lang="en">
+<html lang="{language}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -73,7 +73,9 @@ def post_mortem_page(source: PostMortem) -> str:
     markdown = write_post_mortem(source)
     name = plain(f"{incident.id}: {incident.title}", 200)
     title = f"[SIMULATED] {name}" if incident.opened.simulated else name
-    return _PAGE.format(title=escape(title), style=_STYLE, body=_body(markdown, _figure(source)))
+    return _PAGE.format(
+        language=escape(source.plan.language), title=escape(title), style=_STYLE, body=_body(markdown, _figure(source))
+    )
 
 
 def _figure(source: PostMortem) -> str:

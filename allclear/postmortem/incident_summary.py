@@ -20,7 +20,15 @@ from allclear.domain.plan import Plan
 from allclear.domain.plan_text import help_lines, to_be_notified
 from allclear.domain.records import Entry
 from allclear.domain.sentences.sentence import Tone
-from allclear.domain.template_values import deadline_lines, in_storm, lead, left_in_place, phase_words, status, waiting
+from allclear.domain.template_values import (
+    deadline_lines,
+    in_storm,
+    lead,
+    left_in_place,
+    phase_words,
+    status_words,
+    waiting,
+)
 from allclear.domain.text import answer_commands, asked_words, change_rows, markdown_safe, plain, role_words
 from allclear.domain.timeline import Line, timeline
 from allclear.postmortem.acts_table import markdown_acts
@@ -79,9 +87,9 @@ def _head(incident: Incident, plan: Plan) -> Group:
     grid.add_column(style="dim")
     grid.add_column()
     grid.add_row("Severity", Text(named))
-    grid.add_row("Status", Text(status(incident), style="bold"))
+    grid.add_row("Status", Text(status_words(incident, plan), style="bold"))
     grid.add_row("Phase", Text(phase_words(incident, plan)))
-    grid.add_row("Lead", Text(lead(incident, plan) or "not yet named"))
+    grid.add_row("Lead", Text(lead(incident, plan) or plan.word("no_lead")))
     if incident.storm_umbrella and not incident.over:
         storm = f"No action is automatic: {in_storm(incident)}. Answer the open questions, or start an action."
         grid.add_row(

@@ -26,6 +26,7 @@ from allclear.domain.plan.notifications import (
 )
 from allclear.domain.plan.people import Person, Role, Rota
 from allclear.domain.plan.severity import Facet, Facets, Severity, SeverityRule, assess, holds
+from allclear.domain.plan.words import WORDS, suggested_word
 from allclear.domain.plan.working_time import Span, WorkingTime
 from allclear.domain.recovery import RecoveryRule
 from allclear.domain.runbook import Phase
@@ -139,6 +140,14 @@ class Plan(Model):
     duties: list[Duty] = Field(default=[], description="What must be done by a deadline.")
     evidence: list[Evidence] = Field(default=[], description="What has to be kept before containment.")
     templates: dict[Slug, str] = Field(default={}, description="Name -> file, relative to the company's folder.")
+    language: str = Field(
+        default="en",
+        pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]+)*$",
+        description="The language of the templates, as `de`; `check` lists the English that would fill them.",
+    )
+    words: dict[Slug, str] = Field(
+        default={}, description="The words that fill templates, in the plan's language, as `contained: EINGEDÄMMT`."
+    )
     post_mortem: PostMortemRules = Field(description="The template of the post-mortem, and when it is due.")
     status_page_url: str = Field(default="", description="The address of the public status page.")
     resources: dict[str, str] = Field(default={}, description="Pages that responders need: title -> address.")
@@ -157,6 +166,11 @@ class Plan(Model):
             raise wrong_at(
                 ("phases",), f"it has no {', '.join(missing)}", "Add the plan's label, as `{label: Detect}`."
             )
+        for word, text in self.words.items():
+            if word not in WORDS:
+                raise wrong_at(("words", word), f"no template is filled with a word `{word}`", suggested_word(word))
+            if not text.strip():
+                raise wrong_at(("words", word), f"the word `{word}` is empty", f"Write it, as {WORDS[word]}.")
         listed = {"severities": self.severities, "duties": self.duties, "evidence": self.evidence}
         for field, named in listed.items():
             names = [one.name for one in named]
@@ -200,6 +214,15 @@ class Plan(Model):
     def zone(self) -> tzinfo:
         """Return the time zone in which people read times: that of `working_time`, or UTC if the plan names none."""
         return self.working_time.zone_info
+
+    @property
+    def in_english(self) -> bool:
+        """Return whether the plan's templates are in English."""
+        return self.language.partition("-")[0] == "en"
+
+    def word(self, name: str) -> str:
+        """Return a word of `allclear.domain.plan.words` that fills templates: the plan's own, or else the English."""
+        return self.words.get(name) or WORDS[name]
 
     def severity(self, name: str) -> Severity | None:
         """Return the severity called `name`, or None."""
