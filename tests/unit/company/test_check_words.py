@@ -45,12 +45,13 @@ def found(folder: Path) -> list[Diagnostic]:
 
 
 def rendered(incident: Incident, story: Story) -> str:
-    """Return the German company's template for this incident."""
+    """Return the German company's template for this incident, which nobody leads."""
     company = load_company(NORDWIND)
+    plan = company.plan.model_copy(update={"people": []})
     filled = values(
         incident,
         story.entries,
-        company.plan,
+        plan,
         service_title="Laden",
         impact="Bestellungen schlagen fehl",
         now=story.now,
