@@ -14,6 +14,7 @@ from allclear.domain.action import Client
 from allclear.domain.base import Clock, utc_now
 from allclear.domain.baseline import NoRecord, OwnRecord
 from allclear.domain.errors import ConfigError, MissingSecret
+from allclear.domain.links import Links, NoLinks
 from allclear.domain.scope import Scope
 from allclear.domain.systems import Access, Service
 from allclear.engine.actions.act_watch import ActWatcher
@@ -29,6 +30,8 @@ from allclear.engine.alerts.recovery import RecoveryWatcher
 from allclear.engine.doctor import Doctor
 from allclear.engine.notify.reminders import Reminders
 from allclear.engine.people.facade import People
+from allclear.engine.people.personal_links import PersonalLinks
+from allclear.engine.people.signatures import Signatures
 from allclear.engine.response.conductor import Conductor
 from allclear.engine.response.dry_run import DryRun
 from allclear.journal.ports import Journal
@@ -42,9 +45,15 @@ class CompanyContext:
     """The services, and one client for each vendor, that actions and probes use."""
 
     def __init__(
-        self, company: Company, simulation: Simulation | None, environ: dict[str, str], record: OwnRecord
+        self,
+        company: Company,
+        simulation: Simulation | None,
+        environ: dict[str, str],
+        record: OwnRecord,
+        links: Links,
     ) -> None:
         self.record = record
+        self.links = links
         self._company = company
         self._simulation = simulation
         self._environ = environ
@@ -135,6 +144,7 @@ class Engine:
     proposer: Proposer
     conductor: Conductor
     people: People
+    links: PersonalLinks
     manual: ManualActions
     ledger: Ledger
     dry_run: DryRun
@@ -176,7 +186,8 @@ def make_engine(
     if journal.scope != scope:
         msg = f"a journal of {journal.scope} was handed to the engine of {scope}"
         raise ValueError(msg)
-    context = CompanyContext(company, simulation, environ, JournalRecord(journal))
+    links = PersonalLinks(Signatures(settings.link_keys, scope, clock), journal, settings.public_url, clock)
+    context = CompanyContext(company, simulation, environ, JournalRecord(journal), links)
     executor = Executor(journal, registry, context)
     proposer = Proposer(journal, executor, company.plan, clock)
     conductor = Conductor(journal, registry, executor, proposer, company, context, clock)
@@ -199,6 +210,7 @@ def make_engine(
         proposer,
         conductor,
         people,
+        links,
         manual,
         ledger,
         dry_run,
@@ -217,7 +229,7 @@ async def open_doctor(settings: Settings) -> AsyncGenerator[Doctor]:
     import os  # noqa: PLC0415 - as in `open_engine`
 
     company, simulation = find_company(settings.company), settings.simulated
-    context = CompanyContext(company, simulation, dict(os.environ), NoRecord())
+    context = CompanyContext(company, simulation, dict(os.environ), NoRecord(), NoLinks())
     try:
         yield Doctor(company, Registry.installed(), context, context.secret, simulated=simulation is not None)
     finally:

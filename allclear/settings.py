@@ -48,6 +48,14 @@ class Settings(BaseSettings):
         description="The address of the journal; may hold a password.",
     )
     responder_url: str = Field(default="http://127.0.0.1:8077", description="The address of the responder.")
+    page_url: str = Field(
+        default="",
+        description="The responder's address as people's browsers reach it, for links; the responder's own if empty.",
+    )
+    link_key: SecretStr | None = Field(
+        default=None,
+        description="Signs personal links. Several, separated by commas, while a key is replaced: the last one signs.",
+    )
     alert_token: SecretStr | None = Field(default=None, description="The bearer token that alerts carry.")
     metrics_open: bool = Field(default=False, description="Whether /metrics needs no token.")
     simulation: Path | None = Field(default=None, description="A file that describes a simulated production.")
@@ -64,9 +72,11 @@ class Settings(BaseSettings):
         default="http://127.0.0.1:4200/api", alias="PREFECT_API_URL", description="Prefect's API."
     )
 
-    @field_validator("responder_url", "prefect_api_url")
+    @field_validator("responder_url", "prefect_api_url", "page_url")
     @classmethod
     def _is_an_address(cls, value: str) -> str:
+        if not value:
+            return value
         try:
             parts = urlsplit(value)
             good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
@@ -81,6 +91,17 @@ class Settings(BaseSettings):
     def _is_a_heartbeat(cls, value: SecretStr | None) -> SecretStr | None:
         address = value.get_secret_value().strip() if value else ""
         return SecretStr(cls._is_an_address(address)) if address else None
+
+    @property
+    def public_url(self) -> str:
+        """Return the address of the responder in people's browsers."""
+        return self.page_url or self.responder_url
+
+    @cached_property
+    def link_keys(self) -> list[SecretStr]:
+        """Return the keys of personal links; the last one signs."""
+        given = self.link_key.get_secret_value().split(",") if self.link_key else []
+        return [SecretStr(key.strip()) for key in given if key.strip()]
 
     @cached_property
     def simulated(self) -> Simulation | None:

@@ -21,11 +21,11 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 import httpx
+from pydantic import SecretStr
 
-from allclear.alert_token import VARIABLE as TOKEN_VARIABLE
-from allclear.alert_token import alert_token
 from allclear.company import companies_root
 from allclear.domain.errors import AllclearError, ConfigError
+from allclear.own_secrets import ALERT_TOKEN, LINK_KEY
 from allclear.settings import Settings, Simulation
 from allclear.vendors.errors import hidden
 
@@ -75,7 +75,7 @@ class Stack:
         self.home = home
         self.ports = ports
         self.scenario = scenario
-        self.token = alert_token(home)
+        self.own_secrets = {secret: secret.read(home) for secret in (ALERT_TOKEN, LINK_KEY)}
         self._children: list[tuple[str, asyncio.subprocess.Process]] = []
 
     @property
@@ -86,7 +86,7 @@ class Stack:
             "ALLCLEAR_COMPANY": self.company,
             "ALLCLEAR_JOURNAL_URL": journal or f"sqlite:///{self.home / 'journal.db'}",
             "ALLCLEAR_RESPONDER_URL": f"http://127.0.0.1:{self.ports.responder}",
-            TOKEN_VARIABLE: self.token,
+            **{secret.variable: value for secret, value in self.own_secrets.items()},
             "PREFECT_API_URL": f"http://127.0.0.1:{self.ports.prefect}/api",
             "PREFECT_HOME": str(self.home / "prefect"),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -112,7 +112,8 @@ class Stack:
             company=self.company,
             journal_url=environment["ALLCLEAR_JOURNAL_URL"],
             responder_url=environment["ALLCLEAR_RESPONDER_URL"],
-            alert_token=self.token,  # pyright: ignore[reportArgumentType] - pydantic makes it a SecretStr
+            alert_token=SecretStr(self.own_secrets[ALERT_TOKEN]),
+            link_key=SecretStr(self.own_secrets[LINK_KEY]),
             simulation=Path(simulation) if simulation else None,
             recovery_over=self._recovery_over,
             PREFECT_API_URL=environment["PREFECT_API_URL"],  # pyright: ignore[reportCallIssue] - its alias

@@ -10,14 +10,13 @@ from typing import Annotated
 
 import typer
 
-from allclear.alert_token import VARIABLE as TOKEN_VARIABLE
-from allclear.alert_token import token_file
 from allclear.cli.root import REHEARSE, RUN, app, out, print_line, run, run_until_stopped
 from allclear.company import find_company
 from allclear.domain.durations import counted
 from allclear.domain.errors import AllclearError, ConfigError
 from allclear.drill.script import find_script, first_script
 from allclear.journal.url import has_secrets, shown
+from allclear.own_secrets import ALERT_TOKEN, LINK_KEY, OwnSecret
 from allclear.settings import load_settings
 from allclear.stack import Ports, Stack, port_taken
 from allclear.stack import prepare as make_ready
@@ -26,11 +25,15 @@ _EXPORTED = (
     "ALLCLEAR_COMPANY",
     "ALLCLEAR_JOURNAL_URL",
     "ALLCLEAR_RESPONDER_URL",
-    TOKEN_VARIABLE,
+    ALERT_TOKEN.variable,
+    LINK_KEY.variable,
     "ALLCLEAR_SIMULATION",
     "PREFECT_API_URL",
 )
 """The environment that commands in another terminal need."""
+
+_SECRETS = {secret.variable: secret for secret in (ALERT_TOKEN, LINK_KEY)}
+"""Our own secrets among them, which are read from their files."""
 
 
 @app.command(rich_help_panel=RUN)
@@ -146,15 +149,15 @@ def print_addresses(stack: Stack) -> None:
     for name in _EXPORTED:
         if name == "ALLCLEAR_JOURNAL_URL" and has_secrets(journal):
             print_line(f"  # {name} as in this terminal: it holds a password")
-        elif name == TOKEN_VARIABLE:
-            print_line(_token_line(stack))
+        elif name in _SECRETS:
+            print_line(_secret_line(stack, _SECRETS[name]))
         elif name in stack.environment:
             print_line(f"  export {name}={stack.environment[name]}")
     print_line("Ctrl-C stops everything.")
 
 
-def _token_line(stack: Stack) -> str:
-    """Return the line that gives the alert token to another terminal. The token itself is not printed."""
-    if os.environ.get(TOKEN_VARIABLE, "").strip():
-        return f"  # {TOKEN_VARIABLE} as in this terminal: it is a secret"
-    return f'  export {TOKEN_VARIABLE}="$(cat {shlex.quote(str(token_file(stack.home)))})"'
+def _secret_line(stack: Stack, secret: OwnSecret) -> str:
+    """Return the line that gives one of our secrets to another terminal. The secret itself is not printed."""
+    if os.environ.get(secret.variable, "").strip():
+        return f"  # {secret.variable} as in this terminal: it is a secret"
+    return f'  export {secret.variable}="$(cat {shlex.quote(str(secret.file(stack.home)))})"'

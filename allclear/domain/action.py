@@ -17,6 +17,7 @@ from pydantic import Field
 from allclear.domain.approval import ONE_PERSON, ApprovalPolicy, Fallback
 from allclear.domain.base import Candidate, JsonDict, Model, digest
 from allclear.domain.baseline import OwnRecord
+from allclear.domain.links import Links
 from allclear.domain.preflight import Preflight
 from allclear.domain.systems import Access, Handle, Service
 
@@ -177,6 +178,11 @@ class ActionContext(Protocol):
     @property
     def record(self) -> OwnRecord:
         """Return allclear's own record of this and earlier incidents."""
+        ...
+
+    @property
+    def links(self) -> Links:
+        """Return what makes links to the incident's page. A link is made when the message is sent, and never stored."""
         ...
 
 

@@ -22,11 +22,20 @@ class ApprovalPolicy(Model):
     in_prefect: bool = Field(
         default=True, description="Whether people may approve in Prefect's UI, which does not know who they are."
     )
+    proof_needed: bool = Field(
+        default=False,
+        description="Whether whoever approves must prove who they are; always if two people must approve.",
+    )
+
+    @property
+    def needs_proof(self) -> bool:
+        """Return whether a name that is only claimed is not enough: two claimed names could be one person."""
+        return self.proof_needed or self.people > 1
 
     @property
     def prefect_may(self) -> bool:
-        """Return whether people may approve in Prefect's UI; never if two people must approve."""
-        return self.in_prefect and self.people == 1
+        """Return whether people may approve in Prefect's UI, which does not know who they are."""
+        return self.in_prefect and not self.needs_proof
 
     def weaker_than(self, default: ApprovalPolicy | None) -> str | None:
         """Return how this policy is weaker than `default`, or None; a plan may only make it stricter."""
@@ -39,6 +48,7 @@ class ApprovalPolicy(Model):
             "asks for no reason": default.reason_needed and not self.reason_needed,
             f"does not require one of them to be {leaders}": default.one_of and not self.one_of,
             f"accepts {' or '.join(others)} although one of them must be {leaders}": others,
+            "asks for no proof of who approves": default.needs_proof and not self.needs_proof,
             "allows approval in Prefect's UI": self.prefect_may and not default.prefect_may,
         }
         return next((difference for difference, weaker in differences.items() if weaker), None)
@@ -75,7 +85,9 @@ ONE_PERSON_WITH_REASON = ApprovalPolicy(roles=_RESPONDERS, reason_needed=True)
 SPEAKERS = ApprovalPolicy(roles=["communications_lead", "incident_commander"])
 """For publications: the status page, mail to customers."""
 
-TWO_PEOPLE = ApprovalPolicy(roles=_RESPONDERS, people=2, one_of=_LEADERS, reason_needed=True, in_prefect=False)
+TWO_PEOPLE = ApprovalPolicy(
+    roles=_RESPONDERS, people=2, one_of=_LEADERS, reason_needed=True, in_prefect=False, proof_needed=True
+)
 """For changes that cannot be undone, as restoring a database."""
 
 

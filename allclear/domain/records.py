@@ -13,6 +13,7 @@ from pydantic import Field, TypeAdapter
 from allclear.domain.action import Finding, Outcome, Refusal
 from allclear.domain.approval import Ask
 from allclear.domain.base import JsonDict, Model, Moment
+from allclear.domain.proof import Proof
 
 FIRES_AGAIN = "it fires again"
 """Why people are notified of an alert that fires again after it was resolved."""
@@ -438,7 +439,10 @@ class By(Model):
 
     actor: str = Field(description="A person's name, or `allclear`.")
     role: str | None = Field(default=None, description="A person's role; None for allclear.")
-    via: str = Field(description="cli, prefect, responder, drill ...")
+    via: str = Field(description="cli, prefect, page, slack, pagerduty, drill ...")
+    proof: Proof = Field(
+        default=Proof.CLAIMED, description="What proves that it was this person; `claimed` if nothing."
+    )
 
     @property
     def person(self) -> bool:

@@ -22,6 +22,7 @@ from allclear.domain.records import Entry
 from allclear.domain.text import plain
 from allclear.drill.cast import AskedPerson, Cast, finished
 from allclear.drill.script import Script, find_script
+from allclear.own_secrets import ALERT_TOKEN
 from allclear.postmortem.document import PostMortem, write_post_mortem
 from allclear.postmortem.html_page import post_mortem_page
 from allclear.stack import Ports, Stack, private_file
@@ -104,7 +105,7 @@ async def _alert(script: Script, stack: Stack, control: str) -> str:
             }
         ],
     }
-    headers = {"Authorization": f"Bearer {stack.token}"}
+    headers = {"Authorization": f"Bearer {stack.own_secrets[ALERT_TOKEN]}"}
     async with httpx.AsyncClient(base_url=stack.settings.responder_url, headers=headers, timeout=60) as http:
         answer = await http.post("/alerts/alertmanager", json=body)
         if not answer.is_success:

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from allclear.domain.alert import AlertDecision, AlertState
 from allclear.domain.base import JsonDict
 from allclear.domain.baseline import Baseline
+from allclear.domain.links import Revocation
 from allclear.domain.plan import RotaOverride
 from allclear.domain.records import ActFinished, ActIntended, By, Entry, IncidentOpened
 from allclear.domain.scope import Scope
@@ -367,6 +368,18 @@ class Overrides(Protocol):
         ...
 
 
+class Revocations(Protocol):
+    """Which personal links, sign-ins and tokens are no longer accepted; rows are only ever added."""
+
+    def revoke(self, revocation: Revocation) -> None:
+        """Record that what was signed for a person before is no longer accepted."""
+        ...
+
+    def revocation(self, person: str, incident: str) -> Revocation | None:
+        """Return the newest revocation that holds for a person in an incident, or None."""
+        ...
+
+
 class Baselines(Protocol):
     """Which revision served all users while it was healthy; rows are only ever added."""
 
@@ -395,7 +408,7 @@ class Stats(Protocol):
         ...
 
 
-class Journal(Entries, Claims, Inbox, Outbox, Alerts, Overrides, Baselines, Stats, Protocol):
+class Journal(Entries, Claims, Inbox, Outbox, Alerts, Overrides, Revocations, Baselines, Stats, Protocol):
     """The record of incidents, and everything else that allclear stores.
 
     A journal is opened in one scope: its lists, counts, alerts, claims and keys are those of that scope alone. An

@@ -133,6 +133,21 @@ OVERRIDES = Table(
 )
 """Who took over which turn of a rota. Rows are only ever added."""
 
+REVOCATIONS = Table(
+    "revocations",
+    METADATA,
+    Column("number", Integer, primary_key=True),
+    Column("scope", TEXT, nullable=False),
+    Column("person_key", TEXT, nullable=False),
+    Column("person", TEXT, nullable=False),
+    Column("incident", TEXT, nullable=False),
+    Column("by", TEXT, nullable=False),
+    Column("reason", TEXT, nullable=False),
+    Column("at", TEXT, nullable=False),
+)
+"""Whose links, sign-ins and tokens are refused if they were signed before. Rows are only ever added."""
+Index("revocations_of_person", REVOCATIONS.c.scope, REVOCATIONS.c.person_key)
+
 BASELINES = Table(
     "baselines",
     METADATA,

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from allclear.domain.action import AnyAction, Change, Client, Finding, Receipt, Verdict
 from allclear.domain.baseline import OwnRecord
 from allclear.domain.errors import NotFound
+from allclear.domain.links import Links, NoLinks
 from allclear.domain.systems import Access, Service, Smoke, SmokePath
 from allclear.simulator.scenario import Production
 from tasks.cloud_run.actions import Revisions, RollbackTraffic
@@ -54,6 +55,7 @@ class SimulatedContext:
         self.options = dict(OPTIONS)
         """The options of each system in systems.yaml."""
         self.record: OwnRecord = FakeRecord()
+        self.links: Links = NoLinks()
         fields: dict[str, Any] = {
             "title": "VintStreet storefront",
             "url": sim.endpoints["storefront"],

@@ -21,6 +21,7 @@ from allclear.domain.base import utc_now
 from allclear.domain.baseline import Baseline
 from allclear.domain.errors import ConfigError
 from allclear.domain.incident import Act, Incident
+from allclear.domain.links import Links, NoLinks
 from allclear.domain.records import AskAnswered, IncidentOpened
 from allclear.domain.replay import replay
 from allclear.domain.systems import Access, Service
@@ -350,6 +351,7 @@ class CompanyContext:
     def __init__(self, client: Any, record: FakeRecord, **service: Any) -> None:
         self._client = client
         self.record = record
+        self.links: Links = NoLinks()
         self._service = a_service(**({"cloud_run": NAME} | service))
 
     def service(self, name: str) -> Service:  # noqa: ARG002 - the port

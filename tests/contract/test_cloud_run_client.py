@@ -26,6 +26,7 @@ from allclear.domain.errors import (
     VendorError,
     VendorRefused,
 )
+from allclear.domain.links import NoLinks
 from allclear.domain.systems import Access, System
 from allclear.settings import Simulation
 from allclear.vendors.cloud_run.client import CloudRun, CloudRunOptions
@@ -347,7 +348,7 @@ def test_a_simulation_uses_the_transport_of_systems_yaml(said: dict[str, str], e
     systems = company.systems.model_copy(update={"systems": {**company.systems.systems, "cloud_run": changed}})
     where = {"cloud_run": "http://rest:2", "cloud_run_grpc": "grpc:1"}
     simulation = Simulation(endpoints=where, control="", secrets={}, options={})
-    context = CompanyContext(replace(company, systems=systems), simulation, {}, FakeRecord())
+    context = CompanyContext(replace(company, systems=systems), simulation, {}, FakeRecord(), NoLinks())
     assert context.access("cloud_run").endpoint == endpoint
     assert endpoint.removeprefix("http://") in repr(context.client(CloudRun))
 

@@ -22,6 +22,7 @@ from allclear.domain.records import By
 from allclear.engine.flow_runs import QUESTION
 from allclear.engine.outbox import OutboxDelivery
 from allclear.engine.people.declare import Declaration
+from allclear.own_secrets import ALERT_TOKEN
 from allclear.prefect_api import PrefectApi
 from allclear.responder.workers.run_recovery import RunRecovery
 from allclear.stack import Ports, Stack, empty_prefect, prepare
@@ -88,7 +89,7 @@ class Production:
 
     def alert(self) -> str:
         """Send an alert, and return the incident that it opens."""
-        token = {"Authorization": f"Bearer {self.parts.stack.token}"}
+        token = {"Authorization": f"Bearer {self.parts.stack.own_secrets[ALERT_TOKEN]}"}
         where = f"{self.parts.stack.environment['ALLCLEAR_RESPONDER_URL']}/alerts"
         body = {"key": "payments", "title": "Payments fail", "labels": {"alertname": "PaymentProcessingFailures"}}
         delivery = httpx.post(f"{where}/json", json=body, headers=token, timeout=LIMIT).json()["id"]

@@ -30,6 +30,7 @@ from allclear.domain.base import Clock, Model, utc_now
 from allclear.domain.baseline import OwnRecord
 from allclear.domain.errors import AnswerLost, Conflict, Refused
 from allclear.domain.incident import Act, Incident
+from allclear.domain.links import Links, NoLinks
 from allclear.domain.records import AskAnswered, By, IncidentOpened
 from allclear.domain.replay import replay
 from allclear.domain.systems import Access, Service
@@ -331,6 +332,7 @@ class DialContext:
     def __init__(self, dials: Dials) -> None:
         self.dials = dials
         self.record: OwnRecord = FakeRecord()
+        self.links: Links = NoLinks()
 
     def service(self, name: str) -> Service:  # noqa: ARG002 - the port
         """Return the only service."""

@@ -12,6 +12,7 @@ from allclear.domain.action import Client
 from allclear.domain.base import JsonDict
 from allclear.domain.baseline import Baseline, OwnRecord
 from allclear.domain.errors import ConfigError, NotFound
+from allclear.domain.links import Links, NoLinks
 from allclear.domain.systems import Service, Smoke
 
 C = TypeVar("C", bound=Client)
@@ -69,6 +70,7 @@ class FakeContext:
         self._clients = {type(client): client for client in clients}
         self._service = a_service(**service)
         self.record: OwnRecord = FakeRecord()
+        self.links: Links = NoLinks()
 
     def service(self, name: str) -> Service:
         """Return the service; raises NotFound."""

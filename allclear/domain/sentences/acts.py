@@ -26,8 +26,9 @@ _ANSWERED_VIA = {
     "cli": "from the command line",
     "prefect": "in Prefect",
     "slack": "in Slack",
-    "responder": "on the approval page",
-    "link": "by personal link",
+    "page": "on the incident's page",
+    "api": "through the API",
+    "pagerduty": "in PagerDuty",
     "drill": "in the drill",
 }
 
@@ -132,8 +133,8 @@ def _answered(context: SentenceContext, answered: AskAnswered, by: By) -> Senten
         ),
         AskKind.RETRY: (f"chose {via} to try again ({title})", f"chose {via} to go on without it ({title})"),
     }[ask.kind if ask else None]
-    claimed = answered.identity == "claimed"
-    identity = "The name is claimed, not proven." if claimed else f"Identity: {answered.identity}."
+    proof = by.proof.words
+    identity = f"{proof[0].upper()}{proof[1:]}."
     reason = f": '{bare(answered.reason, LONG)}'." if answered.reason.strip() else "."
     return Sentence(f"{author} {yes if answered.yes else no}{reason}", "person", detail=[identity])
 

@@ -11,6 +11,7 @@ from allclear.domain.base import is_blank, person_key
 from allclear.domain.decisions import Decision, asked_now, closed_because, decision_named, named_ask
 from allclear.domain.errors import NotAllowed, NotFound
 from allclear.domain.incident import AskState, Incident
+from allclear.domain.proof import Proof
 from allclear.domain.records import ActFinished, AskAnswered, By, Contained, StepDone
 from allclear.domain.text import answer_commands, plain
 from allclear.engine.people.incident_writer import IncidentWriter
@@ -25,12 +26,10 @@ class Answers:
         self._company = company
         self._writer = writer
 
-    def answer(
-        self, ask_id: str, by: By, *, yes: bool, reason: str = "", choice: str | None = None, identity: str = "claimed"
-    ) -> str:
+    def answer(self, ask_id: str, by: By, *, yes: bool, reason: str = "", choice: str | None = None) -> str:
         """Record a person's answer, and return a sentence for that person.
 
-        `identity` is how the name was proven. Raises NotFound for an unknown ask; NotAllowed if the ask is closed, if
+        Raises NotFound for an unknown ask; NotAllowed if the ask is closed, if
         this person may not answer it, or if the reason or the choice is missing. An answer to a question that is closed
         counts for no other question: the error says what is asked now.
         """
@@ -45,7 +44,7 @@ class Answers:
                     f"{incident_id} is no longer a false alarm: an action was carried out meanwhile.",
                     f"Undo it first, or answer no: allclear show {incident_id}.",
                 )
-            answered = AskAnswered(ask=ask_id, yes=yes, reason=reason.strip(), choice=choice, identity=identity)
+            answered = AskAnswered(ask=ask_id, yes=yes, reason=reason.strip(), choice=choice, identity=by.proof)
             return [answered, *_consequences(incident, state.ask, yes=yes, by=by, reason=reason)]
 
         key = f"resume:{ask_id}:{person_key(by.actor)}:{yes}"
@@ -107,6 +106,11 @@ class Answers:
             raise NotAllowed(
                 f"{state.ask.id} cannot be approved in Prefect, because Prefect does not know who you are.",
                 f"Answer on the command line: {answer_commands(state.ask, plan)[0]}",
+            )
+        if yes and policy.needs_proof and by.proof is Proof.CLAIMED:
+            raise NotAllowed(
+                f"{state.ask.id} needs proof of who approves, and your name is only claimed.",
+                f"Open your personal link to {state.ask.id.partition('/')[0]}, or use your token: ALLCLEAR_TOKEN.",
             )
         same = [answer for answer in state.answers if person_key(answer.by.actor) == person_key(by.actor)]
         if same and yes:  # a person who said yes may still change it to no

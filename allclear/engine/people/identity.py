@@ -5,6 +5,7 @@ from __future__ import annotations
 from allclear.company import Company
 from allclear.domain.base import is_blank, person_key
 from allclear.domain.errors import NotAllowed, NotFound
+from allclear.domain.proof import Proof
 from allclear.domain.records import By
 
 
@@ -14,13 +15,14 @@ class Identity:
     def __init__(self, company: Company) -> None:
         self._company = company
 
-    def who(self, name: str, role: str | None, via: str) -> By:
+    def who(self, name: str, role: str | None, via: str, proof: Proof = Proof.CLAIMED) -> By:
         """Return the person and the role; without a `role`, the first one that the plan gives this person.
 
-        A name is only claimed, unless the channel proves it. If the plan names no people for a role (its names are
-        still blanks), anyone may claim that role, and the record shows that it was claimed. A person of the plan is
-        recorded in the plan's spelling. Raises NotAllowed if the plan names other people for the role, NotFound for an
-        unknown role.
+        `proof` is what proves the name; by default it is only claimed. If the plan names no people for a role (its
+        names are still blanks), anyone may claim that role, and the record shows that it was claimed. A person of the
+        plan is recorded in the plan's spelling.
+
+        Raises NotAllowed if the plan names other people for the role, NotFound for an unknown role.
         """
         plan = self._company.plan
         if is_blank(name):
@@ -41,4 +43,4 @@ class Identity:
                 f"{name!r} is not {plan.role_title(role)}.",
                 f"The plan names: {', '.join(person.name for person in holders)}.",
             )
-        return By(actor=known.name if known else name.strip(), role=role, via=via)
+        return By(actor=known.name if known else name.strip(), role=role, via=via, proof=proof)

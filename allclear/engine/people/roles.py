@@ -43,7 +43,7 @@ class Roles:
     def hand_over(self, incident_id: str, role: str, to: str, by: By) -> str:
         """Give a role to another person. Raises NotAllowed if the plan forbids one person to have both of two roles."""
         plan = self._company.plan
-        to = self._identity.who(required_text(to, "name of the new holder"), role, by.via).actor
+        to = self._identity.who(required_text(to, "name of the new holder"), role, by.via, by.proof).actor
 
         def decide(incident: Incident) -> list[Any]:
             other = conflicting_role(plan, incident, role, to)

@@ -12,6 +12,7 @@ from allclear.domain.approval import ONE_PERSON, ApprovalPolicy, Ask, AskKind
 from allclear.domain.base import utc_now
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Person
+from allclear.domain.proof import Proof
 from allclear.domain.records import (
     ActFinished,
     ActProposed,
@@ -25,9 +26,9 @@ from allclear.journal.sql_journal import SqlJournal
 from tests.contract.simulator_support import REPOSITORY
 from tests.unit.domain.stories import MACHINE
 
-ANA = By(actor="Ana", role="on_call", via="cli")
-BEN = By(actor="Ben", role="cto", via="cli")
-CHI = By(actor="Chi", role="communications_lead", via="cli")
+ANA = By(actor="Ana", role="on_call", via="cli", proof=Proof.TOKEN)
+BEN = By(actor="Ben", role="cto", via="cli", proof=Proof.TOKEN)
+CHI = By(actor="Chi", role="communications_lead", via="cli", proof=Proof.TOKEN)
 DECLARED = Declaration("Payments fail", "P0", "storefront", "bad-deployment")
 TWO = ApprovalPolicy(roles=["on_call", "cto"], people=2)
 

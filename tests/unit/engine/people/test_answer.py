@@ -10,6 +10,7 @@ from allclear.domain.action import ActStatus, Verdict
 from allclear.domain.approval import ONE_PERSON, ApprovalPolicy, Ask, AskKind
 from allclear.domain.base import utc_now
 from allclear.domain.errors import ConcurrentWrite, NotAllowed, NotFound
+from allclear.domain.proof import Proof
 from allclear.domain.records import AskOpened, NoteAdded
 from allclear.engine.people.facade import People
 from allclear.journal.ports import OutboxKind
@@ -23,7 +24,8 @@ from tests.unit.engine.people.people_support import ANA, BEN, CHI, TWO, Room, vi
 def test_one_yes_grants_an_ask_for_one_person(room: Room) -> None:
     """The ask is granted, and the outbox resumes the flow run that waits for it."""
     ask = room.asked()
-    said = room.people.answer(ask, ANA, yes=True, reason=" looks right ", identity="slack")
+    ana = ANA.model_copy(update={"proof": Proof.SLACK})
+    said = room.people.answer(ask, ana, yes=True, reason=" looks right ")
     assert said == f"Approve: {ask}. It is done."
     state = room.incident.asks[ask]
     assert (state.granted, state.answers[0].reason, state.answers[0].identity) == (True, "looks right", "slack")
@@ -84,6 +86,19 @@ def test_a_machine_approves_nothing(room: Room) -> None:
     """An actor without a role cannot answer."""
     with pytest.raises(NotAllowed):
         room.people.answer(room.asked(), MACHINE, yes=True)
+
+
+@pytest.mark.parametrize("policy", [TWO, ApprovalPolicy(roles=["on_call"], proof_needed=True)])
+def test_a_claimed_name_is_not_enough_where_proof_is_needed(room: Room, policy: ApprovalPolicy) -> None:
+    """Two claimed names could be one person. A denial stops the act, so a claimed name is enough for it."""
+    claimed = ANA.model_copy(update={"proof": Proof.CLAIMED})
+    ask = room.asked(policy=policy)
+    with pytest.raises(NotAllowed, match="needs proof of who approves") as raised:
+        room.people.answer(ask, claimed, yes=True)
+    assert "personal link" in raised.value.next_step
+    assert room.incident.asks[ask].open
+    room.people.answer(ask, claimed, yes=False, reason="wrong")
+    assert not room.incident.asks[ask].open
 
 
 @pytest.mark.parametrize("policy", [TWO, ApprovalPolicy(roles=["on_call"], in_prefect=False)])

@@ -15,6 +15,7 @@ from allclear.domain.base import Candidate, utc_now
 from allclear.domain.errors import NotAllowed, NotFound
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Facet, Kind, Plan, Role, SeverityRule
+from allclear.domain.proof import Proof
 from allclear.domain.records import AskOpened, By, RoleTaken, SeverityChanged, VetoWindowEnded
 from allclear.domain.replay import replay
 from allclear.engine.people.assess import read_facts
@@ -25,9 +26,9 @@ from tests.scenario.response_support import new_journal, vintstreet
 from tests.scopes import REAL
 from tests.unit.domain.stories import MACHINE
 
-ANA = By(actor="Ana", role="on_call", via="cli")
-BEN = By(actor="Ben", role="cto", via="cli")
-CHI = By(actor="Chi", role="devops", via="cli")
+ANA = By(actor="Ana", role="on_call", via="cli", proof=Proof.TOKEN)
+BEN = By(actor="Ben", role="cto", via="cli", proof=Proof.TOKEN)
+CHI = By(actor="Chi", role="devops", via="cli", proof=Proof.TOKEN)
 DECLARED = Declaration("Payments fail", "P1", "storefront", "bad-deployment")
 
 

@@ -1,4 +1,4 @@
-"""The alert token: the same after a restart, in a file for its owner only, and never printed."""
+"""The secrets of allclear: the same after a restart, in a file for their owner only, and never printed."""
 
 from __future__ import annotations
 
@@ -8,41 +8,42 @@ from pathlib import Path
 
 import pytest
 
-from allclear.alert_token import alert_token, token_file
 from allclear.cli.start import print_addresses
 from allclear.domain.errors import ConfigError
+from allclear.own_secrets import ALERT_TOKEN, LINK_KEY
 from allclear.stack import Ports, Stack
 
 
 @pytest.fixture(autouse=True)
 def _no_token_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ALLCLEAR_ALERT_TOKEN", raising=False)
+    monkeypatch.delenv("ALLCLEAR_LINK_KEY", raising=False)
     monkeypatch.delenv("ALLCLEAR_JOURNAL_URL", raising=False)
 
 
 def test_the_token_is_made_once_and_kept(tmp_path: Path) -> None:
     """A second start has the token of the first, so that senders need no new one."""
-    token = alert_token(tmp_path / "home")
+    token = ALERT_TOKEN.read(tmp_path / "home")
     assert len(token) >= 32
-    assert alert_token(tmp_path / "home") == token
-    assert alert_token(tmp_path / "other") != token
+    assert ALERT_TOKEN.read(tmp_path / "home") == token
+    assert ALERT_TOKEN.read(tmp_path / "other") != token
 
 
 def test_only_its_owner_can_read_the_token(tmp_path: Path) -> None:
     """The file has mode 0600, even if it was opened to others in the meantime, and its new folder 0700."""
     home = tmp_path / "home"
-    alert_token(home)
-    assert stat.S_IMODE(token_file(home).stat().st_mode) == 0o600
+    ALERT_TOKEN.read(home)
+    assert stat.S_IMODE(ALERT_TOKEN.file(home).stat().st_mode) == 0o600
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
-    token_file(home).chmod(0o644)
-    alert_token(home)
-    assert stat.S_IMODE(token_file(home).stat().st_mode) == 0o600
+    ALERT_TOKEN.file(home).chmod(0o644)
+    ALERT_TOKEN.read(home)
+    assert stat.S_IMODE(ALERT_TOKEN.file(home).stat().st_mode) == 0o600
 
 
 def test_processes_that_start_at_once_have_one_token(tmp_path: Path) -> None:
     """The first one writes it, and the others read it."""
     with ThreadPoolExecutor(4) as pool:
-        tokens = set(pool.map(lambda number: alert_token(tmp_path / str(number % 3)), range(30)))
+        tokens = set(pool.map(lambda number: ALERT_TOKEN.read(tmp_path / str(number % 3)), range(30)))
     assert len(tokens) == 3
     assert [path.name for path in (tmp_path / "0").iterdir()] == ["alert-token"]
 
@@ -50,18 +51,25 @@ def test_processes_that_start_at_once_have_one_token(tmp_path: Path) -> None:
 def test_a_token_of_the_environment_is_used_and_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """ALLCLEAR_ALERT_TOKEN comes first."""
     monkeypatch.setenv("ALLCLEAR_ALERT_TOKEN", " given ")
-    assert alert_token(tmp_path) == "given"
+    assert ALERT_TOKEN.read(tmp_path) == "given"
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("content", [b"", b" \n", "Schlüssel".encode()])
 def test_a_file_without_a_token_is_an_error_with_the_next_step(tmp_path: Path, content: bytes) -> None:
     """The error names the file and does not repeat what it holds."""
-    token_file(tmp_path).write_bytes(content)
+    ALERT_TOKEN.file(tmp_path).write_bytes(content)
     with pytest.raises(ConfigError, match="alert-token") as raised:
-        alert_token(tmp_path)
+        ALERT_TOKEN.read(tmp_path)
     assert "ALLCLEAR_ALERT_TOKEN" in raised.value.next_step
     assert "Schl" not in str(raised.value)
+
+
+def test_each_secret_has_a_file_and_a_variable_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key of personal links is not the alert token, which many senders know."""
+    assert ALERT_TOKEN.read(tmp_path) != LINK_KEY.read(tmp_path)
+    monkeypatch.setenv("ALLCLEAR_ALERT_TOKEN", "given")
+    assert LINK_KEY.read(tmp_path) != "given"
 
 
 def test_up_prints_no_secret(
@@ -72,7 +80,9 @@ def test_up_prints_no_secret(
     print_addresses(stack)
     printed = capsys.readouterr().out
     assert f"""export ALLCLEAR_ALERT_TOKEN="$(cat '{tmp_path}/a home/alert-token')\"""" in printed
-    assert stack.token not in printed
+    assert f"""export ALLCLEAR_LINK_KEY="$(cat '{tmp_path}/a home/link-key')\"""" in printed
+    assert stack.own_secrets[ALERT_TOKEN] not in printed
+    assert stack.own_secrets[LINK_KEY] not in printed
     monkeypatch.setenv("ALLCLEAR_ALERT_TOKEN", "a-long-secret-of-ours")
     print_addresses(Stack("vintstreet", tmp_path, Ports(4200, 8077)))
     assert "a-long-secret-of-ours" not in capsys.readouterr().out

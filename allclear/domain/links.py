@@ -1,0 +1,47 @@
+"""Links to the page of an incident, and whom each is for. `allclear.engine.people.personal_links` signs them."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from pydantic import Field
+
+from allclear.domain.base import Model, Moment
+
+
+class LinkTo(Model):
+    """Where a link leads, and who is signed in by opening it. It is stored instead of the link, which is a secret."""
+
+    incident: str = Field(description="As VS-12.")
+    person: str = Field(default="", description="The one person it is sent to; empty if many people can read it.")
+    role: str = Field(default="", description="The role in which that person acts.")
+    ask: str = Field(default="", description="The question that it is about, if it is about one.")
+
+
+class Revocation(Model):
+    """Whose links, sign-ins and tokens are refused if they were signed before."""
+
+    person: str = Field(default="", description="Empty: everyone's.")
+    incident: str = Field(default="", description="Empty: for all incidents.")
+    by: str
+    reason: str
+    at: Moment
+
+
+class Links(Protocol):
+    """Makes links. A message makes them when it is sent, so that no record contains one."""
+
+    def href(self, to: LinkTo) -> str:
+        """Return the address: personal and signed if `to` names a person, else the plain page, which asks who you are.
+
+        Empty if the responder has no address that people can open.
+        """
+        ...
+
+
+class NoLinks:
+    """Makes no links: for work that sends nothing to people."""
+
+    def href(self, to: LinkTo) -> str:  # noqa: ARG002 - the port
+        """Return nothing."""
+        return ""

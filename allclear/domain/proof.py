@@ -1,0 +1,37 @@
+"""How it is known who a person is: proven by something, or only claimed."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Proof(StrEnum):
+    """What stands behind the name of a person who acts."""
+
+    CLAIMED = "claimed"
+    """Nothing: the person typed a name."""
+    LINK = "link"
+    """A signed link that was sent to this person alone."""
+    PROXY = "proxy"
+    """An identity proxy in front of the responder, which signs who has signed in."""
+    TOKEN = "token"  # noqa: S105 - a kind of proof
+    """This person's own token, on the command line or in another program."""
+    SLACK = "slack"
+    """Slack, which signs who pressed a button."""
+    PAGERDUTY = "pagerduty"
+    """PagerDuty, which signs who acknowledged a page."""
+
+    @property
+    def words(self) -> str:
+        """Return the words for it within a sentence: `identified by a personal link`."""
+        return _WORDS[self]
+
+
+_WORDS: dict[Proof, str] = {
+    Proof.CLAIMED: "the name is only claimed",
+    Proof.LINK: "identified by a personal link",
+    Proof.PROXY: "identified by the identity proxy",
+    Proof.TOKEN: "identified by a personal token",
+    Proof.SLACK: "identified by Slack",
+    Proof.PAGERDUTY: "identified by PagerDuty",
+}

@@ -1,0 +1,68 @@
+"""The secrets of allclear itself: each is made once, kept in a file that only its owner can read, and never printed."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from allclear.domain.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class OwnSecret:
+    """A secret that is made at the first start, because it must be the same after a restart."""
+
+    name: str
+    """As an error names it."""
+    variable: str
+    """The environment variable that holds it instead of the file."""
+    file_name: str
+
+    def file(self, home: Path) -> Path:
+        """Return the file in `home` that holds it."""
+        return home / self.file_name
+
+    def read(self, home: Path) -> str:
+        """Return the variable's value if it is set, else what the file in `home` holds, which is made if it is missing.
+
+        Raises ConfigError for a file that is empty or cannot be read or written.
+        """
+        if given := os.environ.get(self.variable, "").strip():
+            return given
+        path = self.file(home)
+        try:
+            home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with suppress(FileExistsError):
+                _write_new(path, secrets.token_urlsafe(24))
+            path.chmod(0o600)
+            value = path.read_text(encoding="ascii").strip()
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "its text is not ASCII"
+            raise ConfigError(
+                f"The {self.name} in {path} cannot be used: {reason}.", f"Correct it, or set {self.variable}."
+            ) from None
+        if not value:
+            raise ConfigError(f"The {self.name} in {path} is empty.", f"Delete the file, or set {self.variable}.")
+        return value
+
+
+ALERT_TOKEN = OwnSecret("alert token", "ALLCLEAR_ALERT_TOKEN", "alert-token")
+"""Senders keep it and send it with each alert."""
+
+LINK_KEY = OwnSecret("key of personal links", "ALLCLEAR_LINK_KEY", "link-key")
+"""Signs the links, sign-ins and tokens of people, which must still work after a restart."""
+
+
+def _write_new(path: Path, value: str) -> None:
+    """Write the whole file at once under its name. Raises FileExistsError if there is one already."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(f"{value}\n")
+        os.link(draft, path)  # unlike a rename, this never replaces the secret of a process that was first
+    finally:
+        draft.unlink()
