@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from allclear.domain.action import ActStatus, Refusal
@@ -19,6 +21,11 @@ def limited(seconds: float | None) -> VendorRefused:
     return VendorRefused("The dial is limiting our requests.", "Try again later.", passes=True, seconds=seconds)
 
 
+def waited() -> float:
+    """Return the seconds of all pauses that this test's tasks have asked for."""
+    return round(asyncio.get_running_loop().time(), 6)
+
+
 async def allow(dials: Dials, _: str) -> None:
     """Let the reason for the refusals pass at that moment."""
     dials.refusals = []
@@ -31,9 +38,10 @@ async def test_a_rate_limited_write_is_waited_for_with_the_same_version(desk: De
     """The vendor did nothing, so the same write is sent again within the deadline."""
     incident = desk.opened()
     act = await desk.approved(incident, PatientDial, 5)
-    desk.dials.before_write = [raising(limited(0.01))]
+    desk.dials.before_write = [raising(limited(12)), raising(limited(None)), raising(limited(None))]
     outcome = await desk.executor.carry_out(incident, act, MACHINE)
     assert (outcome.status, outcome.changed) == (ActStatus.VERIFIED, True)
+    assert waited() == 12 + 2 + 4  # what the vendor named, then our own back-off, whose first pause was shorter
     assert desk.dials.last_turn == [("main", 5)]
 
 
@@ -58,6 +66,7 @@ async def test_a_rate_limit_beyond_the_deadline_is_reported(desk: Desk) -> None:
     outcome = await desk.executor.carry_out(incident, act, MACHINE)
     assert (outcome.status, outcome.changed) == (ActStatus.FAILED, False)
     assert outcome.sentence == "The dial is limiting our requests."
+    assert waited() == 0
 
 
 async def test_a_proposal_waits_until_a_refusal_has_passed(desk: Desk) -> None:
@@ -68,6 +77,7 @@ async def test_a_proposal_waits_until_a_refusal_has_passed(desk: Desk) -> None:
     act = await desk.proposed(incident, PatientDial, 5)
     assert desk.act(incident, act).status is ActStatus.PLANNED
     assert desk.act(incident, act).asks
+    assert waited() == 0.2
 
 
 async def test_an_approved_act_waits_until_a_refusal_has_passed(desk: Desk) -> None:
@@ -75,8 +85,9 @@ async def test_an_approved_act_waits_until_a_refusal_has_passed(desk: Desk) -> N
     incident = desk.opened()
     act = await desk.approved(incident, PatientDial, 5)
     desk.dials.refusals = [Refusal(sentence="Another rollout is under way.", next_step="Wait.", passes=True)]
-    desk.dials.at_check = [nothing, allow]
+    desk.dials.at_check = [nothing, nothing, nothing, allow]
     assert (await desk.executor.carry_out(incident, act, MACHINE)).good
+    assert waited() == 0.95  # 0.2 + 0.3 + 0.45
 
 
 async def test_a_refusal_that_has_not_passed_by_the_deadline_may_be_proposed_again(desk: Desk) -> None:
@@ -123,6 +134,7 @@ async def test_a_version_that_moves_before_each_write_ends_after_three_tries_and
     outcome = await desk.executor.carry_out(incident, act, MACHINE)
     assert (outcome.status, outcome.changed, outcome.drifted) == (ActStatus.FAILED, False, False)
     assert len(desk.dials.sent) == 3
+    assert waited() == 3.9  # 0.3 + 0.9 + 2.7
     assert "another client keeps writing" in outcome.sentence
     assert "by Eve" in outcome.sentence
 
