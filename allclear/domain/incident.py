@@ -212,6 +212,8 @@ class Incident:
     title: str = ""
     kind: str = ""
     facets: dict[str, str] = field(default_factory=dict[str, str])
+    requests: dict[str, int] = field(default_factory=dict[str, int])
+    """The key of each request of a person that was carried out, and the number of its first entry."""
     phase: str | None = None
     entered: list[str] = field(default_factory=list[str])
     left: list[str] = field(default_factory=list[str])

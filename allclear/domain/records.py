@@ -443,6 +443,9 @@ class By(Model):
     proof: Proof = Field(
         default=Proof.CLAIMED, description="What proves that it was this person; `claimed` if nothing."
     )
+    request: str = Field(
+        default="", description="The key of the request that wrote it; one that is repeated is known by it."
+    )
 
     @property
     def person(self) -> bool:

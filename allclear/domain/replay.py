@@ -135,6 +135,8 @@ def _open(entry: Entry) -> Incident:
 
 def _apply(incident: Incident, entry: Entry) -> None:
     incident.head, incident.length = entry.hash, entry.number
+    if entry.by.request:
+        incident.requests.setdefault(entry.by.request, entry.number)
     if entry.by.person:
         apply_author(incident, entry)
         if not isinstance(entry.record, _WRITTEN_ON_BEHALF):

@@ -41,13 +41,16 @@ class IncidentWriter:
     ) -> None:
         """Append the records that `decide` returns for the incident, and the outbox messages with them.
 
-        If no one leads the incident yet, the person who acts leads it from now on.
+        If no one leads the incident yet, the person who acts leads it from now on. A request that is repeated, by its
+        key in `by`, appends nothing.
 
         `decide` is called again if another entry was written meanwhile. Raises NotAllowed if the incident has ended and
         is not in its review, unless `after_end`; NotFound, ConcurrentWrite, JournalError, and what `decide` raises.
         """
         for _ in range(_MOST_ATTEMPTS):
             incident = self.read(incident_id)
+            if by.request in incident.requests:  # sent again, because its answer was lost
+                return
             if incident.over and not after_end and not _in_review(incident):
                 raise NotAllowed(f"{incident_id} is over.", f"Read it: allclear show {incident_id}.")
             records = decide(incident)

@@ -1,0 +1,29 @@
+"""What all commands have in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar
+
+from allclear.domain.base import Model
+from allclear.domain.records import By
+
+if TYPE_CHECKING:
+    from allclear.bootstrap import Engine
+
+
+class Command(Model, ABC):
+    """One thing that a person does in an incident. Its fields are what the person says."""
+
+    name: ClassVar[str]
+    """The last part of its route, as `note` in `POST /incidents/VS-12/note`."""
+    title: ClassVar[str]
+    """What it does, in a few words: the summary of its route, and the words on its button."""
+
+    @abstractmethod
+    async def carry_out(self, engine: Engine, incident: str, by: By) -> str:
+        """Do it, and return a sentence for the person.
+
+        A command that is sent again with the same `by.request` does nothing more. Raises NotFound, NotAllowed, Refused,
+        ConfigError and JournalError, each with the next step.
+        """

@@ -1,0 +1,12 @@
+"""The commands, in the order in which the API lists them."""
+
+from __future__ import annotations
+
+from allclear.commands.answers import Answer
+from allclear.commands.base import Command
+from allclear.commands.notes import Decide, Note, Told
+from allclear.commands.roles import Acknowledge, HandOver
+
+COMMANDS: tuple[type[Command], ...] = (Answer, Acknowledge, HandOver, Note, Decide, Told)
+
+BY_NAME: dict[str, type[Command]] = {command.name: command for command in COMMANDS}
