@@ -72,12 +72,19 @@ class OpenDelivery:
 class InboxWorker:
     """The reader of the inbox. `take_in` is for one thread at a time."""
 
-    def __init__(self, engine: Engine, wake: asyncio.Event | None = None) -> None:
-        """`wake` is set when the worker has written something that the incident worker must see."""
+    def __init__(
+        self, engine: Engine, wake: asyncio.Event | None = None, *, turn: float = _TURN, pause: float = _PAUSE
+    ) -> None:
+        """`wake` is set when the worker has written something that the incident worker must see.
+
+        `turn` is the maximum length of one transaction and `pause` the time between two, in seconds. A transaction
+        takes in at least one alert.
+        """
         self._journal = engine.journal
         self._intake = engine.intake
         self._sources = engine.company.systems.alerts
         self._wake = wake or asyncio.Event()
+        self._length, self._pause = turn, pause
         self._open: dict[str, OpenDelivery] = {}
         """Deliveries that are parsed and not completely taken in."""
         self.arrived = asyncio.Event()
@@ -110,7 +117,7 @@ class InboxWorker:
                 waiting = [
                     (delivery, source) for delivery, source in waiting[len(reached) :] if source not in unfinished
                 ]
-                sleep(_PAUSE)
+                sleep(self._pause)
                 report_progress()  # a long queue is not a stuck loop
 
     # --- one transaction -------------------------------------------------------------------------------
@@ -129,7 +136,7 @@ class InboxWorker:
 
     def _turn(self, waiting: list[OpenDelivery]) -> list[OpenDelivery]:
         """Take in as many deliveries as one transaction has time for, and return them; the last may be unfinished."""
-        end, reached = monotonic() + _TURN, list[OpenDelivery]()
+        end, reached = monotonic() + self._length, list[OpenDelivery]()
         try:
             with self._journal.transaction(INCIDENTS):
                 while len(reached) < len(waiting) and (not reached or monotonic() < end):
@@ -169,7 +176,7 @@ class InboxWorker:
                 log.exception("Taking in an alert of delivery %s failed; it is quarantined.", current.delivery.id)
                 current = self._quarantine(current, f"An internal error occurred: {type(error).__name__}.")
             self._open[current.delivery.id] = current
-            sleep(_PAUSE)
+            sleep(self._pause)
             report_progress()
         self._finish(current)
         return current

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -23,8 +23,8 @@ from allclear.responder.workers.inbox_worker import InboxWorker
 from tests.scenario.response_support import Killed, Mortal, engine_on, new_journal, received, vintstreet
 from tests.scopes import REAL
 
-MANY = 300
-"""Alerts: more than one transaction takes in."""
+MANY = 40
+"""Alerts of a long delivery, which is taken in over as many transactions."""
 
 
 def group(first: int, end: int, status: str = "firing", name: str = "PaymentProcessingFailures") -> bytes:
@@ -43,11 +43,16 @@ def deliver(journal: Journal, body: bytes, source: str = "alertmanager") -> str:
 
 
 @contextmanager
-def engine_at(url: str, journal: Any = None) -> Iterator[Engine]:  # noqa: ANN401 - a journal, or one that fails
+def engine_at(url: str, journal: Any = None) -> Generator[Engine]:  # noqa: ANN401 - a journal, or one that fails
     """Yield VintStreet's engine on a journal."""
     engine = engine_on(url, None, journal)
     with closing(engine.journal):
         yield engine
+
+
+def take_in(engine: Engine) -> None:
+    """Take in what waits in the inbox. Each transaction has time for one alert, and none waits for the next."""
+    InboxWorker(engine, turn=0, pause=0).take_in()
 
 
 class DamagedJournal:
@@ -74,9 +79,9 @@ def test_each_company_takes_in_its_own_alerts(tmp_path: Path) -> None:
         company = replace(vintstreet(), name="other")
         theirs = engine_on(ours.settings.journal_url, None, company=company)
         mine, other = (deliver(engine.journal, group(0, 1)) for engine in (ours, theirs))
-        InboxWorker(ours).take_in()
+        take_in(ours)
         assert [ours.journal.delivery(mine).state, theirs.journal.delivery(other).state] == ["opened", "new"]
-        InboxWorker(theirs).take_in()
+        take_in(theirs)
         assert theirs.journal.delivery(other).state == "opened"
         assert theirs.journal.delivery(other).incident != ours.journal.delivery(mine).incident
         shown = [list_deliveries(engine.journal, None, None, 10) for engine in (ours, theirs)]
@@ -91,7 +96,7 @@ def test_a_long_delivery_does_not_block_other_sources(tmp_path: Path) -> None:
     with engine_at(new_journal(tmp_path)) as engine:
         many = deliver(engine.journal, group(0, MANY))
         single = deliver(engine.journal, json.dumps({"key": "a", "title": "b"}).encode(), "json")
-        InboxWorker(engine).take_in()
+        take_in(engine)
         decisions = engine.journal.decisions(delivery=many)
         assert [row.position for row in decisions] == list(range(MANY))
         assert engine.journal.decisions(delivery=single)[0].number < decisions[-1].number
@@ -105,7 +110,7 @@ def test_the_backlog_of_one_source_does_not_delay_another(tmp_path: Path) -> Non
         groups = [deliver(engine.journal, group(2 * number, 2 * number + 2)) for number in range(120)]
         single = deliver(engine.journal, json.dumps({"key": "a", "title": "b"}).encode(), "json")
         assert len(engine.journal.unread()) == 101
-        InboxWorker(engine).take_in()
+        InboxWorker(engine, pause=0).take_in()
         numbers = [
             engine.journal.decisions(delivery=delivery)[0].number for delivery in (groups[0], single, groups[-1])
         ]
@@ -120,7 +125,7 @@ def test_the_reason_says_how_many_alerts_the_sender_left_out(tmp_path: Path, sou
         for left_out, noted in ((12, True), (0, False), ("12", False), (True, False), (-1, False)):
             body = json.dumps({"alerts": alerts, "truncatedAlerts": left_out}).encode()
             delivery = deliver(engine.journal, body, source)
-            InboxWorker(engine).take_in()
+            take_in(engine)
             reason = engine.journal.delivery(delivery).reason
             assert reason.startswith("Its sender left 12 more of the group out") == noted
             assert reason.startswith("No route") != noted
@@ -132,7 +137,7 @@ def test_deliveries_of_one_source_keep_their_order(tmp_path: Path) -> None:
     with engine_at(new_journal(tmp_path)) as engine:
         firing = deliver(engine.journal, group(0, MANY))
         resolved = deliver(engine.journal, group(MANY - 1, MANY, "resolved"))
-        InboxWorker(engine).take_in()
+        take_in(engine)
         incident = engine.journal.delivery(firing).incident
         delivery = engine.journal.delivery(resolved)
         assert (delivery.state, delivery.incident) == ("joined", incident)
@@ -146,11 +151,11 @@ def test_the_next_process_finishes_a_delivery_after_a_crash(tmp_path: Path, part
     with engine_at(url, journal) as engine:
         many = deliver(journal.inner, group(0, MANY))
         with pytest.raises(Killed):
-            InboxWorker(engine).take_in()
+            take_in(engine)
         half = journal.inner.delivery(many)
         assert (half.state, 0 < half.taken_in < MANY) == ("new", True)
     with engine_at(url) as engine:
-        InboxWorker(engine).take_in()
+        take_in(engine)
         decisions = engine.journal.decisions(delivery=many)
         assert [(row.position, row.count) for row in decisions] == [(place, 1) for place in range(MANY)]
         assert (engine.journal.delivery(many).state, engine.journal.delivery(many).incident) == ("opened", "VS-1")
@@ -161,12 +166,12 @@ def test_an_alert_that_cannot_be_taken_in_does_not_block_its_group(tmp_path: Pat
     url = new_journal(tmp_path)
     with engine_at(url, DamagedJournal(SqlJournal(url, REAL), "f7")) as engine:
         many = deliver(engine.journal, group(0, 10, name="LiveStreamFailures"))
-        InboxWorker(engine).take_in()
+        take_in(engine)
         decisions = [row.decision for row in engine.journal.decisions(delivery=many)]
         assert (decisions[7], decisions.count("quarantined")) == ("quarantined", 1)
         delivery = engine.journal.delivery(many)
         assert (delivery.state, delivery.incident) == ("quarantined", "VS-1")
         assert "The state of f7 cannot be read." in delivery.reason
         retry_delivery(engine.journal, many)
-        InboxWorker(engine).take_in()
+        take_in(engine)
         assert [row.count for row in engine.journal.decisions(delivery=many) if row.decision == "quarantined"] == [2]
