@@ -15,13 +15,15 @@ if TYPE_CHECKING:
     from tests.journal_support import Journals, OnPostgres
 
 
+TESTS = Path(__file__).parent
+
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")  # a busy machine fails no test by its clock
 
 
 def pytest_configure() -> None:
     """Stop if the entry points of pyproject.toml have changed since allclear was installed: most tests would fail."""
-    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project = tomllib.loads((TESTS.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     wanted = {(group, *point) for group, points in project["entry-points"].items() for point in points.items()}
     installed = {(point.group, point.name, point.value) for point in distribution("allclear").entry_points}
     if missing := sorted(wanted - installed):
@@ -30,6 +32,15 @@ def pytest_configure() -> None:
             "uv pip install --offline --no-deps --no-build-isolation --editable ."
         )
         raise pytest.UsageError(msg)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that take the longest, so that at the end no test process waits for another.
+
+    A file's tests stay together. `--no-loadscope-reorder` keeps this order in several test processes.
+    """
+    folders = {"end_to_end": 0, "scenario": 1}
+    items.sort(key=lambda item: folders.get(item.path.relative_to(TESTS).parts[0], len(folders)))
 
 
 @pytest.fixture(scope="session")

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from datetime import UTC, timedelta
 from xml.etree import ElementTree as ET
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -82,26 +79,3 @@ def test_any_measurement_can_be_drawn(numbers: list[tuple[int, int, int]], title
     marked = marks(story.incident)
     ET.fromstring(svg_chart(measured, marked, UTC))  # noqa: S314 - our own drawing
     assert text_chart(measured, marked, UTC).count("```") == 2
-
-
-@pytest.mark.parametrize("module", ["allclear.postmortem.document", "allclear.cli.incidents", "flows.artifacts"])
-def test_the_drawing_library_is_imported_only_when_a_chart_is_drawn(module: str) -> None:
-    """The command line and the flows start without it."""
-    code = f"import sys, {module}; sys.exit('pygal' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603 - our own code
-
-
-def test_drawing_leaves_the_imports_of_other_modules_alone() -> None:
-    """The library's own importer has no `find_spec`, so a later import of a missing module would warn."""
-    lines = (
-        "import sys, warnings",
-        "from allclear.postmortem import failures_chart",
-        "failures_chart._pygal()",
-        "warnings.simplefilter('error')",
-        "assert 'pygal' in sys.modules",
-        "try: import no_such_module",
-        "except ModuleNotFoundError: sys.exit(0)",
-        "sys.exit(1)",
-    )
-    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=False)  # noqa: S603 - our own code
-    assert done.returncode == 0, done.stderr
