@@ -44,13 +44,13 @@ async def run_command(incident: str, name: str, role: str, command: Command, ste
 
 
 @flow(name="acknowledge", persist_result=False)
-async def acknowledge(incident: str, name: str, role: str = "on_call") -> Ended:
+async def acknowledge(incident: str, name: str, role: str = "") -> Ended:
     """Record that you are working on the incident. The first to acknowledge leads until the lead is handed over.
 
     Args:
         incident: The incident's id, as VS-12.
         name: Who you are.
-        role: The role in which you act.
+        role: The role in which you act. Leave it out if the plan names you.
     """
 
     def command(engine: Engine, incident: str, by: By) -> str:
@@ -60,16 +60,14 @@ async def acknowledge(incident: str, name: str, role: str = "on_call") -> Ended:
 
 
 @flow(name="answer", persist_result=False)
-async def answer(
-    ask: str, decision: str, name: str, role: str = "on_call", reason: str = "", choice: str = ""
-) -> Ended:
+async def answer(ask: str, decision: str, name: str, role: str = "", reason: str = "", choice: str = "") -> Ended:
     """Answer a question of a response: an approval, a step or a choice. The form of the suspended run does the same.
 
     Args:
         ask: The question's id, as VS-12/contain/roll-back. Messages about the question name it.
         decision: Your answer, in the words of the question: each kind of question has one for yes and one for no.
         name: Who you are.
-        role: The role in which you answer.
+        role: The role in which you answer. Leave it out if the plan names you.
         reason: Why, or how. Some answers need it.
         choice: The candidate, if the question is which one.
     """
@@ -187,9 +185,7 @@ async def hand_over(
 
 
 @flow(name="end_incident", persist_result=False)
-async def end_incident(
-    incident: str, reason: str, name: str, false_alarm: bool = False, role: str = "on_call"
-) -> Ended:
+async def end_incident(incident: str, reason: str, name: str, false_alarm: bool = False, role: str = "") -> Ended:
     """End an incident: all clear, or a false alarm. Refused while something that containment changed is in place.
 
     Args:
@@ -197,7 +193,7 @@ async def end_incident(
         reason: How you know that it is over.
         name: Who you are.
         false_alarm: On if there was no trouble at all.
-        role: The role in which you act.
+        role: The role in which you act. Leave it out if the plan names you.
     """
 
     def command(engine: Engine, incident: str, by: By) -> str:

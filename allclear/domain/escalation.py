@@ -7,20 +7,19 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from allclear.domain.approval import AskKind
-from allclear.domain.base import person_key
 from allclear.domain.deadlines import Deadline
 from allclear.domain.durations import in_words
 from allclear.domain.incident import AskState, Incident
+from allclear.domain.on_call import page_answered, rota_of
 from allclear.domain.plan import (
     DEFAULT_ESCALATION_POLICY,
     EVERYONE,
     EscalationLevel,
     EscalationPolicy,
     Plan,
-    Rota,
     RotaOverride,
 )
-from allclear.domain.reminder import LEAD, ON_CALL, RECOVERY, Reminder, known_roles, last_given, level_given
+from allclear.domain.reminder import LEAD, RECOVERY, Reminder, known_roles, last_given, level_given
 from allclear.domain.text import answer_commands, plain
 from allclear.domain.ways import page_tried_at
 
@@ -52,18 +51,18 @@ def _of(plan: Plan, level: EscalationLevel) -> tuple[str, ...]:
 # --- an unacknowledged page ----------------------------------------------------------------------------
 
 
-def page_escalation(plan: Plan, incident: Incident, taken: Sequence[RotaOverride]) -> Iterator[Reminder]:
+def page_escalation(plan: Plan, incident: Incident, overrides: Sequence[RotaOverride]) -> Iterator[Reminder]:
     """Yield one reminder for each layer of the rota in turn, then those of the escalation policy.
 
-    They begin anew if a contained incident fails again, because that ends its acknowledgement.
+    They end when the page is answered, and begin anew if a contained incident fails again.
     """
-    paged, topic = page_tried_at(incident), "acknowledge"
-    if paged is None or incident.acknowledged:
+    paged, topic = page_tried_at(plan, incident, overrides), "acknowledge"
+    if paged is None or page_answered(plan, incident, overrides):
         return
     if incident.loss:
         paged, topic = max(paged, incident.loss.at), f"acknowledge:{incident.loss.number}"
     waited, level = timedelta(0), 0
-    shifts = list(rota.on_duty(paged, plan.working_time, taken)) if (rota := _rota(plan)) else []
+    shifts = list(rota.on_duty(paged, plan.working_time, overrides)) if (rota := rota_of(plan)) else []
     for shift, following in pairwise(shifts):
         waited, level = waited + shift.acknowledge_within, level + 1
         sentence = (
@@ -78,29 +77,12 @@ def page_escalation(plan: Plan, incident: Incident, taken: Sequence[RotaOverride
         yield Reminder(topic, level, paged + after, sentence, _of(plan, escalation), urgent=True)
 
 
-def acting_on_call(plan: Plan, incident: Incident, now: datetime, taken: Sequence[RotaOverride]) -> str | None:
-    """Return the person whom a page would wake, if that person has declared the incident or acts in it; else None.
-
-    That is the person on duty by the rota, or a person who acts as on-call; in a plan without on-call, as the lead.
-    """
-    rota = _rota(plan)
-    role = rota.role if rota else next((role for role in (ON_CALL, LEAD) if role in plan.roles), None)
-    shifts = list(rota.on_duty(now, plan.working_time, taken)) if rota else []
-    on_duty = {person_key(shifts[0].person)} if shifts else set[str]()
-    acting = (by for key, by in incident.actors.items() if key in on_duty or (not on_duty and by.role == role))
-    return next((plain(by.actor, 60) for by in acting), None)
-
-
-def _rota(plan: Plan) -> Rota | None:
-    return next((rota for rota in plan.rotas if rota.role == ON_CALL), plan.rotas[0] if plan.rotas else None)
-
-
 # --- an unanswered question --------------------------------------------------------------------------
 
 
-def question_escalation(plan: Plan, incident: Incident) -> Iterator[Reminder]:
+def question_escalation(plan: Plan, incident: Incident, overrides: Sequence[RotaOverride]) -> Iterator[Reminder]:
     """Yield the escalation of every open question; a person's step has targets of its own instead."""
-    if page_tried_at(incident) and not incident.acknowledged:
+    if page_tried_at(plan, incident, overrides) and not page_answered(plan, incident, overrides):
         return  # the page itself escalates to the same people
     for state in incident.open_asks:
         if state.ask.kind is not AskKind.STEP or state.ask.phase == RECOVERY:

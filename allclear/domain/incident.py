@@ -261,10 +261,18 @@ class Incident:
     """Flow run -> the record that another one was started for it, and when."""
     last_change: tuple[int, datetime] | None = None
     """The number and time of the last entry that live messages show: a change of state, lead or waiting approvals."""
-    last_human_entry: int = 0
-    """The number of the last entry by a person."""
     actors: dict[str, By] = field(default_factory=dict[str, By])
     """Each person who has written an entry, by `person_key`, as of that person's last entry."""
+    last_entries: dict[tuple[str, str | None], int] = field(default_factory=dict[tuple[str, str | None], int])
+    """Person (by `person_key`) and role -> the number of the last entry of that person in that role.
+
+    Sending a page does not count."""
+    last_ack: int = 0
+    """The number of the last entry by which a person took the incident with `allclear ack`."""
+    last_ack_by: str = ""
+    """The person who wrote it, by `person_key`."""
+    last_answer: int = 0
+    """The number of the last answer to a question that decides for all, such as an approval; a step is none."""
     acknowledgement: StateHistory = field(default_factory=StateHistory)
     containment: StateHistory = field(default_factory=StateHistory)
     recovery: StateHistory = field(default_factory=StateHistory)
@@ -390,15 +398,6 @@ class Incident:
     def blocks_ending(self) -> list[Act]:
         """Return the acts that keep it from ending. Pages are left out, because the end closes them."""
         return [act for act in self.not_handed_over if not act.proposed.pages]
-
-    @property
-    def unacknowledged_pages(self) -> list[Act]:
-        """Return the open pages after which no person has written an entry."""
-        return [
-            act
-            for act in self.acts.values()
-            if act.proposed.pages and act.in_place and act.issued > self.last_human_entry
-        ]
 
     def act_of(self, phase: str, step: str) -> Act | None:
         """Return the latest act of a step, or None."""

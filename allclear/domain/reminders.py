@@ -39,10 +39,10 @@ NEWS_EVERY = timedelta(minutes=5)
 """The shortest time between two notifications of new alerts; those in between are reported together."""
 
 
-def reminders(plan: Plan, incident: Incident, taken: Sequence[RotaOverride] = ()) -> list[Reminder]:
+def reminders(plan: Plan, incident: Incident, overrides: Sequence[RotaOverride] = ()) -> list[Reminder]:
     """Return the reminders still to come, the next one first; a topic may have several levels.
 
-    `taken` are the overrides of the rotas, from the journal.
+    `overrides` are those of the rotas, from the journal.
     """
     due = [
         *_left(plan, incident),
@@ -54,8 +54,8 @@ def reminders(plan: Plan, incident: Incident, taken: Sequence[RotaOverride] = ()
     if incident.responds:
         due += [*_deadline_reminders(plan, incident), *_stale_messages(plan, incident)]
         if not incident.over:
-            due += [*page_escalation(plan, incident, taken), *question_escalation(plan, incident)]
-            due += page_reminders(plan, incident)
+            due += [*page_escalation(plan, incident, overrides), *question_escalation(plan, incident, overrides)]
+            due += page_reminders(plan, incident, overrides)
             due += _loss(plan, incident)
             due += _updates(plan, incident)
             due += _news(plan, incident)

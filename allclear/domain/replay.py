@@ -59,9 +59,6 @@ from allclear.domain.replay_states import (
     ask_for_check,
 )
 
-_WRITTEN_ON_BEHALF = (IncidentOpened, ActProposed, AskOpened, ActIntended, ActFinished)
-"""Records that allclear writes on a person's behalf: a person who sends a page has not acknowledged it."""
-
 _TURNS = (
     Acknowledged,
     RoleTaken,
@@ -139,8 +136,6 @@ def _apply(incident: Incident, entry: Entry) -> None:
         incident.requests.setdefault(entry.by.request, entry.number)
     if entry.by.person:
         apply_author(incident, entry)
-        if not isinstance(entry.record, _WRITTEN_ON_BEHALF):
-            incident.last_human_entry = entry.number
     if isinstance(entry.record, _TURNS):
         incident.last_change = (entry.number, entry.at)
     for apply in (_apply_phases, _apply_state, _apply_asks, _apply_acts, _apply_alerts, _apply_people):

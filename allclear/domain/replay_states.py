@@ -11,9 +11,23 @@ from copy import copy
 from datetime import datetime
 
 from allclear.domain.action import ActStatus, Finding, Verdict
+from allclear.domain.approval import AskKind
 from allclear.domain.base import person_key
 from allclear.domain.incident import Act, Incident
-from allclear.domain.records import Contained, Entry, IncidentOpened, Recovered, RoleTaken, StepDone
+from allclear.domain.records import (
+    Acknowledged,
+    ActFinished,
+    ActIntended,
+    ActProposed,
+    AskAnswered,
+    AskOpened,
+    Contained,
+    Entry,
+    IncidentOpened,
+    Recovered,
+    RoleTaken,
+    StepDone,
+)
 from allclear.domain.states import Check, Loss, Period, Recheck, StateHistory
 
 REPEATED = "checks"
@@ -21,12 +35,48 @@ REPEATED = "checks"
 
 
 def apply_author(incident: Incident, entry: Entry) -> None:
-    """Apply that a person wrote the entry: a person who declares the incident or acts in it has acknowledged it."""
-    incident.actors[person_key(entry.by.actor)] = entry.by
+    """Apply that a person wrote the entry: a person who declares the incident or acts in it has acknowledged it.
+
+    That stops a clock. Whether it answers a page is decided by `allclear.domain.on_call`.
+    """
+    key = person_key(entry.by.actor)
+    incident.actors[key] = entry.by
+    if not _sends_page(incident, entry):
+        incident.last_entries[key, _role(incident, entry)] = entry.number
+    match entry.record:
+        case Acknowledged():
+            incident.last_ack, incident.last_ack_by = entry.number, key
+        case AskAnswered() if not _answers_step(incident, entry):
+            incident.last_answer = entry.number
+        case _:
+            pass
     if incident.acknowledgement.current is None:
         incident.acknowledgement = incident.acknowledgement.begun(Period(entry.at, entry.number, entry.by.actor))
         if not isinstance(entry.record, IncidentOpened):
             incident.last_change = (entry.number, entry.at)
+
+
+def _role(incident: Incident, entry: Entry) -> str | None:
+    """Return the role in which the person acts; None for a person's step, because its form fills in the step's role."""
+    return None if _answers_step(incident, entry) else entry.by.role
+
+
+def _answers_step(incident: Incident, entry: Entry) -> bool:
+    record = entry.record
+    return isinstance(record, AskAnswered) and incident.asks[record.ask].ask.kind is AskKind.STEP
+
+
+def _sends_page(incident: Incident, entry: Entry) -> bool:
+    """Return whether the entry is about a page that the person sends: that answers no page."""
+    match entry.record:
+        case ActProposed(pages=pages):
+            return pages
+        case ActIntended(act=act) | ActFinished(act=act):
+            return act in incident.acts and incident.acts[act].proposed.pages
+        case AskOpened(ask=ask):
+            return ask.act in incident.acts and incident.acts[ask.act].proposed.pages
+        case _:
+            return False
 
 
 def apply_role(incident: Incident, entry: Entry, taken: RoleTaken) -> None:

@@ -7,12 +7,13 @@ says so, and the responder reports it in its log and in Prefect. A failed page i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from allclear.domain.incident import REMINDER, Act, Incident, ReminderState
-from allclear.domain.plan import MessageAction, Plan, ReminderRules
+from allclear.domain.on_call import page_answered
+from allclear.domain.plan import MessageAction, Plan, ReminderRules, RotaOverride
 from allclear.domain.reminder import ON_CALL, Reminder, known_roles
 from allclear.domain.text import bare, plain
 
@@ -54,9 +55,9 @@ def failed(act: Act | None) -> bool:
     return act is not None and act.outcome is not None and not act.outcome.good
 
 
-def failed_pages(incident: Incident) -> Iterator[Act]:
+def failed_pages(plan: Plan, incident: Incident, overrides: Sequence[RotaOverride]) -> Iterator[Act]:
     """Yield the first try of each page of the runbook that has not got through, while someone must still be woken."""
-    if incident.over or incident.acknowledged:
+    if incident.over or page_answered(plan, incident, overrides):
         return
     first: dict[tuple[str, str], Act] = {}
     for act in incident.acts.values():
@@ -69,15 +70,15 @@ def failed_pages(incident: Incident) -> Iterator[Act]:
             yield act
 
 
-def page_tried_at(incident: Incident) -> datetime | None:
-    """Return when the first page was sent, or failed: the escalation of an unacknowledged page counts from then."""
-    tries = [incident.paged_at, *(act.finished_at for act in failed_pages(incident))]
+def page_tried_at(plan: Plan, incident: Incident, overrides: Sequence[RotaOverride]) -> datetime | None:
+    """Return when the first page was sent, or failed: the escalation of an unanswered page counts from then."""
+    tries = [incident.paged_at, *(act.finished_at for act in failed_pages(plan, incident, overrides))]
     return min((at for at in tries if at), default=None)
 
 
-def page_reminders(plan: Plan, incident: Incident) -> Iterator[Reminder]:
+def page_reminders(plan: Plan, incident: Incident, overrides: Sequence[RotaOverride]) -> Iterator[Reminder]:
     """Yield the reminders that follow from a page that failed, and from a reminder whose every way failed."""
-    for page in failed_pages(incident):
+    for page in failed_pages(plan, incident, overrides):
         at = page.finished_at or page.at
         roles = known_roles(plan, ON_CALL, *_next(plan)) or tuple(plan.roles)
         yield Reminder(f"{PAGE_FAILED}:{page.id}", 1, at, _page_failed(incident, page), roles)
@@ -96,7 +97,15 @@ def _next(plan: Plan) -> list[str]:
 def _page_failed(incident: Incident, page: Act) -> str:
     reason, unknown = (plain(page.outcome.sentence), page.outcome.changed) if page.outcome else ("", False)
     what = "It is not known whether the page woke anyone" if unknown else "The page did not get through and woke no one"
-    return f"{what}: {reason} Call the person on call now, then: allclear ack {incident.id} --as NAME."
+    return f"{what}: {reason} {_call(incident)}"
+
+
+def _call(incident: Incident) -> str:
+    """Return what the reader must do, and what happens otherwise."""
+    return (
+        f"Call the person on call now. When that person has taken it, run: allclear ack {incident.id} --as THEIR-NAME. "
+        "Until then the page is sent again."
+    )
 
 
 def _no_way_left(plan: Plan, incident: Incident, state: ReminderState) -> Iterator[Reminder]:
@@ -106,8 +115,5 @@ def _no_way_left(plan: Plan, incident: Incident, state: ReminderState) -> Iterat
         return
     at = max((act.finished_at for act in acts if act and act.finished_at), default=state.at)
     reasons = "; ".join(f"{act.proposed.action}: {bare(act.outcome.sentence)}" for act in acts if act and act.outcome)
-    sentence = (
-        f"NO WAY IS LEFT to tell people{f' ({plain(reasons, 400)})' if reasons else ''}. "
-        f"Call the person on call now, then: allclear ack {incident.id} --as NAME."
-    )
+    sentence = f"NO WAY IS LEFT to tell people{f' ({plain(reasons, 400)})' if reasons else ''}. {_call(incident)}"
     yield Reminder(f"{NO_WAY_LEFT}:{state.number}", 1, at, sentence)

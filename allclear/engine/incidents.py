@@ -15,10 +15,17 @@ from weakref import WeakKeyDictionary
 
 from allclear.domain.errors import Unreadable
 from allclear.domain.incident import Incident
+from allclear.domain.plan import Plan, RotaOverride
 from allclear.domain.replay import apply_to, replay
 from allclear.journal.ports import IncidentRow, Journal
 
 log = logging.getLogger("allclear.incidents")
+
+
+def overrides_of(journal: Journal, plan: Plan) -> list[RotaOverride]:
+    """Return the overrides of all rotas of the plan. Raises JournalError."""
+    return [override for rota in plan.rotas for override in journal.overrides(rota.role)]
+
 
 _REMEMBERED = 2000
 """Incidents. The one that was read longest ago is forgotten first."""

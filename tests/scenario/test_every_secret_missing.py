@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,8 +17,10 @@ from allclear.bootstrap import Engine, make_engine
 from allclear.cli import main
 from allclear.company import find_company
 from allclear.domain.incident import Incident
+from allclear.domain.records import By
 from allclear.domain.runbook import Phase
 from allclear.domain.timeline import line_of
+from allclear.engine.people.declare import Declaration
 from allclear.journal.ports import OutboxKind
 from allclear.responder.app import make_app
 from allclear.settings import Settings
@@ -45,12 +48,30 @@ def engine_in(folder: Path, watch: Watch) -> Engine:
     )
 
 
-async def opened(engine: Engine) -> str:
-    """Take in an alert, detect, and return the incident: the page has failed."""
+Opening = Callable[[Engine], str]
+
+
+def by_alert(engine: Engine) -> str:
+    """Take in an alert, and return its incident."""
     taken = engine.intake.take(ALERT, "delivery-1")
     assert taken.incident is not None
-    await engine.conductor.run(taken.incident, Phase.DETECT, MACHINE)
     return taken.incident
+
+
+def by_support(engine: Engine) -> str:
+    """Let a person declare the incident whom no page would wake."""
+    declaration = Declaration("Payments fail", "P0", "storefront", "broken-feature")
+    return engine.people.declare(declaration, By(actor="Sue", role="support", via="cli"))
+
+
+both_openings = pytest.mark.parametrize("opening", [by_alert, by_support])
+
+
+async def opened(engine: Engine, opening: Opening) -> str:
+    """Open an incident, detect, and return it: the page has failed."""
+    incident_id = opening(engine)
+    await engine.conductor.run(incident_id, Phase.DETECT, MACHINE)
+    return incident_id
 
 
 async def one_second(engine: Engine, watch: Watch) -> None:
@@ -66,11 +87,14 @@ def sentences(engine: Engine, incident: Incident) -> list[str]:
     return [line_of(entry, incident, engine.company.plan).text for entry in entries]
 
 
-async def test_a_page_that_fails_is_told_within_ten_seconds(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+@both_openings
+async def test_a_page_that_fails_is_told_within_ten_seconds(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, opening: Opening
+) -> None:
     """The other way is tried at once. It fails too, so the record, the log and Prefect say that no way is left."""
     watch = Watch()
     engine = engine_in(tmp_path, watch)
-    incident_id = await opened(engine)
+    incident_id = await opened(engine, opening)
     failed_at = watch.now
     with caplog.at_level(logging.CRITICAL, "allclear.reminders"):
         while not any(message.kind is OutboxKind.ALARM for message in engine.journal.outbox(incident=incident_id)):
@@ -87,11 +111,12 @@ async def test_a_page_that_fails_is_told_within_ten_seconds(tmp_path: Path, capl
     await engine.close()
 
 
-async def test_no_failure_is_reported_twice(tmp_path: Path) -> None:
+@both_openings
+async def test_no_failure_is_reported_twice(tmp_path: Path, opening: Opening) -> None:
     """For ten minutes the page is tried again with growing pauses, and each failure is reported once."""
     watch = Watch()
     engine = engine_in(tmp_path, watch)
-    incident_id = await opened(engine)
+    incident_id = await opened(engine, opening)
     for _ in range(120):
         watch.now += timedelta(seconds=4)
         await one_second(engine, watch)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from allclear.bootstrap import Engine
 from allclear.domain.approval import Ask, AskKind
+from allclear.domain.plan import Person
 from allclear.domain.records import By
 from allclear.domain.runbook import Phase
 from allclear.engine.response.moves import Over, Wait
@@ -21,6 +23,7 @@ from tests.scenario.response_support import (
     person_for,
     report,
     run_phase,
+    vintstreet,
     writes,
 )
 
@@ -80,8 +83,11 @@ async def test_a_no_goes_on_and_pages(tmp_path: Path) -> None:
 
 async def test_a_person_on_call_who_acts_already_is_not_paged(tmp_path: Path) -> None:
     """The page is recorded with the reason, and the person leads; unanswered questions still climb as after a page."""
+    company = vintstreet()
+    people = [Person(name="Ana", roles=["on_call", "incident_commander"])]
+    company = replace(company, plan=company.plan.model_copy(update={"people": people}))
     async with Simulated(quick("healthy")) as sim:
-        engine = engine_on(new_journal(tmp_path), announced(sim, tmp_path))
+        engine = engine_on(new_journal(tmp_path), announced(sim, tmp_path), company=company)
         try:
             incident_id = report(engine)
             await run_phase(engine, sim.world, incident_id, Phase.DETECT, _say_no("on_call"))
@@ -89,7 +95,7 @@ async def test_a_person_on_call_who_acts_already_is_not_paged(tmp_path: Path) ->
             assert [write["api"] for write in writes(sim.world)] == ["slack"]
             page = incident.acts["detect/page"]
             assert page.outcome is not None
-            assert page.outcome.sentence == "No page was sent, because Ana is on call and acts already."
+            assert page.outcome.sentence == "No page was sent, because Ana acts already."
             assert (page.in_place, incident.paged_at is not None) == (False, True)
             assert incident.roles == {"incident_commander": "Ana"}
             assert incident.acknowledged is not None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from allclear.company import Company
 from allclear.domain.alert import Alert
-from allclear.domain.plan import Kind
+from allclear.domain.plan import Kind, Person
 from allclear.domain.records import By
 from allclear.domain.recovery import RecoveryRule
 from allclear.domain.reminder import RECOVERY
@@ -171,7 +171,10 @@ async def test_declared_credentials_on_a_paste_site_page_at_once(tmp_path: Path)
 
 async def test_a_person_on_call_who_declares_is_not_paged_and_has_acknowledged(tmp_path: Path) -> None:
     """E8: she handles it already, and leads. Her questions still climb as pages if she does not answer."""
-    async with scene(tmp_path, vintstreet(), broken(), alert("firing")) as it:
+    company = vintstreet()
+    people = [Person(name="Ana", roles=["on_call", "incident_commander"])]
+    company = replace(company, plan=company.plan.model_copy(update={"people": people}))
+    async with scene(tmp_path, company, broken(), alert("firing")) as it:
         declaration = Declaration("Live streams are broken", "P0", "storefront", "broken-feature")
         it.incident_id = it.engine.people.declare(declaration, ANA)
         await it.to(Phase.DETECT)
@@ -179,6 +182,27 @@ async def test_a_person_on_call_who_declares_is_not_paged_and_has_acknowledged(t
         incident = it.incident
         assert (incident.acknowledged_by, incident.roles) == ("Ana", {"incident_commander": "Ana"})
         assert incident.paged_at is not None
+        assert not any("acknowledged the page" in one for one in await round_of(it))
+
+
+async def test_a_claimed_role_does_not_stop_the_page_of_the_person_on_call(tmp_path: Path) -> None:
+    """The plan names no one and has no rota, so the declarer's role is only a claim; `allclear ack` counts."""
+    async with scene(tmp_path, vintstreet(), broken(), alert("firing")) as it:
+        declaration = Declaration("Live streams are broken", "P0", "storefront", "broken-feature")
+        it.incident_id = it.engine.people.declare(declaration, ANA)
+        await it.to(Phase.DETECT)
+        assert pages(it) == [(f"allclear/{it.incident_id}", "triggered")]
+
+
+async def test_whoever_takes_the_incident_before_the_page_is_not_paged(tmp_path: Path) -> None:
+    """A plan without a rota and without names: the person who ran `allclear ack` is the one to work on it."""
+    async with scene(tmp_path, vintstreet(), broken(), alert("firing")) as it:
+        it.engine.people.acknowledge(it.incident_id, BEN)
+        await it.to(Phase.DETECT)
+        assert pages(it) == []
+        page = it.incident.acts["detect/page"].outcome
+        assert page is not None
+        assert page.sentence == "No page was sent, because Ben acts already."
 
 
 async def test_the_holder_of_a_role_in_the_incident_is_named_in_reminders(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""When a reminder is sent by its next way, and when a failed page is sent again. Both follow from the record alone."""
+"""When a reminder is sent by its next way, and when a failed page is sent again, by the record and the rota."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from allclear.domain.incident import REMINDER, Act, Incident, ReminderState
+from allclear.domain.plan import Plan, RotaOverride
 from allclear.domain.ways import Way, failed, failed_pages
 from allclear.engine.notify.page_updates import next_try
 
@@ -26,9 +27,11 @@ def next_ways(incident: Incident, state: ReminderState, chosen: Sequence[Way]) -
         start = (act.finished_at if act else None) or start
 
 
-def failed_page_tries(incident: Incident) -> Iterator[tuple[Act, datetime]]:
+def failed_page_tries(
+    plan: Plan, incident: Incident, overrides: Sequence[RotaOverride]
+) -> Iterator[tuple[Act, datetime]]:
     """Yield each page of the runbook that has not got through yet, and when it is sent again."""
-    for first in failed_pages(incident):
+    for first in failed_pages(plan, incident, overrides):
         key = first.proposed.phase, first.proposed.step
         latest = incident.act_of(*key) or first
         if at := next_try(incident, *key, first.finished_at or first.at):

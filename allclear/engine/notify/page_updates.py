@@ -1,18 +1,20 @@
-"""Which updates of pages have to be sent to the pager: that a person has taken a page, and that a page is over.
+"""Which updates of pages have to be sent to the pager: that a page is acknowledged, and that it is over.
 
-The updates follow from the record alone, so after a crash the next process finds the missing ones. An update is an act
-in the phase `reminder`: it is sent once, and retried if the pager does not answer.
+The updates follow from the record and the rota, so after a crash the next process finds the missing ones. An update is
+an act in the phase `reminder`: it is sent once, and retried if the pager does not answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import takewhile
 
 from allclear.domain.incident import REMINDER as PHASE
 from allclear.domain.incident import Act, Incident
+from allclear.domain.on_call import page_answered
+from allclear.domain.plan import Plan, RotaOverride
 
 TRIES, PAUSE, LONGEST = 10, timedelta(seconds=30), timedelta(minutes=15)
 """How often a failing message is sent, the back-off for each failed try, and the longest back-off."""
@@ -27,7 +29,7 @@ class PageUpdate:
 
     page: Act
     over: bool
-    """Whether the page is over; otherwise a person has taken it."""
+    """Whether the page is over; otherwise a person has acknowledged it."""
     due: datetime
 
     @property
@@ -36,17 +38,18 @@ class PageUpdate:
         return _step(self.page, over=self.over)
 
 
-def page_updates(incident: Incident) -> Iterator[PageUpdate]:
+def page_updates(plan: Plan, incident: Incident, overrides: Sequence[RotaOverride]) -> Iterator[PageUpdate]:
     """Yield the updates that were not sent yet, or failed.
 
-    A reminder's page is over when its reason is gone, and cannot be taken: the person that it wakes has to answer.
+    A reminder's page is over when its reason is gone, and is never acknowledged: the person that it wakes has to
+    answer.
     """
-    unacknowledged_pages = {act.id for act in incident.unacknowledged_pages}
+    answered = page_answered(plan, incident, overrides)
     for act in incident.acts.values():
         if not act.proposed.pages or not act.in_place or act.outcome is None:
             continue
-        over, taken = _over(incident, act), act.id not in unacknowledged_pages and act.proposed.phase != PHASE
-        if over or taken:
+        over = _over(incident, act, answered=answered)
+        if over or (act.proposed.phase != PHASE and page_answered(plan, incident, overrides, act)):
             due = next_try(incident, PHASE, _step(act, over=over), act.finished_at or act.at, _PAGE_TRIES)
             if due:
                 yield PageUpdate(act, over, due)
@@ -67,8 +70,8 @@ def _step(page: Act, *, over: bool) -> str:
     return f"{page.id.replace('/', '-')}-{'over' if over else 'taken'}"
 
 
-def _over(incident: Incident, page: Act) -> bool:
-    """Return whether the page does not have to wake a person any more."""
+def _over(incident: Incident, page: Act, *, answered: bool) -> bool:
+    """Return whether the page does not have to wake a person any more; `answered`: whether any page was answered."""
     if incident.over:
         return True
     if page.proposed.phase != PHASE:
@@ -80,7 +83,7 @@ def _over(incident: Incident, page: Act) -> bool:
     )
     kind, _, about = next(topics, "").partition(":")
     if kind == "acknowledge":
-        return incident.acknowledged is not None
+        return answered
     if kind == "lost":
-        return incident.acknowledged is not None or incident.loss is None
+        return answered or incident.loss is None
     return kind == "answer" and (about not in incident.asks or not incident.asks[about].open)

@@ -27,6 +27,7 @@ from allclear.domain.ways import NO_WAY_LEFT
 from allclear.engine.actions.executor import Executor
 from allclear.engine.actions.proposals import Proposer
 from allclear.engine.concurrency import Sweep
+from allclear.engine.incidents import overrides_of
 from allclear.engine.notify.sender import BY, Sender
 from allclear.engine.response.conductor import Conductor
 from allclear.engine.response.flow_starts import loss_messages, restart_messages
@@ -110,8 +111,7 @@ class Reminders:
 
     def _reminders(self, incident: Incident) -> list[Reminder]:
         plan = self._company.plan
-        overrides = [override for rota in plan.rotas for override in self._journal.overrides(rota.role)]
-        return reminders(plan, incident, overrides)
+        return reminders(plan, incident, overrides_of(self._journal, plan))
 
     # --- recording reminders ---------------------------------------------------------------------------
 

@@ -12,10 +12,12 @@ from allclear.domain.base import Clock
 from allclear.domain.errors import NotFound, Refused
 from allclear.domain.incident import LIVE_MESSAGE, Act, Incident, ReminderState
 from allclear.domain.placeholders import render, render_all
+from allclear.domain.plan import RotaOverride
 from allclear.domain.records import By
 from allclear.domain.ways import Way, failed, ways
 from allclear.engine.actions.executor import Executor
 from allclear.engine.actions.proposals import ActionRequest, Proposer
+from allclear.engine.incidents import overrides_of
 from allclear.engine.notify.failed_sends import failed_page_tries, next_ways
 from allclear.engine.notify.live_messages import LiveMessage, due_live_messages
 from allclear.engine.notify.page_updates import PHASE, PageUpdate, page_updates
@@ -49,7 +51,7 @@ class Sender:
     def due_times(self, incident: Incident) -> Iterator[datetime]:
         """Yield when each message of the incident that is not sent yet is to be sent."""
         yield from (at for _, _, at in self._unsent(incident))
-        yield from (at for _, at in failed_page_tries(incident))
+        yield from (at for _, at in self._failed_page_tries(incident))
         yield from (update.due for update in self._page_updates(incident))
         yield from (message.due for message in self._live_messages(incident))
 
@@ -58,7 +60,7 @@ class Sender:
         for state, way, at in self._unsent(self._conductor.incident(incident_id)):
             if at <= self._clock():
                 await self._send_reminder(incident_id, state, way)
-        for page, at in failed_page_tries(self._conductor.incident(incident_id)):
+        for page, at in self._failed_page_tries(self._conductor.incident(incident_id)):
             if at <= self._clock():
                 await self._send_page_again(incident_id, page)
         for update in self._page_updates(self._conductor.incident(incident_id)):
@@ -113,8 +115,14 @@ class Sender:
 
     # --- pages -----------------------------------------------------------------------------------------
 
+    def _overrides(self) -> list[RotaOverride]:
+        return overrides_of(self._journal, self._company.plan)
+
+    def _failed_page_tries(self, incident: Incident) -> Iterator[tuple[Act, datetime]]:
+        return failed_page_tries(self._company.plan, incident, self._overrides())
+
     def _page_updates(self, incident: Incident) -> list[PageUpdate]:
-        updates = page_updates(incident)
+        updates = page_updates(self._company.plan, incident, self._overrides())
         return [update for update in updates if update.over or self._acknowledging(update.page.proposed.action)]
 
     def _acknowledging(self, action: str) -> str | None:
@@ -124,7 +132,7 @@ class Sender:
         return None
 
     async def _update_page(self, incident_id: str, update: PageUpdate) -> None:
-        """Resolve a page that is over, or acknowledge a page that a person has taken, so that it wakes no one else."""
+        """Resolve a page that is over, or acknowledge one that was answered, so that it wakes no one else."""
         page, incident = update.page.proposed, self._conductor.incident(incident_id)
         act = incident.act_of(PHASE, update.step)
         if act and act.outcome is None:

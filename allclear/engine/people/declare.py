@@ -10,7 +10,7 @@ from allclear.company import Company
 from allclear.domain.base import is_blank
 from allclear.domain.errors import NotAllowed
 from allclear.domain.incident import Incident
-from allclear.domain.records import Acknowledged, Assessed, By, IncidentOpened, NoteAdded
+from allclear.domain.records import Assessed, By, IncidentOpened, NoteAdded
 from allclear.engine.incidents import find_open, open_under
 from allclear.engine.people.assess import Assessments
 from allclear.engine.people.incident_writer import IncidentWriter
@@ -63,8 +63,8 @@ class Declarations:
         incident, new = self._journal.open_incident(self._company.plan.short, opened, by, key=key, outbox=outbox)
         if not new:
             return self._declare_again(self._writer.read(incident), declaration, by, first)
-        leading = lead_taken_by(self._company.plan, self._writer.read(incident), by)
-        self._journal.append(incident, [Acknowledged(), *leading], by)
+        if leading := lead_taken_by(self._company.plan, self._writer.read(incident), by):
+            self._journal.append(incident, leading, by)
         return incident
 
     def _declare_again(self, known: Incident, declaration: Declaration, by: By, first: str | None) -> str:

@@ -11,8 +11,8 @@ from allclear.company import Company
 from allclear.domain.action import ActionContext, Finding, Verdict
 from allclear.domain.base import Clock
 from allclear.domain.errors import ConcurrentWrite, Refused
-from allclear.domain.escalation import acting_on_call
 from allclear.domain.incident import Incident
+from allclear.domain.on_call import acting_on_call
 from allclear.domain.placeholders import render, render_all
 from allclear.domain.plan import Plan
 from allclear.domain.records import (
@@ -31,7 +31,7 @@ from allclear.engine.actions.executor import Executor
 from allclear.engine.actions.known_good import record_known_good
 from allclear.engine.actions.proposals import ActionRequest, Proposer
 from allclear.engine.actions.registry import Registry
-from allclear.engine.incidents import read_incident, readable
+from allclear.engine.incidents import overrides_of, read_incident, readable
 from allclear.engine.response.checks import Checks
 from allclear.engine.response.flow_starts import contain_again, start_message
 from allclear.engine.response.moves import (
@@ -210,10 +210,10 @@ class Conductor:
         await self._proposer.propose(incident, request, by)
 
     def _paged_already(self, incident: Incident) -> str | None:
-        """Return why no page is needed: the person whom it would wake has declared the incident, or acts in it."""
-        overrides = [override for rota in self._company.plan.rotas for override in self._journal.overrides(rota.role)]
-        person = acting_on_call(self._company.plan, incident, self._clock(), overrides)
-        return f"No page was sent, because {person} is on call and acts already." if person else None
+        """Return why no page is needed: the person whom it would wake acts already, or a person took the incident."""
+        plan = self._company.plan
+        person = acting_on_call(plan, incident, self._clock(), overrides_of(self._journal, plan))
+        return f"No page was sent, because {person} acts already." if person else None
 
     def request(self, incident: Incident, phase: Phase, step: Step, chosen: str | None = None) -> ActionRequest:
         """Return the action of a step with its parameters filled in. Raises NotFound, ConfigError, JournalError.

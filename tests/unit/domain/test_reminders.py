@@ -46,7 +46,14 @@ def minutes(found: list[Reminder]) -> list[float]:
 def given(story: Story, reminder: Reminder) -> Story:
     """Record that a reminder was given."""
     return story.record(
-        ReminderDue(topic=reminder.topic, level=reminder.level, sentence=reminder.sentence, roles=list(reminder.roles))
+        ReminderDue(
+            topic=reminder.topic,
+            level=reminder.level,
+            sentence=reminder.sentence,
+            roles=list(reminder.roles),
+            people=list(reminder.people),
+            urgent=reminder.urgent,
+        )
     )
 
 
@@ -84,11 +91,41 @@ def test_a_page_goes_through_the_layers_of_the_rota_first() -> None:
     assert found[1].sentence == "No one has acknowledged the page within 13 minutes."
 
 
-def test_an_entry_by_a_person_ends_the_escalation_of_a_page() -> None:
-    """A note is enough. Without a page there is nothing to acknowledge."""
-    assert (
-        of_kind(plan_with(), Story().opened().paged_only().record(NoteAdded(text="on it"), by=ANA), "acknowledge") == []
-    )
+@pytest.mark.parametrize(
+    ("rota", "record", "by", "answered"),
+    [
+        (False, Acknowledged(), ANA, True),
+        (False, NoteAdded(text="on it"), ANA, False),
+        (False, NoteAdded(text="on it"), By(actor="Zoe", role="on_call", via="cli"), True),
+        (True, NoteAdded(text="on it"), ANA, True),
+        (True, NoteAdded(text="me too"), By(actor="Ben", role="on_call", via="cli"), True),
+        (True, NoteAdded(text="me too"), By(actor="Zoe", role="on_call", via="cli"), False),
+        (True, Acknowledged(), By(actor="Zoe", role="cto", via="cli"), True),
+    ],
+)
+def test_a_page_climbs_until_a_person_whom_it_wakes_writes_or_someone_takes_it(
+    rota: Any,  # noqa: ANN401 - a flag of the case
+    record: Any,  # noqa: ANN401 - any record
+    by: By,
+    answered: Any,  # noqa: ANN401 - a flag of the case
+) -> None:
+    """Ana and Ben are on duty by the rota. Without one, a person who acts as on-call after the page counts."""
+    story = Story().opened().paged_only().record(record, by=by)
+    assert (of_kind(plan_with(**(ROTA if rota else {})), story, "acknowledge") == []) is answered
+
+
+def test_a_role_that_an_escalation_has_paged_answers_the_page() -> None:
+    """Before it was paged, a note by the tech lead changes nothing."""
+    story = Story().opened().paged_only().record(NoteAdded(text="hm"), by=ANA).after(3)
+    (first, *_) = of_kind(plan_with(), story, "acknowledge")
+    assert first.roles == ("tech_lead",)
+    given(story, first)
+    assert of_kind(plan_with(), story, "acknowledge")
+    assert of_kind(plan_with(), story.record(NoteAdded(text="on it"), by=ANA), "acknowledge") == []
+
+
+def test_without_a_page_there_is_nothing_to_acknowledge() -> None:
+    """No one was woken, so no one is waited for."""
     assert of_kind(plan_with(), Story().opened(), "acknowledge") == []
 
 
