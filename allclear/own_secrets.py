@@ -8,7 +8,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from allclear.domain.errors import ConfigError
+from allclear.settings import Settings
+
+HOME = Path(".allclear")
+"""The default folder of what a start keeps."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,16 @@ ALERT_TOKEN = OwnSecret("alert token", "ALLCLEAR_ALERT_TOKEN", "alert-token")
 
 LINK_KEY = OwnSecret("key of personal links", "ALLCLEAR_LINK_KEY", "link-key")
 """Signs the links, sign-ins and tokens of people, which must still work after a restart."""
+
+
+def with_own_secrets(settings: Settings, home: Path) -> Settings:
+    """Return the settings with the alert token and the key of links: from the environment, or as they are kept in `home`.
+
+    A simulated production has its own, as `allclear up --simulated` gives them. Raises ConfigError as `OwnSecret.read`.
+    """
+    place = (home / "simulated" if settings.simulation else home).resolve()
+    own = {"alert_token": ALERT_TOKEN, "link_key": LINK_KEY}
+    return settings.model_copy(update={name: SecretStr(secret.read(place)) for name, secret in own.items()})
 
 
 def _write_new(path: Path, value: str) -> None:

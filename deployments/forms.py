@@ -16,7 +16,7 @@ from prefect.utilities.callables import parameter_schema
 from pydantic import BaseModel
 
 from allclear.company import Company
-from allclear.domain.approval import AskKind
+from allclear.domain.approval import ANSWER_WORDS
 from allclear.domain.base import JsonDict
 from allclear.domain.plan_text import severity_help
 from allclear.domain.post_mortem import NOTE_FOR
@@ -61,7 +61,7 @@ def choices_of(company: Company) -> dict[str, list[str]]:
         "role_to_hand_over": list(plan.roles),
         "flag": sorted({flag for service in services.values() for flag in flags_of(service)}),
         "kind": list(plan.kinds),
-        "decision": [word for kind in AskKind for word in kind.words],
+        "decision": [word for words in ANSWER_WORDS for word in words],
         "scenario": scripts(company),
         "field": list(FIELDS),
         "post_mortem": list(NOTE_FOR),

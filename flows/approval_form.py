@@ -87,7 +87,7 @@ def form_for(engine: Engine, ask: Ask, problem: str = "") -> type[Answer]:
     Each decision names the question, because a form may stay open in a browser while the run goes on to the next
     question: Prefect's server then refuses the old decision. `problem` says why the answer before did not count.
     """
-    yes, no = ask.kind.words
+    yes, no = ask.words
     roles = [role for role in ask.policy.roles if role in engine.company.plan.roles]
     reason: Any = (
         Field(

@@ -139,8 +139,8 @@ async def change_severity(
 @flow(name="assess", persist_result=False)
 async def assess(  # noqa: PLR0913 - the fields of its form
     incident: str,
-    facts: list[str],
     name: str,
+    facts: list[str] | None = None,
     kind: str = "",
     reason: str = "",
     known_since: str = "",
@@ -150,8 +150,8 @@ async def assess(  # noqa: PLR0913 - the fields of its form
 
     Args:
         incident: The incident's id, as VS-12.
-        facts: What is known, each as facet=value, as customer_facing=yes.
         name: Who you are.
+        facts: What is known, each as facet=value, as customer_facing=yes. Empty if only the kind or the time is known.
         kind: The incident's kind, if it changes. Empty leaves it as it is.
         reason: How that is known.
         known_since: When the company became aware of it, as 2026-11-20 17:00. Duties that count from it start then.
@@ -159,7 +159,7 @@ async def assess(  # noqa: PLR0913 - the fields of its form
     """
 
     def command(engine: Engine, incident: str, by: By) -> str:
-        return engine.people.assess(incident, read_facts(facts), kind or None, reason, by, known_since)
+        return engine.people.assess(incident, read_facts(facts or []), kind or None, reason, by, known_since)
 
     return await run_command(incident, name, role, command)
 

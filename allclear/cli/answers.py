@@ -1,4 +1,4 @@
-"""Commands that answer a question: one for each word that `allclear.domain.approval.AskKind` gives its kinds."""
+"""Commands that answer a question: one for each word of `allclear.domain.approval.ANSWER_WORDS`."""
 
 from __future__ import annotations
 
@@ -60,6 +60,30 @@ def done(ask: AskId = None, name: As = None, role: Role = None, reason: Reason =
 def not_done(ask: AskId = None, name: As = None, role: Role = None, reason: Reason = "") -> None:
     """Report that a step cannot be done or need not be done, with a note of why. The runbook goes on."""
     _answer("not done", ask, name, role, reason)
+
+
+@app.command(rich_help_panel=RESPOND)
+def contained(ask: AskId = None, name: As = None, role: Role = None, reason: Reason = "") -> None:
+    """Confirm that the incident is contained, with a note of how you know."""
+    _answer("contained", ask, name, role, reason)
+
+
+@app.command("not-contained", rich_help_panel=RESPOND)
+def not_contained(ask: AskId = None, name: As = None, role: Role = None, reason: Reason = "") -> None:
+    """Report that the incident is not contained, with a note of how you know. The response goes on."""
+    _answer("not contained", ask, name, role, reason)
+
+
+@app.command(rich_help_panel=RESPOND)
+def close(ask: AskId = None, name: As = None, role: Role = None, reason: Reason = "") -> None:
+    """Answer that the incident is over. It ends as soon as no change is in place any more."""
+    _answer("close", ask, name, role, reason)
+
+
+@app.command("keep-open", rich_help_panel=RESPOND)
+def keep_open(ask: AskId = None, name: As = None, role: Role = None, reason: Reason = "") -> None:
+    """Answer that the incident is not over. The response goes on."""
+    _answer("keep open", ask, name, role, reason)
 
 
 @app.command(rich_help_panel=RESPOND)
@@ -156,7 +180,7 @@ def _find(engine: Engine, word: str, given: str | None) -> AskState:
         return engine.people.question(given)
     incidents = [engine.conductor.incident(given)] if given else list(engine.conductor.incidents())
     states = [state for incident in incidents for state in waiting(incident)]
-    fitting = [state for state in states if word in state.ask.kind.words]
+    fitting = [state for state in states if word in state.ask.words]
     if len(fitting) == 1:
         return fitting[0]
     where = f"in {given}" if given else "in any incident"
@@ -170,13 +194,13 @@ def _find(engine: Engine, word: str, given: str | None) -> AskState:
 
 def _command(engine: Engine, state: AskState, word: str) -> str:
     """Return the command that answers the question with `word`, or with yes if `word` does not answer it."""
-    words, commands = state.ask.kind.words, answer_commands(state.ask, engine.company.plan)
+    words, commands = state.ask.words, answer_commands(state.ask, engine.company.plan)
     return commands[words.index(word)] if word in words else commands[0]
 
 
 def _show(engine: Engine, state: AskState) -> None:
     print_heading(f"{plain(state.ask.title)}  ({state.ask.id})")
     out.print(Markdown(state.ask.text, hyperlinks=False))
-    yes, no = state.ask.kind.words
+    yes, no = state.ask.words
     print_line(f'"{yes}": {state.ask.yes}  "{no}": {state.ask.no}')
     print_line(f"Asked: {asked_words(state.ask.policy, engine.company.plan)}.")

@@ -131,7 +131,7 @@ async def _ask_at_terminal(ask: Ask) -> tuple[By, Decision, str] | None:
 async def _ask(ask: Ask) -> tuple[By, Decision, str]:
     print_heading(f"\n{plain(ask.title)}")
     out.print(Markdown(ask.text, hyperlinks=False))
-    for word, effect in zip(ask.kind.words, (ask.yes, ask.no), strict=True):
+    for word, effect in zip(ask.words, (ask.yes, ask.no), strict=True):
         print_line(f'"{word}": {effect}')
     offered = {decision.text.removesuffix(f": {ask.id}"): decision for decision in decisions(ask)}
     by_key = {person_key(text): decision for text, decision in offered.items()}

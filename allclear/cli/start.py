@@ -16,7 +16,7 @@ from allclear.domain.durations import counted
 from allclear.domain.errors import AllclearError, ConfigError
 from allclear.drill.script import find_script, first_script
 from allclear.journal.url import has_secrets, shown
-from allclear.own_secrets import ALERT_TOKEN, LINK_KEY, OwnSecret
+from allclear.own_secrets import ALERT_TOKEN, HOME, LINK_KEY, OwnSecret, with_own_secrets
 from allclear.settings import load_settings
 from allclear.stack import Ports, Stack, port_taken
 from allclear.stack import prepare as make_ready
@@ -37,11 +37,18 @@ _SECRETS = {secret.variable: secret for secret in (ALERT_TOKEN, LINK_KEY)}
 
 
 @app.command(rich_help_panel=RUN)
-def responder() -> None:
-    """Run the responder alone. It receives alerts at ALLCLEAR_RESPONDER_URL."""
+def responder(
+    home: Annotated[
+        Path, typer.Option(help="The folder that keeps the alert token and the key of personal links.")
+    ] = HOME,
+) -> None:
+    """Run the responder alone. It receives alerts at ALLCLEAR_RESPONDER_URL.
+
+    Its alert token and its key of links are those that `allclear up` keeps, unless the environment has them.
+    """
     from allclear.responder.server import serve  # noqa: PLC0415 - FastAPI only where it is served
 
-    run(serve(load_settings()))
+    run(serve(with_own_secrets(load_settings(), home)))
 
 
 @app.command(rich_help_panel=REHEARSE)
@@ -71,9 +78,7 @@ def prepare() -> None:
 def up(
     simulated: Annotated[bool, typer.Option("--simulated", help="Act on a simulated production.")] = False,
     scenario: Annotated[str, typer.Option(help="The simulated production. Default: the company's first drill.")] = "",
-    home: Annotated[Path, typer.Option(help="The folder for journal, logs and Prefect's database.")] = Path(
-        ".allclear"
-    ),
+    home: Annotated[Path, typer.Option(help="The folder for journal, logs and Prefect's database.")] = HOME,
     port: Annotated[int, typer.Option(help="Prefect's port.")] = 4200,
     responder_port: Annotated[int, typer.Option(help="The responder's port.")] = 8077,
 ) -> None:

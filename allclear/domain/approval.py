@@ -134,7 +134,7 @@ class AskKind(StrEnum):
 
     @property
     def words(self) -> tuple[str, str]:
-        """Return the words that answer it with yes and with no, the same in forms, commands and messages."""
+        """Return the two words of most of its questions. `Ask.words` has those of one question."""
         return _WORDS[self]
 
 
@@ -145,6 +145,16 @@ _WORDS: dict[AskKind, tuple[str, str]] = {
     AskKind.RETRY: ("try again", "go on"),
     AskKind.CHOICE: ("choose", "none of them"),
 }
+
+
+CONTAINED_WORDS = ("contained", "not contained")
+"""The words for a question whose yes confirms containment."""
+
+CLOSE_WORDS = ("close", "keep open")
+"""The words for a question whose yes ends the incident."""
+
+ANSWER_WORDS = (*_WORDS.values(), CONTAINED_WORDS, CLOSE_WORDS)
+"""The two words of each kind of question; each word is also a command."""
 
 
 def command_of(word: str) -> str:
@@ -182,3 +192,11 @@ class Ask(Model):
     window: AnswerWindow | None = None
     post_mortem: str = Field(default="", description="The field of the post-mortem that its note answers.")
     contains: bool = Field(default=False, description="Whether a yes confirms that the incident is contained.")
+    ends: bool = Field(default=False, description="Whether a yes ends the incident.")
+
+    @property
+    def words(self) -> tuple[str, str]:
+        """Return the words that answer it with yes and with no, the same in forms, commands and messages."""
+        if self.kind is AskKind.STEP and (self.contains or self.ends):
+            return CONTAINED_WORDS if self.contains else CLOSE_WORDS
+        return self.kind.words

@@ -36,7 +36,7 @@ class Decision:
 
 def decisions(ask: Ask) -> tuple[Decision, ...]:
     """Return every way to answer `ask`: yes, or each candidate, and then no."""
-    yes, no = ask.kind.words
+    yes, no = ask.words
     choices = [candidate.name for candidate in ask.choices] if ask.kind is AskKind.CHOICE else [None]
     return (*(Decision(ask.id, yes, yes=True, choice=choice) for choice in choices), Decision(ask.id, no, yes=False))
 
@@ -56,7 +56,7 @@ def decision_named(ask: Ask, text: str) -> Decision:
 
 def decision_for(ask: Ask, word: str, choice: str | None = None, plan: Plan | None = None) -> Decision:
     """Return the decision that `word` means for `ask`. Raises NotAllowed, with the right commands, for another word."""
-    yes, no = ask.kind.words
+    yes, no = ask.words
     if word not in {yes, no}:
         raise wrong_word(ask, word, plan)
     return Decision(ask.id, word, yes=word == yes, choice=choice)
@@ -87,5 +87,5 @@ def closed_because(state: AskState, zone: tzinfo) -> str:
         return f"withdrawn: {plain(state.withdrawn).rstrip('. ')}"
     if state.veto_window_ended:
         return "carried out automatically after its veto window"
-    last, (yes, no) = state.answers[-1], state.ask.kind.words
+    last, (yes, no) = state.answers[-1], state.ask.words
     return f"{yes if last.yes else no}, said {plain(last.by.actor, 60)} at {named_clock(last.at, zone)}"

@@ -127,7 +127,7 @@ def asked_words(policy: ApprovalPolicy, plan: Plan | None = None) -> str:
 
 def answer_commands(ask: Ask, plan: Plan | None = None) -> tuple[str, str]:
     """Return the commands that answer `ask` with yes and with no; with `--role` if the plan names no person for it."""
-    yes, no = (command_of(word) for word in ask.kind.words)
+    yes, no = (command_of(word) for word in ask.words)
     unnamed = plan is not None and not any(plan.holders(role) for role in ask.policy.roles)
     role = f" --role {ask.policy.roles[0]}" if unnamed else ""
     which = " CANDIDATE" if ask.kind is AskKind.CHOICE else ""

@@ -140,7 +140,7 @@ class Cast:
 
 def _decision(ask: Ask, line: Line) -> Decision:
     """Return the decision that a line of the script makes: without `choose`, a choice is of the first candidate."""
-    yes, no = ask.kind.words
+    yes, no = ask.words
     choice = (line.choose or ask.choices[0].name) if ask.choices and line.yes else None
     return decision_for(ask, yes if line.yes else no, choice)
 

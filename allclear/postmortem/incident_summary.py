@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -20,6 +20,7 @@ from allclear.domain.plan import Plan
 from allclear.domain.plan_text import help_lines, to_be_notified
 from allclear.domain.records import Entry
 from allclear.domain.sentences.sentence import Tone
+from allclear.domain.states import StateHistory
 from allclear.domain.template_values import (
     deadline_lines,
     in_storm,
@@ -98,6 +99,7 @@ def _head(incident: Incident, plan: Plan) -> Group:
         )
     for name, at, span, start in _times(incident):
         after = f"  ({short_duration(span)} after {start})" if span is not None else ""
+        after += _changes_back(incident, name, plan.zone)
         grid.add_row(
             name, Text(f"{stamp(at, plan.zone)}{after}" if at else "not known" if name == "Began" else "not yet")
         )
@@ -110,9 +112,25 @@ def _times(incident: Incident) -> list[tuple[str, datetime | None, timedelta | N
         ("Began", incident.began_at, None, ""),
         ("Detected", incident.opened_at, incident.time_to_detect, "it began"),
         ("Acknowledged", incident.acknowledged_at, incident.time_to_acknowledge, "the first page"),
-        ("Contained", incident.contained_at, incident.time_to_contain, "it began"),
-        ("Recovered", incident.recovered_at, incident.time_to_recover, "it began"),
+        ("Contained", _first(incident.containment), incident.time_to_contain, "it began"),
+        ("Recovered", _first(incident.recovery), incident.time_to_recover, "it began"),
     ]
+
+
+def _first(history: StateHistory) -> datetime | None:
+    """Return since when the state holds, or when it began last if it was lost; None if it never held."""
+    return history.periods[-1].since if history.periods else None
+
+
+def _changes_back(incident: Incident, name: str, zone: tzinfo) -> str:
+    """Return that containment or recovery was lost, or has to be proven again; empty for other milestones."""
+    history = {"Contained": incident.containment, "Recovered": incident.recovery}.get(name)
+    if history is None or not history.periods:
+        return ""
+    last = history.periods[-1]
+    if last.until:
+        return f", lost {stamp(last.until, zone)}"
+    return ", being checked again" if history.outdated_by else ""
 
 
 def _waiting(incident: Incident, state: AskState, plan: Plan, now: datetime) -> Iterator[RenderableType]:
@@ -137,7 +155,7 @@ def _waiting(incident: Incident, state: AskState, plan: Plan, now: datetime) -> 
     for one in ask.choices:
         yield _below(f"{plain(one.name)}: {plain(one.reason)}")
     # `approve` and `deny` alone do not say what happens if the question is neither an act nor a step.
-    explain = ask.kind not in {AskKind.APPROVAL, AskKind.STEP}
+    explain = ask.kind not in {AskKind.APPROVAL, AskKind.STEP} or ask.ends or ask.contains
     for command, effect, style in ((yes, ask.yes, "green"), (no, ask.no, "red")):
         if explain:
             yield _below(plain(effect))

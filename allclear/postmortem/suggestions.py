@@ -69,8 +69,11 @@ def _sentences(incident: Incident, service_title: str) -> Iterator[str]:
         yield f"Cause: {with_full_stop(bare(cause[-1].text))}"
     if fix := said(incident, "resolution"):
         yield f"Fix: {with_full_stop(bare(fix[-1].text))}"
-    if recovered := incident.recovery.current:
-        yield f"The service had recovered {_span(start, recovered.since)} {since}."
+    for number, period in enumerate(incident.recovery.periods):
+        again = " again" if number else ""
+        yield f"The service had recovered{again} {_span(start, period.since)} {since}."
+        if period.until:
+            yield f"It failed again {_span(start, period.until)} {since}."
 
 
 def _because(reason: str) -> str:

@@ -25,6 +25,7 @@ from allclear.journal.ports import NewDelivery
 from allclear.responder.app import make_app
 from allclear.responder.connection_limits import BoundedParser, Connection
 from allclear.responder.deliveries import stored_parts
+from allclear.responder.scrubber import Scrubber
 from allclear.responder.sources import SOURCES
 from allclear.responder.sources.alertmanager import sample_alert
 from allclear.responder.sources.request import RawRequest
@@ -268,3 +269,30 @@ def test_a_request_that_is_refused_ends_its_connection(
     assert answer[9:12] in {status, b""}
     assert answer.count(b"HTTP/1.1 ") <= 1
     assert engine.journal.delivery_summaries() == []
+
+
+def test_the_responder_answers_while_a_body_is_scrubbed(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large body takes time; other senders, and who asks for the health, do not wait for it."""
+    scrubbing, go_on, body = threading.Event(), threading.Event(), Scrubber.body
+
+    def slowly(scrubber: Scrubber, raw: bytes) -> bytes:
+        if raw == BODY:
+            scrubbing.set()
+            assert go_on.wait(WAIT)
+        return body(scrubber, raw)
+
+    monkeypatch.setattr(Scrubber, "body", slowly)
+    with TestClient(make_app(engine, SecretStr(TOKEN))) as client:
+        answers: list[int] = []
+        sender = threading.Thread(
+            target=lambda: answers.append(client.post("/alerts/json", content=BODY, headers=AUTH).status_code)
+        )
+        sender.start()
+        try:
+            assert scrubbing.wait(WAIT)
+            assert client.get("/healthz").status_code == 200
+            assert answers == []
+        finally:
+            go_on.set()
+            sender.join(WAIT)
+        assert answers == [202]

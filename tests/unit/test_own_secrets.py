@@ -10,7 +10,8 @@ import pytest
 
 from allclear.cli.start import print_addresses
 from allclear.domain.errors import ConfigError
-from allclear.own_secrets import ALERT_TOKEN, LINK_KEY
+from allclear.own_secrets import ALERT_TOKEN, LINK_KEY, with_own_secrets
+from allclear.settings import Settings
 from allclear.stack import Ports, Stack
 
 
@@ -86,3 +87,26 @@ def test_up_prints_no_secret(
     monkeypatch.setenv("ALLCLEAR_ALERT_TOKEN", "a-long-secret-of-ours")
     print_addresses(Stack("vintstreet", tmp_path, Ports(4200, 8077)))
     assert "a-long-secret-of-ours" not in capsys.readouterr().out
+
+
+def test_the_responder_alone_has_the_token_that_up_keeps(tmp_path: Path) -> None:
+    """Senders that know the token of `allclear up` need no other one; a simulation has its own."""
+    settings = with_own_secrets(Settings(), tmp_path)
+    assert settings.alert_token
+    assert settings.alert_token.get_secret_value() == ALERT_TOKEN.read(tmp_path)
+    assert [key.get_secret_value() for key in settings.link_keys] == [LINK_KEY.read(tmp_path)]
+    simulated = with_own_secrets(Settings(simulation=tmp_path / "simulation.json"), tmp_path)
+    assert simulated.alert_token
+    assert simulated.alert_token.get_secret_value() == ALERT_TOKEN.read(tmp_path / "simulated")
+
+
+def test_a_token_of_the_environment_counts_for_the_responder_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is written then."""
+    monkeypatch.setenv("ALLCLEAR_LINK_KEY", "given-too")
+    monkeypatch.setenv("ALLCLEAR_ALERT_TOKEN", "given-by-a-person")
+    settings = with_own_secrets(Settings(), tmp_path / "home")
+    assert settings.alert_token
+    assert settings.alert_token.get_secret_value() == "given-by-a-person"
+    assert not (tmp_path / "home").exists()

@@ -109,7 +109,7 @@ def _asked(context: SentenceContext, ask: Ask) -> Sentence:
         AskKind.RETRY: f"Asked {asked} what to do. {title}",
         AskKind.CHOICE: f"Asked {asked}: {title}",
     }[ask.kind]
-    answers = zip(ask.kind.words, (ask.yes, ask.no), answer_commands(ask, context.plan), strict=True)
+    answers = zip(ask.words, (ask.yes, ask.no), answer_commands(ask, context.plan), strict=True)
     detail = [f"{word.capitalize()}: {effect} {command}" for word, effect, command in answers]
     return Sentence(with_full_stop(text), "ask", detail=detail)
 
@@ -133,6 +133,8 @@ def _answered(context: SentenceContext, answered: AskAnswered, by: By) -> Senten
         ),
         AskKind.RETRY: (f"chose {via} to try again ({title})", f"chose {via} to go on without it ({title})"),
     }[ask.kind if ask else None]
+    if ask and (ask.contains or ask.ends):
+        yes, no = (f'answered "{word}" to {title} {via}' for word in ask.words)
     proof = by.proof.words
     identity = f"{proof[0].upper()}{proof[1:]}."
     reason = f": '{bare(answered.reason, LONG)}'." if answered.reason.strip() else "."

@@ -178,6 +178,7 @@ class RecoveryWatcher:
             yes="The incident ends as soon as no change is in place any more.",
             no="The incident stays open, and the response goes on.",
             policy=approval_requests.response_policy(self._company.plan, reason=True),
+            ends=True,
         )
 
     def _write(self, incident: Incident, records: list[Any]) -> None:

@@ -53,7 +53,7 @@ class Answers:
         state = self._writer.read(incident_id).asks[ask_id]
         if state.open:
             return f"Noted. {ask_id} needs {self._missing(state)}."
-        word = state.ask.kind.words[0 if yes else 1]
+        word = state.ask.words[0 if yes else 1]
         return f"{word.capitalize()}: {ask_id}. {state.ask.yes if yes else state.ask.no}"
 
     def question(self, ask_id: str) -> AskState:

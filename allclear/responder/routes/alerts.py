@@ -173,11 +173,12 @@ async def _accept(intake: IntakeServices, source: str, request: Request) -> Aler
         if result.level is None:
             challenge = {"WWW-Authenticate": "Bearer"} if result.status == _UNAUTHORIZED else None
             raise HTTPException(result.status, result.reason, challenge)
+        # In a thread: a large body that looks encoded throughout takes most of a second, and other senders wait for us.
         if rejected := body_rejection(SOURCES[source], raw):
-            rejected = intake.scrubber.text(rejected)
+            rejected = await asyncio.to_thread(intake.scrubber.text, rejected)
             log.warning("Rejecting an alert from %s; nothing of it is stored. %s", source, rejected)
             raise HTTPException(400, rejected)
-        parts = stored_parts(SOURCES[source], raw, result.level, intake.scrubber)
+        parts = await asyncio.to_thread(stored_parts, SOURCES[source], raw, result.level, intake.scrubber)
         stored = NewDelivery(source, *parts, once=is_sent_once(SOURCES[source], raw))
         delivery, is_new = await intake.limits.in_time(intake.writer.write(stored))
     if is_new:

@@ -45,7 +45,7 @@ def found(folder: Path) -> list[Diagnostic]:
 
 
 def rendered(incident: Incident, story: Story) -> str:
-    """Return the German company's template for this incident, which nobody leads."""
+    """Return the German company's template for this incident, which no one leads."""
     company = load_company(NORDWIND)
     plan = company.plan.model_copy(update={"people": []})
     filled = values(

@@ -11,7 +11,7 @@ from prefect.utilities.callables import parameter_schema
 
 from allclear.company import find_company
 from allclear.deployment_names import START_INCIDENT, STARTED_BY_ALLCLEAR, api_path
-from allclear.domain.approval import AskKind
+from allclear.domain.approval import ANSWER_WORDS
 from allclear.engine.actions.registry import Registry
 from allclear.engine.flow_runs import QUESTION
 from deployments.catalog import DeploymentSpec, deployments_of
@@ -124,7 +124,7 @@ OPTIONAL = {
     "Start an incident": {"began", "known_since"},
     "Answer a question": {"reason", "choice"},
     "Record a decision": {"reason"},
-    "Assess an incident": {"kind", "reason", "known_since"},
+    "Assess an incident": {"facts", "kind", "reason", "known_since"},
     "End an incident": {"false_alarm"},
     "Add a follow-up": {"due_in_days"},
     "Finish a follow-up": {"note"},
@@ -166,8 +166,8 @@ def test_an_answer_is_given_in_the_words_of_the_question() -> None:
     """The form offers the words of all kinds of questions, as the command line does."""
     form = specs("vintstreet")["Answer a question"]
     given = {"ask": "VS-1/contain/roll-back", "name": "Ana"}
-    for kind in AskKind:
-        for word in kind.words:
+    for words in ANSWER_WORDS:
+        for word in words:
             assert faults(form, {**given, "decision": word}) == []
     assert faults(form, {**given, "decision": "yes"})
     assert faults(form, given) == ["'decision' is a required property"]

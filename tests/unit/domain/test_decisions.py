@@ -6,7 +6,7 @@ from itertools import chain
 
 import pytest
 
-from allclear.domain.approval import ONE_PERSON, Ask, AskKind, command_of
+from allclear.domain.approval import ANSWER_WORDS, ONE_PERSON, Ask, AskKind, command_of
 from allclear.domain.base import Candidate, is_blank
 from allclear.domain.decisions import decision_for, decision_named, decisions, named_ask
 from allclear.domain.errors import NotAllowed
@@ -72,7 +72,7 @@ def test_a_decision_about_another_question_answers_nothing(kind: AskKind) -> Non
 
 def test_each_word_answers_one_kind_of_question() -> None:
     """So a word, and the command of that name, never means two things."""
-    words = list(chain.from_iterable(kind.words for kind in AskKind))
+    words = list(chain.from_iterable(ANSWER_WORDS))
     assert len(words) == len(set(words))
 
 
@@ -103,3 +103,24 @@ def test_what_cannot_be_seen_is_blank(text: str) -> None:
 def test_what_can_be_seen_is_not_blank(text: str) -> None:
     """One letter, digit or sign is enough."""
     assert not is_blank(text)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"contains": True}, ("contained", "not contained")),
+        ({"ends": True}, ("close", "keep open")),
+        ({}, ("done", "not done")),
+    ],
+)
+def test_a_question_about_the_incident_itself_has_words_of_its_own(
+    fields: dict[str, bool], words: tuple[str, str]
+) -> None:
+    """`done` would not say whether it is contained or is to be closed; an older record keeps its words."""
+    ask = an_ask(AskKind.STEP).model_copy(update=fields)
+    assert ask.words == words
+    assert [decision.text for decision in decisions(ask)] == [f"{word}: {ask.id}" for word in words]
+    assert [decision_for(ask, word).yes for word in words] == [True, False]
+    yes, no = answer_commands(ask)
+    assert yes.startswith(f"allclear {command_of(words[0])} ")
+    assert no.startswith(f"allclear {command_of(words[1])} ")
