@@ -63,7 +63,7 @@ LINK_KEY = OwnSecret("key of personal links", "ALLCLEAR_LINK_KEY", "link-key")
 
 
 def with_own_secrets(settings: Settings, home: Path) -> Settings:
-    """Return the settings with the alert token and the key of links: from the environment, or as they are kept in `home`.
+    """Return the settings with the alert token and the key of links, from the environment or from `home`.
 
     A simulated production has its own, as `allclear up --simulated` gives them. Raises ConfigError as `OwnSecret.read`.
     """

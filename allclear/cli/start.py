@@ -38,9 +38,7 @@ _SECRETS = {secret.variable: secret for secret in (ALERT_TOKEN, LINK_KEY)}
 
 @app.command(rich_help_panel=RUN)
 def responder(
-    home: Annotated[
-        Path, typer.Option(help="The folder that keeps the alert token and the key of personal links.")
-    ] = HOME,
+    home: Annotated[Path, typer.Option(help="The folder that keeps its own secrets.")] = HOME,
 ) -> None:
     """Run the responder alone. It receives alerts at ALLCLEAR_RESPONDER_URL.
 
