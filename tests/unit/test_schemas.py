@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,12 @@ WHERE: dict[FileKind, str] = {
 INSTALLED = Registry.installed()
 
 
+@cache
+def schema_for(kind: FileKind) -> dict[str, Any]:
+    """Return the schema of a kind of file, with the installed actions; no test changes it."""
+    return schema_of(kind, INSTALLED)
+
+
 def read(path: Path) -> Any:  # noqa: ANN401 - a file may hold any value
     """Return a YAML file as an editor reads it: dates are text."""
     yaml: Any = YAML(typ="safe", pure=True)
@@ -38,14 +45,14 @@ def read(path: Path) -> Any:  # noqa: ANN401 - a file may hold any value
 
 def wrong(kind: FileKind, data: object) -> list[str]:
     """Return each place at which `data` does not fit the schema, and the reason."""
-    schema = schema_of(kind, INSTALLED)
+    schema = schema_for(kind)
     return [f"{error.json_path}: {error.message}" for error in Draft202012Validator(schema).iter_errors(data)]
 
 
 @pytest.mark.parametrize("kind", FILE_KINDS)
 def test_each_is_a_schema_and_every_companys_files_fit(kind: FileKind) -> None:
     """Each schema is valid, and every company's files fit it."""
-    Draft202012Validator.check_schema(schema_of(kind, INSTALLED))
+    Draft202012Validator.check_schema(schema_for(kind))
     files = [path for folder in FOLDERS for path in sorted(folder.glob(WHERE[kind]))]
     assert len(files) >= (2 if kind == "common-steps" else len(FOLDERS)) >= 2
     assert {str(path): wrong(kind, read(path)) for path in files} == {str(path): [] for path in files}
@@ -54,7 +61,7 @@ def test_each_is_a_schema_and_every_companys_files_fit(kind: FileKind) -> None:
 @pytest.mark.parametrize("kind", FILE_KINDS)
 def test_every_field_has_a_description(kind: FileKind) -> None:
     """An editor shows a sentence for each field: that of the field itself, or of the definition that it refers to."""
-    schema = schema_of(kind, INSTALLED)
+    schema = schema_for(kind)
     undescribed = [
         f"{name}.{field}"
         for name, part in [("", schema), *schema["$defs"].items()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
@@ -18,9 +19,15 @@ from deployments.catalog import DeploymentSpec, deployments_of
 from deployments.fork_server import preload
 
 
+@cache
+def deployments(company: str) -> list[DeploymentSpec]:
+    """Return a company's deployments, which no test changes."""
+    return list(deployments_of(find_company(company), Registry.installed()))
+
+
 def specs(company: str) -> dict[str, DeploymentSpec]:
     """Return a company's deployments by name."""
-    return {spec.name: spec for spec in deployments_of(find_company(company), Registry.installed())}
+    return {spec.name: spec for spec in deployments(company)}
 
 
 def actions(company: str) -> dict[str, str]:
@@ -55,7 +62,7 @@ def test_a_deployment_of_an_action_has_the_action_s_title() -> None:
 @pytest.mark.parametrize("company", ["vintstreet", "retailgen"])
 def test_names_are_unique_and_do_not_repeat_the_company(company: str) -> None:
     """A deployment's name says what it does; the company is in the flow's name."""
-    every = deployments_of(find_company(company), Registry.installed())
+    every = deployments(company)
     assert len({spec.name for spec in every}) == len(every)
     assert not [spec.name for spec in every if company in spec.name.lower()]
     assert all(spec.flow.name.startswith(f"{company}-") for spec in every)
@@ -63,7 +70,7 @@ def test_names_are_unique_and_do_not_repeat_the_company(company: str) -> None:
 
 def test_the_flows_that_allclear_starts_exist_under_the_names_that_it_uses() -> None:
     """The outbox finds the deployment of each flow by its path in Prefect's API, and needs ids only."""
-    every = deployments_of(find_company("vintstreet"), Registry.installed())
+    every = deployments("vintstreet")
     for flow in STARTED_BY_ALLCLEAR:
         [spec] = [
             one
