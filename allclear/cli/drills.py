@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import shutil
 import sys
 from datetime import UTC, datetime, timedelta
@@ -30,6 +31,7 @@ from allclear.drill.check import check_drills
 from allclear.drill.director import Played, play
 from allclear.drill.script import find_script, first_script
 from allclear.engine.actions.registry import Registry
+from allclear.exports import FILE as EXPORTS
 from allclear.postmortem.placeholders import PLACEHOLDERS
 from allclear.settings import load_settings
 
@@ -91,10 +93,7 @@ def drill(
             print(played.post_mortem)  # noqa: T201 - rich would wrap the document
         out.rule()
         _score(played, company.plan)
-        print_line(
-            f"Read more: ALLCLEAR_COMPANY={company.name} ALLCLEAR_JOURNAL_URL=sqlite:///{place / 'journal.db'} "
-            f"allclear show {played.incident.id}"
-        )
+        print_read_more(played.incident.id, played.home)
     if not played.passed:
         raise typer.Exit(1)
 
@@ -141,6 +140,14 @@ async def _ask(ask: Ask) -> tuple[By, Decision, str]:
         decision = by_key.get(person_key(typed))
     reason = await asyncio.to_thread(out.input, "Reason or note: ", markup=False)
     return By(actor="You", role="on_call", via="terminal"), decision, reason or "Decided in the drill."
+
+
+def print_read_more(incident: str, home: Path) -> None:
+    """Print the commands that read the drill's record. They, and those of the post-mortem, need its environment."""
+    print_line("Read more, in another terminal. The first line makes the commands there work on this drill:")
+    print_line(f"  . {shlex.quote(str(home / EXPORTS))}")
+    for command in ("show", "verify", "postmortem"):
+        print_line(f"  allclear {command} {incident}")
 
 
 def _score(played: Played, plan: Plan) -> None:

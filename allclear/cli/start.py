@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -15,25 +13,12 @@ from allclear.company import find_company
 from allclear.domain.durations import counted
 from allclear.domain.errors import AllclearError, ConfigError
 from allclear.drill.script import find_script, first_script
-from allclear.journal.url import has_secrets, shown
-from allclear.own_secrets import ALERT_TOKEN, HOME, LINK_KEY, OwnSecret, with_own_secrets
+from allclear.exports import export_lines
+from allclear.journal.url import shown
+from allclear.own_secrets import HOME, with_own_secrets
 from allclear.settings import load_settings
 from allclear.stack import Ports, Stack, port_taken
 from allclear.stack import prepare as make_ready
-
-_EXPORTED = (
-    "ALLCLEAR_COMPANY",
-    "ALLCLEAR_JOURNAL_URL",
-    "ALLCLEAR_RESPONDER_URL",
-    ALERT_TOKEN.variable,
-    LINK_KEY.variable,
-    "ALLCLEAR_SIMULATION",
-    "PREFECT_API_URL",
-)
-"""The environment that commands in another terminal need."""
-
-_SECRETS = {secret.variable: secret for secret in (ALERT_TOKEN, LINK_KEY)}
-"""Our own secrets among them, which are read from their files."""
 
 
 @app.command(rich_help_panel=RUN)
@@ -149,18 +134,6 @@ def print_addresses(stack: Stack) -> None:
     print_line(f"  the journal          {shown(journal)}")
     print_line(f"  logs                 {stack.home / 'logs'}")
     print_line("In another terminal:")
-    for name in _EXPORTED:
-        if name == "ALLCLEAR_JOURNAL_URL" and has_secrets(journal):
-            print_line(f"  # {name} as in this terminal: it holds a password")
-        elif name in _SECRETS:
-            print_line(_secret_line(stack, _SECRETS[name]))
-        elif name in stack.environment:
-            print_line(f"  export {name}={stack.environment[name]}")
+    for line in export_lines(stack):
+        print_line(f"  {line}")
     print_line("Ctrl-C stops everything.")
-
-
-def _secret_line(stack: Stack, secret: OwnSecret) -> str:
-    """Return the line that gives one of our secrets to another terminal. The secret itself is not printed."""
-    if os.environ.get(secret.variable, "").strip():
-        return f"  # {secret.variable} as in this terminal: it is a secret"
-    return f'  export {secret.variable}="$(cat {shlex.quote(str(secret.file(stack.home)))})"'

@@ -33,9 +33,10 @@ class Scope:
         """Raise NotFound unless `scope`, to which `incident` belongs, is this one."""
         if scope == self:
             return
-        next_step = (
-            "Set or unset ALLCLEAR_SIMULATION, as `allclear up` printed it."
-            if scope.company == self.company
-            else f"Set ALLCLEAR_COMPANY={scope.company}, or work in that company's terminal."
-        )
+        if scope.company != self.company:
+            next_step = f"Set ALLCLEAR_COMPANY={scope.company}, or work in that company's terminal."
+        elif scope.simulated:
+            next_step = "Set ALLCLEAR_SIMULATION, as the drill or `allclear up --simulated` printed it."
+        else:
+            next_step = "Leave the simulation: unset ALLCLEAR_SIMULATION."
         raise NotFound(f"{incident} belongs to {scope}, and this process works on {self}.", next_step)

@@ -22,6 +22,7 @@ from allclear.domain.records import Entry
 from allclear.domain.text import plain
 from allclear.drill.cast import AskedPerson, Cast, finished
 from allclear.drill.script import Script, find_script
+from allclear.exports import write_exports
 from allclear.own_secrets import ALERT_TOKEN
 from allclear.postmortem.document import PostMortem, write_post_mortem
 from allclear.postmortem.html_page import post_mortem_page
@@ -72,6 +73,7 @@ async def play(  # noqa: PLR0913 - what its callers may choose
         company.name, home, Ports.free(), scenario, breaks=False, recovery_over=script.recovery_over
     ) as stack:
         engine = make_engine(stack.settings, environ={}, company=company)
+        write_exports(stack)
         try:
             on_progress(f"Everything is up. {script.title}: users arrive; the alert follows.")
             begun = time.monotonic()

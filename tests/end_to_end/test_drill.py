@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.end_to_end.stack_support import drill
+from tests.end_to_end.stack_support import ROOT, drill, environment
 
 pytestmark = pytest.mark.slow
 
@@ -94,6 +95,23 @@ def test_the_post_mortem_begins_with_what_a_manager_needs(played: dict[str, Any]
     assert "_Suggested from Ben Okafor (Tech Lead)" in played["post_mortem"]
     page = Path(played["home"]) / f"{played['incident']}-post-mortem.html"
     assert page.read_text().count("<svg") == 1
+
+
+def test_the_commands_that_a_drill_prints_work(played: dict[str, Any]) -> None:
+    """In a terminal that has read the drill's file, `show`, `verify` and the post-mortem's own commands succeed."""
+    incident, file = played["incident"], Path(played["home"]) / "environment.sh"
+    commands = [f"allclear show {incident}", f"allclear verify {incident}", f"allclear postmortem {incident}"]
+    commands.append(f'allclear postmortem {incident} --write got_lucky "It was noon." --as "Ana Ruiz"')
+    script = " && ".join([f". {file}", *commands])
+    done = subprocess.run(  # noqa: S603 - our own commands
+        ["/bin/sh", "-c", script],
+        cwd=ROOT,
+        env={**environment(), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
 
 
 def test_every_text_of_a_drill_is_marked_as_simulated(played: dict[str, Any]) -> None:

@@ -1,0 +1,26 @@
+"""What `allclear drill` prints at its end."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from allclear.cli.drills import print_read_more
+from allclear.exports import FILE
+
+
+def test_the_drill_ends_with_commands_that_work_in_another_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The file with the drill's environment is read first; `show`, `verify` and `postmortem` follow."""
+    home = tmp_path / "a home"
+    print_read_more("VS-1", home)
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert lines[1:] == [
+        f". {shlex.quote(str(home / FILE))}",
+        "allclear show VS-1",
+        "allclear verify VS-1",
+        "allclear postmortem VS-1",
+    ]
