@@ -12,6 +12,9 @@ from allclear.domain.plan import Plan
 from allclear.domain.reminder import LEAD, ON_CALL, Reminder, known_roles
 from allclear.domain.text import plain
 
+FOLLOW_UP = "follow-up:"
+"""The beginning of their topics."""
+
 AHEAD = timedelta(days=1)
 """How long before its date people are reminded of a follow-up."""
 
@@ -22,7 +25,7 @@ def follow_up_reminders(plan: Plan, incident: Incident) -> Iterator[Reminder]:
         if number in incident.follow_ups_done:
             continue
         due = stamp(item.due, plan.zone)
-        topic, about = f"follow-up:{number}", f"{plain(item.text).rstrip('. ')} ({plain(item.owner, 60)})"
+        topic, about = f"{FOLLOW_UP}{number}", f"{plain(item.text).rstrip('. ')} ({plain(item.owner, 60)})"
         done = f"When it is done: allclear follow-up-done {incident.id} {number} --as NAME"
         roles = _roles_of(plan, item.owner) or known_roles(plan, LEAD, ON_CALL)[:1]
         yield Reminder(topic, 1, item.due - AHEAD, f"Follow-up due {due}: {about}. {done}", roles)

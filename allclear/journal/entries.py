@@ -173,6 +173,7 @@ class SqlEntries(Store):
         service: str | None = None,
         since: datetime | None = None,
         ended_since: datetime | None = None,
+        with_follow_ups: bool = False,
     ) -> list[IncidentRow]:
         """Return the incidents, newest first."""
         filters = {
@@ -182,7 +183,8 @@ class SqlEntries(Store):
         }
         values = {f"p_{name}": value for name, value in filters.items() if value is not None}
         names = {name for name, value in filters.items() if value is not None}
-        query = incidents_where(frozenset(names | {"open_only"} if open_only else names))
+        names |= {name for name, on in (("open_only", open_only), ("with_follow_ups", with_follow_ups)) if on}
+        query = incidents_where(frozenset(names))
         with self._db.reading() as connection:
             rows = connection.execute(query, {"p_scope": self._scope_text} | values).all()
         return [

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from sqlalchemy import Select, String, bindparam, case, func, insert, select, update
+from sqlalchemy import ScalarSelect, Select, String, bindparam, case, func, insert, select, update
 
 from allclear.journal.tables import ENTRIES, INBOX, INCIDENTS
 
@@ -92,6 +92,13 @@ ADD_DELIVERY = insert(INBOX)
 
 
 @lru_cache
+def _follow_ups(kind: str) -> ScalarSelect[int]:
+    """Return the query for how many records of a kind the incident has."""
+    entries = ENTRIES.c
+    count = select(func.count()).where(entries.incident == INCIDENTS.c.id, entries.kind == kind)
+    return count.correlate(INCIDENTS).scalar_subquery()
+
+
 def incidents_where(filters: frozenset[str]) -> Select[tuple[str, str, str, str | None, int, str]]:
     """Return the query for the incidents of a scope, newest first, with these filters."""
     columns = INCIDENTS.c
@@ -100,6 +107,7 @@ def incidents_where(filters: frozenset[str]) -> Select[tuple[str, str, str, str 
         "service": columns.service == bindparam("p_service"),
         "since": columns.opened_at >= bindparam("p_since"),
         "ended_since": columns.ended_at.is_(None) | (columns.ended_at >= bindparam("p_ended_since")),
+        "with_follow_ups": _follow_ups("follow-up.added") > _follow_ups("follow-up.done"),
     }
     query = select(
         columns.id, columns.service, columns.opened_at, columns.ended_at, columns.length, columns.head

@@ -282,3 +282,31 @@ async def test_only_a_message_action_can_be_a_reminder(tmp_path: Path) -> None:
         it.watch.now += timedelta(minutes=30)
         await round_of(it)
         assert not [act for act in it.incident.acts.values() if act.proposed.phase == PHASE]
+
+
+async def test_a_follow_up_that_is_due_long_after_the_end_is_reminded_of_once(tmp_path: Path) -> None:
+    """Ninety days after the incident: a day before, and when it is overdue; nothing else of the old incident."""
+    async with scene(tmp_path, small_vintstreet(), broken(), ALERT) as it:
+        it.engine.people.false_alarm(it.incident_id, "a rehearsal", ANA)
+        due = it.watch.now + timedelta(days=90)
+        it.engine.people.follow_up(it.incident_id, "Alert on failed payments", "Ana", due, ANA)
+        await round_of(it)
+        it.watch.now += timedelta(days=89, minutes=1)
+        told = await round_of(it)
+        assert [text.partition(" 20")[0] for text in told] == ["Follow-up due"]
+        assert await round_of(it) == []
+        it.watch.now += timedelta(days=1)
+        overdue = await round_of(it)
+        assert [text.partition(" 20")[0] for text in overdue] == ["Follow-up overdue since"]
+        assert await round_of(it) == []
+
+
+async def test_an_old_incident_is_looked_up_only_while_a_follow_up_is_open(tmp_path: Path) -> None:
+    """Once it is done, the incident's record is not read any more."""
+    async with scene(tmp_path, small_vintstreet(), broken(), ALERT) as it:
+        it.engine.people.false_alarm(it.incident_id, "a rehearsal", ANA)
+        assert it.engine.journal.incidents(with_follow_ups=True) == []
+        it.engine.people.follow_up(it.incident_id, "Alert on failed payments", "Ana", it.watch.now, ANA)
+        assert [row.id for row in it.engine.journal.incidents(with_follow_ups=True)] == [it.incident_id]
+        it.engine.people.follow_up_done(it.incident_id, 1, "", ANA)
+        assert it.engine.journal.incidents(with_follow_ups=True) == []

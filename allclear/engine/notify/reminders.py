@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -19,6 +19,7 @@ from allclear.domain.base import Clock
 from allclear.domain.durations import in_words
 from allclear.domain.errors import ConcurrentWrite, Unreadable
 from allclear.domain.escalation import POSTPONED_BY
+from allclear.domain.follow_up_reminders import FOLLOW_UP
 from allclear.domain.incident import Incident
 from allclear.domain.records import ReminderDue, SeverityChanged, StepDone
 from allclear.domain.reminder import Reminder
@@ -36,7 +37,14 @@ from allclear.journal.ports import IncidentRow, Journal, OutboxKind, OutboxMessa
 log = logging.getLogger("allclear.reminders")
 
 _WATCHED_AFTER_END = timedelta(days=60)
-"""How long after its end an incident may still have a change in place, or a post-mortem due."""
+"""How long after its end an incident may still have a change in place, or a post-mortem due.
+
+Later, only follow-ups count."""
+
+_OLDER_EVERY = timedelta(hours=1)
+"""How often older incidents are looked up: only those with a follow-up that is not done."""
+
+_AT_ONCE_AGAIN = datetime.min.replace(tzinfo=UTC)
 
 _AT_ONCE = 50
 """Incidents whose messages are sent at the same time."""
@@ -69,6 +77,10 @@ class Reminders:
         self._clock = clock
         self._sender = Sender(journal, conductor, proposer, executor, company, clock)
         self._next_due: dict[str, _NextDue] = {}
+        self._older: list[IncidentRow] = []
+        """The incidents that ended long ago and have a follow-up that is not done, as of the last look-up."""
+        self._older_until = _AT_ONCE_AGAIN
+        """When they are looked up again."""
         self._sweep = Sweep(log, "send what is due in", _AT_ONCE, on_end=self._forget)
 
     async def start_due(self) -> list[str]:
@@ -88,7 +100,11 @@ class Reminders:
 
     def _due_incidents(self, now: datetime) -> list[str]:
         rows = self._journal.incidents(ended_since=now - _WATCHED_AFTER_END)
-        return [row.id for row in rows if self._is_due(row, now)]
+        if now >= self._older_until:
+            known = {row.id for row in rows}
+            self._older = [row for row in self._journal.incidents(with_follow_ups=True) if row.id not in known]
+            self._older_until = now + _OLDER_EVERY
+        return [row.id for row in dict.fromkeys([*rows, *self._older]) if self._is_due(row, now)]
 
     def _is_due(self, row: IncidentRow, now: datetime) -> bool:
         known = self._next_due.get(row.id)
@@ -108,10 +124,15 @@ class Reminders:
 
     def _forget(self, incident_id: str) -> None:
         self._next_due.pop(incident_id, None)
+        if any(row.id == incident_id for row in self._older):
+            self._older_until = _AT_ONCE_AGAIN  # its record has grown
 
     def _reminders(self, incident: Incident) -> list[Reminder]:
         plan = self._company.plan
-        return reminders(plan, incident, overrides_of(self._journal, plan))
+        due = reminders(plan, incident, overrides_of(self._journal, plan))
+        if incident.ended_at and incident.ended_at < self._clock() - _WATCHED_AFTER_END:
+            return [reminder for reminder in due if reminder.topic.startswith(FOLLOW_UP)]
+        return due
 
     # --- recording reminders ---------------------------------------------------------------------------
 
