@@ -88,7 +88,7 @@ def end_all(up: Up, known: set[str]) -> None:
         if incident.over:
             continue
         for act in incident.in_place:
-            if act.act.action == ROLLBACK:  # its undo is refused as long as the latest revision is the failing one
+            if act.proposed.action == ROLLBACK:  # its undo is refused as long as the latest revision is the failing one
                 succeed(up, "act", "vintstreet", "cloud_run.restore_latest", "service=storefront", "--yes", *by)
             elif not act.proposed.pages:
                 succeed(up, "undo", incident_id, act.id, "--yes", *by)
