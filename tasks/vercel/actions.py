@@ -305,10 +305,10 @@ class Deployments(Probe[ServiceParams]):
         facts["deployments"] = [deployment.model_dump(mode="json") for deployment in state.deployments[:10]]
         try:
             target, _ = choose_previous(state)
-            facts["previous"], previous = target.id, f"before it {name_of(target)} served"
-        except Refused:
-            facts["previous"], previous = None, "none to roll back to"
-        return Finding(verdict=Verdict.SUCCESS, sentence=f"{state.in_words()}; {previous}.", facts=facts)
+            facts["previous"], previous = target.id, f"Before it {name_of(target)} served."
+        except Refused as error:
+            facts["previous"], previous = None, error.message
+        return Finding(verdict=Verdict.SUCCESS, sentence=f"{state.in_words()}. {previous}", facts=facts)
 
 
 def _address(change: Change[HostingState], deployment: str) -> str:

@@ -100,7 +100,10 @@ def _state(project: Project, handle: VercelHandle, serving: str, deployments: tu
 
 
 def choose_previous(state: HostingState) -> tuple[Deployment, str]:
-    """Return the deployment that served before the present one, and the reason. Raises Refused if there is none."""
+    """Return the deployment that served before the present one, and the reason.
+
+    Raises Refused if there is none, or if several were made at the same time: people then choose.
+    """
     serves = state.find(state.serving)
     if serves is None:
         raise Refused(
@@ -109,12 +112,22 @@ def choose_previous(state: HostingState) -> tuple[Deployment, str]:
         )
     older = [deployment for deployment in state.deployments if deployment.created < serves.created]
     fit = [deployment for deployment in older if not unfit(deployment, back=True)]
-    if not fit:
+    same_time = [other for other in state.deployments if other.created == serves.created and other.id != serves.id]
+    doubt = [other for other in same_time if not unfit(other, back=True)]
+    if not fit and not doubt:
         faults = "; ".join(f"{name_of(other)}: {unfit(other, back=True)}" for other in older[:_NAMED])
         raise Refused(
             f"No deployment from before {name_of(serves)} can serve again{f' ({faults})' if faults else ''}.",
             "Name a deployment in `to`, deploy an earlier commit, or try another way to contain the incident.",
             _candidates(state),
+        )
+    same = [serves, *doubt] if doubt else _newest_of(fit)
+    if len(same) > 1:
+        raise Refused(
+            f"Which deployment served before {name_of(serves)} is not known:"
+            f" {_names(same)} were made at the same time.",
+            "Choose one of them, and name it in `to`.",
+            _offered([*doubt, *fit]),
         )
     others = ", ".join(name_of(other) for other in fit[1 : 1 + _NAMED])
     reason = f"{name_of(fit[0])} was chosen because it is the newest that served before {name_of(serves)}."
@@ -139,7 +152,21 @@ def _candidates(state: HostingState) -> tuple[Candidate, ...]:
         for other in state.deployments
         if other.id != state.serving and not unfit(other, back=goes_back(state, other.id))
     ]
-    return tuple(Candidate(name=other.id, reason=_known(other)) for other in able[:_OFFERED])
+    return _offered(able)
+
+
+def _offered(deployments: list[Deployment]) -> tuple[Candidate, ...]:
+    return tuple(Candidate(name=other.id, reason=_known(other)) for other in deployments[:_OFFERED])
+
+
+def _newest_of(deployments: list[Deployment]) -> list[Deployment]:
+    """Return the newest deployment, and those that were made at the same time."""
+    newest = max((deployment.created for deployment in deployments), default=None)
+    return [deployment for deployment in deployments if deployment.created == newest]
+
+
+def _names(deployments: list[Deployment]) -> str:
+    return " and ".join(name_of(deployment) for deployment in deployments)
 
 
 def _known(deployment: Deployment) -> str:
@@ -149,11 +176,17 @@ def _known(deployment: Deployment) -> str:
 
 
 def choose_newest(state: HostingState) -> Deployment:
-    """Return the newest deployment that is ready. Raises Refused if there is none."""
-    newest = next((deployment for deployment in state.deployments if deployment.ready), None)
-    if newest is None:
+    """Return the newest deployment that is ready. Raises Refused if there is none, or if two are the newest."""
+    newest = _newest_of([deployment for deployment in state.deployments if deployment.ready])
+    if not newest:
         raise Refused(f"{state.domain} has no production deployment that is ready.", "Deploy a commit that builds.")
-    return newest
+    if len(newest) > 1:
+        raise Refused(
+            f"Which deployment is the newest is not known: {_names(newest)} were made at the same time.",
+            "Promote one of them by its id.",
+            _offered(newest),
+        )
+    return newest[0]
 
 
 def unfit(deployment: Deployment | None, *, back: bool) -> str:
