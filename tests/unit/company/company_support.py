@@ -200,6 +200,8 @@ KINDS = Registry.of(
         action("chat.post", Text, (CHAT,), approval=None, text_params=("text",)),
         action("traffic.move", ActionParams, approval=ONE_PERSON, check_params=staticmethod(check_region)),
         action("flag.disable", ActionParams, approval=ONE_PERSON, check_params=staticmethod(DisableFlag.check_params)),
+        action("page.open", Text, approval=SPEAKERS, announces=True, text_params=("text",)),
+        action("page.update", Text, approval=SPEAKERS, text_params=("text",)),
         action("public.tell", Text, approval=SPEAKERS, public=True),
         Smoke,
     ]

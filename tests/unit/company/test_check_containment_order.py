@@ -26,10 +26,10 @@ def warned(folder: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("before", "role", "more", "expected"),
     [
-        (MOVE, "on_call", "", "The measure `move` waits until a person has answered `call`."),
+        (MOVE, "on_call", "", "The measure `move` waits until people have answered `call`."),
         (MOVE, "on_call", ", meanwhile: true", None),
         (MOVE, "on_call", ", meanwhile: false", None),
-        (MOVE, "on_call", ", kinds: [security]", "The measure `move` waits until a person has answered `call`."),
+        (MOVE, "on_call", ", kinds: [security]", "The measure `move` waits until people have answered `call`."),
         (OFF, "on_call", "", None),
         (
             OFF,
@@ -47,6 +47,33 @@ def test_a_step_whose_place_nobody_decided_is_a_warning(
     step = STEP.format(role=role, more=more)
     folder = company_folder(tmp_path, ("runbooks/outage.yaml", before, step + before))
     assert warned(folder) == ([expected + DECIDE] if expected else [])
+
+
+TELL = "  - {{id: tell, action: {action}, with: {{text: Hello}}{more}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("action", "more", "last", "expected"),
+    [
+        ("chat.post", "", True, "The message `tell` waits until people have answered `move`."),
+        ("chat.post", ", meanwhile: true", True, None),
+        ("chat.post", ", meanwhile: false", True, None),
+        ("chat.post", ", live: true", True, None),
+        ("chat.post", "", False, None),
+        ("page.open", "", True, None),
+        ("page.open", "", False, None),
+        ("page.update", "", False, "The measure `move` waits until people have answered `tell`."),
+    ],
+)
+def test_a_message_whose_place_nobody_decided_is_a_warning(
+    tmp_path: Path, action: str, more: str, *, last: bool, expected: str | None
+) -> None:
+    """It may tell of the measure before it, so it keeps its place; an announcement never waits."""
+    step = TELL.format(action=action, more=more)
+    before, after = (OFF, step + OFF) if last else (MOVE, step + MOVE)
+    assert warned(company_folder(tmp_path, ("runbooks/outage.yaml", before, after))) == (
+        [expected + DECIDE] if expected else []
+    )
 
 
 def test_the_small_company_has_no_such_warning(tmp_path: Path) -> None:
