@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,7 +15,7 @@ from allclear.domain.errors import AllclearError
 from allclear.domain.scope import Scope
 from allclear.engine.doctor import Problem, SystemReport
 from allclear.journal.sql_journal import SqlJournal
-from allclear.journal.url import shown
+from allclear.journal.url import missing_file, shown
 from allclear.prefect_api import PrefectApi
 from allclear.settings import Settings, load_settings
 
@@ -27,7 +29,11 @@ def doctor(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Test credentials, permissions and targets of each system, and change nothing. Exit code 1 if one fails."""
+    """Test credentials, permissions and targets of each system, and change nothing there. Exit code 1 if one fails.
+
+    A journal in a file is not created. One that exists is opened as by every command, which brings its tables up to
+    date.
+    """
     reports = run(_examine(load_settings(), systems or []))
     if as_json:
         print_json([{**vars(one), "result": _result(one)} for one in reports])
@@ -44,10 +50,13 @@ async def _examine(settings: Settings, only: list[str]) -> list[SystemReport]:
 
 
 def _journal(settings: Settings) -> SystemReport:
-    """Return whether the journal can be written. One that does not exist yet is made, as the first start would."""
+    """Return whether the journal can be written. A file that does not exist yet is reported, and not created."""
     target = ""
     try:
         target = shown(settings.journal_url)
+        missing = missing_file(settings.journal_url)
+        if missing is not None:
+            return _no_journal(target, missing)
         journal = SqlJournal(settings.journal_url, Scope(settings.company, simulated=settings.simulated is not None))
         try:
             journal.check_writable()
@@ -56,6 +65,17 @@ def _journal(settings: Settings) -> SystemReport:
     except AllclearError as error:
         return SystemReport("journal", target, error.message, Problem.WRONG, error.next_step)
     return SystemReport("journal", target, "It can be read and written.")
+
+
+def _no_journal(target: str, file: Path) -> SystemReport:
+    """Return the report about a journal's file that does not exist, by whether this user could create it."""
+    folder = next(parent for parent in file.parents if parent.exists())
+    if folder.is_dir() and os.access(folder, os.W_OK | os.X_OK):
+        sentence, next_step = "It does not exist yet.", "The first command that uses it creates it: allclear up."
+        return SystemReport("journal", target, sentence, Problem.UNPROVEN, next_step)
+    sentence = f"It does not exist, and this user may not create it in {folder}."
+    next_step = f"Give this user the right to write to {folder}, or set ALLCLEAR_JOURNAL_URL to another place."
+    return SystemReport("journal", target, sentence, Problem.WRONG, next_step)
 
 
 async def _prefect(settings: Settings) -> SystemReport:

@@ -5,6 +5,8 @@ An address may hold a password. No error message repeats it, and the errors of t
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -36,6 +38,15 @@ def open_database(url: str) -> Database:
             return PostgresDatabase(parsed)
         case other:
             raise ConfigError(f"A journal on {other} is not supported.", _WRITE)
+
+
+def missing_file(url: str) -> Path | None:
+    """Return the file of a journal on SQLite that does not exist yet, or None. Raises ConfigError."""
+    parsed = _parsed(url)
+    if not parsed.drivername.startswith("sqlite") or parsed.database in {None, "", ":memory:"}:
+        return None
+    file = Path(parsed.database or "").resolve()
+    return None if file.exists() else file
 
 
 def shown(url: str) -> str:

@@ -1,0 +1,48 @@
+"""`allclear doctor` changes nothing: it reports a journal that does not exist, and does not create it."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from allclear.cli import doctor, overview  # each adds its commands
+from allclear.cli.root import app
+
+COMMANDS = (doctor, overview)
+
+
+def journal_line(monkeypatch: pytest.MonkeyPatch, url: str) -> dict[str, Any]:
+    """Run the doctor, and return what it says about the journal at `url`."""
+    for name in [name for name in os.environ if name.startswith(("ALLCLEAR_", "PREFECT_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("ALLCLEAR_JOURNAL_URL", url)
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    printed = CliRunner().invoke(app, ["doctor", "--json"]).output
+    [line] = [one for one in json.loads(printed) if one["system"] == "journal"]
+    return line
+
+
+def test_a_journal_that_does_not_exist_is_reported_and_not_created(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither is its folder."""
+    line = journal_line(monkeypatch, f"sqlite:///{tmp_path}/new/journal.db")
+    assert (line["result"], line["sentence"]) == ("unproven", "It does not exist yet.")
+    assert "allclear up" in line["next_step"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_journal_that_cannot_be_created_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder is named."""
+    folder = tmp_path / "a-file"
+    folder.touch()
+    line = journal_line(monkeypatch, f"sqlite:///{folder}/journal.db")
+    assert (line["result"], line["sentence"]) == (
+        "failed",
+        f"It does not exist, and this user may not create it in {folder}.",
+    )
