@@ -23,6 +23,7 @@ from allclear.domain.decisions import decisions
 from allclear.domain.errors import AllclearError, JournalError
 from allclear.domain.records import AnswerRefused, By
 from allclear.domain.text import answer_commands, markdown_safe
+from allclear.engine.flow_runs import is_asked
 from allclear.engine.outbox import ANSWERED_ELSEWHERE
 from flows.run_context import run_id
 
@@ -58,8 +59,9 @@ async def wait_for_answer(engine: Engine, incident: str, ask_id: str) -> None:
     engine.journal.add_waiting_run(run_id(), incident, ask_id)
     problem = ""
     for attempt in count(1):
-        state = engine.conductor.incident(incident).asks[ask_id]
-        if not state.open:
+        current = engine.conductor.incident(incident)
+        state = current.asks[ask_id]
+        if not is_asked(current, ask_id):  # answered, withdrawn, or its incident has ended
             return
         yes, no = answer_commands(state.ask, engine.company.plan)
         get_run_logger().info(
@@ -103,7 +105,7 @@ def form_for(engine: Engine, ask: Ask, problem: str = "") -> type[Answer]:
                 title="Decision",
                 description=(
                     f'"{yes}": {ask.yes} "{no}": {ask.no} '
-                    f'"{ELSEWHERE}": this run only reads the answer from the journal.'
+                    f'Do not choose "{ELSEWHERE}": allclear uses it if the question is answered outside this form.'
                 ),
             ),
         ),
@@ -148,11 +150,15 @@ def record_answer(engine: Engine, ask_id: str, form: str, given: Answer) -> str:
     The returned text is empty if it counts. An answer that did not count stays so when the form is read again.
     """
     question = engine.people.question(ask_id)
-    if given.decision == ELSEWHERE:  # allclear submits it once the question is closed; while it is open, a person did
-        return f"The record has no answer to {ask_id} yet." if question.open else ""
     for refused in question.refused:
         if refused.form == form:
             return refused.problem
+    incident = ask_id.partition("/")[0]
+    still_asked = is_asked(engine.conductor.incident(incident), ask_id)
+    # allclear submits this only after the question is closed. If it is still open, a person chose it.
+    if given.decision == ELSEWHERE:
+        problem = f'"{ELSEWHERE}" is no answer, and {ask_id} has none yet. Choose another decision.'
+        return _refuse(engine, ask_id, form, given, problem) if still_asked else ""
     try:
         decision = engine.people.decision(given.decision)
         by = engine.people.who(given.name, given.role or None, "prefect")
@@ -160,12 +166,17 @@ def record_answer(engine: Engine, ask_id: str, form: str, given: Answer) -> str:
     except JournalError:
         raise
     except AllclearError as error:
-        refused = AnswerRefused(
-            ask=ask_id, form=form, answer=given.decision, name=given.name, reason=given.reason, problem=str(error)
-        )
-        engine.journal.append(ask_id.partition("/")[0], [refused], By(actor="allclear", via="prefect"))
-        return refused.problem
+        return _refuse(engine, ask_id, form, given, str(error))
     return ""
+
+
+def _refuse(engine: Engine, ask_id: str, form: str, given: Answer, problem: str) -> str:
+    """Journal that an answer did not count, and return the reason."""
+    refused = AnswerRefused(
+        ask=ask_id, form=form, answer=given.decision, name=given.name, reason=given.reason, problem=problem
+    )
+    engine.journal.append(ask_id.partition("/")[0], [refused], By(actor="allclear", via="prefect"))
+    return problem
 
 
 def form_key(ask_id: str, attempt: int) -> str:

@@ -135,14 +135,31 @@ def test_a_decision_about_another_question_counts_for_that_one_only(engine: Engi
 
 
 def test_answers_given_elsewhere_are_read_from_the_journal(engine: Engine) -> None:
-    """The form's content that wakes a run is no answer: while the question is open, the form is shown again."""
-    ask = asked(engine, "one")
-    length = incident(engine).length
+    """The content is submitted by allclear once the question is closed, or once the incident has ended."""
+    ask, other = asked(engine, "one"), asked(engine, "two")
     woken = Answer(decision=ELSEWHERE, name="allclear")
-    assert "no answer to VS-1/contain/one yet" in record_answer(engine, ask.id, form_key(ask.id, 1), woken)
-    assert incident(engine).length == length
     engine.people.answer(ask.id, ANA, yes=True, reason="so")
-    assert record_answer(engine, ask.id, form_key(ask.id, 1), woken) == ""
+    engine.people.false_alarm("VS-1", "nothing was wrong", ANA)
+    length = incident(engine).length
+    assert [record_answer(engine, one.id, form_key(one.id, 1), woken) for one in (ask, other)] == ["", ""]
+    assert incident(engine).length == length
+
+
+def test_a_person_who_chooses_answered_elsewhere_is_told_that_it_is_no_answer(engine: Engine) -> None:
+    """It is recorded as an answer that did not count, with the name and the reason, and the form is shown again."""
+    ask = asked(engine, "one")
+    assert (
+        f'Do not choose "{ELSEWHERE}"'
+        in form_for(engine, ask).model_json_schema()["properties"]["decision"]["description"]
+    )
+    chosen = Answer(decision=ELSEWHERE, name="Ana", role="on_call", reason="Ben did it")
+    problem = record_answer(engine, ask.id, form_key(ask.id, 1), chosen)
+    assert "is no answer, and VS-1/contain/one has none yet" in problem
+    state = incident(engine).asks[ask.id]
+    assert state.open
+    assert [(one.name, one.reason, one.problem) for one in state.refused] == [("Ana", "Ben did it", problem)]
+    assert record_answer(engine, ask.id, form_key(ask.id, 1), chosen) == problem
+    assert len(incident(engine).asks[ask.id].refused) == 1
 
 
 def test_two_questions_never_share_a_form() -> None:
