@@ -52,13 +52,19 @@ def _check_may_end(incident: Incident) -> None:
             f"Wait for its outcome: allclear show {incident.id}.",
         )
     if incident.blocks_ending:
-        acts = ", ".join(act.id for act in incident.blocks_ending)
-        named = f"{incident.id} {incident.blocks_ending[0].id}"
-        raise NotAllowed(
-            f"{incident.id} cannot end: still in place: {acts}.",
-            f"Undo it: allclear undo {named}. If the system was changed since, and is to stay as it is: "
-            f"allclear supersede {named} --reason WHY",
-        )
+        raise NotAllowed(*_still_in_place(incident))
+
+
+def _still_in_place(incident: Incident) -> tuple[str, str]:
+    """Return the sentence about the changes that must be undone first, and the next step with a command for each."""
+    acts = [act.id for act in incident.blocks_ending]
+    undo = [f"allclear undo {incident.id} {act}" for act in acts]
+    leave = [f"allclear supersede {incident.id} {act} --reason WHY" for act in acts]
+    many = len(acts) > 1
+    changes = f"{len(acts)} changes are" if many else "a change is"
+    problem = f"{incident.id} cannot end while {changes} in place: {', '.join(acts)}."
+    stays = f"If the system was changed since, and is to stay as it is: {'; '.join(leave)}"
+    return problem, f"Undo {'each' if many else 'it'}: {'; '.join(undo)}. {stays}"
 
 
 def closing_outbox(incident: Incident, ending: Ending) -> list[OutboxMessage]:

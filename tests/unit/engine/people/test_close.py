@@ -6,17 +6,19 @@ from datetime import UTC, datetime
 
 import pytest
 
+from allclear.domain.action import ActStatus, Outcome
 from allclear.domain.approval import AskKind
 from allclear.domain.base import utc_now
 from allclear.domain.errors import NotAllowed, NotFound
 from allclear.domain.records import (
+    ActFinished,
     LedgerHandedOver,
     NoteAdded,
     PhaseEntered,
 )
 from allclear.engine.people.facade import People
 from allclear.journal.ports import OutboxKind
-from tests.unit.engine.people.people_support import ANA, BEN, CHI, DECLARED, NAMED, Room
+from tests.unit.engine.people.people_support import ANA, BEN, CHI, DECLARED, NAMED, Room, proposed
 
 # --- notes -----------------------------------------------------------------------------------------------
 
@@ -102,13 +104,26 @@ def test_an_incident_does_not_end_while_an_act_is_in_place(room: Room, ending: s
     """The act is undone or handed over first; then the incident ends."""
     act = room.in_place()
     end = room.people.resolve if ending == "resolved" else room.people.false_alarm
-    with pytest.raises(NotAllowed, match=f"still in place: {act}"):
+    with pytest.raises(NotAllowed, match=f"cannot end while a change is in place: {act}."):
         end(room.id, "all is well", ANA)
     assert not room.incident.over
     room.wrote(LedgerHandedOver(act=act, to="Ana", due=datetime(2026, 12, 1, tzinfo=UTC)))
     end(room.id, "all is well", ANA)
     assert room.incident.ended is not None
     assert room.incident.ended.ending == ending
+
+
+def test_each_change_in_place_is_named_with_its_command(room: Room) -> None:
+    """A person who must undo two changes reads two commands."""
+    first, second = room.in_place(), "contain/turn-2"
+    done = Outcome(status=ActStatus.VERIFIED, changed=True, sentence="Done.")
+    room.wrote(proposed(second, "turn-2"), ActFinished(act=second, outcome=done))
+    with pytest.raises(NotAllowed, match="while 2 changes are in place: ") as refused:
+        room.people.resolve(room.id, "all is well", ANA)
+    for act in (first, second):
+        assert act in refused.value.message
+        assert f"allclear undo {room.id} {act}" in refused.value.next_step
+        assert f"allclear supersede {room.id} {act} --reason WHY" in refused.value.next_step
 
 
 def test_an_end_starts_the_review_and_resumes_the_waiting_flow_runs(room: Room) -> None:
