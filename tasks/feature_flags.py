@@ -34,7 +34,7 @@ class FlagsHandle(RootModel[list[str]]):
 
 
 class SupabasePreflight(Preflight):
-    """Reads each flag of each service, and looks whether the key is one that may change it."""
+    """Reads each flag of each service, and checks whether the key is one that may change it."""
 
     client: ClassVar[type[Client]] = SupabaseFlags
 

@@ -34,6 +34,7 @@ from allclear.vendors.cloud_run.client import CloudRun
 from allclear.vendors.supabase import SupabaseFlags
 from tasks import feature_flags
 from tasks.cloud_run import traffic_state
+from tasks.cloud_run.evidence import ALL
 from tasks.cloud_run.location import CloudRunParams, check_region, locate
 from tasks.cloud_run.preflights import CloudRunPreflight
 from tasks.cloud_run.traffic_checks import traffic_refusals
@@ -152,7 +153,7 @@ class _Maintenance(Action[CloudRunParams, MaintenanceState]):
             run, name = self.located(params)
             return await traffic_state.write_traffic(run, name, before.traffic, after.traffic, change.deadline)
         raise Refused(
-            f"The `maintenance` of {params.service} in systems.yaml was changed since the proposal.",
+            _HANDLE_CHANGED,
             "Propose it again.",
         )
 
@@ -265,7 +266,7 @@ def _traffic(state: MaintenanceState) -> TrafficState:
 
 def _by_traffic(traffic: TrafficState, tag: str | None) -> MaintenanceState:
     page = traffic.tagged(tag)
-    return MaintenanceState(on=page is not None and traffic.shares() == {page: traffic_state.ALL}, traffic=traffic)
+    return MaintenanceState(on=page is not None and traffic.shares() == {page: ALL}, traffic=traffic)
 
 
 def _say(state: MaintenanceState) -> str:

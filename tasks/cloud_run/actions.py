@@ -36,7 +36,7 @@ from allclear.domain.systems import Handle, Service
 from allclear.vendors.cloud_run.client import CloudRun
 from allclear.vendors.cloud_run.handle import CloudRunHandle
 from tasks.cloud_run import traffic_state
-from tasks.cloud_run.evidence import Past
+from tasks.cloud_run.evidence import ALL, Past
 from tasks.cloud_run.evidence_sources import EVIDENCE_CLIENTS, SOURCE_SECONDS, ServiceIdentity, gather_evidence
 from tasks.cloud_run.location import CloudRunParams, check_region, locate
 from tasks.cloud_run.preflights import CLOUD_RUN_PREFLIGHTS
@@ -313,7 +313,7 @@ class Revisions(Probe[CloudRunParams]):
         facts = state.model_dump(mode="json", include={"allocation", "serving", "latest_ready", "reconciling"})
         facts["revisions"] = [revision.model_dump(mode="json") for revision in state.revisions[:10]]
         tag = maintenance_tag(service)
-        if state.serving == state.shares() and list(state.serving.values()) == [traffic_state.ALL]:
+        if state.serving == state.shares() and list(state.serving.values()) == [ALL]:
             [only] = state.serving
             if only != state.tagged(tag):
                 facts[SERVING_ALL] = [ServingAll(resource=identity.resource, revision=only).model_dump(mode="json")]

@@ -17,13 +17,14 @@ from allclear.domain.baseline import Baseline
 from allclear.vendors.cloud_logging import TrafficMove
 from allclear.vendors.cloud_monitoring import RequestCount
 
+ALL = 100
+"""The percentage of all traffic."""
 WINDOW = timedelta(hours=1)
 """How long before the onset requests are counted."""
 ONSET_TOLERANCE = timedelta(minutes=5)
 """How inaccurate the onset may be: monitoring notices late, and reports the time when it noticed."""
 _SHORTEST_PERIOD = timedelta(minutes=10)
 """A revision that had all traffic for less than this was probably reverted: that is no evidence for it."""
-ALL = 100
 
 
 class EvidenceKind(StrEnum):

@@ -13,8 +13,8 @@ from allclear.domain.base import Candidate, Model
 from allclear.domain.errors import Refused
 from allclear.vendors.cloud_run.views import RunRevision
 from tasks.cloud_run.assessment import Assessment, assess, newest_known, only_failing, total_of
-from tasks.cloud_run.evidence import EvidenceKind, Past, clock_time
-from tasks.cloud_run.traffic_state import ALL, TrafficState, shares_in_words, unfit
+from tasks.cloud_run.evidence import ALL, EvidenceKind, Past, clock_time
+from tasks.cloud_run.traffic_state import TrafficState, shares_in_words, unfit
 
 _NAMED = 3
 """How many revisions a sentence names."""

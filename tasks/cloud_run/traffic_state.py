@@ -18,7 +18,7 @@ from allclear.domain.base import Model, Moment, utc_now
 from allclear.domain.errors import AllclearError, Refused, VendorError
 from allclear.vendors.cloud_run.client import CloudRun
 from allclear.vendors.cloud_run.views import RunRevision, RunService, Traffic
-from tasks.cloud_run.evidence import Past, clock_time
+from tasks.cloud_run.evidence import ALL, Past, clock_time
 
 DEADLINE = timedelta(seconds=60)
 """A traffic change normally shows within seconds; Cloud Run promises no limit."""
@@ -26,7 +26,6 @@ FOLLOW_UP = timedelta(seconds=10)
 """How long the write itself follows the operation, to report its error."""
 _NEWEST = 30
 """How many of the newest revisions the record keeps, besides those that its traffic and its evidence name."""
-ALL = 100
 
 
 class Share(Model):

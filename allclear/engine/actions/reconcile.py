@@ -101,7 +101,7 @@ class Seen:
         return self.after is not None and self.after.matters() == change.before.matters()
 
 
-async def look_until(
+async def read_until_shown(
     loaded: LoadedAct, change: Change[Any], receipt: Receipt | None, within: timedelta, *, readable: bool = False
 ) -> Seen:
     """Read the target until the change shows, no later read can show it, or `within` is over.
@@ -111,7 +111,7 @@ async def look_until(
     loop = asyncio.get_running_loop()
     end = loop.time() + within.total_seconds()
     for pause in _BETWEEN_READS.pauses():
-        seen = await _look(loaded, change, receipt)
+        seen = await _read_once(loaded, change, receipt)
         if seen.conclusive or (readable and seen.after is not None) or loop.time() + pause > end:
             return seen
         await sleep_without_slot(pause)
@@ -123,7 +123,7 @@ async def verified(loaded: LoadedAct, change: Change[Any], receipt: Receipt | No
 
     `note` comes before the sentence of the last finding. `receipt` is None if the vendor's answer is not known.
     """
-    return outcome_of(change, await look_until(loaded, change, receipt, change.deadline), note)
+    return outcome_of(change, await read_until_shown(loaded, change, receipt, change.deadline), note)
 
 
 def outcome_of(change: Change[Any], seen: Seen, note: str) -> Outcome:
@@ -139,7 +139,7 @@ def outcome_of(change: Change[Any], seen: Seen, note: str) -> Outcome:
     )
 
 
-async def _look(loaded: LoadedAct, change: Change[Any], receipt: Receipt | None) -> Seen:
+async def _read_once(loaded: LoadedAct, change: Change[Any], receipt: Receipt | None) -> Seen:
     """Read the target once."""
     try:
         after = await loaded.action.observe_result(loaded.params)

@@ -20,8 +20,8 @@ from allclear.engine.actions.reconcile import (
     already_done,
     drifted,
     failed,
-    look_until,
     outcome_of,
+    read_until_shown,
     state_words,
     verified,
 )
@@ -147,10 +147,10 @@ class Write:
             return await self._send_key_again()
         if self._loaded.action.fence is Fence.NONE:
             return await self._watch()
-        seen = await look_until(self._loaded, self._change, None, min(_GRACE, self._change.deadline / 2))
+        seen = await read_until_shown(self._loaded, self._change, None, min(_GRACE, self._change.deadline / 2))
         if seen.after is None:  # nothing is written while reads fail
             left = timedelta(seconds=max(self._left(), 0))
-            seen = await look_until(self._loaded, self._change, None, left, readable=True)
+            seen = await read_until_shown(self._loaded, self._change, None, left, readable=True)
         if seen.conclusive:
             return outcome_of(self._change, seen, _LOST)
         return await self._write_again(seen) if seen.unchanged_since(self._change) else await self._watch()
@@ -179,7 +179,7 @@ class Write:
         left = timedelta(seconds=max(self._left(), 0))
         if self._loaded.action.text_params:  # nothing may wait long for a message
             left = min(left, _GRACE)
-        seen = await look_until(self._loaded, self._change, None, left)
+        seen = await read_until_shown(self._loaded, self._change, None, left)
         if seen.conclusive or (seen.after is not None and not seen.unchanged_since(self._change)):
             return outcome_of(self._change, seen, _LOST)
         return self._unknown()
