@@ -12,8 +12,8 @@ from flows.phase_loop import run_phase
 async def detect(incident: str) -> str:
     """Check that the incident is real, and page the people who handle it.
 
-    The phase before it starts this run. Start it by hand only if the incident's run is gone: it reads in the journal
-    what is done, and goes on from there.
+    The phase before it starts this run. Start it by hand only if the incident's run is gone. This run reads in the
+    journal what is done, and continues.
 
     Args:
         incident: The incident's id, as VS-12.

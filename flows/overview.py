@@ -26,7 +26,7 @@ def _state(incident: Incident, plan: Plan) -> str:
     leader = lead(incident, plan)
     leads = f"{leader} leads" if leader else "no one leads yet"
     opened = f"opened at {named_clock(incident.opened_at, plan.zone)}"
-    acknowledge = f" Take it on: `allclear ack {incident.id} --as NAME`." if not incident.acknowledged else ""
+    acknowledge = f" Acknowledge it: `allclear ack {incident.id} --as NAME`." if not incident.acknowledged else ""
     return (
         f"**{status_words(incident, plan)}**, in the phase {phase_words(incident, plan)}; {opened}; {leads}."
         + acknowledge
@@ -58,4 +58,4 @@ def _further(incident: Incident, ui: str, runs: Mapping[str, str]) -> str:
         f"- [The timeline]({ui}/artifacts/key/{key}-timeline) and [what was done]({ui}/artifacts/key/{key}-acts)",
         f"- On the command line: `allclear show {incident.id}`",
     ]
-    return "\n\n".join(["## Go on", "\n".join([*phases, *pages])])
+    return "\n\n".join(["## More", "\n".join([*phases, *pages])])

@@ -198,7 +198,7 @@ def _roles(incident: Incident, plan: Plan) -> str:
     if incident.acknowledged_by and incident.acknowledged_at:
         at = named_clock(incident.acknowledged_at, plan.zone)
         lines.append(f"- Acknowledged by: {markdown_safe(incident.acknowledged_by)}, {at}")
-    return "\n".join(lines) or "Nobody took a role."
+    return "\n".join(lines) or "No one took a role."
 
 
 def _severities(incident: Incident, zone: tzinfo) -> str:

@@ -105,9 +105,10 @@ class VendorRequest:
         """Return the error for a rate limit that lasts longer than we wait; `seconds` is None if not known."""
         duration = f" for another {seconds:.0f} s" if seconds else ""
         unchanged = "Nothing was done: try" if self.write else "Try"
+        when = "again after that" if seconds else "again in a minute"
         return VendorRefused(
             f"{self.vendor} is limiting our requests{duration} and did not {self.purpose}.",
-            f"{unchanged} again after that, or do it by hand in {self.vendor}.",
+            f"{unchanged} {when}, or do it by hand in {self.vendor}.",
             passes=True,
             seconds=seconds,
         )

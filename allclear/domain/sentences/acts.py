@@ -64,7 +64,7 @@ def describe(context: SentenceContext, entry: Entry) -> Sentence | None:  # noqa
             return _finished(context, finished.act, finished.outcome)
         case ActSettled() as settled:
             found = _finished(context, settled.act, settled.outcome)
-            return found._replace(text=f"Found out later. {found.text}", routine=False)
+            return found._replace(text=f"A later read shows: {found.text}", routine=False)
         case _:
             return None
 

@@ -113,7 +113,9 @@ def _unauthenticated(journal: Journal, incident: Incident) -> list[str]:
         return []
     again = [one.key for one in journal.alerts_of(incident.id) if one.key in firing and one.count > 1]
     return [
-        f"Approvals stay required: {key} was not authenticated at first, and a repeat proves nothing." for key in again
+        f"The first alert with the key {key} was not authenticated."
+        " A repeat of it cannot change that, so approvals stay required."
+        for key in again
     ]
 
 

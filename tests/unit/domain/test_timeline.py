@@ -207,7 +207,7 @@ EXAMPLES: list[tuple[Any, By, str]] = [
     (
         ActSettled(act="contain/roll-back", outcome=_OUTCOME),
         MACHINE,
-        "Found out later. Done and verified: contain/roll-back. web-41 serves 100 %.",
+        "A later read shows: Done and verified: contain/roll-back. web-41 serves 100 %.",
     ),
     (
         Contained(by="Roll back traffic", finding=HEALTH),

@@ -112,7 +112,14 @@ async def test_a_long_rate_limit_is_reported_to_a_person_instead() -> None:
     with pytest.raises(VendorRefused, match="another 60 s") as refused:
         await a_client(FakeVendor(httpx.Response(429, headers={"retry-after": "60"})), pauses).send(WRITE, "POST", "/x")
     assert pauses.seconds == []
-    assert "Nothing was done" in refused.value.next_step
+    assert refused.value.next_step.startswith("Nothing was done: try again after that, or")
+
+
+async def test_a_rate_limit_of_unknown_length_says_when_to_try_again() -> None:
+    """There is no duration in the sentence to which "after that" could refer."""
+    with pytest.raises(VendorRefused, match="is limiting our requests and did not") as refused:
+        await a_client(FakeVendor(*[httpx.Response(429)] * 3), Pauses()).send(WRITE, "POST", "/x")
+    assert refused.value.next_step.startswith("Nothing was done: try again in a minute, or")
 
 
 async def test_statuspage_answers_420_for_a_rate_limit() -> None:

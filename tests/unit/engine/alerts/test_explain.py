@@ -112,7 +112,10 @@ def test_an_authenticated_repeat_of_an_unauthenticated_alert_allows_no_automatic
         company = replace(room.engine.company, runbooks={"bad-deployment": book})
         first = room.send("k", authenticated=False).incident
         assert first is not None
-        stays = "Approvals stay required: alertmanager:k was not authenticated at first, and a repeat proves nothing."
+        stays = (
+            "The first alert with the key alertmanager:k was not authenticated. A repeat of it cannot change that, so"
+            " approvals stay required."
+        )
         assert stays not in explain(room.engine.journal, company, first, room.watch.now).automatic
         assert room.send("k").state == "repeat"
         reasons = explain(room.engine.journal, company, first, room.watch.now).automatic
