@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from allclear.company import Company
 from allclear.domain.action import Outcome
 from allclear.domain.base import is_blank
 from allclear.domain.clearance import Clearance, clearance, missing_approvals
-from allclear.domain.errors import NotAllowed, NotFound, Refused
+from allclear.domain.errors import ConcurrentWrite, NotAllowed, NotFound, Refused
 from allclear.domain.incident import Act, Incident
 from allclear.domain.records import By, DecisionMade
 from allclear.domain.reminder import MANUAL as PHASE
@@ -25,6 +25,9 @@ from allclear.engine.response.step_keys import undo_key
 from allclear.journal.ports import Journal
 
 _MACHINE = By(actor="allclear", via="manual action")
+
+_MOST_ATTEMPTS = 20
+"""How often a proposal is attempted while other entries are written to the same incident."""
 
 
 @dataclass(frozen=True)
@@ -91,14 +94,8 @@ class ManualActions:
             if begun.proposed.action == request.action:  # interrupted: first find out what became of it
                 await self._executor.carry_out(incident.id, begun.id, by)
                 incident = self._read(incident.id)
-        action_request = self._action_request(request, incident)
-        known = incident.act_of(PHASE, action_request.key) if request.key else None
-        if known is None:
-            decision = DecisionMade(text=f"BY HAND, outside the runbook: {action_request.title}", reason=request.reason)
-            self._journal.append(incident.id, [decision], by)
-            act = await self._proposer.propose(self._read(incident.id), action_request, by)
-        else:
-            act = known.id
+        once = request.key is not None
+        act = await self._propose(incident, lambda now: self._action_request(request, now), by, once=once)
         return await self._go_on(incident.id, act, by)
 
     async def preview_undo(self, incident_id: str, act_id: str, by: By) -> Preview:
@@ -123,7 +120,28 @@ class ManualActions:
             shown=shown,
             confirmed=reason or "undone by hand",
         )
-        return await self._go_on(incident_id, await self._proposer.propose(incident, request, by), by)
+        return await self._go_on(incident_id, await self._propose(incident, lambda _: request, by), by)
+
+    async def _propose(
+        self, incident: Incident, request: Callable[[Incident], ActionRequest], by: By, *, once: bool = False
+    ) -> str:
+        """Propose what `request` returns for the incident, and return the act's id.
+
+        It is worked out anew whenever another entry was written meanwhile: the digest that the person saw keeps the
+        change the same. `once` is whether an act with the same key is this one. Raises ConcurrentWrite, which says that
+        nothing was done, and what `Proposer.propose` raises.
+        """
+        for _ in range(_MOST_ATTEMPTS):
+            wanted = request(incident)
+            if once and (known := incident.act_of(PHASE, wanted.key)):
+                return known.id
+            try:
+                return await self._proposer.propose(incident, wanted, by)
+            except ConcurrentWrite:
+                incident = self._read(incident.id)
+        raise ConcurrentWrite(
+            f"NOT done: other entries kept being written to {incident.id}.", "Start it again in a moment."
+        )
 
     async def _left(self, incident_id: str, act_id: str, by: By) -> tuple[Incident, Act]:
         """Return the incident and an act of it that is still in place. Raises NotFound, Refused if none of it is."""
@@ -171,7 +189,14 @@ class ManualActions:
         elif times := sum(act.proposed.step.startswith(key) for act in incident.acts.values()):
             key = f"{key}-{times + 1}"
         return ActionRequest(
-            PHASE, key, request.action, request.params, kind.title, confirmed=request.reason, shown=request.shown
+            PHASE,
+            key,
+            request.action,
+            request.params,
+            kind.title,
+            confirmed=request.reason,
+            shown=request.shown,
+            decision=DecisionMade(text=f"BY HAND, outside the runbook: {kind.title}", reason=request.reason),
         )
 
     def _incident(self, request: ManualRequest, by: By) -> Incident:

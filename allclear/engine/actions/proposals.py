@@ -13,7 +13,7 @@ from allclear.domain.base import Clock
 from allclear.domain.errors import AllclearError, Refused
 from allclear.domain.incident import Act, Incident
 from allclear.domain.plan import Plan
-from allclear.domain.records import ActFinished, ActProposed, AskAnswered, AskOpened, By
+from allclear.domain.records import ActFinished, ActProposed, AskAnswered, AskOpened, By, DecisionMade
 from allclear.domain.runbook import Step
 from allclear.engine.actions.approval_requests import approval_ask, fallback_for, policy_for, with_window
 from allclear.engine.actions.auto_approval import acted_recently, reasons_against
@@ -49,6 +49,8 @@ class ActionRequest:
     """The reason of a person whose starting the action counts as an approval; None if it does not."""
     refused: Refused | None = None
     """Why it cannot be proposed, if that is known already; None if it is still to be worked out."""
+    decision: DecisionMade | None = None
+    """The decision that led to it, written in the same transaction as the proposal; None if there is none."""
 
 
 SIMULATED = "[SIMULATED]"
@@ -77,17 +79,16 @@ class Proposer:
         if request.needless:
             proposed = self._proposed(request, act, kind.title).model_copy(update={"pages": kind.pages})
             outcome = Outcome(status=ActStatus.VERIFIED, changed=False, sentence=request.needless)
-            self._journal.append(
-                incident.id, [proposed, ActFinished(act=act, outcome=outcome)], by, expect=incident.length
-            )
-            return act
-        try:
-            preview = await self._preview(incident, request)
-        except AllclearError as error:
-            records = self._without_change(request, act, kind, error)
+            records: list[Any] = [proposed, ActFinished(act=act, outcome=outcome)]
         else:
-            records = self._with_change(incident, request, act, preview, by)
-        self._journal.append(incident.id, records, by, expect=incident.length)
+            try:
+                preview = await self._preview(incident, request)
+            except AllclearError as error:
+                records = self._without_change(request, act, kind, error)
+            else:
+                records = self._with_change(incident, request, act, preview, by)
+        decided = [request.decision] if request.decision else []
+        self._journal.append(incident.id, [*decided, *records], by, expect=incident.length)
         return act
 
     async def preview(self, request: ActionRequest) -> tuple[Preview, ApprovalPolicy | None]:

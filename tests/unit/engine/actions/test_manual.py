@@ -1,0 +1,75 @@
+"""What a person starts by hand is done although others write to the incident, or the person reads that it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from allclear.domain.action import ActStatus
+from allclear.domain.errors import ConcurrentWrite, Refused
+from allclear.domain.records import ActProposed, DecisionMade
+from allclear.engine.actions.manual import ManualRequest
+from allclear.journal.sql_journal import SqlJournal
+from tests.scenario.response_support import new_journal
+from tests.scopes import REAL
+from tests.unit.domain.stories import MACHINE
+from tests.unit.engine.actions.manual_support import ANA, ByHand
+from tests.unit.fakes_actions import turned_to
+
+
+@pytest.fixture
+def by_hand(tmp_path: Path) -> Generator[ByHand]:
+    """A new journal with one incident, and the dials."""
+    journal = SqlJournal(new_journal(tmp_path), REAL)
+    yield ByHand(journal)
+    journal.close()
+
+
+async def test_an_act_by_hand_is_proposed_again_if_the_incident_has_changed_meanwhile(by_hand: ByHand) -> None:
+    """Notes, alerts and other acts are written while the change is worked out: it is worked out again."""
+    by_hand.dials.at_check = [by_hand.note] * 3
+    result = await by_hand.manual.do(by_hand.turn(), ANA)
+    assert result.outcome is not None
+    assert (result.outcome.status, by_hand.dials.points["main"]) == (ActStatus.VERIFIED, 5)
+    decisions = [note for _, _, note in by_hand.incident.notes if isinstance(note, DecisionMade)]
+    assert [note.text for note in decisions] == ["BY HAND, outside the runbook: Turn the dial"]
+
+
+async def test_an_undo_by_hand_is_proposed_again_too(by_hand: ByHand) -> None:
+    """The incident changes while the undo is worked out."""
+    done = await by_hand.manual.do(by_hand.turn(), ANA)
+    by_hand.dials.at_check = [by_hand.note] * 2
+    result = await by_hand.manual.undo(by_hand.id, done.act, "it squeaks", ANA)
+    assert result.outcome is not None
+    assert (result.outcome.good, by_hand.dials.points["main"]) == (True, 1)
+
+
+async def test_a_change_other_than_the_one_that_was_seen_is_not_proposed_again(by_hand: ByHand) -> None:
+    """While a note is written, the dial is turned: the person has not seen that change."""
+    preview = await by_hand.executor.preview("dial.turn", {"to": 5})
+    by_hand.dials.at_check = [by_hand.note, turned_to(3)]
+    request = ManualRequest("dial.turn", {"to": 5}, "a try", by_hand.id, shown=preview.change.digest)
+    with pytest.raises(Refused, match="would now be another one"):
+        await by_hand.manual.do(request, ANA)
+    assert (by_hand.dials.sent, by_hand.incident.acts) == ([], {})
+
+
+async def test_an_act_that_cannot_be_proposed_leaves_no_decision_and_says_that_it_is_not_done(by_hand: ByHand) -> None:
+    """Others write without a pause. The record claims no decision that came to nothing."""
+    by_hand.dials.at_check = [by_hand.note] * 40
+    with pytest.raises(ConcurrentWrite, match="NOT done") as error:
+        await by_hand.manual.do(by_hand.turn(), ANA)
+    assert "Start it again" in error.value.next_step
+    assert not any(isinstance(note, DecisionMade) for _, _, note in by_hand.incident.notes)
+    assert by_hand.incident.acts == {}
+
+
+async def test_the_decision_and_the_proposal_are_written_together(by_hand: ByHand) -> None:
+    """A person who reads the record never finds one without the other."""
+    await by_hand.manual.do(by_hand.turn(), ANA)
+    records = [entry.record for entry in by_hand.journal.entries(by_hand.id)]
+    place = next(place for place, record in enumerate(records) if isinstance(record, DecisionMade))
+    assert isinstance(records[place + 1], ActProposed)
+    assert by_hand.journal.entries(by_hand.id)[place].by.actor != MACHINE.actor
