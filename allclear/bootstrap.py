@@ -30,8 +30,10 @@ from allclear.engine.alerts.recovery import RecoveryWatcher
 from allclear.engine.doctor import Doctor
 from allclear.engine.notify.reminders import Reminders
 from allclear.engine.people.facade import People
+from allclear.engine.people.identity import Identity
 from allclear.engine.people.personal_links import PersonalLinks
 from allclear.engine.people.signatures import Signatures
+from allclear.engine.people.tokens import Tokens
 from allclear.engine.response.conductor import Conductor
 from allclear.engine.response.dry_run import DryRun
 from allclear.journal.ports import Journal
@@ -145,6 +147,7 @@ class Engine:
     conductor: Conductor
     people: People
     links: PersonalLinks
+    tokens: Tokens
     manual: ManualActions
     ledger: Ledger
     dry_run: DryRun
@@ -211,6 +214,7 @@ def make_engine(
         conductor,
         people,
         links,
+        Tokens(links, Identity(company)),
         manual,
         ledger,
         dry_run,

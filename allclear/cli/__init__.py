@@ -19,6 +19,7 @@ _MODULES = (
     "incidents",
     "ledger",
     "on_call",
+    "tokens",
     "alerts",
     "drills",
     "company",

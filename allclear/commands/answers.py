@@ -31,7 +31,7 @@ class Answer(Command):
     )
 
     @override
-    async def carry_out(self, engine: Engine, incident: str, by: By) -> str:
+    async def _do(self, engine: Engine, incident: str, by: By) -> str:
         if self.ask.partition("/")[0] != incident:
             raise NotAllowed(f"{self.ask} is no question of {incident}.", f"Read on: allclear show {incident}.")
         ask = engine.people.question(self.ask).ask

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from allclear.domain.base import Model
+from allclear.domain.errors import NotAllowed
 from allclear.domain.records import By
 
 if TYPE_CHECKING:
@@ -19,11 +20,22 @@ class Command(Model, ABC):
     """The last part of its route, as `note` in `POST /incidents/VS-12/note`."""
     title: ClassVar[str]
     """What it does, in a few words: the summary of its route, and the words on its button."""
+    for_programs: ClassVar[bool] = False
+    """Whether a program may send it as well. A program never decides, so that almost nothing is for programs."""
 
-    @abstractmethod
     async def carry_out(self, engine: Engine, incident: str, by: By) -> str:
         """Do it, and return a sentence for the person.
 
         A command that is sent again with the same `by.request` does nothing more. Raises NotFound, NotAllowed, Refused,
-        ConfigError and JournalError, each with the next step.
+        ConfigError, VendorError and JournalError, each with the next step.
         """
+        if by.program and not self.for_programs:
+            raise NotAllowed(
+                f"{by.actor} is a program, and only a person may do this: {self.title.lower()}.",
+                "Ask a person, or propose an action: POST /incidents/{id}/proposals.",
+            )
+        return await self._do(engine, incident, by)
+
+    @abstractmethod
+    async def _do(self, engine: Engine, incident: str, by: By) -> str:
+        """Do it: see `carry_out`."""

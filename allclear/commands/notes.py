@@ -26,7 +26,7 @@ class Note(Command):
     )
 
     @override
-    async def carry_out(self, engine: Engine, incident: str, by: By) -> str:
+    async def _do(self, engine: Engine, incident: str, by: By) -> str:
         return engine.people.note(incident, self.text, by, self.post_mortem)
 
 
@@ -40,7 +40,7 @@ class Decide(Command):
     reason: str = Field(default="", description="Why.")
 
     @override
-    async def carry_out(self, engine: Engine, incident: str, by: By) -> str:
+    async def _do(self, engine: Engine, incident: str, by: By) -> str:
         return engine.people.decide(incident, self.text, self.reason, by)
 
 
@@ -54,5 +54,5 @@ class Told(Command):
     text: str = Field(default="", description="What you said, and how.")
 
     @override
-    async def carry_out(self, engine: Engine, incident: str, by: By) -> str:
+    async def _do(self, engine: Engine, incident: str, by: By) -> str:
         return engine.people.told(incident, self.audience, self.text, by)

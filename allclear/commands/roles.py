@@ -21,7 +21,7 @@ class Acknowledge(Command):
     title: ClassVar[str] = "Acknowledge"
 
     @override
-    async def carry_out(self, engine: Engine, incident: str, by: By) -> str:
+    async def _do(self, engine: Engine, incident: str, by: By) -> str:
         return engine.people.acknowledge(incident, by)
 
 
@@ -35,5 +35,5 @@ class HandOver(Command):
     to: str = Field(description="The person who has it from now on.")
 
     @override
-    async def carry_out(self, engine: Engine, incident: str, by: By) -> str:
+    async def _do(self, engine: Engine, incident: str, by: By) -> str:
         return engine.people.hand_over(incident, self.role, self.to, by)

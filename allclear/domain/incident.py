@@ -66,7 +66,7 @@ class AskState:
         if self.denied or self.withdrawn is not None:
             return False
         policy = self.ask.policy
-        approvals = [answer for answer in self.answers if answer.yes]
+        approvals = [answer for answer in self.answers if answer.yes and answer.by.person]
         people = {person_key(answer.by.actor) for answer in approvals}
         right = not policy.one_of or any(answer.by.role in policy.one_of for answer in approvals)
         return self.veto_window_ended or (right and len(people) >= policy.people)

@@ -434,11 +434,15 @@ RECORD: TypeAdapter[Any] = TypeAdapter(Record)
 """Reads any record from JSON."""
 
 
+PROGRAM = "program"
+"""The role of a program that proposes. It is no role of a plan, so that nothing is ever allowed to it as a person."""
+
+
 class By(Model):
     """Who wrote an entry, and through which channel."""
 
-    actor: str = Field(description="A person's name, or `allclear`.")
-    role: str | None = Field(default=None, description="A person's role; None for allclear.")
+    actor: str = Field(description="A person's or a program's name, or `allclear`.")
+    role: str | None = Field(default=None, description="A person's role, or `program`; None for allclear.")
     via: str = Field(description="cli, prefect, page, slack, pagerduty, drill ...")
     proof: Proof = Field(
         default=Proof.CLAIMED, description="What proves that it was this person; `claimed` if nothing."
@@ -450,7 +454,12 @@ class By(Model):
     @property
     def person(self) -> bool:
         """Return whether a person wrote it."""
-        return self.role is not None
+        return self.role is not None and not self.program
+
+    @property
+    def program(self) -> bool:
+        """Return whether another program wrote it, such as an assistant or a script, with a token of its own."""
+        return self.role == PROGRAM
 
 
 class Entry(Model):

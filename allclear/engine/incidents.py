@@ -13,7 +13,7 @@ from datetime import datetime
 from threading import Lock
 from weakref import WeakKeyDictionary
 
-from allclear.domain.errors import Unreadable
+from allclear.domain.errors import Refused, Unreadable
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan, RotaOverride
 from allclear.domain.replay import apply_to, replay
@@ -136,3 +136,25 @@ def readable(journal: Journal, rows: Iterable[IncidentRow]) -> Iterator[Incident
             yield reader.read(journal, row.id, (row.length, row.head))
         except Unreadable as error:  # one damaged record must not hold up the other incidents
             log.warning("%s", error)
+
+
+def request_key(sender: str, key: str, digest: str) -> str:
+    """Return the key by which a request is known in the record: two senders' keys never meet.
+
+    `digest` is that of what was sent, so that a key which is used again for something else is noticed.
+    """
+    return f"{len(sender)}:{sender}:{key}:{digest[:16]}"
+
+
+def refuse_reused_key(incident: Incident, request: str) -> None:
+    """Raise Refused if the request's key was used in the incident for something else."""
+    stem = request.rpartition(":")[0]
+    if (
+        request
+        and request not in incident.requests
+        and any(one.rpartition(":")[0] == stem for one in incident.requests)
+    ):
+        raise Refused(
+            "The Idempotency-Key was used before for another request, so nothing was done.",
+            "Send a new key for each request, and the same key only to repeat it.",
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -13,16 +13,18 @@ from starlette.requests import ClientDisconnect
 
 from allclear import __version__
 from allclear.bootstrap import Engine
-from allclear.domain.errors import ConfigError, JournalError, NotFound, Refused
+from allclear.domain.errors import ConfigError, JournalError, NotAllowed, NotFound, Refused
 from allclear.engine.outbox import OutboxDelivery
 from allclear.prefect_api import PrefectApi
 from allclear.responder.authentication import make_authenticator
+from allclear.responder.callers import CHALLENGE, Callers, NotIdentified
 from allclear.responder.head_requests import HeadAsGet
 from allclear.responder.limits import RETRY_AFTER, Limits
 from allclear.responder.metrics import Metrics, RequestMetrics
 from allclear.responder.readiness import ReadinessCheck
 from allclear.responder.routes.alerts import IntakeServices, alert_routes, intake_routes
 from allclear.responder.routes.auth import admit_all, require_token
+from allclear.responder.routes.commands import CommandServices, command_routes
 from allclear.responder.routes.health import health_routes
 from allclear.responder.routes.incidents import incident_routes
 from allclear.responder.scrubber import Scrubber
@@ -98,6 +100,14 @@ class _Parts:
         """Wake the inbox worker, from any thread."""
         self._background.call_soon(self._inbox.arrived.set)
 
+    def written(self) -> None:
+        """Wake the workers that act on what was written, from any thread."""
+        self._background.call_soon(self._incidents.wake.set)
+
+    async def run(self, work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:  # noqa: ANN401 - what the work returns
+        """Run work on the loop of the background workers and return its result."""
+        return await self._background.run(work)
+
     @asynccontextmanager
     async def lifespan(self, _app: FastAPI) -> AsyncGenerator[None]:
         """Run the background workers while the service runs."""
@@ -143,7 +153,9 @@ def _add_routes(app: FastAPI, parts: _Parts, token: SecretStr) -> None:
     intake = IntakeServices(authenticator, parts.limits, parts.writer, parts.arrived, scrubber)
     app.include_router(intake_routes(intake))
     app.include_router(alert_routes(engine.journal, parts.arrived, guard))
-    app.include_router(incident_routes(engine, guard))
+    callers = Callers(engine.tokens, token)
+    app.include_router(incident_routes(engine, callers.guard))
+    app.include_router(command_routes(CommandServices(engine, callers, Limits(), parts.run, parts.written)))
     metrics_guard = admit_all if engine.settings.metrics_open else guard
     app.include_router(health_routes(engine, parts.readiness, parts.metrics, metrics_guard))
 
@@ -174,6 +186,11 @@ def _add_error_handlers(app: FastAPI) -> None:
     async def client_disconnected(_request: Request, _error: Exception) -> Response:
         return Response(status_code=499)  # the client is gone; the metrics count it
 
+    async def not_allowed(_request: Request, error: Exception) -> Response:
+        status, headers = (401, CHALLENGE) if isinstance(error, NotIdentified) else (403, None)
+        return JSONResponse({"detail": str(error)}, status, headers)
+
+    app.add_exception_handler(NotAllowed, not_allowed)
     app.add_exception_handler(JournalError, journal_unavailable)
     app.add_exception_handler(NotFound, not_found)
     app.add_exception_handler(Refused, conflict)

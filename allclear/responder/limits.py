@@ -51,7 +51,7 @@ class Limits:
     def admit(self) -> Generator[BoundedBody]:
         """Count one request as in progress inside the block. Raises HTTPException 503 if there are too many."""
         if self.requests >= self.max_requests:
-            raise unavailable("Too many alerts are in progress.")
+            raise unavailable("Too many requests are in progress.")
         self.requests += 1
         body = BoundedBody(self)
         try:

@@ -15,6 +15,10 @@ class Identity:
     def __init__(self, company: Company) -> None:
         self._company = company
 
+    def is_person(self, name: str) -> bool:
+        """Return whether the plan names this person."""
+        return self._company.plan.person(name) is not None
+
     def who(self, name: str, role: str | None, via: str, proof: Proof = Proof.CLAIMED) -> By:
         """Return the person and the role; without a `role`, the first one that the plan gives this person.
 

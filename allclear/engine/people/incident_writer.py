@@ -45,8 +45,11 @@ class IncidentWriter:
         key in `by`, appends nothing.
 
         `decide` is called again if another entry was written meanwhile. Raises NotAllowed if the incident has ended and
-        is not in its review, unless `after_end`; NotFound, ConcurrentWrite, JournalError, and what `decide` raises.
+        is not in its review, unless `after_end`, and for a program; NotFound, ConcurrentWrite, JournalError, and what
+        `decide` raises.
         """
+        if by.program:  # whatever calls this: a program decides nothing
+            raise NotAllowed(f"{by.actor} is a program, and only a person may do this.", "Ask a person.")
         for _ in range(_MOST_ATTEMPTS):
             incident = self.read(incident_id)
             if by.request in incident.requests:  # sent again, because its answer was lost

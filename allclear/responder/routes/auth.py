@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import HTTPException, Request, Security
@@ -13,7 +13,8 @@ from pydantic import SecretStr
 _BEARER = HTTPBearer(auto_error=False, description="ALLCLEAR_ALERT_TOKEN", scheme_name="token")
 """Only describes the token in /openapi.json; `require_token` verifies it."""
 
-Guard = Callable[[Request], None]
+Guard = Callable[..., Awaitable[None] | None]
+"""A dependency that raises an error for a request which is not admitted."""
 
 
 def require_token(token: SecretStr) -> Guard:

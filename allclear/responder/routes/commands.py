@@ -1,0 +1,186 @@
+"""The routes through which people act: one for each command of `allclear.commands.catalog`.
+
+They run on the loop of the background workers, where the clients of the outside systems are, so that a command that
+takes long holds up no alert. A client that disconnects meanwhile stops nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Path, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field, ValidationError
+
+from allclear.bootstrap import Engine
+from allclear.commands.base import Command
+from allclear.commands.catalog import COMMANDS
+from allclear.commands.problems import Problem
+from allclear.domain.errors import (
+    AllclearError,
+    ConfigError,
+    JournalError,
+    NotAllowed,
+    NotFound,
+    Refused,
+    VendorError,
+)
+from allclear.domain.records import By
+from allclear.domain.text import plain
+from allclear.engine.incidents import read_incident, refuse_reused_key
+from allclear.responder import strict_json
+from allclear.responder.callers import CHALLENGE, LONGEST_KEY, Callers, Described, NotIdentified, with_request
+from allclear.responder.limits import RETRY_AFTER, Limits
+from allclear.responder.routes.models import Responses
+
+_STATUS: tuple[tuple[type[AllclearError], HTTPStatus], ...] = (
+    (NotIdentified, HTTPStatus.UNAUTHORIZED),
+    (NotFound, HTTPStatus.NOT_FOUND),
+    (NotAllowed, HTTPStatus.FORBIDDEN),
+    (Refused, HTTPStatus.CONFLICT),
+    (ConfigError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (VendorError, HTTPStatus.BAD_GATEWAY),
+    (JournalError, HTTPStatus.SERVICE_UNAVAILABLE),
+)
+
+IncidentId = Annotated[str, Path(description="As VS-12.")]
+Key = Annotated[
+    str,
+    Header(
+        alias="Idempotency-Key",
+        description="Identifies the request, such as a UUID. If its answer was lost, send it again with the same key: "
+        f"it is carried out once. Up to {LONGEST_KEY} characters.",
+    ),
+]
+As = Annotated[str, Header(alias="Allclear-As", description="Your name. If the token is another person's: refused.")]
+Role = Annotated[
+    str, Header(alias="Allclear-Role", description="The role in which you act. Default: the token's, or your first.")
+]
+
+
+class Done(BaseModel):
+    """What was done."""
+
+    sentence: str = Field(description="What was recorded or done, in one or two sentences.")
+
+
+PROBLEMS: Responses = {
+    401: {"model": Problem, "description": "The token is missing, forged, expired or revoked."},
+    403: {"model": Problem, "description": "This person or program may not do it, or no longer."},
+    404: {"model": Problem, "description": "Something that was named does not exist."},
+    409: {"model": Problem, "description": "It is refused in the present state."},
+    413: {"model": Problem, "description": "The body is too large."},
+    422: {"model": Problem, "description": "The body does not fit."},
+    502: {"model": Problem, "description": "An outside system did not do what was asked."},
+    503: {
+        "model": Problem,
+        "description": "The journal is away, or too many requests are in progress. Send it again.",
+    },
+}
+
+
+@dataclass(frozen=True)
+class CommandServices:
+    """What the routes of commands need."""
+
+    engine: Engine
+    callers: Callers
+    limits: Limits
+    run: Callable[[Callable[[], Coroutine[Any, Any, Any]]], Awaitable[Any]]
+    """Runs work on the loop of the background workers."""
+    written: Callable[[], None]
+    """Called after a command, from any thread: the background workers go on at once."""
+
+    async def answer(self, request: Request, work: Callable[[By, Any], Coroutine[Any, Any, BaseModel]]) -> JSONResponse:
+        """Return the answer to a request: what `work` returns for its author and body, or the problem."""
+        try:
+            with self.limits.admit() as admitted:
+                by = await self.callers.acts(request)
+                body = await admitted.read(request)
+                sent = read_json(body)
+                done = await asyncio.shield(self._on_background(lambda: work(by, sent)))
+        except AllclearError as error:
+            return problem_response(error)
+        return JSONResponse(done.model_dump(mode="json"))
+
+    async def _on_background(self, work: Callable[[], Coroutine[Any, Any, BaseModel]]) -> BaseModel:
+        try:
+            return await self.run(work)
+        finally:
+            self.written()
+
+
+def command_routes(services: CommandServices) -> APIRouter:
+    """Return the routes of all commands."""
+    router = APIRouter(responses=PROBLEMS, tags=["commands"])
+    for command in COMMANDS:
+        _add(router, services, command)
+    return router
+
+
+def _add(router: APIRouter, services: CommandServices, command: type[Command]) -> None:
+    async def endpoint(
+        request: Request,
+        incident_id: IncidentId,
+        key: Key = "",
+        _name: As = "",
+        _role: Role = "",
+        _described: Described = None,
+    ) -> JSONResponse:
+        async def work(by: By, body: Any) -> Done:  # noqa: ANN401 - JSON
+            by = with_request(by, key, [command.name, incident_id, body])
+            given = read_command(command, body)
+            refuse_reused_key(read_incident(services.engine.journal, incident_id), by.request)
+            return Done(sentence=await given.carry_out(services.engine, incident_id, by))
+
+        return await services.answer(request, work)
+
+    router.add_api_route(
+        f"/incidents/{{incident_id}}/{command.name}",
+        endpoint,
+        methods=["POST"],
+        summary=command.title,
+        description=command.__doc__,
+        operation_id=command.name.replace("-", "_"),
+        response_model=Done,
+        response_description="It is recorded or done.",
+        openapi_extra=body_of(command),
+    )
+
+
+def body_of(command: type[BaseModel]) -> dict[str, Any]:
+    """Return the description of a request's body in /openapi.json."""
+    schema = command.model_json_schema()
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+def read_json(body: bytes) -> Any:  # noqa: ANN401 - JSON
+    """Return the JSON in a body; an empty body is an empty object. Raises ConfigError if it is none."""
+    try:
+        return strict_json.decode(body) if body.strip() else {}
+    except ValueError as error:
+        raise ConfigError("The body is not JSON that can be read.", f"Correct it: {plain(str(error), 200)}.") from error
+
+
+def read_command(command: type[Command], body: Any) -> Command:  # noqa: ANN401 - JSON
+    """Return the command that a body holds. Raises ConfigError, which names the first field that does not fit."""
+    try:
+        return command.model_validate(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(plain(str(part), 60) for part in first["loc"]) or "the body"
+        fields = ", ".join(command.model_fields) or "none"
+        raise ConfigError(
+            f"The body does not fit: {field}: {plain(first['msg'], 200).rstrip('.')}.", f"Its fields: {fields}."
+        ) from error
+
+
+def problem_response(error: AllclearError) -> JSONResponse:
+    """Return the response to a command that was not carried out."""
+    status = next((code for kind, code in _STATUS if isinstance(error, kind)), HTTPStatus.CONFLICT)
+    headers = {HTTPStatus.SERVICE_UNAVAILABLE: RETRY_AFTER, HTTPStatus.UNAUTHORIZED: CHALLENGE}.get(status)
+    return JSONResponse(Problem.of(error).model_dump(mode="json"), status, headers)
