@@ -39,11 +39,14 @@ class Alert:
 
 @dataclass(frozen=True)
 class AlertState:
-    """An alert that belongs to an incident. Its times are allclear's own, except `source_time`."""
+    """An alert that belongs to an incident, or that was resolved before it fired. Its times are allclear's own.
+
+    `source_time` and `source_end` are the source's.
+    """
 
     key: str
     incident: str
-    """The incident that it belonged to last, which may have ended."""
+    """The incident that it belonged to last, which may have ended; empty if only resolutions were received."""
     source: str
     title: str
     state: FiringState

@@ -351,6 +351,11 @@ class Incident:
         return self.recovered.since if self.recovered else None
 
     @property
+    def last_lost(self) -> int:
+        """Return the number of the last entry that ended containment or recovery; 0 without one."""
+        return max(self.containment.last_lost, self.recovery.last_lost)
+
+    @property
     def severities_had(self) -> list[str]:
         """Return every severity that it has had, in order, the present one last."""
         return [self.opened.severity, *(changed.now for _, changed in self.severities)]

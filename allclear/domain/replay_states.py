@@ -110,37 +110,54 @@ def ends_state(incident: Incident, done: StepDone, at: datetime) -> bool:
 
 
 def _apply_good_check(incident: Incident, entry: Entry, done: StepDone, begun: int) -> None:
-    incident.containment = incident.containment.proven_again(begun)
+    contained = incident.containment.current
+    decides = contained is None or _concerns(contained, done)
+    if decides:
+        incident.containment = incident.containment.proven_again(begun)
     if done.health_check or done.proves == "recovery":
         repeated = REPEATED in done.finding.facts  # it failed before, so the row of good checks begins with it
         incident.good_checks = (entry.at,) if repeated else (*incident.good_checks, entry.at)
-    if incident.recheck and begun >= incident.recheck.number:
+    if decides and incident.recheck and begun >= incident.recheck.number:
         incident.recheck = None
+
+
+def _concerns(contained: Period, done: StepDone) -> bool:
+    """Return whether the check can prove and disprove this containment.
+
+    The health check cannot in maintenance mode, nor if only people can tell.
+    """
+    return done.proves == "containment" or contained.by_health_check
 
 
 def _apply_bad_check(incident: Incident, entry: Entry, done: StepDone) -> None:
     """Apply a check that was not good. One that could not tell makes the states unproven, unless it was to decide."""
     contained, recovered = incident.containment.current, incident.recovery.current
-    concerns_containment = contained and (done.proves == "containment" or contained.by_health_check)
+    concerns_containment = contained is not None and _concerns(contained, done)
     if not concerns_containment and not recovered:
         return
     if done.finding.verdict is Verdict.FAILURE or done.proves == "containment":
-        _lose(incident, entry, done.finding)
+        _lose(incident, entry, done.finding, containment=concerns_containment)
         return
     incident.recovery = incident.recovery.outdated(entry.number)
     if concerns_containment:
         incident.containment = incident.containment.outdated(entry.number)
 
 
-def _lose(incident: Incident, entry: Entry, finding: Finding) -> None:
-    """End containment, recovery, and the acknowledgement."""
+def _lose(incident: Incident, entry: Entry, finding: Finding, *, containment: bool) -> None:
+    """End recovery, and containment if the check can disprove it. If the incident is not contained, people are needed.
+
+    A security incident that people confirmed as contained stays so when a page of the shop fails.
+    """
     reason = finding.sentence
-    incident.containment = incident.containment.ended(entry.at, entry.number, reason)
     incident.recovery = incident.recovery.ended(entry.at, entry.number, reason)
+    incident.last_change = (entry.number, entry.at)
+    if containment:
+        incident.containment = incident.containment.ended(entry.at, entry.number, reason)
+    if incident.containment.current:
+        return
     incident.acknowledgement = incident.acknowledgement.ended(entry.at, entry.number, reason)
     incident.loss = Loss(entry.number, entry.at, reason)
     incident.recheck = None
-    incident.last_change = (entry.number, entry.at)
 
 
 def apply_contained(incident: Incident, entry: Entry, record: Contained) -> None:

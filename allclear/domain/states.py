@@ -62,6 +62,11 @@ class StateHistory:
         """Return the periods that have ended, in order."""
         return tuple(period for period in self.periods if period.until is not None)
 
+    @property
+    def last_lost(self) -> int:
+        """Return the number of the entry that ended its last period that has ended; 0 without one."""
+        return max((period.ended_by for period in self.lost), default=0)
+
     def ended_by(self, number: int) -> Period | None:
         """Return the period that entry `number` ended, or None."""
         return next((period for period in self.periods if period.ended_by == number), None)

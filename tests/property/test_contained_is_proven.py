@@ -1,7 +1,9 @@
 """An incident is contained only while the last check after the last change of production was good.
 
-The histories are interleavings of measures, undos, checks that take time, and alerts, in any order. A second, simpler
-account of the rule is kept beside the replay and compared with it after every entry.
+The histories are interleavings of measures, undos, acts that are settled later, acts that another person moved, checks
+that take time, people's confirmations, and alerts, in any order. A check that cannot disprove containment (the health
+check in maintenance mode, or if only people can tell) is left out. A second, simpler account of the rule is kept beside
+the replay and compared with it after every entry.
 """
 
 from __future__ import annotations
@@ -18,11 +20,13 @@ from allclear.domain.incident import Incident
 from allclear.domain.records import (
     ActFinished,
     ActProposed,
+    ActSettled,
     AlertJoined,
     By,
     Contained,
     Entry,
     IncidentOpened,
+    LedgerNoted,
     NoteAdded,
     Recovered,
     StepDone,
@@ -31,8 +35,11 @@ from allclear.domain.replay import apply_to, replay
 from tests.unit.domain.stories import ANA, MACHINE, START
 
 HISTORIES, LENGTH = 10_000, 14
+_BY_HEALTH_CHECK, _BY_PEOPLE = 0.6, 0.4
+"""How often a check of containment is the health check, and how often a person confirms it."""
 
 GOOD = Finding(verdict=Verdict.SUCCESS, sentence="20 requests: 0 failed.")
+CONFIRMED = Finding(verdict=Verdict.SUCCESS, sentence="The key is revoked.")
 BAD = Finding(verdict=Verdict.FAILURE, sentence="20 requests: 12 failed.")
 UNCLEAR = Finding(verdict=Verdict.INCONCLUSIVE, sentence="Too few answers count.")
 OPENED = IncidentOpened(
@@ -52,11 +59,13 @@ class _History:
     number: int = 1
     acts: int = 0
     measures: list[str] = field(default_factory=list[str])
+    outcomes: dict[str, Outcome] = field(default_factory=dict[str, Outcome])
+    """Act -> its last outcome."""
     started: list[int] = field(default_factory=list[int])
     """Where each check that is still running began: the number of the last entry."""
     changed: int = 0
-    checks: list[tuple[int, Verdict]] = field(default_factory=list[tuple[int, Verdict]])
-    """Where each finished check began, and its verdict, in the order in which they finished."""
+    checks: list[tuple[int, Verdict, bool]] = field(default_factory=list[tuple[int, Verdict, bool]])
+    """Where each finished check began, its verdict, and whether it was to decide about containment, in their order."""
 
     def record(self, record: Any, by: By = MACHINE) -> None:  # noqa: ANN401 - any record
         self.number += 1
@@ -69,34 +78,58 @@ class _History:
         outcome = self.draw.choice([CHANGED, CHANGED, CHANGED, ALREADY, UNKNOWN])
         self.record(_proposed(act, undoes))
         self.record(ActFinished(act=act, outcome=outcome), self.draw.choice([MACHINE, ANA]))
-        if outcome is not ALREADY:
-            self.changed = self.number
+        self._finished(act, outcome)
         if undoes is None:
             self.measures.append(act)
+
+    def _finished(self, act: str, outcome: Outcome) -> None:
+        self.outcomes[act] = outcome
+        if outcome is not ALREADY:
+            self.changed = self.number
+
+    def settle(self, act: str) -> None:
+        """Let a later read tell what has become of an act."""
+        outcome = self.draw.choice([CHANGED, ALREADY])
+        self.record(ActSettled(act=act, outcome=outcome))
+        self._finished(act, outcome)
+
+    def move(self, act: str) -> None:
+        """Let another person change what an act had changed; an act that changed nothing says nothing about it."""
+        self.record(LedgerNoted(act=act, key=f"moved:{self.number}", text="It is otherwise now.", moved=True))
+        self._finished(act, self.outcomes[act])
+
+    def confirm(self) -> None:
+        """Let a person confirm that the incident is contained, as for a kind that only people can judge."""
+        self.record(Contained(by="Ana confirmed it", finding=CONFIRMED), ANA)
+        self.checks.append((self.number - 1, Verdict.SUCCESS, True))
 
     def finish_check(self) -> None:
         """Finish a check that began some entries ago, and claim containment or recovery as the engine would."""
         begun = self.started.pop(self.draw.randrange(len(self.started)))
         finding = self.draw.choice([GOOD, GOOD, BAD, UNCLEAR])
         proves: Any = self.draw.choice([None, "containment", "recovery"])
+        health_check = proves != "containment" or self.draw.random() < _BY_HEALTH_CHECK
         self.record(
             StepDone(
                 phase="contain",
                 step="proof",
                 title="Check",
                 finding=finding,
-                health_check=True,
+                health_check=health_check,
                 proves=proves,
                 after_entry=begun,
             )
         )
-        self.checks.append((begun, finding.verdict))
+        claims = finding is GOOD and proves is not None
+        self.checks.append((begun, finding.verdict, claims or proves == "containment"))
         if finding is GOOD:
             self.record(Contained(by="the measure", finding=finding) if proves else Recovered(finding=finding))
 
-    def proven(self) -> bool:
-        """Return whether the last check that began after the last change was good."""
-        after = [verdict for begun, verdict in self.checks if begun >= self.changed]
+    def proven(self, *, by_health_check: bool = True) -> bool:
+        """Return whether the last check that can decide, and began after the last change, was good."""
+        after = [
+            verdict for begun, verdict, decides in self.checks if begun >= self.changed and (by_health_check or decides)
+        ]
         return bool(after) and after[-1] is Verdict.SUCCESS
 
 
@@ -132,7 +165,7 @@ def _alert(key: str, state: Any) -> AlertJoined:  # noqa: ANN401 - firing or res
 
 def _step(history: _History) -> None:
     """Let one thing happen."""
-    match history.draw.randrange(7):
+    match history.draw.randrange(9):
         case 0:
             history.act()
         case 1 if history.measures:
@@ -143,6 +176,10 @@ def _step(history: _History) -> None:
             history.record(_alert(history.draw.choice("ab"), history.draw.choice(["firing", "resolved"])))
         case 5:
             history.record(NoteAdded(text="x"), ANA)
+        case 6 if history.outcomes:
+            history.draw.choice([history.settle, history.move])(history.draw.choice([*history.outcomes]))
+        case 7 if history.draw.random() < _BY_PEOPLE:
+            history.confirm()
         case _:
             history.started.append(history.number)
 
@@ -150,7 +187,7 @@ def _step(history: _History) -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_contained_only_while_the_last_check_after_the_last_change_was_good(seed: int) -> None:
     """10,000 interleavings: the claim never outlives its proof, and a lost claim has a reason and a time."""
-    draw, held, lost = random.Random(seed), 0, 0  # noqa: S311 - no secret
+    draw, held, people, lost = random.Random(seed), 0, 0, 0  # noqa: S311 - no secret
     first = replay([_entry(1, OPENED, MACHINE)])
     assert first is not None
     for _ in range(HISTORIES // 4):
@@ -158,13 +195,17 @@ def test_contained_only_while_the_last_check_after_the_last_change_was_good(seed
         for _ in range(LENGTH):
             _step(history)
             incident = history.incident
-            if incident.contained or incident.recovered:
+            if incident.recovered:
                 assert history.proven()
-                held += 1
+            if incident.contained:
+                assert history.proven(by_health_check=incident.contained.by_health_check)
+                people += not incident.contained.by_health_check
+            held += bool(incident.contained or incident.recovered)
             lost += incident.loss is not None
             assert not (incident.loss and (incident.contained or incident.recovered))
             _assert_consistent(incident)
     assert held > HISTORIES / 4
+    assert people > HISTORIES / 40
     assert lost > HISTORIES / 40
 
 

@@ -21,6 +21,7 @@ from allclear.engine.actions.manual import ManualRequest
 from allclear.engine.alerts.recovery import CLOSE, HEALTH_CHECK, RecoveryWatcher
 from allclear.engine.response.conductor import Conductor
 from allclear.journal.ports import OutboxKind
+from allclear.simulator.scenario_schema import Trouble
 from tests.scenario.response_support import ALERT, broken
 from tests.scenario.response_support import vintstreet as small_vintstreet
 from tests.scenario.scenes import Scene, scene
@@ -162,8 +163,37 @@ async def test_after_a_yes_a_change_in_place_keeps_the_incident_open_until_it_is
         it.engine.people.answer(ask.ask.id, by, yes=True, reason="It is over.")
         assert await it.engine.recovery.check() == []
         await it.engine.manual.undo(it.incident_id, act, "over", by)
+        assert (it.incident.recovered, it.incident.recovery.current is None) == (None, False)
         assert await it.engine.recovery.check() == [it.incident_id]
-        assert it.incident.over
+        probed, ended = it.incident.step(RECOVERY, HEALTH_CHECK), it.incident.ended
+        assert probed is not None
+        assert probed.number > it.incident.service_changed
+        assert ended is not None
+        assert "Ana confirmed the end" in ended.reason
+
+
+async def test_after_a_yes_a_service_that_fails_when_the_change_is_undone_ends_nothing(tmp_path: Path) -> None:
+    """The undo brings the trouble back. The yes counts no more, and people are asked anew once it is healthy."""
+    async with resolved_alerts(tmp_path) as it:
+        by = it.engine.people.who("Ana", "on_call", "cli")
+        request = ManualRequest("feature_flag.disable", {"flag": "live_streams", "service": "storefront"}, "to be safe")
+        act = (await it.engine.manual.do(request, by)).act
+        it.watch.now += 11 * MINUTE
+        await it.engine.recovery.check()
+        (ask,) = [one for one in it.incident.open_asks if one.ask.phase == RECOVERY]
+        it.engine.people.answer(ask.ask.id, by, yes=True, reason="It is over.")
+        await it.engine.manual.undo(it.incident_id, act, "over", by)
+        faults = [revision.faults for revision in it.simulated.world.service.revisions.values()]
+        for one in faults:
+            one["/"] = Trouble(path="/", error_rate=1.0)
+        assert await it.engine.recovery.check() == [it.incident_id]
+        assert (it.incident.over, it.incident.recovery.current) == (False, None)
+        for one in faults:
+            one.clear()
+        it.watch.now += 6 * MINUTE
+        assert await it.engine.recovery.check() == [it.incident_id]
+        (again,) = [one for one in it.incident.open_asks if one.ask.phase == RECOVERY]
+        assert (again.ask.id, it.incident.over) == (f"{ask.ask.id}~2", False)
 
 
 class HealthChecks:

@@ -15,6 +15,7 @@ from allclear.domain.reminder import RECOVERY
 from allclear.domain.runbook import Phase
 from allclear.domain.template_values import status
 from allclear.domain.timeline import timeline
+from allclear.engine.actions.manual import ManualRequest
 from allclear.engine.alerts.recovery import CLOSE
 from allclear.engine.people.declare import Declaration
 from allclear.engine.response.moves import Over, Wait
@@ -77,6 +78,42 @@ async def test_a_measure_that_is_undone_by_hand_ends_containment_when_the_servic
         assert len(it.incident.containment.periods) == 2
         await round_of(it)
         assert "triggered" not in [state for _, state in pages(it)]
+
+
+async def test_a_recovered_service_is_not_rolled_back(tmp_path: Path) -> None:
+    """Containment is lost and the next measure is asked for; the resolution proves recovery, so it is withdrawn."""
+    async with scene(tmp_path, vintstreet(), broken(), alert("firing")) as it:
+        await contained_by(it, "maintenance")
+        await it.engine.manual.undo(it.incident_id, "contain/maintenance", "It should be over.", ANA)
+        move = await it.to(Phase.CONTAIN)
+        assert isinstance(move, Wait)
+        (ask,) = [one for one in it.incident.open_asks if one.ask.step == "roll-back"]
+        for revision in it.simulated.world.service.revisions.values():
+            revision.faults.clear()
+        for phase in (Phase.INVESTIGATE, Phase.RESOLVE):
+            while isinstance(wait := await it.to(phase), Wait) and it.incident.recovered is None:
+                steps = [one for one in it.incident.open_asks if one.ask.id in wait.asks]
+                for one in steps:
+                    by = By(actor="Ben", role=one.ask.policy.roles[0], via="cli")
+                    it.engine.people.answer(one.ask.id, by, yes=True, reason="So.")
+        assert it.incident.recovered is not None
+        assert it.incident.contained is not None
+        closed = it.incident.asks[ask.ask.id]
+        assert (closed.open, closed.withdrawn) == (False, "the incident is contained now")
+
+
+async def test_maintenance_by_hand_is_proven_as_the_runbook_proves_it(tmp_path: Path) -> None:
+    """The smoke test would meet the maintenance page and could not tell, which would count as a loss."""
+    async with scene(tmp_path, vintstreet(), broken(), alert("firing")) as it:
+        await contained_by(it, "roll-back")
+        request = ManualRequest("maintenance.enable", {"service": "storefront"}, "to be safe", incident=it.incident_id)
+        result = await it.engine.manual.do(request, By(actor="Chi", role="incident_commander", via="cli"))
+        assert result.outcome is not None
+        assert result.outcome.good
+        assert it.incident.recheck is not None
+        await it.to(Phase.CONTAIN)
+        assert (it.incident.recheck, it.incident.loss) == (None, None)
+        assert status(it.incident) == "CONTAINED"
 
 
 async def test_an_alert_on_a_contained_incident_is_checked_and_told(tmp_path: Path) -> None:

@@ -52,8 +52,8 @@ class Intake:
 
     def _decide(self, alert: ReceivedAlert) -> Taken:
         known = self._journal.alert(alert.record.key)
-        if known is None:
-            return self._decide_new(alert)
+        if known is None or not known.incident:
+            return self._decide_without_incident(alert, known)
         incident = read_or_none(self._journal, known.incident)
         if incident and not incident.over:
             return self._decide_known(alert, known, incident)
@@ -70,6 +70,18 @@ class Intake:
         return taken
 
     # --- an alert without an open incident -------------------------------------------------------------
+
+    def _decide_without_incident(self, alert: ReceivedAlert, known: AlertState | None) -> Taken:
+        """Decide about an alert that never had an incident; `known` is its state if it was only resolved so far.
+
+        The order of a resolution is kept, so that an earlier firing that comes later opens no incident. That needs a
+        source that proved its identity: a forged resolution with a high order would silence the alert.
+        """
+        if known and (reason := late(alert, known)):
+            return Taken("old", reason)
+        if not alert.firing and alert.order and alert.record.authenticated:
+            self._journal.save_alert(alert.next_state(known, "resolved") if known else alert.first_state(""))
+        return self._decide_new(alert)
 
     def _decide_new(self, alert: ReceivedAlert) -> Taken:
         if not alert.firing:

@@ -22,7 +22,7 @@ from allclear.domain.alert import AlertState
 from allclear.domain.approval import Ask, AskKind
 from allclear.domain.base import Clock
 from allclear.domain.durations import short_duration
-from allclear.domain.incident import Incident, StepState
+from allclear.domain.incident import AskState, Incident, StepState
 from allclear.domain.records import AskOpened, By, Contained, IncidentEnded, StepDone
 from allclear.domain.reminder import RECOVERY
 from allclear.domain.text import markdown_safe
@@ -116,10 +116,8 @@ class RecoveryWatcher:
         if self._clock() - clear_since < self._storm.clear_for:
             return
         probed, asked = incident.step(RECOVERY, HEALTH_CHECK), incident.ask_of(RECOVERY, CLOSE)
-        if asked and asked.opened > clear_since:
-            if asked.granted and _may_end(incident):
-                who = asked.answers[-1].by.actor
-                self._write(incident, [_ended(f"{who} confirmed the end, and all alerts are clear.")])
+        current = asked if asked and asked.opened > clear_since and asked.number > incident.last_lost else None
+        if current and self._needs_no_probe(incident, current):
             return
         if probed and probed.at > clear_since and self._clock() < self._next_check(incident, probed):
             return
@@ -131,8 +129,24 @@ class RecoveryWatcher:
         ):
             self._write(now, self._records(now, finding, incident.length))
 
+    def _needs_no_probe(self, incident: Incident, asked: AskState) -> bool:
+        """End the incident if people confirmed the end and nothing contradicts it; return whether no probe is needed.
+
+        A probe is needed if production was changed since recovery was proven, for example by the undo that the end
+        waited for. If only people can judge the incident, they are asked about such a change instead.
+        """
+        if not asked.granted or not _may_end(incident):
+            return True
+        people_verify = self._company.plan.people_verify(incident.kind)
+        if incident.recovered or (people_verify and incident.recheck is None):
+            self._write(incident, [_confirmed(asked)])
+            return True
+        return people_verify
+
     def _next_check(self, incident: Incident, probed: StepState) -> datetime:
-        """Return when the service is probed again: soon if it was healthy and recovery is not proven yet."""
+        """Return when the service is probed again: at once after a change; soon if it was healthy, but not for long."""
+        if probed.number < incident.service_changed:
+            return probed.at
         rule = recovery_rule(self._company.plan, self._conductor.runbook(incident))
         soon = rule.next_check(incident.good_checks) if probed.finding.verdict is Verdict.SUCCESS else None
         return soon or probed.at + _RECHECK_AFTER
@@ -155,6 +169,9 @@ class RecoveryWatcher:
         if recovered is None and incident.recovered is None:
             return records
         records += [recovered] if recovered else []
+        asked = incident.ask_of(RECOVERY, CLOSE)
+        if asked and asked.granted and asked.number > incident.last_lost:
+            return [*records, _confirmed(asked)] if _may_end(incident) else records
         if _no_one_engaged(incident) and _may_end(incident):
             return [
                 *records,
@@ -175,7 +192,7 @@ class RecoveryWatcher:
             step=CLOSE,
             title=f"Close the incident? {incident.title}",
             text=f"{title}, and the service looks healthy: {markdown_safe(finding.sentence)}{warning}{doubts}{left}",
-            yes="The incident ends as soon as no change is in place any more.",
+            yes="The incident ends as soon as no change is in place any more and the service is still healthy.",
             no="The incident stays open, and the response goes on.",
             policy=approval_requests.response_policy(self._company.plan, reason=True),
             ends=True,
@@ -192,6 +209,10 @@ class RecoveryWatcher:
 
 def _ended(reason: str) -> IncidentEnded:
     return IncidentEnded(ending="resolved", reason=reason)
+
+
+def _confirmed(asked: AskState) -> IncidentEnded:
+    return _ended(f"{asked.answers[-1].by.actor} confirmed the end, and all alerts are clear.")
 
 
 def _may_end(incident: Incident) -> bool:

@@ -110,6 +110,8 @@ class Checks:
             proven.append(Contained(by=render(move.contained_by, values), finding=finding))
         if move.proves == "recovery":
             recovered = proven_recovery(incident, plan, self._steps.runbook(incident), finding, self._clock())
+            if recovered and incident.containment.current is None:  # what still waits to contain it is withdrawn
+                proven.append(Contained(by="The service has recovered", finding=finding))
             proven += [recovered] if recovered else []
         return proven
 

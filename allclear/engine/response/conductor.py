@@ -275,7 +275,7 @@ def _ending(incident: Incident, plan: Plan) -> str:
     severity = plan.severity(incident.severity)
     if severity and severity.ticket_only and not incident.acts:
         return f"A {severity.name} only makes a ticket."
-    if incident.recovery.current is None:
+    if incident.recovered is None:
         return "People ended the response; recovery was not proven."
     left = [act.proposed.title for act in incident.in_place]
     if left:

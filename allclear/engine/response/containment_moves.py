@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from allclear.domain.action import ActStatus, Verdict
 from allclear.domain.approval import AskKind
-from allclear.domain.incident import Incident
+from allclear.domain.incident import Act, Incident
 from allclear.domain.plan import Plan
 from allclear.domain.reminder import LEAD
 from allclear.domain.runbook import Phase, ProbeCall, Runbook, Step
@@ -130,11 +130,19 @@ class Containment:
         return step, RunProbe(self._phase, step, step.id, self._proof_in_place(), proves="containment")
 
     def _proof_in_place(self) -> ProbeCall:
-        """Return the proof of the newest measure that is in place; without one, the health check."""
-        steps = {step.id: step for step in self._runbook.measures}
-        acts = [act for act in self._incident.in_place if act.proposed.phase == Phase.CONTAIN]
-        newest = next((steps[act.proposed.step] for act in reversed(acts) if act.proposed.step in steps), None)
-        return (newest.proof if newest else None) or self._runbook.health
+        """Return the proof of the newest act in place that has one of its own; without one, the health check.
+
+        An act that a person started, or that another phase made, has the proof of the measure with the same action: if
+        maintenance mode was switched on by hand, the health check would meet the maintenance page.
+        """
+        proofs = (self._proof_of(act) for act in reversed(self._incident.in_place))
+        return next((proof for proof in proofs if proof), self._runbook.health)
+
+    def _proof_of(self, act: Act) -> ProbeCall | None:
+        proposed, measures = act.proposed, self._runbook.measures
+        own = [step for step in measures if proposed.phase == Phase.CONTAIN and step.id == proposed.step]
+        same = [step for step in measures if step.action == proposed.action]
+        return next((step.proof for step in [*own, *same] if step.proof), None)
 
     # --- questions ---------------------------------------------------------------------------------------
 

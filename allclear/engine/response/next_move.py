@@ -151,7 +151,7 @@ def _move_of(incident: Incident, plan: Plan, runbook: Runbook, phase: Phase, ste
 
 def _told_again(incident: Incident, phase: Phase, step: Step) -> Move | None:
     """Return the proposal of a message of the resolution that was sent before the service failed again."""
-    lost = max((period.ended_by for period in incident.recovery.lost), default=0)
+    lost = incident.recovery.last_lost
     act = incident.act_of(phase, step.id)
     again = phase is Phase.RESOLVE and act is not None and act.outcome is not None and act.number < lost
     return Propose(phase, step) if again else None

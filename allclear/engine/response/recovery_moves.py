@@ -33,8 +33,7 @@ def recovery_move(incident: Incident, plan: Plan, runbook: Runbook, phase: Phase
     rule = recovery_rule(plan, runbook)
     check = RunProbe(phase, step, step.id, probe_call(step), proves="recovery")
     result = incident.step(phase, step.id)
-    lost = max((period.ended_by for period in incident.recovery.lost), default=0)
-    if result is None or result.number < lost:
+    if result is None or result.number < incident.recovery.last_lost:
         return check
     if result.finding.verdict is not Verdict.SUCCESS:
         return repeat_check(incident, check)

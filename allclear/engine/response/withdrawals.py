@@ -99,7 +99,7 @@ def _inapplicable(incident: Incident, plan: Plan, runbook: Runbook, state: AskSt
     """Return why a question is not to be asked now; empty if it is, or if it is no question of the runbook."""
     ask = state.ask
     if ask.phase not in set(Phase):
-        return _fires_again(incident) if ask.phase == RECOVERY else ""
+        return _fails_again(incident, state) if ask.phase == RECOVERY else ""
     if ask.step in evidence_names(plan):
         return "" if ask.step in evidence_names(plan, incident) else _OTHER_FACTS
     if ask.step == STILL_CONTAINED:
@@ -112,8 +112,10 @@ def _inapplicable(incident: Incident, plan: Plan, runbook: Runbook, state: AskSt
     return "the incident is contained now" if contains and incident.containment.current else ""
 
 
-def _fires_again(incident: Incident) -> str:
-    """Return the reason against closing the incident if one of its alerts fires; empty if none does."""
+def _fails_again(incident: Incident, state: AskState) -> str:
+    """Return the reason against closing the incident: an alert fires, or the service failed again; empty if neither."""
+    if incident.last_lost > state.number:
+        return "the service has failed again since"
     firing = [alert.title for alert in incident.alerts.values() if alert.state == "firing"]
     return f'the alert "{plain(firing[0])}" fires again' if firing else ""
 

@@ -167,6 +167,28 @@ def test_recovery_ends_like_containment_and_a_change_makes_it_unproven() -> None
     assert (status(incident), len(incident.recovery.lost), len(incident.containment.lost)) == ("INVESTIGATING", 1, 1)
 
 
+def test_a_failing_page_does_not_reopen_what_people_contained() -> None:
+    """The leak is closed, as a person confirmed. A page of the shop fails: it has not recovered, and is contained."""
+    story = Story().opened().paged().after(1).record(Contained(by="Ana confirmed it", finding=HEALTH), by=ANA)
+    story.after(5).record(check(HEALTH), Recovered(finding=HEALTH)).after(1).record(check(TROUBLE))
+    incident = story.incident
+    assert (incident.recovered, incident.recovery.current, incident.loss) == (None, None, None)
+    assert incident.contained is not None
+    assert incident.acknowledged is not None
+    assert (_topics(story, "lost"), _topics(story, "acknowledge:")) == ([], [])
+    assert incident.last_change is not None
+    assert incident.last_change[0] == incident.length
+
+
+def test_a_healthy_page_does_not_prove_what_only_people_can_tell() -> None:
+    """An alert asks whether it is still contained. A good check of the shop neither answers that nor proves it."""
+    story = Story().opened().paged().record(Contained(by="Ana confirmed it", finding=HEALTH), by=ANA)
+    story.after(1).record(alert("firing")).record(alert("resolved")).record(alert("firing")).record(check(HEALTH))
+    assert story.incident.recheck is not None
+    story.record(Contained(by="Ana confirmed it", finding=HEALTH), by=ANA)
+    assert story.incident.recheck is None
+
+
 def test_the_end_of_the_incident_keeps_its_states() -> None:
     """A check or an alert after the end changes nothing."""
     story = contained().record(IncidentEnded(ending="resolved", reason="over"), by=ANA)

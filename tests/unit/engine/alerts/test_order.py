@@ -127,6 +127,24 @@ def test_the_newer_message_decides_whichever_comes_first(
         assert found == [last]
 
 
+def test_a_resolution_that_comes_before_any_firing_keeps_its_order(room: Room) -> None:
+    """Run 11 succeeds and is received first; then the failure of run 10 opens nothing, and that of run 12 does."""
+    assert room.send(state="resolved", order=(11, 1)).state == "ignored"
+    old = room.send(order=(10, 1))
+    assert (old.state, old.incident) == ("old", None)
+    assert room.send(state="resolved", order=(9, 1)).state == "ignored"
+    assert room.send(order=(10, 2)).state == "old"
+    opened = room.send(order=(12, 1))
+    assert (opened.state, "cannot be read" in opened.reason) == ("opened", False)
+    assert room.send(state="resolved", order=(11, 1)).state == "late"
+
+
+def test_a_forged_resolution_silences_no_alert(room: Room) -> None:
+    """A source that does not prove its identity could send any order."""
+    room.send(state="resolved", order=(99, 1), authenticated=False)
+    assert room.send(order=(10, 1)).state == "opened"
+
+
 def test_messages_with_one_order_count_as_they_arrive(room: Room) -> None:
     """A sender that gives whole seconds may report the end, and the next firing, in one second."""
     now = room.watch.now
