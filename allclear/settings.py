@@ -7,13 +7,18 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from allclear.domain.base import Model
 from allclear.domain.durations import Duration
 from allclear.domain.errors import ConfigError
+
+IAP_ISSUER = "https://cloud.google.com/iap"
+IAP_KEYS = "https://www.gstatic.com/iap/verify/public_key-jwk"
+IAP_HEADER = "X-Goog-IAP-JWT-Assertion"
+"""Google's Identity-Aware Proxy. *Source:* Google Cloud, "Securing your app with signed headers"."""
 
 
 class Simulation(Model):
@@ -56,6 +61,13 @@ class Settings(BaseSettings):
         default=None,
         description="Signs personal links. Several, separated by commas, while a key is replaced: the last one signs.",
     )
+    proxy_audience: str = Field(
+        default="",
+        description="The audience in an identity proxy's signed assertions, as IAP shows it. Empty: there is no proxy.",
+    )
+    proxy_issuer: str = Field(default=IAP_ISSUER, description="The issuer in them; Google's IAP by default.")
+    proxy_keys_url: str = Field(default=IAP_KEYS, description="The address of the proxy's public keys, a JWK set.")
+    proxy_header: str = Field(default=IAP_HEADER, description="The header that holds the signed assertion, a JWT.")
     alert_token: SecretStr | None = Field(default=None, description="The bearer token that alerts carry.")
     metrics_open: bool = Field(default=False, description="Whether /metrics needs no token.")
     simulation: Path | None = Field(default=None, description="A file that describes a simulated production.")
@@ -72,7 +84,7 @@ class Settings(BaseSettings):
         default="http://127.0.0.1:4200/api", alias="PREFECT_API_URL", description="Prefect's API."
     )
 
-    @field_validator("responder_url", "prefect_api_url", "page_url")
+    @field_validator("responder_url", "prefect_api_url", "page_url", "proxy_keys_url")
     @classmethod
     def _is_an_address(cls, value: str) -> str:
         if not value:
@@ -85,6 +97,15 @@ class Settings(BaseSettings):
         if not good:
             raise PydanticCustomError("address", "is not an address like http://127.0.0.1:8077")
         return value
+
+    @model_validator(mode="after")
+    def _proxy_is_whole(self) -> Settings:
+        own = self.proxy_issuer != IAP_ISSUER
+        if self.proxy_audience and own == (self.proxy_keys_url == IAP_KEYS):
+            raise PydanticCustomError(
+                "proxy", "ALLCLEAR_PROXY_ISSUER and ALLCLEAR_PROXY_KEYS_URL must be of the same identity proxy"
+            )
+        return self
 
     @field_validator("heartbeat_url")
     @classmethod
@@ -115,6 +136,8 @@ def load_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         first = error.errors()[0]
+        if not first["loc"]:
+            raise ConfigError(f"{first['msg']}.", "Correct it in the environment.") from error
         name = "_".join(str(part) for part in first["loc"]).upper()
         name = name if name.startswith("PREFECT_") else f"ALLCLEAR_{name}"
         raise ConfigError(f"{name}: {first['msg']}.", "Correct it in the environment.") from error

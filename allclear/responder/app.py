@@ -21,6 +21,10 @@ from allclear.responder.callers import CHALLENGE, Callers, NotIdentified
 from allclear.responder.head_requests import HeadAsGet
 from allclear.responder.limits import RETRY_AFTER, Limits
 from allclear.responder.metrics import Metrics, RequestMetrics
+from allclear.responder.pages.changes import Changes
+from allclear.responder.pages.identity_proxy import proxy_of
+from allclear.responder.pages.routes import PageServices, page_routes
+from allclear.responder.pages.sign_in import SignIn
 from allclear.responder.readiness import ReadinessCheck
 from allclear.responder.routes.alerts import IntakeServices, alert_routes, intake_routes
 from allclear.responder.routes.auth import admit_all, require_token
@@ -92,6 +96,7 @@ class _Parts:
         self._systems = SystemTests(engine.doctor)
         self.readiness = ReadinessCheck(engine.journal, self._supervisor, limits, self._systems)
         self.writer = InboxWriter(engine.journal, self.metrics.append_seconds.observe)
+        self.changes = Changes(engine.journal)
         self._heartbeat = heartbeat_of(
             engine.settings, ReadinessCheck(engine.journal, self._supervisor, limits, self._systems)
         )
@@ -106,7 +111,7 @@ class _Parts:
 
     async def run(self, work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:  # noqa: ANN401 - what the work returns
         """Run work on the loop of the background workers and return its result."""
-        return await self._background.run(work)
+        return await self._background.run(work) if self._background.is_running else await work()
 
     @asynccontextmanager
     async def lifespan(self, _app: FastAPI) -> AsyncGenerator[None]:
@@ -156,6 +161,11 @@ def _add_routes(app: FastAPI, parts: _Parts, token: SecretStr) -> None:
     callers = Callers(engine.tokens, token)
     app.include_router(incident_routes(engine, callers.guard))
     app.include_router(command_routes(CommandServices(engine, callers, Limits(), parts.run, parts.written)))
+    sign_in = SignIn(engine, proxy_of(engine.settings, engine.company.plan))
+    app.include_router(
+        page_routes(PageServices(engine, sign_in, parts.changes, parts.limits, parts.run, parts.written))
+    )
+    app.state.changes = parts.changes
     metrics_guard = admit_all if engine.settings.metrics_open else guard
     app.include_router(health_routes(engine, parts.readiness, parts.metrics, metrics_guard))
 

@@ -6,7 +6,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class HeadAsGet:
-    """ASGI middleware: every route that answers GET answers HEAD with the same status and headers."""
+    """ASGI middleware: every route that answers GET answers HEAD with the same status and headers.
+
+    `head` in the scope tells a route whose answer would not end.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -20,4 +23,4 @@ class HeadAsGet:
         async def send_without_body(message: Message) -> None:
             await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
 
-        await self._app({**scope, "method": "GET"}, receive, send_without_body)
+        await self._app({**scope, "method": "GET", "head": True}, receive, send_without_body)

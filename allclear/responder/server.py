@@ -35,6 +35,7 @@ async def serve(settings: Settings) -> None:
             ws="none",  # a connection that becomes a WebSocket would escape the limits of `Connection`
         )
         server = uvicorn.Server(config)
+        app.state.changes.stopping = lambda: server.should_exit  # the server waits for the open pages' streams
         await server.serve()
     if server.started:
         os._exit(0)  # a normal exit would wait for threads, and one may hang in a journal that does not answer

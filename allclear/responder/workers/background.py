@@ -45,6 +45,11 @@ class BackgroundLoop:
             self._loop = None
             await asyncio.to_thread(thread.join, _STOP_TIMEOUT)
 
+    @property
+    def is_running(self) -> bool:
+        """Return whether the loop runs."""
+        return self._loop is not None
+
     def call_soon(self, call: Callable[[], object]) -> None:
         """Schedule a call on the loop, from any thread. A loop that is not running ignores it."""
         if self._loop is not None:

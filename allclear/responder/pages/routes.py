@@ -1,0 +1,335 @@
+"""The routes of the pages: a personal link, the list, an incident's page and its changes, and the forms."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from itertools import islice
+from typing import Annotated, Any, NamedTuple
+
+from fastapi import APIRouter, Path, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
+from markupsafe import Markup
+
+from allclear.bootstrap import Engine
+from allclear.commands.base import Command
+from allclear.commands.catalog import BY_NAME
+from allclear.domain.base import utc_now
+from allclear.domain.errors import AllclearError, JournalError, NotAllowed, NotFound
+from allclear.domain.incident import Incident
+from allclear.engine.incidents import read_incident, readable, refuse_reused_key
+from allclear.engine.people.personal_links import page_path
+from allclear.engine.people.signatures import Purpose, Statement
+from allclear.responder.limits import Limits
+from allclear.responder.pages.changes import Changes
+from allclear.responder.pages.chart import chart_svg
+from allclear.responder.pages.forms import (
+    author,
+    check_origin,
+    command_from,
+    hidden_fields,
+    read_fields,
+    shown_form,
+)
+from allclear.responder.pages.rendering import HEADERS, NO_REFERRER, page, static_file
+from allclear.responder.pages.sign_in import SignIn, Viewer
+from allclear.responder.pages.view import IncidentPage, Source, incident_page, list_row
+
+log = logging.getLogger("allclear.responder")
+
+_MOST_LISTED = 100
+_NOTICE = "said"
+"""The cookie that carries what became of a form to the next page."""
+_LONGEST_NOTICE = 600
+"""Characters: a browser keeps 4 KB in a cookie."""
+
+IncidentPath = Annotated[str, Path(description="As VS-12.")]
+
+
+class PageServices(NamedTuple):
+    """What the pages need."""
+
+    engine: Engine
+    sign_in: SignIn
+    changes: Changes
+    limits: Limits
+    run: Callable[[Callable[[], Coroutine[Any, Any, Any]]], Awaitable[Any]]
+    """Runs work on the loop of the background workers, where the clients of the outside systems are."""
+    written: Callable[[], None]
+    """Called after a command, from any thread: the background workers go on at once."""
+
+
+class _NotSignedIn(Exception):
+    """Nobody has signed in, or what was presented does not count; `reason` says why."""
+
+    def __init__(self, reason: NotAllowed | None = None) -> None:
+        super().__init__(str(reason or ""))
+        self.reason = reason
+
+
+def page_routes(services: PageServices) -> APIRouter:
+    """Return the routes of the pages. They are for people, so /openapi.json does not describe them."""
+    router = APIRouter(include_in_schema=False)
+    pages = _Pages(services)
+    router.add_api_route("/l/{token}", pages.link)
+    router.add_api_route("/static/{name}", pages.static)
+    router.add_api_route("/i", pages.listed)
+    router.add_api_route("/i/{incident}", pages.incident)
+    router.add_api_route("/i/{incident}/events", pages.events)
+    router.add_api_route("/i/{incident}/chart.svg", pages.chart)
+    router.add_api_route("/i/{incident}/{command}", pages.command, methods=["POST"])
+    return router
+
+
+class _Pages:
+    """The handlers of the routes."""
+
+    def __init__(self, services: PageServices) -> None:
+        self._engine = services.engine
+        self._sign_in = services.sign_in
+        self._changes = services.changes
+        self._limits = services.limits
+        self._run = services.run
+        self._written = services.written
+
+    # --- reading ---------------------------------------------------------------------------------
+
+    async def link(self, token: str) -> Response:
+        """Sign a person in by a personal link, and lead to the incident's page. Nothing is decided."""
+        try:
+            opened = await self._sign_in.opened(token)
+        except NotAllowed as error:
+            response = self._message("This link does not open anything", error, 403)
+        except JournalError as error:
+            response = self._message("The journal does not answer", error, 503)
+        else:
+            response = RedirectResponse(page_path(opened.incident, opened.ask), 303, HEADERS)
+            self._sign_in.start(response, opened)
+        response.headers.update(NO_REFERRER)
+        return response
+
+    async def static(self, name: str) -> Response:
+        """Return one of our own files."""
+        return static_file(name)
+
+    async def listed(self, request: Request) -> Response:
+        """List the incidents, for a person who has signed in for all of them."""
+        try:
+            viewer = await self._viewer(request)
+            rows = await asyncio.to_thread(self._list)
+        except _NotSignedIn as error:
+            return self._unknown(error.reason, "the list of incidents")
+        except AllclearError as error:
+            return self._failed(error)
+        return page(
+            "list.html",
+            rows=[list_row(incident, self._engine.company.plan) for incident in rows],
+            viewer=viewer,
+            company=self._engine.company.plan.company,
+            simulated=self._engine.simulated,
+        )
+
+    async def incident(self, request: Request, incident: IncidentPath, part: str = "") -> Response:
+        """Show an incident's page, or with `part=main` only what changes in it."""
+        try:
+            viewer = await self._viewer(request, incident)
+            view = await asyncio.to_thread(self._view, incident, viewer)
+        except _NotSignedIn as error:
+            return self._unknown(error.reason, incident)
+        except AllclearError as error:
+            return self._failed(error)
+        template = "main.html" if part == "main" else "incident.html"
+        notice = await self._notice(request, incident, viewer) if not part else None
+        response = page(template, page=view, hidden=self._hidden(view), notice=notice, commands=set(BY_NAME))
+        if _NOTICE in request.cookies and not part:
+            response.delete_cookie(_NOTICE, path=page_path(incident))
+        return response
+
+    async def events(self, request: Request, incident: IncidentPath, length: int = 0) -> Response:
+        """Stream the changes of an incident as server-sent events, from the length that the page shows."""
+        try:
+            await self._viewer(request, incident)
+            await asyncio.to_thread(self._engine.conductor.incident, incident)
+        except _NotSignedIn:
+            return Response(status_code=401)
+        except AllclearError as error:
+            return Response(str(error), 404 if isinstance(error, NotFound) else 503)
+        if self._changes.full:
+            return Response("Too many pages are open.", 503)
+        if request.scope.get("head"):
+            return Response(media_type="text/event-stream", headers=HEADERS)
+
+        async def may_read() -> bool:
+            try:
+                await self._viewer(request, incident)
+            except (_NotSignedIn, AllclearError):
+                return False
+            return True
+
+        return StreamingResponse(
+            self._changes.stream(incident, length, may_read),
+            media_type="text/event-stream",
+            headers=HEADERS | {"X-Accel-Buffering": "no"},
+        )
+
+    async def chart(self, request: Request, incident: IncidentPath) -> Response:
+        """Return the chart of failures as an SVG image."""
+        try:
+            await self._viewer(request, incident)
+            svg = await asyncio.to_thread(self._chart, incident)
+        except _NotSignedIn:
+            return Response(status_code=401)
+        except AllclearError as error:
+            return Response(str(error), 404 if isinstance(error, NotFound) else 503)
+        policy = "default-src 'none'; style-src 'unsafe-inline'"
+        return Response(svg, headers=HEADERS | {"Content-Security-Policy": policy}, media_type="image/svg+xml")
+
+    # --- doing -----------------------------------------------------------------------------------
+
+    async def command(self, request: Request, incident: IncidentPath, command: str) -> Response:
+        """Carry out what a form says, and lead back to the page, which shows what became of it."""
+        try:
+            check_origin(request, self._engine.settings.public_url)
+            viewer = await self._viewer(request, incident)
+        except _NotSignedIn as error:
+            return self._unknown(error.reason, incident, done="Nothing was done. ")
+        except NotAllowed as error:
+            return self._message("Nothing was done", error, 403)
+        except AllclearError as error:
+            return self._failed(error)
+        with self._limits.admit() as body:
+            fields = read_fields(request, await body.read(request))
+        if command == "sign-out":
+            return await self._sign_out(incident, viewer, fields)
+        kind = BY_NAME.get(command)
+        if kind is None:
+            return self._failed(NotFound(f"There is no command {command}.", "Go back to the incident's page."))
+        try:
+            said, good = await self._carry_out(kind, fields, viewer, incident), True
+        except AllclearError as error:
+            said, good = str(error), False
+        return self._back(incident, viewer, said, good=good)
+
+    async def _carry_out(self, kind: type[Command], fields: dict[str, str], viewer: Viewer, incident: str) -> str:
+        engine = self._engine
+        form = await asyncio.to_thread(shown_form, engine.links, fields, viewer, incident)
+        command = command_from(kind, fields, form)
+        who = engine.people.who(viewer.person, form.role or viewer.role or None, "page", viewer.proof)
+        by = author(who, command, fields, incident)
+
+        async def work() -> str:
+            refuse_reused_key(read_incident(engine.journal, incident), by.request)
+            return await command.carry_out(engine, incident, by)
+
+        try:
+            return await asyncio.shield(self._run(work))  # a reader who leaves stops nothing
+        finally:
+            self._written()
+
+    async def _sign_out(self, incident: str, viewer: Viewer, fields: dict[str, str]) -> Response:
+        """Refuse from now on every link and sign-in of this person for this incident."""
+        engine = self._engine
+        try:
+            await asyncio.to_thread(shown_form, engine.links, fields, viewer, incident)
+            said = await asyncio.to_thread(
+                engine.links.revoke, viewer.person, incident, viewer.person, "signed out on the incident's page"
+            )
+        except AllclearError as error:
+            return self._failed(error)
+        response = page("message.html", title="You have signed out", sentence=said, next_step=_NEW_LINK, **self._frame)
+        self._sign_in.end(response, incident)
+        return response
+
+    def _back(self, incident: str, viewer: Viewer, said: str, *, good: bool) -> Response:
+        """Return to the page, with a signed notice in a cookie that only this page receives."""
+        response = RedirectResponse(page_path(incident), 303, HEADERS)
+        notice = Statement(
+            person=viewer.person, incident=incident, digest="good" if good else "bad", text=said[:_LONGEST_NOTICE]
+        )
+        response.set_cookie(
+            _NOTICE,
+            self._engine.links.sign(Purpose.NOTICE, notice),
+            max_age=60,
+            path=page_path(incident),
+            httponly=True,
+            samesite="strict",
+            secure=self._sign_in.secure,
+        )
+        return response
+
+    async def _notice(self, request: Request, incident: str, viewer: Viewer) -> tuple[str, str] | None:
+        """Return what became of the last form: `good` or `bad`, and the sentence."""
+        if _NOTICE not in request.cookies:
+            return None
+        try:
+            read = await asyncio.to_thread(self._engine.links.read, Purpose.NOTICE, request.cookies[_NOTICE])
+        except AllclearError:
+            return None
+        return (read.digest, read.text) if (read.incident, read.person) == (incident, viewer.person) else None
+
+    # --- parts -----------------------------------------------------------------------------------
+
+    async def _viewer(self, request: Request, incident: str = "") -> Viewer:
+        """Return who reads. Raises _NotSignedIn, JournalError."""
+        try:
+            viewer = await self._sign_in.viewer(request, incident)
+        except NotAllowed as error:
+            raise _NotSignedIn(error) from None
+        if viewer is None:
+            raise _NotSignedIn
+        return viewer
+
+    def _list(self) -> list[Incident]:
+        rows = self._engine.journal.incidents()
+        return list(islice(readable(self._engine.journal, rows), _MOST_LISTED))
+
+    def _view(self, incident_id: str, viewer: Viewer) -> IncidentPage:
+        engine = self._engine
+        incident = engine.conductor.incident(incident_id)
+        entries = engine.journal.entries(incident_id)[: incident.length]
+        service = engine.company.systems.services.get(incident.opened.service)
+        title = service.title if service else incident.opened.service
+        return incident_page(Source(incident, entries, engine.company.plan, title, viewer, utc_now()))
+
+    def _chart(self, incident_id: str) -> str:
+        incident = self._engine.conductor.incident(incident_id)
+        entries = self._engine.journal.entries(incident_id)
+        return chart_svg(incident, entries, self._engine.company.plan)
+
+    def _hidden(self, view: IncidentPage) -> Callable[..., Markup]:
+        """Return what makes the hidden fields of a form: of a question, if one is named."""
+
+        def hidden(role: str = "", ask: str = "", digest: str = "") -> Markup:
+            return hidden_fields(self._engine.links, view.viewer, view.id, role, ask, digest)
+
+        return hidden
+
+    @property
+    def _frame(self) -> dict[str, Any]:
+        return {"simulated": self._engine.simulated, "company": self._engine.company.plan.company}
+
+    def _message(self, title: str, error: AllclearError, status: int) -> HTMLResponse:
+        return page(
+            "message.html", status, title=title, sentence=error.message, next_step=error.next_step, **self._frame
+        )
+
+    def _failed(self, error: AllclearError) -> HTMLResponse:
+        if isinstance(error, NotFound):
+            return self._message("There is no such page", error, 404)
+        if isinstance(error, JournalError):
+            return self._message("The journal does not answer", error, 503)
+        return self._message("Nothing was done", error, 403)
+
+    def _unknown(self, reason: NotAllowed | None, what: str, done: str = "") -> HTMLResponse:
+        """Return the page for a reader who has not signed in: how to sign in, and nothing of the incident."""
+        sentence = f"{done}{reason.message}" if reason else f"{done}You have not signed in, so {what} is not shown."
+        proxy = " Or sign in through your company's identity proxy." if self._sign_in.has_proxy else ""
+        step = reason.next_step if reason else f"{_OPEN_LINK}{proxy}"
+        response = page("message.html", 401, title="Who are you?", sentence=sentence, next_step=step, **self._frame)
+        response.headers["WWW-Authenticate"] = "Bearer"
+        return response
+
+
+_OPEN_LINK = "Open your personal link: it is in the page or message that you received, and `allclear link` makes one."
+_NEW_LINK = "To come back, open a new personal link."

@@ -1,0 +1,380 @@
+"""What the incident's page and the list show, from the record and the plan. Pure: it reads and signs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from allclear.domain.action import ActStatus
+from allclear.domain.deadlines import Deadline, deadlines
+from allclear.domain.durations import short_duration
+from allclear.domain.incident import LIVE_MESSAGE, REMINDER, Act, Incident
+from allclear.domain.moments import clock, day, local, named_clock, stamp, zone_name
+from allclear.domain.plan import Plan
+from allclear.domain.post_mortem import PostMortemField
+from allclear.domain.records import AlertJoined, DecisionMade, Entry
+from allclear.domain.sentences.acts import outcome_words
+from allclear.domain.template_values import impact_words, lead, left_in_place, phase_words, status_words, waiting
+from allclear.domain.text import LONG, change_rows, plain, role_words
+from allclear.domain.timeline import timeline
+from allclear.postmortem.acts_table import approvals, changes_production
+from allclear.postmortem.affected import affected_words
+from allclear.postmortem.failures_chart import legend, marks
+from allclear.postmortem.key_events import key_events
+from allclear.postmortem.measurements import measure, requests_affected
+from allclear.postmortem.placeholders import FIELDS
+from allclear.postmortem.suggestions import suggestions
+from allclear.responder.pages.cards import Card, ClosedCard, card_of, closed_cards, roles_of
+from allclear.responder.pages.sign_in import Viewer
+
+
+class DeadlineRow(NamedTuple):
+    """One clock against the plan."""
+
+    title: str
+    severity: str
+    due: str
+    left: str
+    tone: str
+    """`good`, `bad` or `plain`."""
+    until: datetime | None
+    """When it is due, while it runs."""
+
+
+class RoleRow(NamedTuple):
+    """Who has a role."""
+
+    role: str
+    title: str
+    person: str
+
+
+class ActRow(NamedTuple):
+    """One act with its change and its outcome."""
+
+    id: str
+    title: str
+    rows: list[tuple[str, str, str]]
+    approved: str
+    at: str
+    outcome: str
+    tone: str
+
+
+class InPlaceRow(NamedTuple):
+    """A change that is still in place."""
+
+    act: str
+    words: str
+    undo: bool
+    """Whether a person undoes it; the end of the incident closes pages."""
+
+
+class TimelineRow(NamedTuple):
+    """One line of the record."""
+
+    number: int
+    at: str
+    text: str
+    detail: Sequence[str]
+    tone: str
+    proof: str
+    """How the author was identified; empty for allclear."""
+
+
+class SaidRow(NamedTuple):
+    """A note or a decision."""
+
+    at: str
+    who: str
+    text: str
+    reason: str
+    decided: bool
+
+
+class FieldRow(NamedTuple):
+    """One field of the post-mortem that people write."""
+
+    name: PostMortemField
+    title: str
+    about: str
+    text: str
+    suggested: list[tuple[str, str]]
+
+
+class AlertRow(NamedTuple):
+    """One alert."""
+
+    title: str
+    source: str
+    state: str
+    why: str
+    at: str
+
+
+@dataclass(frozen=True)
+class IncidentPage:
+    """Everything that the page of one incident shows."""
+
+    id: str
+    title: str
+    company: str
+    simulated: bool
+    severity: str
+    status: str
+    phase: str
+    service: str
+    opened: str
+    length: int
+    over: bool
+    lead: str
+    acknowledged: str
+    viewer: Viewer
+    roles_of_viewer: list[tuple[str, str]]
+    asked: list[Card]
+    closed: list[ClosedCard]
+    impact: str
+    impact_facts: list[str]
+    has_chart: bool
+    legend: list[tuple[int, str]]
+    deadlines: list[DeadlineRow]
+    roles: list[RoleRow]
+    acts: list[ActRow]
+    in_place: list[InPlaceRow]
+    events: list[tuple[str, str]]
+    events_left_out: int
+    record: list[TimelineRow]
+    said: list[SaidRow]
+    alerts: list[AlertRow]
+    fields: list[FieldRow]
+    follow_ups: list[str]
+    zone: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a page is built from."""
+
+    incident: Incident
+    entries: Sequence[Entry]
+    plan: Plan
+    service_title: str
+    viewer: Viewer
+    now: datetime
+
+
+def incident_page(source: Source) -> IncidentPage:
+    """Return the page of one incident for one person."""
+    incident, plan, viewer = source.incident, source.plan, source.viewer
+    roles = roles_of(viewer, incident, plan)
+    events, left_out = key_events(incident, source.entries, plan)
+    measured, marked = measure(source.entries), marks(incident)
+    return IncidentPage(
+        id=incident.id,
+        title=plain(incident.title),
+        company=plan.company,
+        simulated=incident.opened.simulated,
+        severity=plain(incident.severity, 20),
+        status=status_words(incident, plan),
+        phase=phase_words(incident, plan),
+        service=plain(source.service_title),
+        opened=stamp(incident.opened_at, plan.zone),
+        length=incident.length,
+        over=incident.over,
+        lead=lead(incident, plan) or "",
+        acknowledged=_acknowledged(incident, plan),
+        viewer=viewer,
+        roles_of_viewer=[(role, plan.role_title(role)) for role in roles],
+        asked=[card_of(state, incident, plan, viewer) for state in waiting(incident)],
+        closed=closed_cards(incident, plan),
+        impact=plain(impact_words(incident, source.service_title)),
+        impact_facts=_impact_facts(source),
+        has_chart=bool(measured.samples),
+        legend=legend(measured, marked, plan.zone),
+        deadlines=[_deadline(one, plan, source.now) for one in deadlines(plan, incident) if one.due],
+        roles=_roles(incident, plan),
+        acts=[_act(incident, act, plan) for act in incident.acts.values() if _is_shown(act)],
+        in_place=[_in_place(act, plan) for act in incident.in_place],
+        events=[(named_clock(event.at, plan.zone, "%H:%M:%S"), event.text) for event in events],
+        events_left_out=left_out,
+        record=_record(source),
+        said=_said(incident, plan),
+        alerts=[_alert(alert, plan) for alert in incident.alerts.values()],
+        fields=_fields(source),
+        follow_ups=_follow_ups(incident, plan),
+        zone=zone_name(plan.zone, source.now),
+    )
+
+
+def _acknowledged(incident: Incident, plan: Plan) -> str:
+    period = incident.acknowledged
+    return f"acknowledged by {plain(period.by, 60)} at {named_clock(period.since, plan.zone)}" if period else ""
+
+
+def _impact_facts(source: Source) -> list[str]:
+    """Return what the last check and the count of users' requests say, and for how long users are affected."""
+    incident, zone = source.incident, source.plan.zone
+    facts: list[str] = []
+    checks = [state for state in incident.steps.values() if "failed" in state.finding.facts]
+    if checks:
+        last = max(checks, key=lambda state: state.number)
+        facts.append(f"Last check, {named_clock(last.at, zone)}: {plain(last.finding.sentence, LONG)}")
+    counted = measure(source.entries)
+    if counted.traffic:
+        facts.append(f"Users: {requests_affected(counted, zone).replace(chr(92), '')}.")
+    facts.append(f"Affected for {affected_words(incident, source.now, zone)} ({zone_name(zone, source.now)}).")
+    return facts
+
+
+def _deadline(one: Deadline, plan: Plan, now: datetime) -> DeadlineRow:
+    due = one.due or now
+    settled = one.met or one.declined
+    if settled:
+        at, word = named_clock(settled, plan.zone), "met" if one.met else "declined"
+        late = f", {short_duration(settled - due)} too late" if one.missed(now) else ""
+        left, tone = f"{word} {at}{late}", "bad" if one.missed(now) else "good"
+    elif one.missed(now):
+        left, tone = f"MISSED {short_duration(now - due)} ago", "bad"
+    else:
+        left, tone = f"in {short_duration(due - now)}", "plain"
+    running = None if settled else due
+    return DeadlineRow(plain(one.title), one.severity, stamp(due, plan.zone), left, tone, running)
+
+
+def _roles(incident: Incident, plan: Plan) -> list[RoleRow]:
+    taken = [RoleRow(role, plan.role_title(role), plain(person, 60)) for role, person in incident.roles.items()]
+    free = [RoleRow(role, plan.role_title(role), "") for role in _RESPONSE_ROLES if role in plan.roles]
+    return taken + [row for row in free if row.role not in incident.roles]
+
+
+_RESPONSE_ROLES = ("incident_commander", "tech_lead", "communications_lead", "scribe")
+"""The roles that are shown although nobody has taken them."""
+
+
+def _is_shown(act: Act) -> bool:
+    return act.proposed.phase not in {REMINDER, LIVE_MESSAGE}
+
+
+def _act(incident: Incident, act: Act, plan: Plan) -> ActRow:
+    outcome = act.outcome
+    words = "proposed"
+    if outcome is not None:
+        words = outcome_words(outcome) + ("" if outcome.good else f": {plain(outcome.sentence, LONG)}")
+    elif act.begun:
+        words = "under way"
+    elif act.refusals:
+        words = f"refused: {plain(act.refusals[0].sentence, LONG)}"
+    if act.status is ActStatus.UNDONE:
+        words += "; undone"
+    when = act.finished_at or act.intended_at or act.at
+    tone = "good" if outcome and outcome.good else "bad" if outcome and outcome.status in _BAD else "plain"
+    return ActRow(
+        id=act.id,
+        title=plain(act.proposed.title),
+        rows=change_rows(act.change or {}, lambda text: plain(text, LONG)) if changes_production(act) else [],
+        approved=approvals(incident, act, plan).replace("\\", ""),
+        at=named_clock(when, plan.zone, "%H:%M:%S"),
+        outcome=words,
+        tone=tone,
+    )
+
+
+_BAD = frozenset({ActStatus.FAILED, ActStatus.UNVERIFIED, ActStatus.INDETERMINATE})
+
+
+def _in_place(act: Act, plan: Plan) -> InPlaceRow:
+    return InPlaceRow(act.id, left_in_place(act, plan), undo=not act.proposed.pages and not act.begun)
+
+
+def _record(source: Source) -> list[TimelineRow]:
+    by_number = {entry.number: entry.by for entry in source.entries}
+    zone, last = source.plan.zone, day(source.incident.opened_at, source.plan.zone)
+    rows: list[TimelineRow] = []
+    for line in timeline(source.entries, source.plan, routine=True, incident=source.incident):
+        date = day(line.at, zone)
+        at = f"{local(line.at, zone):%H:%M:%S}"
+        by = by_number[line.number]
+        proof = f"{by.proof.words}, via {line.via}" if by.person else ""
+        rows.append(
+            TimelineRow(line.number, at if date == last else f"{date} {at}", line.text, line.detail, line.tone, proof)
+        )
+        last = date
+    return rows
+
+
+def _said(incident: Incident, plan: Plan) -> list[SaidRow]:
+    return [
+        SaidRow(
+            at=named_clock(at, plan.zone),
+            who=f"{plain(by.actor, 60)}{f' ({role_words(by.role, plan)})' if by.role else ''}",
+            text=note.text,
+            reason=note.reason if isinstance(note, DecisionMade) else "",
+            decided=isinstance(note, DecisionMade),
+        )
+        for at, by, note in reversed(incident.notes)
+    ]
+
+
+def _alert(alert: AlertJoined, plan: Plan) -> AlertRow:
+    proven = "its sender proved who it is" if alert.authenticated else "its sender is not authenticated"
+    why = [proven, *([plain(alert.news)] if alert.news else []), *(["it is flapping"] if alert.flapping else [])]
+    at = stamp(alert.at, plan.zone) if alert.at else ""
+    return AlertRow(plain(alert.title), plain(alert.source, 40), alert.state, "; ".join(why), at)
+
+
+def _fields(source: Source) -> list[FieldRow]:
+    return [
+        FieldRow(
+            name=name,
+            title=name.replace("_", " "),
+            about=field.about,
+            text=source.incident.written.get(name, ""),
+            suggested=[
+                (one.text, one.source)
+                for one in suggestions(source.incident, source.plan, name, service_title=source.service_title)
+            ],
+        )
+        for name, field in FIELDS.items()
+    ]
+
+
+def _follow_ups(incident: Incident, plan: Plan) -> list[str]:
+    return [
+        f"{number}. {plain(one.text, LONG)} ({plain(one.owner, 60)}, by {day(one.due, plan.zone)}"
+        + (", done)" if number in incident.follow_ups_done else ")")
+        for number, one in enumerate(incident.follow_ups, 1)
+    ]
+
+
+# --- the list ------------------------------------------------------------------------------------
+
+
+class ListRow(NamedTuple):
+    """One incident in the list."""
+
+    id: str
+    title: str
+    severity: str
+    status: str
+    service: str
+    lead: str
+    opened: str
+    asked: int
+    over: bool
+
+
+def list_row(incident: Incident, plan: Plan) -> ListRow:
+    """Return an incident's row in the list."""
+    return ListRow(
+        id=incident.id,
+        title=plain(incident.title),
+        severity=plain(incident.severity, 20),
+        status=status_words(incident, plan),
+        service=plain(incident.opened.service, 60),
+        lead=lead(incident, plan) or "",
+        opened=f"{day(incident.opened_at, plan.zone)} {clock(incident.opened_at, plan.zone)}",
+        asked=len(waiting(incident)),
+        over=incident.over,
+    )
