@@ -17,12 +17,18 @@ from allclear.engine.response.containment_moves import Containment
 from allclear.engine.response.duties import duty_states, evidence_steps
 from allclear.engine.response.moves import AskPeople, Enter, Leave, Move, Over, Propose, Wait
 from allclear.engine.response.recovery_moves import recovery_move
+from allclear.engine.response.step_keys import STILL_CONTAINED
 from allclear.engine.response.step_moves import action_move, person_move, probe_move
 from allclear.engine.response.undo_moves import undo_move
 from allclear.engine.response.withdrawals import questions_to_withdraw, reason_against
 
 REOPENED = (Phase.DETECT, Phase.CONTAIN)
 """The phases that are entered again when the severity of an incident is raised before it has recovered."""
+
+
+LEFT_WITH_QUESTIONS = (Phase.DETECT, Phase.CONTAIN)
+"""The phases that do not wait for their `meanwhile` steps: a question about the status page must not hold up the search
+for the cause. The question stays open, and what follows from its answer is still done."""
 
 
 def next_move(incident: Incident, plan: Plan, runbook: Runbook, phase: Phase) -> Move:
@@ -32,20 +38,37 @@ def next_move(incident: Incident, plan: Plan, runbook: Runbook, phase: Phase) ->
     """
     if gone := next(questions_to_withdraw(incident, plan, runbook), None):
         return gone
-    if has_left(incident, plan, phase) or (incident.over and phase is not Phase.REVIEW):
+    if incident.over and phase is not Phase.REVIEW:
         return Over()
+    if has_left(incident, plan, phase):
+        return _after_leaving(incident, plan, runbook, phase)
     if phase.value not in incident.entered:
         return Enter(phase)
     waits: list[str] = []
-    blocked = False
+    blocked, held = False, phase not in LEFT_WITH_QUESTIONS
     for step, move in _moves(incident, plan, runbook, phase):
         if isinstance(move, Wait):
             # Asks that block the other steps come first.
             waits = [*waits, *move.asks] if step.meanwhile else [*move.asks, *waits]
             blocked = blocked or not step.meanwhile
+            held = held or blocked or step.id == STILL_CONTAINED
         elif not blocked or step.meanwhile:
             return move
-    return Wait(tuple(waits)) if waits else Leave(phase)
+    return Wait(tuple(waits)) if waits and held else Leave(phase)
+
+
+def _after_leaving(incident: Incident, plan: Plan, runbook: Runbook, phase: Phase) -> Move:
+    """Return the next move of a `meanwhile` step that the phase was left without; Over if people must answer first.
+
+    Its question was answered since, or no one answered in time, or the change is to be worked out again.
+    """
+    if phase in LEFT_WITH_QUESTIONS:
+        for step in applicable(incident, plan, runbook, phase):
+            begun = incident.act_of(phase, step.id) or incident.ask_of(phase, step.id)
+            move = _move_of(incident, plan, runbook, phase, step) if step.meanwhile and begun else None
+            if move and not isinstance(move, Wait):
+                return move
+    return Over()
 
 
 def has_left(incident: Incident, plan: Plan, phase: Phase) -> bool:

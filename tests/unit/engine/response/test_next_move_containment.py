@@ -9,13 +9,13 @@ import pytest
 
 from allclear.domain.action import ActStatus, Finding
 from allclear.domain.approval import AskKind
-from allclear.domain.records import (
-    Contained,
-)
+from allclear.domain.records import Contained, PhaseLeft
 from allclear.domain.runbook import Phase
 from allclear.engine.response.moves import (
     AskPeople,
     CarryOut,
+    Leave,
+    Over,
     RunProbe,
     Wait,
 )
@@ -54,10 +54,34 @@ def test_while_a_measure_waits_for_people_the_meanwhile_steps_go_on() -> None:
 
 
 def test_a_meanwhile_step_blocks_no_other_step() -> None:
-    """A meanwhile step of a person is waited for only at the end of the phase."""
+    """Nor does it hold up the phase: its question stays open when the phase is left."""
     story = _contain(LEADERS, STATUS).asked("leaders", AskKind.STEP)
     assert step_of(story.next) == "status"
     story.propose("status", ask=False).finish("status", ActStatus.VERIFIED)
+    assert story.next == Leave(Phase.CONTAIN)
+    assert story.incident.asks[story.ask_id("leaders")].open
+
+
+def test_what_follows_from_a_late_answer_is_done_after_the_phase_was_left() -> None:
+    """The status page is approved while people search for the cause: it is published all the same."""
+    story = _contain({**STATUS, "meanwhile": True}).propose("status")
+    assert story.next == Leave(Phase.CONTAIN)
+    story.record(PhaseLeft(phase="contain"))
+    assert story.next == Over()
+    story.answer("status", yes=True)
+    assert isinstance(story.next, CarryOut)
+    assert story.finish("status", ActStatus.VERIFIED).next == Over()
+
+
+def test_a_step_that_was_never_begun_is_not_begun_after_its_phase() -> None:
+    """Only what was asked or proposed in the phase goes on after it."""
+    story = _contain(LEADERS).record(PhaseLeft(phase="contain"))
+    assert story.next == Over()
+
+
+def test_other_phases_wait_for_their_meanwhile_steps() -> None:
+    """The resolution ends the incident, so it does not leave a question behind."""
+    story = PhaseStory(Phase.RESOLVE, LEADERS).asked("leaders", AskKind.STEP)
     assert story.next == Wait((story.ask_id("leaders"),))
 
 
