@@ -17,6 +17,7 @@ from allclear.domain.errors import ConfigError, MissingSecret
 from allclear.domain.links import Links, NoLinks
 from allclear.domain.scope import Scope
 from allclear.domain.systems import Access, Service
+from allclear.domain.text import signature
 from allclear.engine.actions.act_watch import ActWatcher
 from allclear.engine.actions.approval_timeouts import ApprovalTimeouts
 from allclear.engine.actions.executor import Executor
@@ -191,7 +192,7 @@ def make_engine(
         raise ValueError(msg)
     links = PersonalLinks(Signatures(settings.link_keys, scope, clock), journal, settings.public_url, clock)
     context = CompanyContext(company, simulation, environ, JournalRecord(journal), links)
-    executor = Executor(journal, registry, context)
+    executor = Executor(journal, registry, context, signature(company.plan))
     proposer = Proposer(journal, executor, company.plan, clock)
     conductor = Conductor(journal, registry, executor, proposer, company, context, clock)
     people = People(journal, company, clock)

@@ -8,7 +8,7 @@ from allclear.domain.incident import AskState, Incident
 from allclear.domain.moments import named_clock
 from allclear.domain.plan import Plan
 from allclear.domain.template_values import lead, phase_words, status_words, waiting
-from allclear.domain.text import answer_commands, asked_words, markdown_safe, plain
+from allclear.domain.text import answer_commands, asked_words, markdown_safe, plain, signature
 from allclear.engine.flow_runs import QUESTION, run_name
 
 
@@ -26,7 +26,8 @@ def _state(incident: Incident, plan: Plan) -> str:
     leader = lead(incident, plan)
     leads = f"{leader} leads" if leader else "no one leads yet"
     opened = f"opened at {named_clock(incident.opened_at, plan.zone)}"
-    acknowledge = f" Acknowledge it: `allclear ack {incident.id} --as NAME`." if not incident.acknowledged else ""
+    take_on = f" Acknowledge it: `allclear ack {incident.id} {signature(plan)}`."
+    acknowledge = "" if incident.acknowledged else take_on
     return (
         f"**{status_words(incident, plan)}**, in the phase {phase_words(incident, plan)}; {opened}; {leads}."
         + acknowledge

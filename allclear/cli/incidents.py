@@ -30,7 +30,7 @@ from allclear.domain.base import utc_now
 from allclear.domain.errors import ConfigError, JournalError, NotFound, Refused
 from allclear.domain.moments import local, zone_name
 from allclear.domain.template_values import left_in_place, status, waiting
-from allclear.domain.text import asked_words, must_answer, plain
+from allclear.domain.text import asked_words, must_answer, plain, signature
 from allclear.engine.actions.manual import PHASE, ManualRequest
 from allclear.engine.actions.proposals import ActionRequest
 from allclear.engine.alerts.explain import Explanation, alert_text, decision_text, explain
@@ -149,12 +149,13 @@ def verify(incident: IncidentId) -> None:
 def in_place(as_json: AsJson = False) -> None:
     """List the changes that are still in place, in all incidents, and how to undo each."""
 
-    async def work() -> list[dict[str, Any]]:
+    async def work() -> tuple[list[dict[str, Any]], str]:
         async with open_engine() as engine:
-            return [
+            rows = [
                 {
                     "incident": incident.id,
                     "act": act.id,
+                    "page": act.proposed.pages,
                     "what": act.proposed.leaves,
                     "summary": left_in_place(act, engine.company.plan),
                     "change": (act.change or {}).get("summary", ""),
@@ -166,17 +167,21 @@ def in_place(as_json: AsJson = False) -> None:
                 for incident in readable(engine.journal, engine.journal.incidents())
                 for act in incident.in_place
             ]
+            return rows, signature(engine.company.plan)
 
-    rows = run(work())
+    rows, sign = run(work())
     if as_json:
         print_json(rows)
         return
-    for row in rows:
+    changes = [row for row in rows if not row["page"]]
+    for row in changes:
         print_line(f"{row['incident']:9} {row['summary']}")
         print_line(f"{'':10}{row['change']}")
-        print_line(f"{'':10}allclear undo {row['incident']} {row['act']} --as NAME")
-    if not rows:
+        print_line(f"{'':10}allclear undo {row['incident']} {row['act']} {sign}")
+    if not changes:
         print_line("Nothing is left in place.")
+    if paged := list(dict.fromkeys(row["incident"] for row in rows if row["page"])):
+        print_line(f"Besides, pages are open in {', '.join(paged)}. The end of the incident closes them.")
 
 
 @app.command(rich_help_panel=ACT)
@@ -273,7 +278,7 @@ def _choice_command(engine: Engine, company: str, request: ActionRequest, error:
         return error
     given = {**request.params, chooses: error.candidates[0].name}
     params = " ".join(f"{name}={value}" for name, value in given.items())
-    command = f"allclear act {company} {request.action} {params} --reason WHY --as NAME"
+    command = f"allclear act {company} {request.action} {params} --reason WHY {signature(engine.company.plan)}"
     return Refused(error.message, f"Choose one of them and name it, as in: {command}", error.candidates)
 
 

@@ -12,7 +12,7 @@ from allclear.domain.base import utc_now
 from allclear.domain.durations import short_duration
 from allclear.domain.incident import AskState, Incident
 from allclear.domain.template_values import lead, status, waiting
-from allclear.domain.text import answer_commands, asked_words, plain
+from allclear.domain.text import answer_commands, asked_words, plain, signature
 
 _REVIEWS_SINCE = timedelta(days=30)
 """How long the questions of a review are listed after the incident's end; `allclear incidents` lists them all."""
@@ -46,7 +46,7 @@ def _print_incident(engine: Engine, incident: Incident) -> None:
     leads = f"{leader} leads" if leader else "no one leads"
     print_line(f"  {leads}; open for {short_duration(utc_now() - incident.opened_at)}. allclear show {incident.id}")
     if not incident.acknowledged and not incident.over:
-        print_line(f"  It is not acknowledged: allclear ack {incident.id} --as NAME")
+        print_line(f"  It is not acknowledged: allclear ack {incident.id} {signature(engine.company.plan)}")
     states = waiting(incident)
     for state in states:
         _print_question(engine, state)

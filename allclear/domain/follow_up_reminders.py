@@ -10,7 +10,7 @@ from allclear.domain.incident import Incident
 from allclear.domain.moments import stamp
 from allclear.domain.plan import Plan
 from allclear.domain.reminder import LEAD, ON_CALL, Reminder, known_roles
-from allclear.domain.text import plain
+from allclear.domain.text import plain, signature
 
 FOLLOW_UP = "follow-up:"
 """The beginning of their topics."""
@@ -26,7 +26,7 @@ def follow_up_reminders(plan: Plan, incident: Incident) -> Iterator[Reminder]:
             continue
         due = stamp(item.due, plan.zone)
         topic, about = f"{FOLLOW_UP}{number}", f"{plain(item.text).rstrip('. ')} ({plain(item.owner, 60)})"
-        done = f"When it is done: allclear follow-up-done {incident.id} {number} --as NAME"
+        done = f"When it is done: allclear follow-up-done {incident.id} {number} {signature(plan)}"
         roles = _roles_of(plan, item.owner) or known_roles(plan, LEAD, ON_CALL)[:1]
         yield Reminder(topic, 1, item.due - AHEAD, f"Follow-up due {due}: {about}. {done}", roles)
         yield Reminder(topic, 2, item.due, f"Follow-up overdue since {due}: {about}. {done}", roles)

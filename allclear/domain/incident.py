@@ -387,6 +387,16 @@ class Incident:
         return [act for act in self.acts.values() if act.in_place]
 
     @property
+    def changes_in_place(self) -> list[Act]:
+        """Return the acts in place that changed production: without pages, which the incident's end closes."""
+        return [act for act in self.in_place if not act.proposed.pages]
+
+    @property
+    def open_pages(self) -> int:
+        """Return how many pages are open at the pager."""
+        return len(self.in_place) - len(self.changes_in_place)
+
+    @property
     def unfinished(self) -> list[Act]:
         """Return the acts that were issued and have no outcome yet.
 

@@ -26,7 +26,7 @@ from allclear.domain.plan import (
 from allclear.domain.records import RunReplaced
 from allclear.domain.reminder import LEAD, MANUAL, ON_CALL, Reminder, known_roles, last_given, led_by, level_given
 from allclear.domain.sentences.progress import BY_A_PERSON, was_replaced
-from allclear.domain.text import answer_commands, bare, plain, shell_word, with_full_stop
+from allclear.domain.text import answer_commands, bare, plain, shell_word, signature, with_full_stop
 from allclear.domain.ways import STALE_MESSAGE, page_reminders
 
 LEFT_AGAIN_AFTER = timedelta(days=1)
@@ -164,7 +164,7 @@ def _updates(plan: Plan, incident: Incident) -> Iterator[Reminder]:
             known = f"the last one was at {stamp(told, plan.zone)}" if told else "there was none yet"
             sentence = (
                 f"A status update for {plain(plan.role_title(audience))} is due; {known}. "
-                f"If you have told them: allclear told {incident.id} {shell_word(audience)}"
+                f"If you have told them: allclear told {incident.id} {shell_word(audience)} {signature(plan)}"
             )
             roles = known_roles(plan, "communications_lead", LEAD)[:1]
             yield Reminder(topic, level_given(incident, topic) + 1, due, sentence, roles)
@@ -263,7 +263,7 @@ def _left_news(plan: Plan, incident: Incident) -> Iterator[Reminder]:
     for act in incident.in_place:
         roles = known_roles(plan, act.proposed.owner, LEAD)[:1]
         for news in act.news:
-            undo = f"Undo it: allclear undo {incident.id} {act.id} --as NAME"
+            undo = f"Undo it: allclear undo {incident.id} {act.id} {signature(plan)}"
             sentence = f"{plain(act.proposed.title)} is still in place. {with_full_stop(plain(news.text))} {undo}"
             yield Reminder(f"left-news:{act.id}:{news.key}", 1, news.at, sentence, roles)
 

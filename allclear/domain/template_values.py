@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from allclear.domain.deadlines import DUTY, deadlines, notifications_due, update_schedule
-from allclear.domain.durations import in_words, short_duration
+from allclear.domain.durations import counted, in_words, short_duration
 from allclear.domain.errors import ConfigError
 from allclear.domain.incident import Act, AskState, Incident
 from allclear.domain.moments import clock, stamp
@@ -113,6 +113,14 @@ def left_in_place(act: Act, plan: Plan) -> str:
     if act.news:
         words.append(plain(act.news[-1].text).rstrip("."))
     return ", ".join(words)
+
+
+def left_lines(incident: Incident, plan: Plan) -> list[str]:
+    """Return one line for each change that is still in place, and one that counts the open pages, if there are any."""
+    pages = counted(incident.open_pages, "page")
+    verb, them = ("is", "it") if incident.open_pages == 1 else ("are", "them")
+    closes = [f"{pages} {verb} open; the end of the incident closes {them}"] if incident.open_pages else []
+    return [*(left_in_place(act, plan) for act in incident.changes_in_place), *closes]
 
 
 class TemplateValues(Mapping[str, str]):
@@ -226,7 +234,7 @@ def values(  # noqa: PLR0913 - everything that placeholders refer to
         "updates": lambda: _updates(incident, entries, plan),
         "waiting": lambda: _waiting(incident, plan),
         "in_place": lambda: (
-            "\n".join(left_in_place(act, plan) for act in incident.in_place) or plan.word("nothing_in_place")
+            "\n".join(left_in_place(act, plan) for act in incident.changes_in_place) or plan.word("nothing_in_place")
         ),
     }
     return TemplateValues(known, computed, templates)

@@ -125,13 +125,27 @@ def asked_words(policy: ApprovalPolicy, plan: Plan | None = None) -> str:
     return _COUNTS[policy.people] + either
 
 
+AS_NAME = "--as NAME"
+"""How a printed command says who gives it, if the plan names the people."""
+
+
+def signature(plan: Plan | None, *roles: str) -> str:
+    """Return the options by which a command says who gives it, in one of `roles` or, without them, in any role.
+
+    A name that the plan does not have needs `--role`, so the option is there if the plan names no one for the roles.
+    """
+    asked = roles or tuple(plan.roles) if plan else ()
+    if plan is None or any(plan.holders(role) for role in asked):
+        return AS_NAME
+    role = next((role for role in (*roles, "on_call") if role in plan.roles), next(iter(plan.roles)))
+    return f"{AS_NAME} --role {role}"
+
+
 def answer_commands(ask: Ask, plan: Plan | None = None) -> tuple[str, str]:
     """Return the commands that answer `ask` with yes and with no; with `--role` if the plan names no person for it."""
     yes, no = (command_of(word) for word in ask.words)
-    unnamed = plan is not None and not any(plan.holders(role) for role in ask.policy.roles)
-    role = f" --role {ask.policy.roles[0]}" if unnamed else ""
     which = " CANDIDATE" if ask.kind is AskKind.CHOICE else ""
-    rest = f" --as NAME{role}" + (' --reason "..."' if ask.policy.reason_needed else "")
+    rest = f" {signature(plan, *ask.policy.roles)}" + (' --reason "..."' if ask.policy.reason_needed else "")
     return f"allclear {yes} {plain(ask.id)}{which}{rest}", f"allclear {no} {plain(ask.id)}{rest}"
 
 

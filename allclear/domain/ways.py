@@ -15,7 +15,7 @@ from allclear.domain.incident import REMINDER, Act, Incident, ReminderState
 from allclear.domain.on_call import page_answered
 from allclear.domain.plan import MessageAction, Plan, ReminderRules, RotaOverride
 from allclear.domain.reminder import ON_CALL, Reminder, known_roles
-from allclear.domain.text import bare, plain
+from allclear.domain.text import bare, plain, signature
 
 PAGE_FAILED, NO_WAY_LEFT = "page-failed", "no-way-left"
 """The kinds of topics of the reminders that this module adds."""
@@ -81,7 +81,7 @@ def page_reminders(plan: Plan, incident: Incident, overrides: Sequence[RotaOverr
     for page in failed_pages(plan, incident, overrides):
         at = page.finished_at or page.at
         roles = known_roles(plan, ON_CALL, *_next(plan)) or tuple(plan.roles)
-        yield Reminder(f"{PAGE_FAILED}:{page.id}", 1, at, _page_failed(incident, page), roles)
+        yield Reminder(f"{PAGE_FAILED}:{page.id}", 1, at, _page_failed(plan, incident, page), roles)
     for states in list(incident.reminders.values()):
         for state in states:
             if state.reminder.urgent or state.reminder.topic.startswith(f"{PAGE_FAILED}:"):
@@ -94,16 +94,17 @@ def _next(plan: Plan) -> list[str]:
     return [role for roles in levels if not isinstance(roles, str) for role in roles]
 
 
-def _page_failed(incident: Incident, page: Act) -> str:
+def _page_failed(plan: Plan, incident: Incident, page: Act) -> str:
     reason, unknown = (plain(page.outcome.sentence), page.outcome.changed) if page.outcome else ("", False)
     what = "It is not known whether the page woke anyone" if unknown else "The page did not get through and woke no one"
-    return f"{what}: {reason} {_call(incident)}"
+    return f"{what}: {reason} {_call(plan, incident)}"
 
 
-def _call(incident: Incident) -> str:
+def _call(plan: Plan, incident: Incident) -> str:
     """Return what the reader must do, and what happens otherwise."""
+    sign = signature(plan, ON_CALL).replace("NAME", "THEIR-NAME")
     return (
-        f"Call the person on call now. When that person has taken it, run: allclear ack {incident.id} --as THEIR-NAME. "
+        f"Call the person on call now. When that person has taken it, run: allclear ack {incident.id} {sign}. "
         "Until then the page is sent again."
     )
 
@@ -115,5 +116,5 @@ def _no_way_left(plan: Plan, incident: Incident, state: ReminderState) -> Iterat
         return
     at = max((act.finished_at for act in acts if act and act.finished_at), default=state.at)
     reasons = "; ".join(f"{act.proposed.action}: {bare(act.outcome.sentence)}" for act in acts if act and act.outcome)
-    sentence = f"NO WAY IS LEFT to tell people{f' ({plain(reasons, 400)})' if reasons else ''}. {_call(incident)}"
+    sentence = f"NO WAY IS LEFT to tell people{f' ({plain(reasons, 400)})' if reasons else ''}. {_call(plan, incident)}"
     yield Reminder(f"{NO_WAY_LEFT}:{state.number}", 1, at, sentence)

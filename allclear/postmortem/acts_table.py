@@ -7,7 +7,7 @@ from allclear.domain.incident import LIVE_MESSAGE, Act, Answer, AskState, Incide
 from allclear.domain.moments import clock, zone_name
 from allclear.domain.plan import Plan
 from allclear.domain.sentences.acts import outcome_words
-from allclear.domain.template_values import left_in_place
+from allclear.domain.template_values import left_lines
 from allclear.domain.text import change_rows, markdown_safe, plain, role_words
 
 CELL = 200
@@ -65,14 +65,14 @@ def _when(act: Act, plan: Plan) -> str:
 
 def markdown_in_place(incident: Incident, plan: Plan) -> str:
     """Return what is still in place, as a list."""
-    return "\n".join(f"- {markdown_safe(left_in_place(act, plan))}" for act in incident.in_place) or "Nothing."
+    return "\n".join(f"- {markdown_safe(line)}" for line in left_lines(incident, plan)) or "Nothing."
 
 
 def _row(incident: Incident, act: Act, plan: Plan) -> str:
     before, after = _before_and_after(act)
     # Names, before, after and approvers are safe already; escaping them twice would show the backslashes.
     cells = [
-        markdown_safe(act_words(act), CELL),
+        markdown_safe(act.proposed.title.rstrip(" .") if before or after else act_words(act), CELL),
         before,
         after,
         approvals(incident, act, plan),
@@ -83,10 +83,13 @@ def _row(incident: Incident, act: Act, plan: Plan) -> str:
 
 
 def act_words(act: Act) -> str:
-    """Return the title of an act and the sentence that was approved."""
+    """Return the title of an act and the sentence that was approved; the sentence alone if it begins as the title."""
     summary = str((act.change or {}).get("summary") or "").rstrip(" .:")
     title = act.proposed.title.rstrip(" .")
-    return f"{title}: {summary}" if summary and summary != title else title
+    if not summary:
+        return title
+    verb = title.partition(" ")[0].casefold()
+    return summary if summary.casefold().startswith(verb) else f"{title}: {summary}"
 
 
 def _before_and_after(act: Act) -> tuple[str, str]:

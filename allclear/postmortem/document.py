@@ -16,7 +16,7 @@ from allclear.domain.plan import Plan
 from allclear.domain.post_mortem import PostMortemField
 from allclear.domain.records import Entry
 from allclear.domain.template_values import duration, lead, status_words
-from allclear.domain.text import markdown_safe, plain
+from allclear.domain.text import markdown_safe, plain, signature
 from allclear.domain.timeline import Line, timeline
 from allclear.postmortem.acts_table import acts_table, markdown_in_place, messages_list
 from allclear.postmortem.affected import BRIEF, affected_words
@@ -60,7 +60,7 @@ def write_post_mortem(source: PostMortem) -> str:
             f"Use one of: {', '.join(sorted(PLACEHOLDERS))}.",
         )
     values = _from_journal(source) | {field.placeholder: _field(source, name) for name, field in FIELDS.items()}
-    document = render(source.template, values)
+    document = f"{render(source.template, values)}\n\n{_to_complete(source)}"
     return re.sub(r"\n{3,}", "\n\n", document).strip() + "\n"
 
 
@@ -131,25 +131,34 @@ def _record(source: PostMortem) -> dict[str, str]:
 
 
 def _field(source: PostMortem, name: PostMortemField) -> str:
-    """Return a field as people wrote it; else what is suggested for it; else the command that writes it."""
+    """Return a field as people wrote it; else what is suggested for it; else that it is not written yet."""
     field = FIELDS[name]
     lines = [line for line in source.incident.written.get(name, "").splitlines() if plain(line)]
     facts = [f"{line} (from the record)" for line in _facts(source, name)]
     if lines:
         return _shaped([*lines, *facts] if field.shape == "list" else lines, field)
-    write = f'allclear postmortem {source.incident.id} --write {name} "..."'
     suggested = suggestions(source.incident, source.plan, name, service_title=source.service_title)
     if suggested and field.shape == "list":
         points = [f"{one.text} ({one.source})" for one in suggested]
-        return f"{_shaped([*points, *facts], field)}\n\n_Suggested. To replace it: {write}_"
+        return f"{_shaped([*points, *facts], field)}\n\n_Suggested, and not confirmed yet._"
     if suggested:
         last = suggested[-1]
-        note = f"_Suggested from {markdown_safe(last.source)}. To replace it: {write}_"
+        note = f"_Suggested from {markdown_safe(last.source)}, and not confirmed yet._"
         return f"{_shaped([last.text], field)}{' ' if field.shape == 'line' else chr(10) * 2}{note}"
     if facts:
-        return f"{_shaped(facts, field)}\n\n_More: {write}_"
-    blank = f"_Not written yet: {write}_"
-    return f"- {blank}" if field.shape == "list" else blank
+        return _shaped(facts, field)
+    return "- _Not written yet._" if field.shape == "list" else "_Not written yet._"
+
+
+def _to_complete(source: PostMortem) -> str:
+    """Return the last lines of a document that is not complete: which fields are missing, and how to write one."""
+    incident = source.incident
+    missing = [name for name, field in FIELDS.items() if f"{{{field.placeholder}}}" in source.template]
+    missing = [name for name in missing if name not in incident.written and not _facts(source, name)]
+    if not missing:
+        return ""
+    command = f'allclear postmortem {incident.id} --write FIELD "..." {signature(source.plan)}'
+    return f"---\n\n_To complete this document: {markdown_safe(', '.join(missing))}. Write each with_ `{command}`"
 
 
 def _facts(source: PostMortem, name: str) -> list[str]:

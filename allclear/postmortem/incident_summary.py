@@ -25,7 +25,7 @@ from allclear.domain.template_values import (
     deadline_lines,
     in_storm,
     lead,
-    left_in_place,
+    left_lines,
     phase_words,
     status_words,
     waiting,
@@ -47,7 +47,7 @@ def show(incident: Incident, entries: Sequence[Entry], plan: Plan, now: datetime
     """
     due = [] if incident.over else deadline_lines(incident, plan, now)
     tell = [] if incident.over else to_be_notified(plan, incident)
-    left = [left_in_place(act, plan) for act in incident.in_place]
+    left = left_lines(incident, plan)
     rows = [row for ask in waiting(incident) for row in _waiting(incident, ask, plan, now)]
     zone = zone_name(plan.zone, incident.opened_at, now)
     nothing = [] if incident.over else [Text("Nothing.", style="dim")]

@@ -136,11 +136,16 @@ def test_an_unknown_placeholder_is_refused() -> None:
         _written(Story().opened(), "{cause}")
 
 
-def test_an_unwritten_field_names_the_command_that_writes_it() -> None:
-    """No field of the template is left empty without a hint; the summary and the lessons begin with the record."""
-    document = _written(Story().opened())
-    for name in FIELDS:
-        assert f'allclear postmortem VS-12 --write {name} "..."_' in document
+def test_the_last_line_names_the_command_that_completes_the_document() -> None:
+    """It lists every field that no one wrote. A manager who reads the document meets no command before it."""
+    story = Story().opened()
+    text, _, last = _written(story).rpartition("\n---\n")
+    assert "--write" not in text
+    assert '`allclear postmortem VS-12 --write FIELD "..." --as NAME' in last
+    for name in set(FIELDS) - {"went_well", "could_improve"}:  # the record tells these
+        assert name in last
+    written = [PostMortemWritten(field=name, text="one") for name in FIELDS]
+    assert "To complete" not in _written(story.record(*written, by=BEN))
 
 
 def test_writing_a_field_again_replaces_it() -> None:

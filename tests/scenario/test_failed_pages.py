@@ -46,7 +46,10 @@ async def test_a_failed_page_is_reported_at_once_and_sent_again(tmp_path: Path, 
         (reminder,) = await later(it, 1)
         assert reminder.startswith(words)
         (message,) = posts(it)
-        assert f"allclear ack {it.incident_id} --as THEIR-NAME. Until then the page is sent again." in message
+        assert (
+            f"allclear ack {it.incident_id} --as THEIR-NAME --role on_call. Until then the page is sent again."
+            in message
+        )
         assert "(for On-Call: " in message
         it.simulated.world.faults.clear()
         assert await later(it, 10) == []

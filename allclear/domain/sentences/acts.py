@@ -75,7 +75,7 @@ def _title(context: SentenceContext, ask_id: str) -> str:
 
 
 def _summary(change: JsonDict | None, otherwise: str) -> str:
-    return bare(str((change or {}).get("summary") or otherwise))
+    return bare(str((change or {}).get("summary") or otherwise)).rstrip(" .:")
 
 
 def _proposed(context: SentenceContext, proposed: ActProposed) -> Sentence:

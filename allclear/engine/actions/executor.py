@@ -39,7 +39,7 @@ from allclear.domain.errors import (
 )
 from allclear.domain.incident import Act, Incident
 from allclear.domain.records import ActFinished, ActIntended, By
-from allclear.domain.text import must_answer
+from allclear.domain.text import AS_NAME, must_answer
 from allclear.engine.actions import reconcile
 from allclear.engine.actions.loaded_act import LoadedAct
 from allclear.engine.actions.registry import Registry, read_params
@@ -80,10 +80,12 @@ class Preview:
 class Executor:
     """Carries out acts. There is one in each process; several may share a journal."""
 
-    def __init__(self, journal: Journal, registry: Registry, context: ActionContext) -> None:
+    def __init__(self, journal: Journal, registry: Registry, context: ActionContext, sign: str = AS_NAME) -> None:
+        """`sign` is how the commands that it names say who gives them, by the company's plan."""
         self._journal = journal
         self._registry = registry
         self._context = context
+        self._sign = sign
         self._actions: dict[str, AnyAction] = {}
 
     def action(self, name: str) -> AnyAction:
@@ -131,7 +133,7 @@ class Executor:
         except Refused as error:
             moved = not action.target_reached(done_change, now)
             out = f" {supersede_command(incident_id, act.id)}" if moved else ""
-            raise Refused(error.message, self._named(error.next_step) + out, error.candidates) from error
+            raise Refused(error.message, self._named(error.next_step + out), error.candidates) from error
         refusals = await action.precheck(params, change)
         return self._preview(action, params, change, now, done=False, refusals=refusals)
 
@@ -156,8 +158,8 @@ class Executor:
         return Preview(action, params, change, now, done, standing)
 
     def _named(self, next_step: str) -> str:
-        """Return a next step with the company's name in its commands."""
-        return next_step.replace(COMPANY, self._journal.scope.company)
+        """Return a next step with the company's name in its commands, and with what the plan needs to know who acts."""
+        return next_step.replace(COMPANY, self._journal.scope.company).replace(AS_NAME, self._sign)
 
     def _require_clients(self, action: AnyAction, params: Any) -> None:  # noqa: ANN401 - the action's own
         """Raise MissingSecret or ConfigError if the act could not be sent, even if planning it needs no client."""
@@ -299,7 +301,7 @@ class Executor:
 
 def supersede_command(incident_id: str, act_id: str) -> str:
     """Return the command that closes a change whose undo is refused because the world has moved on."""
-    return f"If it is to stay as it is now: allclear supersede {incident_id} {act_id} --reason WHY --as NAME"
+    return f"If it is to stay as it is now: allclear supersede {incident_id} {act_id} --reason WHY {AS_NAME}"
 
 
 def _require_clearance(incident: Incident, act: Act) -> None:

@@ -6,6 +6,7 @@ from allclear.domain.errors import AllclearError, NotAllowed, NotFound, Refused
 from allclear.domain.incident import Act
 from allclear.domain.plan import Plan
 from allclear.domain.records import By, LedgerSuperseded
+from allclear.domain.text import signature
 from allclear.engine.actions.executor import Executor
 from allclear.engine.people.incident_writer import IncidentWriter, required_text
 from allclear.journal.ports import Journal
@@ -17,6 +18,7 @@ class Ledger:
     def __init__(self, journal: Journal, executor: Executor, plan: Plan) -> None:
         self._writer = IncidentWriter(journal, plan)
         self._executor = executor
+        self._plan = plan
 
     async def supersede(self, incident_id: str, act_id: str, reason: str, by: By) -> str:
         """Close what `act_id` left in place as superseded, and return a sentence for the person.
@@ -57,6 +59,6 @@ class Ledger:
         if loaded.action.target_reached(loaded.change, now):
             raise Refused(
                 f"{act.id} is still in place as it was left: {now.in_words() or loaded.change.summary}.",
-                f"Undo it: allclear undo {incident_id} {act.id} --as NAME",
+                f"Undo it: allclear undo {incident_id} {act.id} {signature(self._plan)}",
             )
         return now.in_words()

@@ -6,8 +6,10 @@ from typing import Any, Literal
 
 from allclear.domain.errors import NotAllowed
 from allclear.domain.incident import Incident
+from allclear.domain.plan import Plan
 from allclear.domain.records import By, IncidentEnded
 from allclear.domain.runbook import Phase
+from allclear.domain.text import signature
 from allclear.engine.people.incident_writer import IncidentWriter, required_text
 from allclear.engine.response.flow_starts import start_message
 from allclear.journal.ports import OutboxKind, OutboxMessage
@@ -37,13 +39,13 @@ class Closing:
 
     def _end(self, incident_id: str, ending: Ending, reason: str, by: By) -> None:
         def decide(incident: Incident) -> list[Any]:
-            _check_may_end(incident)
+            _check_may_end(incident, self._writer.plan)
             return [IncidentEnded(ending=ending, reason=required_text(reason, "reason"))]
 
         self._writer.append(incident_id, by, decide, outbox=closing_outbox(self._writer.read(incident_id), ending))
 
 
-def _check_may_end(incident: Incident) -> None:
+def _check_may_end(incident: Incident, plan: Plan) -> None:
     if incident.ended:  # entries are still written in the review, but an incident ends only once
         raise NotAllowed(f"{incident.id} is over.", f"Read it: allclear show {incident.id}.")
     if incident.unfinished:
@@ -52,14 +54,14 @@ def _check_may_end(incident: Incident) -> None:
             f"Wait for its outcome: allclear show {incident.id}.",
         )
     if incident.blocks_ending:
-        raise NotAllowed(*_still_in_place(incident))
+        raise NotAllowed(*_still_in_place(incident, plan))
 
 
-def _still_in_place(incident: Incident) -> tuple[str, str]:
+def _still_in_place(incident: Incident, plan: Plan) -> tuple[str, str]:
     """Return the sentence about the changes that must be undone first, and the next step with a command for each."""
-    acts = [act.id for act in incident.blocks_ending]
-    undo = [f"allclear undo {incident.id} {act}" for act in acts]
-    leave = [f"allclear supersede {incident.id} {act} --reason WHY" for act in acts]
+    acts, sign = [act.id for act in incident.blocks_ending], signature(plan)
+    undo = [f"allclear undo {incident.id} {act} {sign}" for act in acts]
+    leave = [f"allclear supersede {incident.id} {act} --reason WHY {sign}" for act in acts]
     many = len(acts) > 1
     changes = f"{len(acts)} changes are" if many else "a change is"
     problem = f"{incident.id} cannot end while {changes} in place: {', '.join(acts)}."

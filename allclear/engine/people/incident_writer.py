@@ -26,6 +26,11 @@ class IncidentWriter:
         self._journal = journal
         self._plan = plan
 
+    @property
+    def plan(self) -> Plan:
+        """Return the company's plan."""
+        return self._plan
+
     def read(self, incident_id: str) -> Incident:
         """Return the incident as the journal has it now. Raises NotFound, JournalError."""
         return read_incident(self._journal, incident_id)

@@ -19,6 +19,7 @@ from allclear.domain.records import (
     NoteAdded,
     PostMortemWritten,
 )
+from allclear.domain.text import signature
 from allclear.engine.people.incident_writer import IncidentWriter, required_text
 
 
@@ -71,7 +72,7 @@ class Notes:
         record = FollowUpAdded(text=required_text(text, "follow-up"), owner=required_text(owner, "owner"), due=due)
         self._writer.append(incident_id, by, lambda _: [record], after_end=True)
         number = len(self._writer.read(incident_id).follow_ups)
-        done = f"When it is done: allclear follow-up-done {incident_id} {number} --as NAME"
+        done = f"When it is done: allclear follow-up-done {incident_id} {number} {signature(self._company.plan)}"
         return f"{owner} has follow-up {number} by {day(due, self._company.plan.zone)}. {done}"
 
     def follow_up_done(self, incident_id: str, number: int, note: str, by: By) -> str:

@@ -190,7 +190,7 @@ def test_allclear_lists_what_waits_for_whom(engine: Engine) -> None:
     lines = [line.strip() for line in out.splitlines()]
     for incident, title in ((first, "Payments fail"), (second, "Search is slow")):
         assert any(incident in line and title in line and "P0" in line for line in lines)
-        assert f"It is not acknowledged: allclear ack {incident} --as NAME" in lines
+        assert f"It is not acknowledged: allclear ack {incident} --as NAME --role on_call" in lines
     assert any(line.startswith("Waits for On-Call") for line in lines), out
     for command in ("done", "not-done"):
         assert f"allclear {command} {step} --as NAME --role on_call" in lines

@@ -14,8 +14,10 @@ from typer.testing import CliRunner
 from allclear.bootstrap import Engine
 from allclear.cli import alerts, incidents  # each adds its commands
 from allclear.cli.root import app
+from allclear.domain.action import ActStatus, Outcome
 from allclear.domain.approval import ONE_PERSON
-from allclear.domain.records import AskOpened
+from allclear.domain.errors import NotAllowed
+from allclear.domain.records import ActFinished, ActProposed, AskOpened, By
 from allclear.engine.actions.approval_requests import check_again_ask
 from tests.scenario.response_support import ALERT, MACHINE, engine_on, new_journal, received
 from tests.unit.engine.test_damaged_records import damage
@@ -94,3 +96,36 @@ def test_the_list_of_alerts_has_a_heading(engine: Engine) -> None:
     assert line.split()[2:] == ["json", "quarantined", kept]
     assert line.index(kept) == heading.index("ID")
     assert reason.strip() == "It cannot be read."
+
+
+def test_what_is_in_place_are_changes_and_each_command_works_as_printed(engine: Engine) -> None:
+    """A page is only counted: the incident's end closes it. The commands carry the role that an unknown name needs."""
+    incident = engine.intake.take(ALERT, "d1").incident
+    assert incident is not None
+    for act, pages in (("contain/roll-back", False), ("detect/page", True)):
+        proposed = ActProposed(
+            act=act,
+            phase="contain",
+            step=act.partition("/")[2],
+            action="pagerduty.page" if pages else "cloud_run.rollback_traffic",
+            title=act,
+            params={},
+            change=None,
+            leaves="page open" if pages else "traffic pinned",
+            resource="run:web",
+            pages=pages,
+        )
+        outcome = Outcome(status=ActStatus.VERIFIED, changed=True, sentence="Done.")
+        engine.journal.append(incident, [proposed, ActFinished(act=act, outcome=outcome)], MACHINE)
+    out = printed("in-place")
+    assert f"allclear undo {incident} contain/roll-back --as NAME --role on_call" in out
+    assert "detect/page" not in out
+    assert f"pages are open in {incident}. The end of the incident closes them." in out
+    shown = printed("show", incident).split("Still in place")[1].split("Due")[0]
+    assert "page open" not in shown
+    assert "1 page is open; the end of the incident closes it" in shown
+    assert [row["page"] for row in json.loads(printed("in-place", "--json"))] == [False, True]
+    with pytest.raises(NotAllowed, match="a change is in place: contain/roll-back") as refused:
+        engine.people.resolve(incident, "over", By(actor="Ana", role="on_call", via="cli"))
+    assert f"allclear undo {incident} contain/roll-back --as NAME --role on_call" in refused.value.next_step
+    assert f"allclear supersede {incident} contain/roll-back --reason WHY --as NAME --role" in refused.value.next_step

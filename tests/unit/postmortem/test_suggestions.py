@@ -44,14 +44,14 @@ def _parts(story: Story) -> list[str]:
 
 
 def test_the_cause_and_the_fix_are_suggested_from_their_steps() -> None:
-    """Each has its source and the command that replaces it."""
+    """Each has its source, and says that no one has confirmed it."""
     story = Story().opened().record(step("investigate", "root-cause", "Identify the root cause"))
     story.after(5).record(answered("investigate/root-cause", "The key is empty_"), by=ANA)
     story.record(step("resolve", "fix", "Deploy the fix")).after(5)
     _, cause, fix, *_ = _parts(story.record(answered("resolve/fix", "Revision 43 is live"), by=BEN))
     assert cause == (
-        'The key is empty\\_\n\n_Suggested from Ana (Tech Lead), 14:35, in the step "Identify the root cause". '
-        'To replace it: allclear postmortem VS-12 --write root_cause "..."_'
+        'The key is empty\\_\n\n_Suggested from Ana (Tech Lead), 14:35, in the step "Identify the root cause", '
+        "and not confirmed yet._"
     )
     assert fix.startswith("Revision 43 is live\n\n_Suggested from Ben (Incident Commander), 14:40, in the step")
 
@@ -77,7 +77,9 @@ def test_a_note_can_answer_a_field(field: str) -> None:
     """What a person noted for it stands there, on one line with its source."""
     story = Story().opened().record(NoteAdded(text="130 buyers, no data", post_mortem=field), by=ANA)
     line = _parts(story)[3 if field == "impact_users" else 4]
-    assert line.startswith("130 buyers, no data _Suggested from Ana (Tech Lead), 14:30, in a note.")
+    assert line.startswith(
+        "130 buyers, no data _Suggested from Ana (Tech Lead), 14:30, in a note, and not confirmed yet._"
+    )
 
 
 def test_what_a_person_wrote_replaces_every_suggestion() -> None:
@@ -107,10 +109,11 @@ def test_the_summary_is_suggested_from_the_record() -> None:
 
 
 def test_no_field_is_left_without_a_hint() -> None:
-    """A field that nothing answers names the command that writes it; so does each suggestion."""
+    """The last line names each field that no one wrote, and the command that writes it."""
     template = Path(__file__).parents[3] / "runbooks/retailgen/templates/pir.md"
     story = Story().opened()
     source = PostMortem(story.incident, story.entries, plan(), "Shop", template.read_text(), story.now)
-    document = write_post_mortem(source)
+    last = write_post_mortem(source).rpartition("\n---\n")[2]
+    assert "allclear postmortem VS-12 --write FIELD" in last
     for field in ("summary", "root_cause", "impact_revenue", "customer_data", "got_lucky"):
-        assert f"allclear postmortem VS-12 --write {field}" in document
+        assert field in last
