@@ -58,8 +58,8 @@ def lead_of(plan: Plan, incident: Incident) -> str | None:
 
     The first person to act takes the role (`allclear.engine.people.leading`).
     """
-    taken = incident.roles.get(LEAD)
-    return taken or next((person.name for person in plan.holders(LEAD)), None)
+    role_taken = incident.roles.get(LEAD)
+    return role_taken or next((person.name for person in plan.holders(LEAD)), None)
 
 
 def led_by(plan: Plan, incident: Incident, *more: str) -> tuple[str, ...]:

@@ -131,16 +131,23 @@ def _ahead(plan: Plan, incident: Incident, one: Deadline, due: datetime, roles: 
 
 
 def _loss(plan: Plan, incident: Incident) -> Iterator[Reminder]:
-    """Yield the page that tells people that the incident is not contained, or has not recovered, any more."""
-    loss = incident.loss
-    if loss is None:
+    """Yield the page that tells people that the incident is not contained, or has not recovered, any more.
+
+    It is only a message if the incident stays contained, because the check could not judge that.
+    """
+    loss, last = incident.loss, next(reversed(incident.recovery.lost), None)
+    if loss:
+        number, at, why, urgent = loss.number, loss.at, loss.sentence, incident.paged_at is not None
+    elif last and last.until and incident.containment.current and incident.recovery.current is None:
+        number, at, why, urgent = last.ended_by, last.until, last.reason, False
+    else:
         return
-    what = "is not contained any more" if incident.containment.periods else "has not recovered after all"
+    what = "is not contained any more" if incident.containment.ended_by(number) else "has not recovered after all"
+    still = "" if loss else " It is still contained."
     sentence = (
-        f"{incident.id} {what}: {plain(loss.sentence)} Answer what is asked now, or act: allclear show {incident.id}"
+        f"{incident.id} {what}: {plain(why)}{still} Answer what is asked now, or act: allclear show {incident.id}"
     )
-    roles = led_by(plan, incident, ON_CALL)
-    yield Reminder(f"lost:{loss.number}", 1, loss.at, sentence, roles, urgent=incident.paged_at is not None)
+    yield Reminder(f"lost:{number}", 1, at, sentence, led_by(plan, incident, ON_CALL), urgent=urgent)
 
 
 # --- status updates, and news of alerts --------------------------------------------------------------
@@ -227,8 +234,9 @@ def _stale_messages(plan: Plan, incident: Incident) -> Iterator[Reminder]:
         first, told = failed[-1], failed[-STALE_AFTER]
         reason = bare(told.outcome.sentence) if told.outcome else ""
         sentence = (
-            f"A message shows an old state since {named_clock(first.at, plan.zone)}, because it could not be updated "
-            f'("{plain(first.proposed.title)}"): {reason}. How it stands: allclear show {incident.id}'
+            f'This message has shown an old state since {named_clock(first.at, plan.zone)}: "'
+            f'{plain(first.proposed.title)}". It could not be updated, because: {reason}. '
+            f"Read the present state: allclear show {incident.id}"
         )
         roles = known_roles(plan, LEAD, ON_CALL)
         yield Reminder(f"{STALE_MESSAGE}:{first.id}", 1, told.finished_at or told.at, sentence, roles)

@@ -91,7 +91,7 @@ async def test_a_live_message_that_cannot_be_updated_is_reported(tmp_path: Path)
         await due(it, seconds=40)
         await due(it, seconds=5)
         (report,) = reminders_in_slack(it)
-        assert "A message shows an old state since" in report
+        assert "This message has shown an old state since" in report
         assert "missing_scope" in report
         assert "allclear show VS-1" in report
 

@@ -169,7 +169,9 @@ class Rota(MayBeAssumed):
         description="True: a turn begins when its person takes it over, and lasts until the next one does.",
     )
 
-    def on_duty(self, at: datetime, working_time: WorkingTime, taken: Sequence[RotaOverride] = ()) -> Iterator[Shift]:
+    def on_duty(
+        self, at: datetime, working_time: WorkingTime, overrides: Sequence[RotaOverride] = ()
+    ) -> Iterator[Shift]:
         """Yield the person on duty at `at`, layer by layer.
 
         With `hand_over`, a turn begins when its person takes it over. Until then the person who took over last stays on
@@ -182,8 +184,8 @@ class Rota(MayBeAssumed):
             turn = layer.turn_at(at, zone)
             if turn < 0 or WEEKDAYS[local.weekday()] not in layer.days or not _within(f"{local:%H:%M}", layer.hours):
                 continue
-            overrides = (override for override in taken if override.layer == layer.name and override.at <= at)
-            last = max(overrides, key=_when, default=None)
+            own = (override for override in overrides if override.layer == layer.name and override.at <= at)
+            last = max(own, key=_when, default=None)
             begun = (
                 last is not None
                 and layer.named(last.person) == layer.person(turn)

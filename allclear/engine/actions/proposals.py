@@ -22,6 +22,7 @@ from allclear.engine.actions.reconcile import done_already, failed, refused
 from allclear.engine.actions.registry import ActionType
 from allclear.engine.concurrency import sleep_without_slot
 from allclear.engine.incidents import read_or_none
+from allclear.engine.people.leading import lead_taken_by
 from allclear.journal.ports import Journal
 
 
@@ -67,7 +68,7 @@ class Proposer:
         self._clock = clock
 
     async def propose(self, incident: Incident, request: ActionRequest, by: By) -> str:
-        """Journal the proposal and its ask, and return the act's id.
+        """Journal the proposal and its ask, and return the act's id. A person who proposes leads if no one does yet.
 
         An act that is refused, already done, or cannot be worked out gets its outcome in the same transaction. Raises
         ConcurrentWrite if the incident has changed since it was read: decide again. Raises Refused if `request.shown`
@@ -88,7 +89,8 @@ class Proposer:
             else:
                 records = self._with_change(incident, request, act, preview, by)
         decided = [request.decision] if request.decision else []
-        self._journal.append(incident.id, [*decided, *records], by, expect=incident.length)
+        leading = [] if incident.over else lead_taken_by(self._plan, incident, by)
+        self._journal.append(incident.id, [*decided, *records, *leading], by, expect=incident.length)
         return act
 
     async def preview(self, request: ActionRequest) -> tuple[Preview, ApprovalPolicy | None]:

@@ -8,7 +8,7 @@ from allclear.domain.alert import AlertState
 from allclear.domain.durations import short_duration
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Storm
-from allclear.engine.alerts.received import ReceivedAlert, Taken
+from allclear.engine.alerts.received import IntakeResult, ReceivedAlert
 from allclear.journal.ports import Journal
 
 
@@ -23,7 +23,7 @@ def is_flapping(storm: Storm, changes: tuple[datetime, ...]) -> bool:
     return len(changes) >= storm.flapping.times
 
 
-def hold(journal: Journal, storm: Storm, alert: ReceivedAlert, incident: Incident, changes: int) -> Taken:
+def hold(journal: Journal, storm: Storm, alert: ReceivedAlert, incident: Incident, changes: int) -> IntakeResult:
     """Let a flapping alert count as firing. The record notes it now and then, and people are notified once.
 
     The record keeps why the alert ended last, if that is no recovery: a person may have paused the rule that flaps.
@@ -36,4 +36,4 @@ def hold(journal: Journal, storm: Storm, alert: ReceivedAlert, incident: Inciden
         journal.append(incident.id, [held], alert.by)
     within = short_duration(storm.flapping.within)
     reason = f"It is flapping, with {changes} changes within {within}: it counts as firing, and no action is automatic."
-    return Taken("held", reason, incident.id)
+    return IntakeResult("held", reason, incident.id)

@@ -14,7 +14,7 @@ from allclear.domain.text import plain
 from allclear.engine.alerts.flapping import hold, is_flapping, recent_changes
 from allclear.engine.alerts.joining import IncidentJoiner
 from allclear.engine.alerts.order import fired_before, late
-from allclear.engine.alerts.received import ReceivedAlert, Taken, received
+from allclear.engine.alerts.received import IntakeResult, ReceivedAlert, received
 from allclear.engine.alerts.storm import count_collapsed
 from allclear.engine.incidents import read_incident, read_or_none
 from allclear.journal.ports import INCIDENTS, Journal
@@ -30,27 +30,27 @@ class Intake:
         self._clock = clock
         self._joiner = IncidentJoiner(journal, company)
 
-    def take(self, alert: Alert, delivery: str, position: int = 0) -> Taken:
+    def take(self, alert: Alert, delivery: str, position: int = 0) -> IntakeResult:
         """Take in the alert at `position` of its delivery, and return what was decided. A new incident's flow starts.
 
         Raises JournalError.
         """
         now = received(alert, delivery, self._plan, self._clock())
         with self._journal.transaction(INCIDENTS):
-            taken = self._decide(now)
-            self._journal.add_decision(now.decision(taken, position))
-            if taken.state == "collapsed" and taken.incident:
-                count_collapsed(self._journal, read_incident(self._journal, taken.incident), self._plan, now.now)
-        return taken
+            result = self._decide(now)
+            self._journal.add_decision(now.decision(result, position))
+            if result.state == "collapsed" and result.incident:
+                count_collapsed(self._journal, read_incident(self._journal, result.incident), self._plan, now.now)
+        return result
 
-    def quarantine(self, alert: Alert, delivery: str, position: int, reason: str) -> Taken:
+    def quarantine(self, alert: Alert, delivery: str, position: int, reason: str) -> IntakeResult:
         """Record that an alert could not be taken in, and why. Raises JournalError."""
-        taken = Taken("quarantined", plain(reason))
+        result = IntakeResult("quarantined", plain(reason))
         now = received(alert, delivery, self._plan, self._clock())
-        self._journal.add_decision(now.decision(taken, position))
-        return taken
+        self._journal.add_decision(now.decision(result, position))
+        return result
 
-    def _decide(self, alert: ReceivedAlert) -> Taken:
+    def _decide(self, alert: ReceivedAlert) -> IntakeResult:
         known = self._journal.alert(alert.record.key)
         if known is None or not known.incident:
             return self._decide_without_incident(alert, known)
@@ -58,46 +58,48 @@ class Intake:
         if incident and not incident.over:
             return self._decide_known(alert, known, incident)
         if incident and (reason := late(alert, known)):
-            return Taken("old", reason, known.incident)
+            return IntakeResult("old", reason, known.incident)
         if not alert.firing:
             self._journal.save_alert(alert.next_state(known, alert.record.state))
         elif incident and (reason := fired_before(alert, known, incident, self._storm.renotify_after)):
-            return Taken("old", reason, known.incident)
-        taken = self._decide_new(alert)
+            return IntakeResult("old", reason, known.incident)
+        result = self._decide_new(alert)
         if incident is None:  # its incident's state is unknown, so the alert counts as new: people must be notified
             lost = f"The record of {known.incident}, where this alert belonged, cannot be read."
-            return replace(taken, reason=f"{taken.reason} {lost}")
-        return taken
+            return replace(result, reason=f"{result.reason} {lost}")
+        return result
 
     # --- an alert without an open incident -------------------------------------------------------------
 
-    def _decide_without_incident(self, alert: ReceivedAlert, known: AlertState | None) -> Taken:
+    def _decide_without_incident(self, alert: ReceivedAlert, known: AlertState | None) -> IntakeResult:
         """Decide about an alert that never had an incident; `known` is its state if it was only resolved so far.
 
         The order of a resolution is kept, so that an earlier firing that comes later opens no incident. That needs a
         source that proved its identity: a forged resolution with a high order would silence the alert.
         """
         if known and (reason := late(alert, known)):
-            return Taken("old", reason)
+            return IntakeResult("old", reason)
         if not alert.firing and alert.order and alert.record.authenticated:
             self._journal.save_alert(alert.next_state(known, "resolved") if known else alert.first_state(""))
         return self._decide_new(alert)
 
-    def _decide_new(self, alert: ReceivedAlert) -> Taken:
+    def _decide_new(self, alert: ReceivedAlert) -> IntakeResult:
         if not alert.firing:
-            return Taken("ignored", "No open incident has this alert.")
+            return IntakeResult("ignored", "No open incident has this alert.")
         if alert.route is None:
-            return Taken("ignored", "No route of the plan matches its labels; add one under `routes` in plan.yaml.")
+            return IntakeResult(
+                "ignored", "No route of the plan matches its labels; add one under `routes` in plan.yaml."
+            )
         if below := self._plan.below_threshold(alert.route, alert.labels):
-            return Taken("below", below)
+            return IntakeResult("below", below)
         return self._joiner.place(alert, alert.route)
 
     # --- an alert with an open incident ----------------------------------------------------------------
 
-    def _decide_known(self, alert: ReceivedAlert, known: AlertState, incident: Incident) -> Taken:
+    def _decide_known(self, alert: ReceivedAlert, known: AlertState, incident: Incident) -> IntakeResult:
         """Decide about an alert of an open incident. Only what changes something goes into the record."""
         if reason := late(alert, known):
-            return Taken("late", reason, incident.id)
+            return IntakeResult("late", reason, incident.id)
         changed = alert.record.state != known.source_state
         changes = recent_changes(self._storm, known, alert.now, changed=changed)
         flapping = self._storm.enabled and is_flapping(self._storm, changes)
@@ -110,7 +112,7 @@ class Intake:
             return self._joiner.join(alert, incident, reason, FIRES_AGAIN, new=False)
         if state != known.state or self._ends_differently(alert, incident):
             self._journal.append(incident.id, [alert.record], alert.by)
-            return Taken("joined", _end_reason(alert), incident.id)
+            return IntakeResult("joined", _end_reason(alert), incident.id)
         return self._repeat(alert, incident)
 
     def _ends_differently(self, alert: ReceivedAlert, incident: Incident) -> bool:
@@ -119,16 +121,16 @@ class Intake:
         ended = recorded is not None and recorded.state == "resolved" and not alert.firing
         return ended and recorded is not None and recorded.no_recovery != alert.record.no_recovery
 
-    def _repeat(self, alert: ReceivedAlert, incident: Incident) -> Taken:
+    def _repeat(self, alert: ReceivedAlert, incident: Incident) -> IntakeResult:
         if alert.firing and (raised := self._joiner.raised(incident, alert.route)):
             self._joiner.record(alert, incident, raised, news="more severe now")
-            return Taken("joined", f"{incident.id} has this alert, which is more severe now.", incident.id)
+            return IntakeResult("joined", f"{incident.id} has this alert, which is more severe now.", incident.id)
         since = alert.now - incident.news_at
         if alert.firing and since >= self._storm.renotify_after:
             news = f"still firing, {short_duration(since)} after the last news"
             self._joiner.record(alert, incident, [], news=news)
-            return Taken("repeat", f"{incident.id} has this alert; it is {news}.", incident.id)
-        return Taken("repeat", f"{incident.id} has this alert.", incident.id)
+            return IntakeResult("repeat", f"{incident.id} has this alert; it is {news}.", incident.id)
+        return IntakeResult("repeat", f"{incident.id} has this alert.", incident.id)
 
 
 def _end_reason(alert: ReceivedAlert) -> str:

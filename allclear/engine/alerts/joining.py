@@ -10,7 +10,7 @@ from allclear.domain.durations import short_duration
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Route
 from allclear.domain.records import Assessed, IncidentOpened, SeverityChanged, StormJoined, StormPassed
-from allclear.engine.alerts.received import ReceivedAlert, Taken
+from allclear.engine.alerts.received import IntakeResult, ReceivedAlert
 from allclear.engine.alerts.storm import Buckets, Umbrella
 from allclear.engine.incidents import open_under, read_incident, readable
 from allclear.engine.response.flow_starts import restart_messages, start_message
@@ -31,7 +31,7 @@ class IncidentJoiner:
         self._buckets = Buckets(company.plan)
         self._umbrella = Umbrella(journal, company.plan)
 
-    def place(self, alert: ReceivedAlert, route: Route) -> Taken:
+    def place(self, alert: ReceivedAlert, route: Route) -> IntakeResult:
         """Let a new alert join its service's open incident or the alert storm's incident, or open its own."""
         if not self._storm.enabled:
             return self._open(alert, route)
@@ -61,7 +61,7 @@ class IncidentJoiner:
 
     def join(
         self, alert: ReceivedAlert, incident: Incident, reason: str, news: str = "a new alert", *, new: bool = True
-    ) -> Taken:
+    ) -> IntakeResult:
         """Record an alert in an open incident. A more severe alert raises the incident's severity.
 
         If one source sends too many alerts, only those that raise the severity are recorded one by one; the others are
@@ -75,9 +75,9 @@ class IncidentJoiner:
         if not room and not raised:
             limit = self._storm.per_source
             many = f"more than {limit.times} alerts of {alert.record.source} within {short_duration(limit.within)}"
-            return Taken("collapsed", f"{reason} It is only counted there: {many}.", incident.id)
+            return IntakeResult("collapsed", f"{reason} It is only counted there: {many}.", incident.id)
         self.record(alert, incident, raised, news=news)
-        return Taken("joined", reason, incident.id)
+        return IntakeResult("joined", reason, incident.id)
 
     def record(self, alert: ReceivedAlert, incident: Incident, raised: list[Any], *, news: str) -> None:
         """Record an alert in an open incident with the changes that it causes; `news` goes into people's messages."""
@@ -105,7 +105,7 @@ class IncidentJoiner:
             records.append(SeverityChanged(was=incident.severity, now=severity, reason=reason))
         return records
 
-    def _open(self, alert: ReceivedAlert, route: Route) -> Taken:
+    def _open(self, alert: ReceivedAlert, route: Route) -> IntakeResult:
         runbook, record = self._company.runbook(route.runbook), alert.record
         severity = self._plan.severity_of(route)
         opened = IncidentOpened(
@@ -136,7 +136,7 @@ class IncidentJoiner:
             self._buckets.take(record.source, severity, alert.now)
             self._umbrella.open_if_due(alert.now)
         reason = f"The route {route.name!r} matches: {severity}, with the runbook {route.runbook}."
-        return Taken("opened" if new else "joined", reason, incident)
+        return IntakeResult("opened" if new else "joined", reason, incident)
 
     def _storm_change(self, alert: ReceivedAlert, incident: Incident) -> list[Any]:
         """Return the record by which the incident becomes part of an alert storm, or leaves it.

@@ -22,7 +22,7 @@ _CLOCK_SKEW = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
-class Taken:
+class IntakeResult:
     """What was decided about an alert."""
 
     state: Decision
@@ -84,15 +84,15 @@ class ReceivedAlert:
             source_end=max(ends, default=None),
         )
 
-    def decision(self, taken: Taken, position: int) -> AlertDecision:
+    def decision(self, result: IntakeResult, position: int) -> AlertDecision:
         """Return what the journal keeps of the decision; `position` is the alert's place in its delivery."""
         record = self.record
         service = self.route.service if self.route else plain(self.labels.get("service", ""), _LONGEST_LABEL)
         return AlertDecision(
             delivery=record.delivery,
             position=position,
-            decision=taken.state,
-            reason=taken.reason,
+            decision=result.state,
+            reason=result.reason,
             at=self.now,
             source=record.source,
             key=record.key,
@@ -101,7 +101,7 @@ class ReceivedAlert:
             severity=plain(self.labels.get("severity", ""), _LONGEST_LABEL),
             service=service,
             source_time=self.source_time,
-            incident=taken.incident,
+            incident=result.incident,
         )
 
 

@@ -19,7 +19,7 @@ from allclear.bootstrap import Engine
 from allclear.domain.alert import Alert, Decision
 from allclear.domain.errors import AllclearError, JournalError, Unreadable
 from allclear.domain.text import plain
-from allclear.engine.alerts.received import Taken
+from allclear.engine.alerts.received import IntakeResult
 from allclear.journal.ports import INCIDENTS, Delivery
 from allclear.responder.deliveries import is_authenticated
 from allclear.responder.sources import SOURCES
@@ -54,7 +54,7 @@ class OpenDelivery:
 
     delivery: Delivery
     alerts: tuple[Alert, ...] = ()
-    taken: tuple[Taken, ...] = ()
+    taken: tuple[IntakeResult, ...] = ()
     """The decisions about the alerts taken in so far."""
     result: tuple[str, str] | None = None
     """The delivery's state and reason, if it holds no alerts."""
@@ -210,12 +210,12 @@ class InboxWorker:
         configured = self._sources.get(source)
         return configured.options if configured else {}
 
-    def _taken_before(self, delivery: Delivery) -> tuple[Taken, ...]:
+    def _taken_before(self, delivery: Delivery) -> tuple[IntakeResult, ...]:
         """Return the decisions about the first alerts, which an earlier process took in."""
         if not delivery.taken_in:
             return ()
         rows = sorted(self._journal.decisions(delivery=delivery.id, limit=None), key=lambda row: row.at)
-        last = {row.position: Taken(row.decision, row.reason, row.incident) for row in rows}
+        last = {row.position: IntakeResult(row.decision, row.reason, row.incident) for row in rows}
         return tuple(last[position] for position in range(delivery.taken_in))
 
     def _take_next(self, current: OpenDelivery) -> OpenDelivery:

@@ -293,7 +293,7 @@ def test_a_message_that_could_not_be_updated_is_reported_once() -> None:
     assert of_kind(plan_with(), story, "stale-message") == []
     _live(story.after(1), "3", good=False)
     (report,) = of_kind(plan_with(), story, "stale-message")
-    assert "shows an old state since 14:30 UTC" in report.sentence
+    assert "has shown an old state since 14:30 UTC" in report.sentence
     assert "msg_too_long" in report.sentence
     assert report.sentence.endswith("allclear show VS-12")
     _live(given(story, report), "4", good=False)

@@ -175,7 +175,10 @@ def test_a_failing_page_does_not_reopen_what_people_contained() -> None:
     assert (incident.recovered, incident.recovery.current, incident.loss) == (None, None, None)
     assert incident.contained is not None
     assert incident.acknowledged is not None
-    assert (_topics(story, "lost"), _topics(story, "acknowledge:")) == ([], [])
+    (told,) = _topics(story, "lost")
+    assert told.sentence.startswith("VS-12 has not recovered after all: ")
+    assert (told.urgent, "It is still contained." in told.sentence) == (False, True)
+    assert _topics(story, "acknowledge:") == []
     assert incident.last_change is not None
     assert incident.last_change[0] == incident.length
 
@@ -285,6 +288,14 @@ def test_people_are_paged_when_a_contained_incident_fails_again() -> None:
     assert [(one.due - story.now) / MINUTE for one in levels] == [3, 6, 10]
     story.after(1).record(Acknowledged(), by=BEN)
     assert _topics(story, "acknowledge:") == []
+
+
+def test_only_what_the_check_ended_is_told() -> None:
+    """It was contained once, and was lost; then it recovered, and only the recovery ends."""
+    story = contained().after(5).record(check(TROUBLE)).record(check(HEALTH), Recovered(finding=HEALTH))
+    story.after(1).record(check(TROUBLE))
+    (page,) = _topics(story, "lost")
+    assert page.sentence.startswith("VS-12 has not recovered after all: ")
 
 
 def test_a_status_of_the_plan_does_not_change_while_a_proof_is_missing() -> None:

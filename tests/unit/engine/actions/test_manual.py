@@ -15,7 +15,7 @@ from allclear.journal.sql_journal import SqlJournal
 from tests.scenario.response_support import new_journal
 from tests.scopes import REAL
 from tests.unit.domain.stories import MACHINE
-from tests.unit.engine.actions.manual_support import ANA, ByHand
+from tests.unit.engine.actions.manual_support import ANA, CHI, ByHand
 from tests.unit.fakes_actions import turned_to
 
 
@@ -35,6 +35,20 @@ async def test_an_act_by_hand_is_proposed_again_if_the_incident_has_changed_mean
     assert (result.outcome.status, by_hand.dials.points["main"]) == (ActStatus.VERIFIED, 5)
     decisions = [note for _, _, note in by_hand.incident.notes if isinstance(note, DecisionMade)]
     assert [note.text for note in decisions] == ["BY HAND, outside the runbook: Turn the dial"]
+
+
+async def test_a_person_whose_first_act_is_by_hand_leads(by_hand: ByHand) -> None:
+    """An alert opened the incident, and no one leads it. The lead is written with the proposal, and stays."""
+    opened = by_hand.incident.opened.model_copy(update={"reported": "an alert"})
+    by_hand.id = by_hand.journal.open_incident("VS", opened, MACHINE)[0]
+    assert by_hand.incident.roles == {}
+    done = await by_hand.manual.do(by_hand.turn(), CHI)
+    assert by_hand.incident.roles == {"incident_commander": "Chi"}
+    (ask,) = by_hand.incident.open_asks
+    by_hand.people.answer(ask.ask.id, ANA, yes=True, reason="go")
+    await by_hand.manual.after_answer(ask.ask.id, ANA)
+    await by_hand.manual.undo(by_hand.id, done.act, "it squeaks", ANA)
+    assert by_hand.incident.roles == {"incident_commander": "Chi"}
 
 
 async def test_an_undo_by_hand_is_proposed_again_too(by_hand: ByHand) -> None:

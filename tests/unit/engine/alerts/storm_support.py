@@ -16,7 +16,7 @@ from allclear.domain.alert import Alert, AlertOrder
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Route, Storm
 from allclear.domain.records import Record
-from allclear.engine.alerts.received import Taken
+from allclear.engine.alerts.received import IntakeResult
 from allclear.settings import Settings
 from tests.scenario.response_support import installed, new_journal, vintstreet
 from tests.scenario.scenes import Watch
@@ -67,7 +67,7 @@ class Room:
         delivery: str = "",
         order: AlertOrder | None = None,
         no_recovery: str = "",
-    ) -> Taken:
+    ) -> IntakeResult:
         """Send an alert to the intake, and return what was decided."""
         labels = {"alertname": name, "n": str(service), "severity": "any"}
         alert = Alert(source, key, state, f"{name} {service}", labels, authenticated, at, order, no_recovery)

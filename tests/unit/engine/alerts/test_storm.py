@@ -196,7 +196,7 @@ def test_an_alert_that_fires_again_is_news(room: Room) -> None:
     incident = room.incident(first.incident)
     assert [reason for _, _, reason in incident.news] == ["it fires again"]
     (reminder,) = [one for one in reminders(room.engine.company.plan, incident) if one.topic == "news"]
-    assert reminder.sentence == "1 alert since 03:40 (it fires again). For details: allclear show VS-1 --why"
+    assert reminder.sentence == "1 alert since 03:40 UTC (it fires again). For details: allclear show VS-1 --why"
     last = room.engine.journal.entries(incident.id)[-1]
     assert line_of(last, incident).text == "Alert from alertmanager is firing again: Down 0."
 
