@@ -7,6 +7,7 @@ from prefect.states import Completed
 
 from allclear.bootstrap import open_engine
 from allclear.domain.errors import AllclearError
+from allclear.domain.records import By
 from allclear.engine.flow_runs import how_it_ended, is_asked
 from flows.approval_form import wait_for_answer
 from flows.artifacts import publish
@@ -29,6 +30,8 @@ async def question(incident: str, ask: str) -> Ended:
                 return not_done(f"{ask} was never asked. What waits for people: allclear show {incident}")
             if is_asked(engine.conductor.incident(incident), ask):
                 await wait_for_answer(engine, incident, ask)
+                if engine.conductor.incident(incident).over:  # the responder works only on open incidents
+                    await engine.manual.after_answer(ask, By(actor="allclear", via="prefect"))
                 await publish(engine, incident)
                 await deliver(engine, incident)
             sentence = how_it_ended(engine.conductor.incident(incident), ask, engine.company.plan.zone)

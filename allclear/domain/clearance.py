@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from allclear.domain.after_end import may_still_begin
 from allclear.domain.incident import Act, Incident
 
 
@@ -14,6 +15,8 @@ class Clearance(StrEnum):
     """It has an outcome, so nothing is left to do."""
     INTERRUPTED = "interrupted"
     """It has begun and has no outcome yet. It was approved before it began, and is reconciled before it continues."""
+    ENDED = "ended"
+    """The incident has ended, and this act does not follow its end."""
     NOT_NEEDED = "not-needed"
     """No approval was asked for."""
     APPROVED = "approved"
@@ -38,6 +41,8 @@ def clearance(incident: Incident, act: Act) -> Clearance:
         return Clearance.FINISHED
     if act.begun:
         return Clearance.INTERRUPTED
+    if not may_still_begin(incident, act):
+        return Clearance.ENDED
     if not act.asks:
         return Clearance.NOT_NEEDED
     missing = missing_approvals(incident, act)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
-from allclear.domain.deadlines import DUTY, deadlines, notifications_due, update_schedule
+from allclear.domain.after_end import is_still_asked
+from allclear.domain.deadlines import deadlines, notifications_due, update_schedule
 from allclear.domain.durations import counted, in_words, short_duration
 from allclear.domain.errors import ConfigError
 from allclear.domain.incident import Act, AskState, Incident
@@ -84,11 +85,8 @@ def phase_words(incident: Incident, plan: Plan) -> str:
 
 
 def waiting(incident: Incident) -> list[AskState]:
-    """Return the open questions, oldest first; after the incident's end only those that its review waits for."""
-    if incident.ended is None:
-        return incident.open_asks
-    reviewed = {Phase.REVIEW.value, DUTY} if incident.ended.ending == "resolved" else set[str]()
-    return [state for state in incident.open_asks if state.ask.phase in reviewed]
+    """Return the open questions, oldest first; after the incident's end only those that are still asked."""
+    return [state for state in incident.open_asks if is_still_asked(incident, state)]
 
 
 def duration(incident: Incident, now: datetime) -> timedelta:

@@ -28,7 +28,7 @@ from allclear.domain.action import (
     State,
 )
 from allclear.domain.backoff import Backoff
-from allclear.domain.clearance import clearance, missing_approvals
+from allclear.domain.clearance import Clearance, clearance, missing_approvals
 from allclear.domain.errors import (
     AllclearError,
     ConcurrentWrite,
@@ -305,8 +305,14 @@ def supersede_command(incident_id: str, act_id: str) -> str:
 
 
 def _require_clearance(incident: Incident, act: Act) -> None:
-    if clearance(incident, act).may_go_ahead:
+    cleared = clearance(incident, act)
+    if cleared.may_go_ahead:
         return
+    if cleared is Clearance.ENDED:
+        raise NotAllowed(
+            f"{act.id} is NOT done: {incident.id} has ended.",
+            "If it is still needed, start it by hand: allclear act. It then belongs to an incident of its own.",
+        )
     state = incident.asks[missing_approvals(incident, act)[0]]
     next_step = must_answer(state.ask) if state.open else f"Read on: allclear show {incident.id}."
     raise NotAllowed(f"{act.id} of {incident.id} is not approved.", next_step)

@@ -30,7 +30,7 @@ class Ledger:
         reason = required_text(reason, "reason")
         found = await self._found(incident_id, act)
         record = LedgerSuperseded(act=act_id, reason=reason, found=found)
-        self._writer.append(incident_id, by, lambda _: [record], after_end=True)
+        self._writer.append(incident_id, by, lambda _: [record])
         return f"{act_id} of {incident_id} is closed as superseded. Nothing was changed."
 
     def _in_place(self, incident_id: str, act_id: str) -> Act:

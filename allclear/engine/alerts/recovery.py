@@ -31,11 +31,11 @@ from allclear.engine.alerts.flapping import is_flapping, recent_changes
 from allclear.engine.alerts.storm import count_collapsed
 from allclear.engine.concurrency import Sweep
 from allclear.engine.incidents import read_incident
-from allclear.engine.people.close import closing_outbox
 from allclear.engine.response.conductor import Conductor
+from allclear.engine.response.ending import ending
 from allclear.engine.response.flow_starts import loss_messages
 from allclear.engine.response.recovery_moves import proven_recovery, recovery_rule
-from allclear.journal.ports import INCIDENTS, Journal
+from allclear.journal.ports import INCIDENTS, Journal, OutboxMessage
 
 log = logging.getLogger("allclear.recovery")
 
@@ -199,8 +199,10 @@ class RecoveryWatcher:
         )
 
     def _write(self, incident: Incident, records: list[Any]) -> None:
-        ends = any(isinstance(record, IncidentEnded) for record in records)
-        outbox = closing_outbox(incident, "resolved") if ends else []
+        outbox: list[OutboxMessage] = []
+        if records and isinstance(records[-1], IncidentEnded):
+            closed, outbox = ending(incident, records[-1])
+            records = [*records[:-1], *closed]
         for record in records:
             if isinstance(record, StepDone):
                 outbox += loss_messages(incident, record, self._clock())

@@ -6,6 +6,7 @@ from typing import Any
 
 from allclear.company import Company
 from allclear.domain.action import ActStatus, Finding, Outcome, Verdict
+from allclear.domain.after_end import is_still_asked
 from allclear.domain.approval import Ask, AskKind
 from allclear.domain.base import is_blank, person_key
 from allclear.domain.decisions import Decision, asked_now, closed_because, decision_named, named_ask
@@ -79,6 +80,10 @@ class Answers:
             because = closed_because(state, self._company.plan.zone)
             problem = f"{ask_id} ({plain(state.ask.title).rstrip('. ')}) is closed: {because}."
             raise NotAllowed(f"Your answer does not count. {problem}", asked_now(incident, self._company.plan))
+        if not is_still_asked(incident, state):
+            raise NotAllowed(
+                f"Your answer does not count: {incident.id} has ended.", asked_now(incident, self._company.plan)
+            )
         for gone in questions_to_withdraw(incident, self._company.plan, self._company.runbook(incident.opened.runbook)):
             if gone.ask == ask_id:  # it is withdrawn when the responder or a flow makes its next move
                 problem = f"{ask_id} ({plain(state.ask.title).rstrip('. ')}) is no longer asked: {gone.reason}."

@@ -74,7 +74,8 @@ class Assessments:
             raised, rule = self.raised(incident, None, known), assess(plan.assess, known)
             sentences.extend(f"It is {change.now} now: {change.reason}." for change in raised)
             if rule and not raised and rule.severity != incident.severity:
-                sentences.append(f"The plan's rules give {rule.severity} ({rule.because}); lower it if that is right.")
+                then = "it stays as it was at the end" if incident.over else "lower it if that is right"
+                sentences.append(f"The plan's rules give {rule.severity} ({rule.because}); {then}.")
             assessed = Assessed(facets=dict(facets), incident_kind=kind, reason=reason.strip(), known_at=known_at)
             return [assessed, *raised]
 
@@ -92,13 +93,16 @@ class Assessments:
         return read_past(text, self._company.plan.zone, self._clock())
 
     def raised(self, incident: Incident, named: str | None, facets: Mapping[str, str]) -> list[SeverityChanged]:
-        """Return the change to the severity that was named, or else follows from the rules, if it is a higher one."""
+        """Return the change to the severity that was named, or else follows from the rules, if it is a higher one.
+
+        After the incident's end there is none.
+        """
         rule, plan = assess(self._company.plan.assess, facets), self._company.plan
         reasons = {named: "it was declared so"} if named else {rule.severity: rule.because} if rule else {}
         return [
             SeverityChanged(was=incident.severity, now=now, reason=reason)
             for now, reason in reasons.items()
-            if plan.rank(now) < plan.rank(incident.severity)
+            if plan.rank(now) < plan.rank(incident.severity) and not incident.over
         ]
 
     def severity_for(self, facets: Mapping[str, str]) -> str:

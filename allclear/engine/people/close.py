@@ -8,11 +8,9 @@ from allclear.domain.errors import NotAllowed
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
 from allclear.domain.records import By, IncidentEnded
-from allclear.domain.runbook import Phase
 from allclear.domain.text import signature
-from allclear.engine.people.incident_writer import IncidentWriter, required_text
-from allclear.engine.response.flow_starts import start_message
-from allclear.journal.ports import OutboxKind, OutboxMessage
+from allclear.engine.people.incident_writer import IncidentWriter, is_over, required_text
+from allclear.engine.response.ending import ending
 
 Ending = Literal["resolved", "false-alarm"]
 
@@ -37,17 +35,19 @@ class Closing:
         self._end(incident_id, "false-alarm", reason, by)
         return f"{incident_id} ended as a false alarm."
 
-    def _end(self, incident_id: str, ending: Ending, reason: str, by: By) -> None:
+    def _end(self, incident_id: str, kind: Ending, reason: str, by: By) -> None:
+        ended = IncidentEnded(ending=kind, reason=required_text(reason, "reason"))
+
         def decide(incident: Incident) -> list[Any]:
             _check_may_end(incident, self._writer.plan)
-            return [IncidentEnded(ending=ending, reason=required_text(reason, "reason"))]
+            return ending(incident, ended)[0]
 
-        self._writer.append(incident_id, by, decide, outbox=closing_outbox(self._writer.read(incident_id), ending))
+        self._writer.append(incident_id, by, decide, outbox=lambda incident: ending(incident, ended)[1])
 
 
 def _check_may_end(incident: Incident, plan: Plan) -> None:
-    if incident.ended:  # entries are still written in the review, but an incident ends only once
-        raise NotAllowed(f"{incident.id} is over.", f"Read it: allclear show {incident.id}.")
+    if incident.ended:
+        raise is_over(incident, plan)
     if incident.unfinished:
         raise NotAllowed(
             f"{incident.id} cannot end: {incident.unfinished[0].id} is being carried out.",
@@ -67,15 +67,3 @@ def _still_in_place(incident: Incident, plan: Plan) -> tuple[str, str]:
     problem = f"{incident.id} cannot end while {changes} in place: {', '.join(acts)}."
     stays = f"If the system was changed since, and is to stay as it is: {'; '.join(leave)}"
     return problem, f"Undo {'each' if many else 'it'}: {'; '.join(undo)}. {stays}"
-
-
-def closing_outbox(incident: Incident, ending: Ending) -> list[OutboxMessage]:
-    """Return the outbox messages for the end of the incident.
-
-    They start the review, unless it was a false alarm, and resume the flow runs that wait for an answer.
-    """
-    outbox = [start_message(incident.id, Phase.REVIEW.value)] if ending == "resolved" else []
-    for state in incident.open_asks:
-        detail = {"ask": state.ask.id}
-        outbox.append(OutboxMessage(OutboxKind.RESUME, incident.id, f"over:{state.ask.id}", detail))
-    return outbox

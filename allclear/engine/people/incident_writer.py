@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from allclear.domain.after_end import may_still_be_written
 from allclear.domain.base import is_blank
 from allclear.domain.errors import ConcurrentWrite, NotAllowed
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
 from allclear.domain.records import By, RoleTaken
-from allclear.domain.runbook import Phase
+from allclear.domain.text import signature
 from allclear.engine.incidents import read_incident
 from allclear.engine.people.leading import lead_taken_by
 from allclear.journal.ports import Journal, OutboxMessage
@@ -41,17 +42,16 @@ class IncidentWriter:
         by: By,
         decide: Callable[[Incident], list[Any]],
         *,
-        outbox: Sequence[OutboxMessage] = (),
-        after_end: bool = False,
+        outbox: Sequence[OutboxMessage] | Callable[[Incident], Sequence[OutboxMessage]] = (),
     ) -> None:
         """Append the records that `decide` returns for the incident, and the outbox messages with them.
 
         If no one leads the incident yet, the person who acts leads it from now on. A request that is repeated, by its
         key in `by`, appends nothing.
 
-        `decide` is called again if another entry was written meanwhile. Raises NotAllowed if the incident has ended and
-        is not in its review, unless `after_end`, and for a program; NotFound, ConcurrentWrite, JournalError, and what
-        `decide` raises.
+        `decide` (and `outbox`, if it is a function) is called again if another entry was written meanwhile. Raises
+        NotAllowed for a record that may not follow the incident's end, and for a program; NotFound,
+        ConcurrentWrite, JournalError, and what `decide` raises.
         """
         if by.program:  # whatever calls this: a program decides nothing
             raise NotAllowed(f"{by.actor} is a program, and only a person may do this.", "Ask a person.")
@@ -59,13 +59,14 @@ class IncidentWriter:
             incident = self.read(incident_id)
             if by.request in incident.requests:  # sent again, because its answer was lost
                 return
-            if incident.over and not after_end and not _in_review(incident):
-                raise NotAllowed(f"{incident_id} is over.", f"Read it: allclear show {incident_id}.")
             records = decide(incident)
+            if incident.over and not all(map(may_still_be_written, records)):
+                raise is_over(incident, self._plan)
             if not incident.over and not any(isinstance(record, RoleTaken) for record in records):
                 records = [*records, *lead_taken_by(self._plan, incident, by)]
+            messages = outbox(incident) if callable(outbox) else outbox
             try:
-                self._journal.append(incident_id, records, by, expect=incident.length, outbox=list(outbox))
+                self._journal.append(incident_id, records, by, expect=incident.length, outbox=list(messages))
             except ConcurrentWrite:
                 continue
             return
@@ -81,5 +82,9 @@ def required_text(text: str, name: str) -> str:
     return text.strip()
 
 
-def _in_review(incident: Incident) -> bool:
-    return Phase.REVIEW.value in incident.entered and Phase.REVIEW.value not in incident.left
+def is_over(incident: Incident, plan: Plan) -> NotAllowed:
+    """Return the error that the incident has ended; it says what can still be done."""
+    return NotAllowed(
+        f"{incident.id} is over.",
+        f'Write what is missing into its record: allclear note {incident.id} "…" {signature(plan)}',
+    )

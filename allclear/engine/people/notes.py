@@ -58,19 +58,19 @@ class Notes:
             every = dict.fromkeys([*(line.audience for line in (*plan.updates, *plan.notifications)), *plan.roles])
             raise NotFound(f"The plan has no audience {audience!r}.", f"It has: {', '.join(every)}.")
         record = AudienceTold(audience=known, text=text.strip())
-        self._writer.append(incident_id, by, lambda _: [record], after_end=True)
+        self._writer.append(incident_id, by, lambda _: [record])
         return f"Recorded in {incident_id}: you have told {plan.role_title(known)}."
 
     def write_post_mortem(self, incident_id: str, field: str, text: str, by: By) -> str:
         """Record the text of one field of the post-mortem; the last text counts."""
         record = PostMortemWritten(field=field, text=required_text(text, "text"))
-        self._writer.append(incident_id, by, lambda _: [record], after_end=True)
+        self._writer.append(incident_id, by, lambda _: [record])
         return f"{field} of {incident_id} is recorded."
 
     def follow_up(self, incident_id: str, text: str, owner: str, due: datetime, by: By) -> str:
         """Record a follow-up: what has to be done so that the incident does not happen again."""
         record = FollowUpAdded(text=required_text(text, "follow-up"), owner=required_text(owner, "owner"), due=due)
-        self._writer.append(incident_id, by, lambda _: [record], after_end=True)
+        self._writer.append(incident_id, by, lambda _: [record])
         number = len(self._writer.read(incident_id).follow_ups)
         done = f"When it is done: allclear follow-up-done {incident_id} {number} {signature(self._company.plan)}"
         return f"{owner} has follow-up {number} by {day(due, self._company.plan.zone)}. {done}"
@@ -93,5 +93,5 @@ class Notes:
                 )
             return [FollowUpDone(number=number, note=note.strip())]
 
-        self._writer.append(incident_id, by, decide, after_end=True)
+        self._writer.append(incident_id, by, decide)
         return f"Follow-up {number} of {incident_id} is done."

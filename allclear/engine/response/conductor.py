@@ -33,6 +33,7 @@ from allclear.engine.actions.proposals import ActionRequest, Proposer
 from allclear.engine.actions.registry import Registry
 from allclear.engine.incidents import overrides_of, read_incident, readable
 from allclear.engine.response.checks import Checks
+from allclear.engine.response.ending import ending
 from allclear.engine.response.flow_starts import contain_again, start_message
 from allclear.engine.response.moves import (
     AskPeople,
@@ -238,6 +239,10 @@ class Conductor:
         if isinstance(move, AskPeople) and move.step.id == STILL_CONTAINED:
             outbox = contain_again(incident, f"asked-{incident.length + 1}")
         records = self._records(incident, move)
+        if isinstance(records[-1], IncidentEnded):
+            closed, resumed = ending(incident, records[-1])
+            records = [*records[:-1], *closed]
+            outbox = [*outbox, *resumed]
         self._journal.append(incident.id, records, by, expect=incident.length, outbox=outbox)
         if isinstance(move, FalseAlarm):
             self._note_known_good(incident, move)

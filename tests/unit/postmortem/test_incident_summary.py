@@ -76,7 +76,9 @@ def test_after_the_end_only_the_review_waits() -> None:
     """Questions that were left unanswered are closed, and those of the review stay open."""
     story = Story().opened().roll_back_proposed()
     assert "Nothing." in _printed(Story().opened())
-    review = story.incident.open_asks[0].ask.model_copy(update={"id": "VS-12/review/meet", "phase": "review"})
+    review = story.incident.open_asks[0].ask.model_copy(
+        update={"id": "VS-12/review/meet", "phase": "review", "act": None}
+    )
     story.record(IncidentEnded(ending="resolved", reason="well"), AskOpened(ask=review))
     printed = _printed(story)
     assert "allclear approve VS-12/review/meet" in printed

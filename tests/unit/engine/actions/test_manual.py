@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from allclear.domain.action import ActStatus
-from allclear.domain.errors import ConcurrentWrite, Refused
-from allclear.domain.records import ActProposed, DecisionMade
+from allclear.domain.errors import ConcurrentWrite, NotAllowed, Refused
+from allclear.domain.records import (
+    ActProposed,
+    AskAnswered,
+    DecisionMade,
+    IncidentEnded,
+    LedgerHandedOver,
+    PhaseEntered,
+)
 from allclear.engine.actions.manual import ManualRequest
 from allclear.journal.sql_journal import SqlJournal
 from tests.scenario.response_support import new_journal
@@ -87,3 +95,44 @@ async def test_the_decision_and_the_proposal_are_written_together(by_hand: ByHan
     place = next(place for place, record in enumerate(records) if isinstance(record, DecisionMade))
     assert isinstance(records[place + 1], ActProposed)
     assert by_hand.journal.entries(by_hand.id)[place].by.actor != MACHINE.actor
+
+
+# --- after the end ---------------------------------------------------------------------------------------
+
+
+async def test_an_approval_after_the_end_changes_nothing(by_hand: ByHand) -> None:
+    """Chi asked for it, the incident was resolved, and the review has begun when Ana answers."""
+    asked = await by_hand.manual.do(by_hand.turn(), CHI)
+    (ask,) = asked.waiting
+    by_hand.people.resolve(by_hand.id, "all is well", ANA)
+    by_hand.journal.append(by_hand.id, [PhaseEntered(phase="review")], MACHINE)
+    with pytest.raises(NotAllowed, match="does not count"):
+        by_hand.people.answer(ask, ANA, yes=True)
+    outcome = await by_hand.executor.carry_out(by_hand.id, asked.act, MACHINE)
+    assert (outcome.status, by_hand.dials.sent) == (ActStatus.REFUSED, [])
+
+
+async def test_an_approved_act_of_an_older_record_is_not_begun_after_the_end(by_hand: ByHand) -> None:
+    """Its record has the approval and then the end, without the outcome that the end writes now."""
+    asked = await by_hand.manual.do(by_hand.turn(), CHI)
+    ended = IncidentEnded(ending="resolved", reason="all is well")
+    by_hand.journal.append(by_hand.id, [ended, AskAnswered(ask=asked.waiting[0], yes=True)], ANA)
+    with pytest.raises(NotAllowed, match="NOT done") as error:
+        await by_hand.manual.after_answer(asked.waiting[0], ANA)
+    assert "allclear act" in error.value.next_step
+    assert by_hand.dials.sent == []
+
+
+async def test_what_was_left_in_place_can_be_undone_after_the_end(by_hand: ByHand) -> None:
+    """A person took it over. Another one asks for its undo after the end, and the first one approves it."""
+    done = await by_hand.manual.do(by_hand.turn(), ANA)
+    handed = LedgerHandedOver(act=done.act, to="Ana", due=datetime(2026, 12, 1, tzinfo=UTC))
+    by_hand.journal.append(by_hand.id, [handed], MACHINE)
+    by_hand.people.resolve(by_hand.id, "all is well", ANA)
+    asked = await by_hand.manual.undo(by_hand.id, done.act, "the fix is out", CHI)
+    (ask,) = asked.waiting
+    by_hand.people.answer(ask, ANA, yes=True)
+    result = await by_hand.manual.after_answer(ask, ANA)
+    assert result is not None
+    assert result.outcome is not None
+    assert (result.outcome.good, by_hand.dials.points["main"]) == (True, 1)

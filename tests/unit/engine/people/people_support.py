@@ -63,16 +63,18 @@ class Room:
         """Append records as the machine."""
         self.journal.append(self.id, records, MACHINE)
 
-    def asked(self, kind: AskKind = AskKind.APPROVAL, policy: ApprovalPolicy = ONE_PERSON) -> str:
+    def asked(
+        self, kind: AskKind = AskKind.APPROVAL, policy: ApprovalPolicy = ONE_PERSON, phase: str = "contain"
+    ) -> str:
         """Open an ask, with an act if it is an approval, and return its id."""
         step = f"step-{len(self.incident.asks) + 1}"
         act = f"contain/{step}" if kind is AskKind.APPROVAL else None
         if act:
             self.wrote(proposed(act, step))
         ask = Ask(
-            id=f"{self.id}/contain/{step}",
+            id=f"{self.id}/{phase}/{step}",
             kind=kind,
-            phase="contain",
+            phase=phase,
             step=step,
             title="May it?",
             text="?",

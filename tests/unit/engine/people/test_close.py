@@ -9,9 +9,11 @@ import pytest
 from allclear.domain.action import ActStatus, Outcome
 from allclear.domain.approval import AskKind
 from allclear.domain.base import utc_now
+from allclear.domain.clearance import Clearance, clearance
 from allclear.domain.errors import NotAllowed, NotFound
 from allclear.domain.records import (
     ActFinished,
+    IncidentEnded,
     LedgerHandedOver,
     NoteAdded,
     PhaseEntered,
@@ -138,19 +140,33 @@ def test_an_end_starts_the_review_and_resumes_the_waiting_flow_runs(room: Room) 
     assert [one.detail for one in room.journal.outbox() if one.incident == other] == [{"flow": "respond"}]
 
 
-def test_after_the_end_only_the_post_mortem_is_written(room: Room) -> None:
-    """Notes, answers, severities and a second end are refused; texts of the post-mortem and follow-ups are not."""
-    ask = room.asked()
-    room.people.resolve(room.id, "all is well", ANA)
+@pytest.mark.parametrize("in_review", ["", "review"])
+@pytest.mark.parametrize("ending", ["resolve", "false_alarm"])
+def test_after_the_end_only_the_record_is_written(room: Room, ending: str, in_review: str) -> None:
+    """Old answers, severities, roles and a second end are refused; notes, facts and the post-mortem are not."""
+    asks = [room.asked(kind) for kind in (AskKind.APPROVAL, AskKind.STEP, AskKind.CHOICE)]
+    getattr(room.people, ending)(room.id, "all is well", ANA)
+    if in_review:
+        room.wrote(PhaseEntered(phase="review"))
+    length = room.incident.length
+    for ask in asks:
+        with pytest.raises(NotAllowed, match=f"does not count.*{room.id} has ended") as refused:
+            room.people.answer(ask, ANA, yes=True, reason="late")
+        assert "Nothing is asked now" in refused.value.next_step
     for say in (
-        lambda: room.people.note(room.id, "late", ANA),
-        lambda: room.people.answer(ask, ANA, yes=True),
         lambda: room.people.severity(room.id, "P1", "late", ANA),
+        lambda: room.people.acknowledge(room.id, BEN),
+        lambda: room.people.hand_over(room.id, "incident_commander", "Ben", ANA),
         lambda: room.people.resolve(room.id, "again", ANA),
         lambda: room.people.false_alarm(room.id, "after all", ANA),
     ):
-        with pytest.raises(NotAllowed, match="over"):
+        with pytest.raises(NotAllowed, match="is over") as refused:
             say()
+        assert f"allclear note {room.id}" in refused.value.next_step
+    assert room.incident.length == length
+    room.people.note(room.id, "Support still had tickets at 15:00", ANA)
+    room.people.decide(room.id, "No credit for shops", "none was charged", BEN)
+    room.people.told(room.id, "engineering", "by mail", CHI)
     room.people.write_post_mortem(room.id, "summary", "It broke.", ANA)
     room.people.write_post_mortem(room.id, "summary", "It broke, and was mended.", ANA)
     room.people.follow_up(room.id, "Test it", "Ben", datetime(2026, 12, 1, tzinfo=UTC), ANA)
@@ -158,11 +174,41 @@ def test_after_the_end_only_the_post_mortem_is_written(room: Room) -> None:
     assert [one.owner for one in room.incident.follow_ups] == ["Ben"]
 
 
+def test_facts_that_are_found_in_the_review_are_recorded_and_raise_no_severity(room: Room) -> None:
+    """They can start a duty, as informing a regulator. The severity stays as it was at the end."""
+    room.people.severity(room.id, "P2", "only a few shops", BEN)
+    room.people.resolve(room.id, "all is well", ANA)
+    room.people.assess(room.id, {}, "security", "the logs show it", ANA)
+    assert (room.incident.kind, room.incident.severity) == ("security", "P2")
+
+
+def test_what_was_asked_or_approved_and_not_begun_ends_with_the_incident(room: Room) -> None:
+    """It is in the transaction of the end: no process can begin it afterwards."""
+    asked, approved = room.asked(), room.asked()
+    room.people.answer(approved, ANA, yes=True)
+    room.people.resolve(room.id, "all is well", ANA)
+    incident = room.incident
+    assert incident.open_asks == []
+    assert incident.asks[asked].withdrawn == f"{room.id} has ended"
+    outcomes = [act.outcome for act in incident.acts.values()]
+    assert [outcome and (outcome.status, outcome.changed) for outcome in outcomes] == [(ActStatus.REFUSED, False)] * 2
+
+
+def test_a_question_of_an_incident_that_ended_in_an_older_version_is_closed(room: Room) -> None:
+    """Its record has an end and no withdrawal."""
+    ask = room.asked()
+    room.wrote(IncidentEnded(ending="resolved", reason="all is well"), PhaseEntered(phase="review"))
+    with pytest.raises(NotAllowed, match=f"does not count: {room.id} has ended"):
+        room.people.answer(ask, ANA, yes=True)
+    act = next(iter(room.incident.acts.values()))
+    assert clearance(room.incident, act) is Clearance.ENDED
+
+
 def test_in_the_review_people_may_answer_and_write_again(room: Room) -> None:
     """Asks of the review are answered and notes are recorded, although the incident has ended."""
     room.people.resolve(room.id, "all is well", ANA)
     room.wrote(PhaseEntered(phase="review"))
-    ask = room.asked(AskKind.STEP)
+    ask = room.asked(AskKind.STEP, phase="review")
     room.people.answer(ask, ANA, yes=True, reason="tomorrow at three")
     room.people.note(room.id, "The meeting is booked", ANA)
     assert room.incident.asks[ask].granted
