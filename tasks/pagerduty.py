@@ -14,7 +14,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from typing_extensions import override
 
-from allclear.domain.action import Action, Change, Client, Fence, Finding, Params, Receipt, State, Verdict
+from allclear.domain.action import Action, Change, Client, Fence, Finding, LinkedParams, Params, Receipt, State, Verdict
 from allclear.domain.approval import ApprovalPolicy
 from allclear.domain.errors import Denied, Refused
 from allclear.domain.preflight import PlannedUse, Preflight, PreflightCheck, Unproven
@@ -32,7 +32,7 @@ class PageOf(Params):
     incident: str = Field(min_length=1, description="The incident's id. Each incident has one page.")
 
 
-class PageParams(PageOf):
+class PageParams(PageOf, LinkedParams):
     """What the paged person reads."""
 
     summary: str = Field(min_length=1, description="The text of the page.")
@@ -109,6 +109,7 @@ class _Page(Action[PageOf, PageState]):
                     source=params.source,
                     severity=params.severity,
                     details={"incident": params.incident, "act": key},
+                    link=self.context.links.href(params.link) if params.link else "",
                 )
             case "acknowledged":
                 dedup_key = await pager.acknowledge(change.after.key)

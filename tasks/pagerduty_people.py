@@ -14,7 +14,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, StringConstraints, field_validator
 from typing_extensions import override
 
-from allclear.domain.action import Action, Change, Client, Fence, Finding, Params, Receipt, State, Verdict
+from allclear.domain.action import Action, Change, Client, Fence, Finding, LinkedParams, Params, Receipt, State, Verdict
 from allclear.domain.approval import ApprovalPolicy
 from allclear.domain.errors import Refused
 from allclear.domain.preflight import Passed, PlannedUse, Preflight, PreflightCheck, Unproven
@@ -34,7 +34,7 @@ class PageOfPeople(Params):
     incident: str = Field(min_length=1, description="Our key for the page, as VS-1.")
 
 
-class PagePeopleParams(PageOfPeople):
+class PagePeopleParams(PageOfPeople, LinkedParams):
     """What the paged people read, and who they are."""
 
     summary: str = Field(min_length=1, description="The text of the page.")
@@ -118,7 +118,8 @@ class _PageOfPeople(Action[PageOfPeople, PeoplePaged]):
         if after.status != "triggered" and change.before.status in (after.status, "resolved"):
             return Receipt()  # a person was first
         if after.status == "triggered" and isinstance(params, PagePeopleParams):
-            written = await self.pager.open(after.key, params.summary, people=params.people, details=key)
+            link = self.context.links.href(params.link) if params.link else ""
+            written = await self.pager.open(after.key, params.summary, people=params.people, details=key, link=link)
         else:
             written = await self.pager.change(change.before.id, after.status)
         return Receipt(facts={"id": written.id, "paged": written.names})

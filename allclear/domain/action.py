@@ -17,7 +17,7 @@ from pydantic import Field
 from allclear.domain.approval import ONE_PERSON, ApprovalPolicy, Fallback
 from allclear.domain.base import Candidate, JsonDict, Model, digest
 from allclear.domain.baseline import OwnRecord
-from allclear.domain.links import Links
+from allclear.domain.links import Links, LinkTo
 from allclear.domain.preflight import Preflight
 from allclear.domain.systems import Access, Handle, Service
 
@@ -65,6 +65,15 @@ class News(Model):
 
 class Params(Model):
     """An action's or a probe's parameters: typed, and checked before anything is read."""
+
+
+class LinkedParams(Params):
+    """The parameters of a message that carries a link to the incident's page.
+
+    They hold whom the link is for. The action makes the link when it sends the message, so that no record holds one.
+    """
+
+    link: LinkTo | None = Field(default=None, description="Where the link leads; allclear fills it in.")
 
 
 class ParamProblem(Model):

@@ -22,6 +22,19 @@ def rota_of(plan: Plan) -> Rota | None:
     return next((rota for rota in plan.rotas if rota.role == ON_CALL), plan.rotas[0] if plan.rotas else None)
 
 
+def person_on_call(plan: Plan, now: datetime, overrides: Sequence[RotaOverride]) -> tuple[str, str] | None:
+    """Return the one person whom the pager's on-call should be at `now`, and that person's role; None if no one is.
+
+    By the rota, that is the first person on duty; without one, the person whom the plan names, if it names only one.
+    """
+    rota = rota_of(plan)
+    if rota:
+        shift = next(iter(rota.on_duty(now, plan.working_time, overrides)), None)
+        return (shift.person, rota.role) if shift else None
+    named = plan.holders(ON_CALL)
+    return (named[0].name, ON_CALL) if len(named) == 1 else None
+
+
 def page_answered(plan: Plan, incident: Incident, overrides: Sequence[RotaOverride], page: Act | None = None) -> bool:
     """Return whether no one has to be woken any more: by `page`, or by any page since containment was lost.
 

@@ -25,6 +25,11 @@ class Page:
     people: list[str] = field(default_factory=list[str])
     """The users to whom it is assigned; empty: those of the escalation policy."""
     events: int = 1
+    links: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
+    client: str = ""
+    client_url: str = ""
+    body: str = ""
+    """The details of an incident that was opened through the REST API."""
 
     def as_facts(self) -> dict[str, Any]:
         """Return the page as the drill sees it."""

@@ -6,6 +6,7 @@ Source: PagerDuty Events API v2, 2026-11:
   `message` and the `dedup_key`; 200 with a web page is a proxy's login page, and pages no one.
 - `dedup_key` has at most 255 characters. A trigger under the key of an open alert changes nothing but its log,
   so a second write is harmless. An acknowledge or resolve under a key that is not open is accepted and ignored.
+- A trigger may have `links` (`href`, `text`), and `client` with `client_url`, which the page shows as a button.
 - About 120 events a minute for a key, then 429; 512 KB an event.
 - A routing key has 32 characters.
 - The Events API is write-only: open alerts cannot be read with a routing key.
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 LONGEST_KEY = 255
 LONGEST_SUMMARY = 1024
 KEY_LENGTH = 32
+LINK_TEXT = "Open the incident in allclear: read what is asked, and answer"
 
 _ACCEPTED = Expected(frozenset({202}), dict, ("status", "dedup_key"))
 
@@ -79,8 +81,13 @@ class PagerDuty:
         if response.is_server_error:
             raise request.unreachable(f"it answered {response.status_code}")
 
-    async def trigger(self, key: str, summary: str, *, source: str, severity: Urgency, details: JsonDict) -> str:
-        """Page the on-call, once for each open `key`; return the key that PagerDuty accepted."""
+    async def trigger(
+        self, key: str, summary: str, *, source: str, severity: Urgency, details: JsonDict, link: str = ""
+    ) -> str:
+        """Page the on-call, once for each open `key`; return the key that PagerDuty accepted.
+
+        `link` is the address of the incident's page; without one, the page in PagerDuty has no link.
+        """
         short = shortened(summary, LONGEST_SUMMARY)
         payload = {
             "summary": short,
@@ -88,7 +95,8 @@ class PagerDuty:
             "severity": severity,
             "custom_details": details if short == summary else {**details, "whole summary": summary},
         }
-        return await self._send("trigger", key, "page", {"payload": payload})
+        linked: JsonDict = {"links": [{"href": link, "text": LINK_TEXT}], "client_url": link} if link else {}
+        return await self._send("trigger", key, "page", {"payload": payload, "client": "allclear", **linked})
 
     async def acknowledge(self, key: str) -> str:
         """Record that someone has taken the page of `key`."""

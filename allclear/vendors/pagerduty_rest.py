@@ -26,6 +26,7 @@ from allclear.vendors.access import options_of, redacted, secret_of, web_address
 from allclear.vendors.errors import VendorRequest
 from allclear.vendors.http import Expected, HttpClient
 from allclear.vendors.lengths import shortened
+from allclear.vendors.pagerduty import LINK_TEXT
 from allclear.vendors.retry import Pause
 
 if TYPE_CHECKING:
@@ -113,8 +114,13 @@ class PagerDutyRest:
         found = cast("list[JsonDict]", answer["incidents"])
         return _incident(found[0]) if found else None
 
-    async def open(self, key: str, title: str, *, people: Sequence[str], details: str) -> PagerIncident:
-        """Page these users, by id; without any, those of the service's escalation policy."""
+    async def open(self, key: str, title: str, *, people: Sequence[str], details: str, link: str = "") -> PagerIncident:
+        """Page these users, by id; without any, those of the service's escalation policy.
+
+        `link` is the address of the incident's page. It stands before the details, because a phone shows the beginning.
+        """
+        if link:
+            details = f"{LINK_TEXT}: {link}\n{details}"
         incident: JsonDict = {
             "type": "incident",
             "title": shortened(title, LONGEST_TITLE),

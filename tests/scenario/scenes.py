@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from allclear.bootstrap import Engine, make_engine
 from allclear.company import Company
 from allclear.domain.alert import Alert
@@ -61,11 +63,16 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(folder: Path, company: Company, production: Production, alert: Alert) -> AsyncGenerator[Scene]:
-    """Yield an incident that `alert` opened."""
+async def scene(
+    folder: Path, company: Company, production: Production, alert: Alert, *, link_key: str = ""
+) -> AsyncGenerator[Scene]:
+    """Yield an incident that `alert` opened; with a `link_key`, links in its messages are personal."""
     async with Simulated(production) as simulated:
         settings = Settings(
-            company="vintstreet", journal_url=new_journal(folder), simulation=announced(simulated, folder)
+            company="vintstreet",
+            journal_url=new_journal(folder),
+            simulation=announced(simulated, folder),
+            link_key=SecretStr(link_key) if link_key else None,
         )
         watch = Watch()
         engine = make_engine(settings, environ={}, clock=watch, company=company, registry=installed())

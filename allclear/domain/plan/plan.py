@@ -246,6 +246,15 @@ class Plan(Model):
         key = person_key(name)
         return next((person for person in self.people if person.known and person_key(person.name) == key), None)
 
+    def reached_at(self, kind: str, address: str) -> Person | None:
+        """Return the one person with this address among the contacts of a kind, as `pagerduty`; None if no one has it.
+
+        Also None if several people share the address, because then it does not say who it is.
+        """
+        found = [one for one in self.people if one.known and kind in one.contacts]
+        found = [one for one in found if one.contacts[kind].address.strip() == address]
+        return found[0] if len(found) == 1 else None
+
     def role_title(self, role: str) -> str:
         """Return the plan's title of `role`."""
         return self.roles[role].title if role in self.roles else role.replace("_", " ")

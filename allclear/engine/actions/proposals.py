@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from allclear.domain.action import ActStatus, Change, Outcome, Refusal
+from allclear.domain.action import ActStatus, Change, LinkedParams, Outcome, Refusal
 from allclear.domain.approval import ApprovalPolicy
 from allclear.domain.base import Clock
 from allclear.domain.errors import AllclearError, Refused
@@ -18,6 +18,7 @@ from allclear.domain.runbook import Step
 from allclear.engine.actions.approval_requests import approval_ask, fallback_for, policy_for, with_window
 from allclear.engine.actions.auto_approval import acted_recently, reasons_against
 from allclear.engine.actions.executor import WHILE_REFUSED, Executor, Preview
+from allclear.engine.actions.message_links import MessageLinks
 from allclear.engine.actions.reconcile import done_already, failed, refused
 from allclear.engine.actions.registry import ActionType
 from allclear.engine.concurrency import sleep_without_slot
@@ -48,6 +49,8 @@ class ActionRequest:
     """Why nothing is left to do, so that it is recorded and not carried out; None if it is to be done."""
     confirmed: str | None = None
     """The reason of a person whose starting the action counts as an approval; None if it does not."""
+    about: str = ""
+    """The question that a message is about, to which its link leads; empty if it is about none."""
     refused: Refused | None = None
     """Why it cannot be proposed, if that is known already; None if it is still to be worked out."""
     decision: DecisionMade | None = None
@@ -66,6 +69,7 @@ class Proposer:
         self._executor = executor
         self._plan = plan
         self._clock = clock
+        self._links = MessageLinks(journal, plan, clock)
 
     async def propose(self, incident: Incident, request: ActionRequest, by: By) -> str:
         """Journal the proposal and its ask, and return the act's id. A person who proposes leads if no one does yet.
@@ -76,7 +80,7 @@ class Proposer:
         """
         kind = type(self._executor.action(request.action))
         act = _act_id(incident, request)
-        request = self._mark_simulated(request, kind.text_params)
+        request = self._with_link(incident, self._mark_simulated(request, kind.text_params), kind)
         if request.needless:
             proposed = self._proposed(request, act, kind.title).model_copy(update={"pages": kind.pages})
             outcome = Outcome(status=ActStatus.VERIFIED, changed=False, sentence=request.needless)
@@ -199,6 +203,13 @@ class Proposer:
             for name, text in request.params.items()
         }
         return replace(request, params=params)
+
+    def _with_link(self, incident: Incident, request: ActionRequest, kind: ActionType) -> ActionRequest:
+        """Put in where the link of a message leads, whatever was given: only allclear says whom a link is for."""
+        if request.undoes or not issubclass(kind.params, LinkedParams):
+            return request
+        link = self._links.link(incident, kind, request.params, request.about)
+        return replace(request, params=dict(request.params) | {"link": link.model_dump(exclude_defaults=True)})
 
     def _same_in_place(self, resource: str, request: ActionRequest, preview: Preview) -> tuple[str, Change[Any]] | None:
         """Return an act, in words, that has made the same request and is still in place, and its change; or None.

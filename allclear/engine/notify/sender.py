@@ -86,7 +86,10 @@ class Sender:
         if act is None or failed(act):
             self._require_message(way.message.action)
             params = self._reminder_params(incident, state, way)
-            request = ActionRequest(PHASE, way.step, way.message.action, params, "Remind people", authorised=True)
+            about = _question(incident, state)
+            request = ActionRequest(
+                PHASE, way.step, way.message.action, params, "Remind people", about=about, authorised=True
+            )
             await self._carry_out(incident, request)
         elif act.outcome is None:
             await self._executor.carry_out(incident_id, act.id, BY)
@@ -179,3 +182,9 @@ class Sender:
         kind = type(self._executor.action(action))
         if not kind.text_params or kind.approval is not None:
             raise Refused(f"`{action}` does more than send a message.", "Name a message action, such as slack.post.")
+
+
+def _question(incident: Incident, state: ReminderState) -> str:
+    """Return the question that a reminder is about, or nothing."""
+    kind, _, about = state.reminder.topic.partition(":")
+    return about if kind == "answer" and about in incident.asks else ""

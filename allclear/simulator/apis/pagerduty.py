@@ -71,7 +71,10 @@ class PagerDutyApi(HttpApi):
         key = str(event.get("dedup_key") or uuid4().hex)
         payload = as_object(event.get("payload")) or {}
         action = cast("EventAction", event["event_action"])
-        self.world.pagerduty.event(action, key, payload)
+        page = self.world.pagerduty.event(action, key, payload)
+        if page is not None and action == "trigger":
+            page.links = cast("list[dict[str, str]]", event.get("links") or [])
+            page.client, page.client_url = str(event.get("client") or ""), str(event.get("client_url") or "")
         call.facts.update(dedup_key=key, summary=payload.get("summary"))
         done = {"status": "success", "message": "Event processed", "dedup_key": key}
         return JSONResponse(done, 202)
@@ -106,7 +109,14 @@ def _problems(event: dict[str, Any], routing_key: str) -> list[str]:
         problems.append("'dedup_key' is missing or blank")
     if action == "trigger":
         problems += _payload_problems(event.get("payload"))
+        problems += _link_problems(event.get("links"))
     return problems
+
+
+def _link_problems(value: object) -> list[str]:
+    links = cast("list[Any]", value) if isinstance(value, list) else [] if value is None else [None]
+    good = all((link := as_object(one)) and isinstance(link.get("href"), str) and link["href"] for one in links)
+    return [] if good else ["'links' must be objects with an 'href'"]
 
 
 def _payload_problems(value: object) -> list[str]:

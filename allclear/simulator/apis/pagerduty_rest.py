@@ -98,6 +98,7 @@ class PagerDutyRestApi(HttpApi):
         if page is None:
             raise _invalid("Incident could not be created")
         page.people = people
+        page.body = str((as_object(incident.get("body")) or {}).get("details") or "")
         return JSONResponse({"incident": _incident(page)}, 201)
 
     async def _update(self, request: Request, call: Call) -> Response:

@@ -1,0 +1,44 @@
+"""Whom the link in a message is for: the one person who reads the message, or no one if many people can read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from allclear.domain.base import Clock
+from allclear.domain.incident import Incident
+from allclear.domain.links import LinkTo
+from allclear.domain.on_call import person_on_call
+from allclear.domain.plan import Plan
+from allclear.domain.reminder import ON_CALL
+from allclear.engine.actions.registry import ActionType
+from allclear.engine.incidents import overrides_of
+from allclear.journal.ports import Journal
+
+
+class MessageLinks:
+    """Finds out where the links in the messages of one company lead."""
+
+    def __init__(self, journal: Journal, plan: Plan, clock: Clock) -> None:
+        self._journal = journal
+        self._plan = plan
+        self._clock = clock
+
+    def link(self, incident: Incident, kind: ActionType, params: Mapping[str, Any], ask: str) -> LinkTo:
+        """Return where the link of a message leads; `ask` is the question that it is about, or empty.
+
+        A page is read by the person whom it wakes: the one in its parameter `people`, or else the on-call. Every other
+        message can be read by many people, and so can a page for several. Raises JournalError.
+        """
+        person, role = self._reader(kind, params) if kind.pages else ("", "")
+        return LinkTo(incident=incident.id, person=person, role=role, ask=ask)
+
+    def _reader(self, kind: ActionType, params: Mapping[str, Any]) -> tuple[str, str]:
+        people = params.get("people") if kind.reaches else None
+        if people:
+            addresses = people.split(",") if isinstance(people, str) else list(people)
+            known = self._plan.reached_at(kind.reaches or "", str(addresses[0]).strip())
+            if len(addresses) > 1 or known is None:
+                return "", ""
+            return known.name, ON_CALL if ON_CALL in known.roles else known.roles[0]
+        return person_on_call(self._plan, self._clock(), overrides_of(self._journal, self._plan)) or ("", "")
