@@ -11,7 +11,7 @@ from allclear.domain.incident import Act, Incident
 from allclear.domain.moments import named_clock
 from allclear.domain.plan import Plan
 from allclear.domain.runbook import Step
-from allclear.domain.text import change_rows, markdown_safe
+from allclear.domain.text import change_rows, markdown_safe, with_full_stop
 
 
 def policy_for(plan: Plan, action: type[Action[Any, Any]], step: Step | None = None) -> ApprovalPolicy | None:
@@ -50,13 +50,17 @@ def ask_id(incident: Incident, phase: str, step: str) -> str:
 
 
 def approval_ask(
-    incident: Incident, phase: str, step: str, act: str, change: Change[Any], policy: ApprovalPolicy
+    incident: Incident, request: tuple[str, str, str], change: Change[Any], policy: ApprovalPolicy, zone: tzinfo
 ) -> Ask:
-    """Return the question whether `change` may be made. Its digest binds the approval to this change."""
+    """Return the question whether `change` may be made. Its digest binds the approval to this change.
+
+    `request` is the phase, the step and the act; times are shown in `zone`.
+    """
+    phase, step, act = request
     rows = [f"| {name} | {was} | {then} |" for name, was, then in change_rows(change.model_dump(mode="json"))]
     text = "\n".join(
         [
-            f"Why: {markdown_safe(_situation(incident))}",
+            f"Why: {markdown_safe(_situation(incident, zone))}",
             "",
             "| | before | after |",
             "|---|---|---|",
@@ -82,10 +86,14 @@ def approval_ask(
     )
 
 
-def _situation(incident: Incident) -> str:
-    checks = [state for state in incident.steps.values() if state.finding.facts]
-    last = f" Last check: {checks[-1].finding.sentence}" if checks else ""
-    return f"{incident.id}, {incident.severity}: {incident.title}.{last}"
+def _situation(incident: Incident, zone: tzinfo) -> str:
+    """Return what fails, and what the last check that decides about containment or recovery has found, and when."""
+    check, last = incident.last_check, ""
+    if check is not None:
+        what = "the service" if check.health_check else "containment"
+        since = ", before the last change" if check.begun < incident.service_changed else ""
+        last = f" Last check of {what}, {named_clock(check.at, zone)}{since}: {check.finding.sentence}"
+    return f"{incident.id}, {incident.severity}: {with_full_stop(incident.title)}{last}"
 
 
 def with_window(

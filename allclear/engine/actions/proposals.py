@@ -172,7 +172,8 @@ class Proposer:
     ) -> list[Any]:
         """Return the records of a proposal that needs an approval."""
         preview, change = worked_out
-        ask = approval_ask(incident, request.phase, request.key, proposed.act, change, policy)
+        asked = request.phase, request.key, proposed.act
+        ask = approval_ask(incident, asked, change, policy, self._plan.zone)
         if request.step and not request.undoes:
             against = self._reasons_against(incident, request.step, change)
             fallback = fallback_for(type(preview.action), request.step)
