@@ -24,7 +24,7 @@ class Ledger:
         """Close what `act_id` left in place as superseded, and return a sentence for the person.
 
         For a change that the world has moved on from, so that its undo is refused. Raises Refused while the change is
-        still as the act left it, NotAllowed without a reason, NotFound.
+        still as the act left it or cannot be read, NotAllowed without a reason, NotFound.
         """
         act = self._in_place(incident_id, act_id)
         reason = required_text(reason, "reason")
@@ -50,12 +50,20 @@ class Ledger:
         return act
 
     async def _found(self, incident_id: str, act: Act) -> str:
-        """Return what the target is now, in words. Raises Refused if it is still as the act left it."""
+        """Return what the target is now, in words.
+
+        Raises Refused if it is still as the act left it, and if it cannot be read: it may be.
+        """
         try:
             loaded = self._executor.load(act)
             now = await loaded.action.observe_result(loaded.params)
+        except NotFound as error:  # nothing can be in place in what does not exist
+            return f"gone: {error.message.rstrip('.')}"
         except AllclearError as error:
-            return f"not readable: {error.message.rstrip('.')}"
+            raise Refused(
+                f"{act.id} stays open: it cannot be read whether its change is still in place. {error.message}",
+                f"{error.next_step} Then close it again; until then allclear goes on checking it.",
+            ) from error
         if loaded.action.target_reached(loaded.change, now):
             raise Refused(
                 f"{act.id} is still in place as it was left: {now.in_words() or loaded.change.summary}.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from allclear.domain.action import ActStatus
-from allclear.domain.errors import NotAllowed, NotFound, Refused, Unreachable
+from allclear.domain.errors import AllclearError, Denied, MissingSecret, NotAllowed, NotFound, Refused, Unreachable
 from allclear.domain.timeline import line_of
 from allclear.engine.actions.ledger import Ledger
 from allclear.engine.people.close import Closing
@@ -64,14 +64,40 @@ async def test_a_change_that_is_still_as_it_was_left_is_undone_and_not_closed(de
     assert [one.id for one in desk.incident(incident).in_place] == [act]
 
 
-async def test_a_target_that_cannot_be_read_can_be_closed_and_the_record_says_so(desk: Desk) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        Unreachable("The dials could not be reached.", "Check the network."),
+        MissingSecret("The secret of dials is missing.", "Set DIALS."),
+        Denied("The dials do not allow our key.", "Give it the permission."),
+    ],
+)
+async def test_a_change_that_cannot_be_read_stays_open_because_it_may_still_be_in_place(
+    desk: Desk, error: AllclearError
+) -> None:
+    """The incident does not end meanwhile, and the change is watched on."""
+    incident, act = await turned(desk)
+    desk.dials.at_check = [raising(error)]
+    with pytest.raises(Refused, match="cannot be read") as refused:
+        await Ledger(desk.journal, desk.executor, plan()).supersede(incident, act, "it is over", ANA)
+    assert error.message in refused.value.message
+    assert error.next_step in refused.value.next_step
+    assert [one.id for one in desk.incident(incident).in_place] == [act]
+    with pytest.raises(NotAllowed, match="still in place"):
+        Closing(IncidentWriter(desk.journal, plan())).resolve(incident, "all clear", ANA)
+    desk.dials.turn("main", 9)
+    await Ledger(desk.journal, desk.executor, plan()).supersede(incident, act, "9 is the new normal", ANA)
+    assert desk.incident(incident).in_place == []
+
+
+async def test_a_target_that_does_not_exist_any_more_can_be_closed_and_the_record_says_so(desk: Desk) -> None:
     """A service that is gone must not keep its incident open for ever."""
     incident, act = await turned(desk)
-    desk.dials.at_check = [raising(Unreachable("The dial is gone.", "Look for it."))]
+    desk.dials.at_check = [raising(NotFound("The dial is gone.", "Look for it."))]
     await Ledger(desk.journal, desk.executor, plan()).supersede(incident, act, "the dial was taken away", ANA)
     closed = desk.act(incident, act).superseded
     assert closed is not None
-    assert closed.found == "not readable: The dial is gone"
+    assert closed.found == "gone: The dial is gone"
 
 
 @pytest.mark.parametrize("reason", ["", "   "])
