@@ -210,6 +210,7 @@ class EnableMaintenance(_Maintenance):
     title = "Go into maintenance"
     approval = ONE_PERSON_WITH_REASON
     leaves = "maintenance on"
+    closes_service = True
 
     @override
     def plan(self, params: CloudRunParams, before: MaintenanceState) -> Change[MaintenanceState]:

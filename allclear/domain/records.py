@@ -185,6 +185,9 @@ class ActProposed(Model):
     changes_service: bool = Field(
         default=False, description="Whether it changes how users are served: afterwards containment is proven anew."
     )
+    closes_service: bool = Field(
+        default=False, description="Whether it closes the service to its users on purpose, as maintenance mode does."
+    )
     leaves: str | None = None
     owner: str | None = None
     expires: Moment | None = None
@@ -265,13 +268,15 @@ class ActSettled(Model):
 
 
 class Contained(Model):
-    """Users are served again, proven by a check from outside, or confirmed by people if no check can tell.
+    """The harm has stopped, proven by a check from outside, or confirmed by people if no check can tell.
 
+    Users are served again, or the service is closed to them on purpose (`ActProposed.closes_service`).
     A later bad check ends it. Then another record of this kind says that the incident is contained again.
     """
 
     kind: Literal["contained"] = "contained"
-    by: str = Field(description="The act's title, or what a person did.")
+    by: str = Field(description="The measure's title, or what else shows it, as `Ana confirmed it`.")
+    act: str = Field(default="", description="The id of the measure's act; empty if no act contained it.")
     finding: Finding
 
 

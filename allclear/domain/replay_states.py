@@ -165,7 +165,7 @@ def apply_contained(incident: Incident, entry: Entry, record: Contained) -> None
     begun, health_check = _proof(incident, entry, record.finding)
     if incident.over or record.finding.verdict is not Verdict.SUCCESS or begun < incident.service_changed:
         return
-    period = Period(entry.at, entry.number, record.by, record.finding, by_health_check=health_check)
+    period = Period(entry.at, entry.number, record.by, record.act, record.finding, by_health_check=health_check)
     incident.containment = incident.containment.begun(period)
     incident.loss = None
     if incident.recheck and entry.by.person:

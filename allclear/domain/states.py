@@ -22,6 +22,8 @@ class Period:
     """The number of the entry that began it."""
     by: str = ""
     """What began it: the measure that contained, or the person who acknowledged or took the role."""
+    act: str = ""
+    """The id of the act that contained; empty if no act did."""
     finding: Finding | None = None
     """What proved it, if a probe or a person did."""
     by_health_check: bool = True

@@ -37,7 +37,8 @@ def status(incident: Incident) -> str:
     """Return the status: INVESTIGATING, IDENTIFIED (the cause is known), CONTAINED, RESOLVED or FALSE ALARM.
 
     *Source:* both plans say "investigating" and "resolved". RetailGen's "Identified" names the cause, so here it means
-    that the cause is known. CONTAINED means that users are served again.
+    that the cause is known. CONTAINED means that the harm has stopped, also if
+    maintenance mode closes the service.
     """
     if incident.ended and incident.ended.ending == "false-alarm":
         return "FALSE ALARM"

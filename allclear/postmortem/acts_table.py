@@ -126,14 +126,7 @@ def _answer(state: AskState, answer: Answer, plan: Plan) -> str:
 
 def _outcome(incident: Incident, act: Act, plan: Plan) -> str:
     if act.outcome is None:
-        denied = any(incident.asks[ask].denied for ask in act.asks)
-        return (
-            "Started, no outcome yet"
-            if act.intended
-            else "Not done, because a person denied it"
-            if denied
-            else "Proposed"
-        )
+        return "Started, no outcome yet" if act.intended else "Proposed"
     words = outcome_words(act.outcome)
     if not act.outcome.good:
         words = f"{words}: {act.outcome.sentence}"

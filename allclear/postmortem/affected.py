@@ -1,4 +1,7 @@
-"""When users were affected: from the beginning until containment, and again whenever containment was lost."""
+"""When users were affected: until they were served again, and again whenever containment was lost.
+
+Maintenance mode contains an incident, but its users are affected until it is undone or the service has recovered.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from datetime import datetime, timedelta, tzinfo
 from allclear.domain.durations import in_words
 from allclear.domain.incident import Incident
 from allclear.domain.moments import local
-from allclear.domain.states import StateHistory
+from allclear.domain.states import Period, StateHistory
 
 BRIEF = timedelta(minutes=15)
 """The times of a shorter incident are shown to the second."""
@@ -18,14 +21,32 @@ def affected(incident: Incident, now: datetime) -> list[tuple[datetime, datetime
     spans: list[tuple[datetime, datetime | None]] = []
     start: datetime | None = incident.began_at or incident.opened_at
     for period in incident.containment.periods:
+        served = _served(incident, period)
+        if served is None:
+            continue
         if start:
-            spans.append((start, period.since))
+            spans.append((start, served))
         start = period.until
     recovered = incident.recovery.current
     end = recovered.since if recovered else incident.ended_at
     if start and (end is None or end > start) and start <= now:
         spans.append((start, end))
     return spans
+
+
+def _served(incident: Incident, period: Period) -> datetime | None:
+    """Return when users were served again in a contained period, or None if they were not.
+
+    A measure that closes the service to them serves them only after it is undone, or after the recovery.
+    """
+    act = incident.acts.get(period.act)
+    if act is None or not act.proposed.closes_service:
+        return period.since
+    undo = incident.acts.get(act.undone_by or "")
+    opened = undo.finished_at if undo else None
+    recovered = next((one.since for one in incident.recovery.periods if one.since >= period.since), None)
+    times = [at for at in (opened, recovered) if at and at >= period.since and (not period.until or at < period.until)]
+    return min(times, default=None)
 
 
 def affected_words(incident: Incident, now: datetime, zone: tzinfo) -> str:

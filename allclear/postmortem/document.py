@@ -90,13 +90,13 @@ def _head(source: PostMortem) -> dict[str, str]:
 
 
 def _no_lead(plan: Plan) -> str:
-    return f"_{markdown_safe(plan.words['no_lead'])}_" if "no_lead" in plan.words else "_nobody took the lead_"
+    return f"_{markdown_safe(plan.words['no_lead'])}_" if "no_lead" in plan.words else "_no one took the lead_"
 
 
 def _course(source: PostMortem) -> dict[str, str]:
     """Return what happened, and what it did to users."""
     incident, entries, zone = source.incident, source.entries, source.plan.zone
-    measured = measure(entries)
+    measured = measure(incident, entries)
     return {
         "detected_how": _detected_how(incident, zone),
         "timeline": key_event_lines(incident, entries, source.plan),
@@ -228,7 +228,7 @@ def _detected_how(incident: Incident, zone: tzinfo) -> str:
 def _mitigation(incident: Incident, zone: tzinfo) -> str:
     lines = [
         f"{markdown_safe(period.by)}, proven {stamp(period.since, zone)}."
-        + (f" It was lost {stamp(period.until, zone)}: {markdown_safe(period.reason)}" if period.until else "")
+        + (f" Containment was lost {stamp(period.until, zone)}: {markdown_safe(period.reason)}" if period.until else "")
         for period in incident.containment.periods
     ]
     if incident.containment.current is None:

@@ -80,7 +80,7 @@ def post_mortem_page(source: PostMortem) -> str:
 
 def _figure(source: PostMortem) -> str:
     """Return the chart with a legend of its numbers; empty if nothing was measured."""
-    measured, marked, zone = measure(source.entries), marks(source.incident), source.plan.zone
+    measured, marked, zone = measure(source.incident, source.entries), marks(source.incident), source.plan.zone
     svg = svg_chart(measured, marked, zone)
     numbers = "".join(
         f"<span><b>{number}</b> {escape(words)}</span> " for number, words in legend(measured, marked, zone)

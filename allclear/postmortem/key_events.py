@@ -92,7 +92,7 @@ class _Writer:
         self.acknowledged = False
         self._audiences = {STATUS_PAGE, *(line.audience for line in plan.updates)}
         self._fields = {state.ask.id: field_of(state.ask) for state in incident.asks.values()}
-        self._containing = {entry.record.by for entry in entries if isinstance(entry.record, Contained)}
+        self._containing = {entry.record.act for entry in entries if isinstance(entry.record, Contained)}
 
     def event(self, entry: Entry) -> KeyEvent | None:  # noqa: PLR0911 - one case for each record
         """Return the key event, or None for an entry that is none."""
@@ -103,7 +103,7 @@ class _Writer:
                 ended = isinstance(entry.record, IncidentEnded)
                 return self._sentence(entry, _TURN if ended else _SAID)
             case Contained() as contained:
-                by = f" by {_quoted(contained.by)}"
+                by = f" by {_quoted(contained.by)}" if contained.act else f" ({bare(contained.by, SHORT)})"
                 return self._begins("Contained", by, self.incident.containment, entry, contained)
             case Recovered() as recovered:
                 return self._begins("Recovered", "", self.incident.recovery, entry, recovered)
@@ -165,7 +165,7 @@ class _Writer:
         summary = bare(str((act.change or {}).get("summary") or proposed.title), SHORT)
         if proposed.action.partition(".")[0] in self._audiences:
             return KeyEvent(at, with_full_stop(summary), _TOLD)
-        if changes_production(act) and (proposed.undoes or proposed.title not in self._containing):
+        if changes_production(act) and (proposed.undoes or act.id not in self._containing):
             wait = f", {short_duration(at - act.at)} after it was proposed" if act.asks else ""
             done = "done" if outcome.good else "not proven"
             return KeyEvent(at, f"{bare(proposed.title, SHORT)}: {done}{wait}.", _MORE)

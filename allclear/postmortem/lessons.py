@@ -61,7 +61,7 @@ def _well(incident: Incident, plan: Plan, now: datetime) -> Iterator[str]:
             yield f'"{plain(one.title)}" ({plain(one.severity, 20)}) was in time: {_took(incident, one)}.'
     changing = _changing(incident)
     periods, measures = incident.containment.periods, _measures(incident)
-    if len(periods) == 1 and not periods[0].until and measures and measures[0].proposed.title == periods[0].by:
+    if len(periods) == 1 and not periods[0].until and measures and measures[0].id == periods[0].act:
         yield f'The first measure, "{bare(periods[0].by, SHORT)}", contained it.'
     if len(changing) > 1 and all(act.outcome and act.outcome.good for act in changing):
         yield f"All {len(changing)} acts on production were verified."
@@ -115,17 +115,16 @@ def _false_starts(incident: Incident) -> Iterator[str]:
     for act in incident.acts.values():
         outcome, title = act.outcome, bare(act.proposed.title, SHORT)
         if act.proposed.phase == REMINDER or outcome is None:
-            denied = any(incident.asks[ask].denied for ask in act.asks)
-            if denied and act.proposed.phase != REMINDER:
-                yield f'"{title}" was proposed and denied.'
             continue
-        if outcome.status in _UNSURE or outcome.drifted or outcome.status is ActStatus.REFUSED:
+        if outcome.status is ActStatus.REJECTED:
+            yield f'"{title}" was proposed and denied.'
+        elif outcome.status in _UNSURE or outcome.drifted or outcome.status is ActStatus.REFUSED:
             yield f'"{title}": {outcome_words(outcome).lower()}. {with_full_stop(bare(outcome.sentence, SHORT))}'
     first = incident.containment.first_at
-    worked = {period.by for period in incident.containment.periods}
+    worked = {period.act for period in incident.containment.periods}
     for act in _measures(incident):
         done = act.outcome is not None and act.outcome.good and act.finished_at is not None
-        if done and first and act.finished_at and act.finished_at < first and act.proposed.title not in worked:
+        if done and first and act.finished_at and act.finished_at < first and act.id not in worked:
             yield f'"{bare(act.proposed.title, SHORT)}" was done and did not contain it.'
 
 
@@ -147,7 +146,7 @@ def _waits(incident: Incident) -> Iterator[str]:
     """Yield how often people had to be reminded, and of what."""
     given = {topic: len(states) for topic, states in incident.reminders.items() if states}
     answers = sum(count for topic, count in given.items() if topic.startswith("answer:"))
-    pages = given.get("acknowledge", 0)
+    pages = sum(count for topic, count in given.items() if topic.partition(":")[0] == "acknowledge")
     updates = sum(count for topic, count in given.items() if topic.startswith("update:"))
     if pages:
         yield f"A page was not acknowledged in time: it was escalated {counted(pages, 'time')}."

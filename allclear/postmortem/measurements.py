@@ -11,10 +11,12 @@ from pydantic import ValidationError
 from allclear.domain.action import Finding
 from allclear.domain.base import JsonDict
 from allclear.domain.durations import in_words
+from allclear.domain.incident import Incident
 from allclear.domain.moments import clock
 from allclear.domain.records import Contained, Entry, Recovered, StepDone
 from allclear.domain.text import markdown_safe
 from allclear.domain.traffic import TRAFFIC, Traffic
+from allclear.postmortem.affected import affected
 
 
 class Sample(NamedTuple):
@@ -67,7 +69,7 @@ FEWEST_SPANS = 4
 """The fewest spans of users' requests of which a chart says more than the health checks do."""
 
 
-def measure(entries: Sequence[Entry]) -> Measurements:
+def measure(incident: Incident, entries: Sequence[Entry]) -> Measurements:
     """Return what the entries record about requests and failures.
 
     A count of users' requests that ends before the trouble did is left out: metrics lag, and the failures are missing.
@@ -82,8 +84,8 @@ def measure(entries: Sequence[Entry]) -> Measurements:
             if sample and (not checks or sample != checks[-1]):
                 checks.append(sample)
             traffic = _traffic(record.finding) or traffic
-    proofs = (entry.at for entry in entries if isinstance(entry.record, Contained | Recovered))
-    ended = next(proofs, None)
+    spans = affected(incident, entries[-1].at) if entries else []
+    ended = spans[-1][1] if spans else None
     return Measurements(checks, traffic if traffic and (ended is None or traffic.end >= ended) else None)
 
 

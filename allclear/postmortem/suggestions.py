@@ -62,9 +62,10 @@ def _sentences(incident: Incident, service_title: str) -> Iterator[str]:
     start = began or incident.opened_at
     for number, period in enumerate(incident.containment.periods):
         again = " again" if number else ""
-        yield f'"{bare(period.by, SHORT)}" contained it{again} {_span(start, period.since)} {since}.'
+        by = f' by "{bare(period.by, SHORT)}".' if period.act else f": {with_full_stop(bare(period.by, SHORT))}"
+        yield f"Contained{again} {_span(start, period.since)} {since}{by}"
         if period.until:
-            yield f"It was lost {_span(start, period.until)} {since}."
+            yield f"Containment was lost {_span(start, period.until)} {since}."
     if cause := said(incident, "root_cause"):
         yield f"Cause: {with_full_stop(bare(cause[-1].text))}"
     if fix := said(incident, "resolution"):

@@ -19,9 +19,10 @@ from hypothesis import given
 from markdown_it import MarkdownIt
 
 from allclear.company import load_company
+from allclear.domain.action import ActStatus, Outcome
 from allclear.domain.errors import ConfigError
 from allclear.domain.placeholders import unknown_placeholders
-from allclear.domain.records import IncidentOpened, NoteAdded, PostMortemWritten, StepDone
+from allclear.domain.records import ActFinished, IncidentOpened, NoteAdded, PostMortemWritten, StepDone
 from allclear.domain.text import plain
 from allclear.postmortem.document import PostMortem, gaps, write_post_mortem
 from allclear.postmortem.html_page import post_mortem_page
@@ -50,7 +51,9 @@ def _source(story: Story, template: str = TEMPLATE) -> PostMortem:
 
 def _drill() -> Story:
     story = Story("VS-13").opened("Checkout <slow> | *again*", simulated=True).verified().paged().roll_back_proposed()
-    return story.answered("contain/roll-back", "that is the wrong revision", yes=False)
+    story.answered("contain/roll-back", "that is the wrong revision", yes=False)
+    denied = Outcome(status=ActStatus.REJECTED, changed=False, sentence="Ana said no: that is the wrong revision.")
+    return story.record(ActFinished(act="contain/roll-back", outcome=denied))
 
 
 def _retailgen() -> Story:

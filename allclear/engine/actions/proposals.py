@@ -148,6 +148,7 @@ class Proposer:
                 "pages": action.pages,
                 "tells": action.tells,
                 "changes_service": not action.tells,
+                "closes_service": action.closes_service,
             }
         )
         if in_place or preview.done:

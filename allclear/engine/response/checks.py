@@ -107,7 +107,8 @@ class Checks:
         if finding.verdict is not Verdict.SUCCESS:
             return proven
         if move.contained_by and incident.containment.current is None and not plan.people_verify(incident.kind):
-            proven.append(Contained(by=render(move.contained_by, values), finding=finding))
+            by = render(move.contained_by, values)
+            proven.append(Contained(by=by, act=move.contained_act, finding=finding))
         if move.proves == "recovery":
             recovered = proven_recovery(incident, plan, self._steps.runbook(incident), finding, self._clock())
             if recovered and incident.containment.current is None:  # what still waits to contain it is withdrawn

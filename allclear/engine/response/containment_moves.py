@@ -48,7 +48,7 @@ class Containment:
             return move
         if act is None or act.outcome is None or act.outcome.status not in _MAY_HAVE_HELPED:
             return None
-        return self._proof(step, act.proposed.title, act.number)
+        return self._proof(step, act.proposed.title, act.number, act.id)
 
     def _persons_measure(self, step: Step) -> Move | None:
         result, ask = self._incident.step(self._phase, step.id), self._incident.ask_of(self._phase, step.id)
@@ -62,8 +62,11 @@ class Containment:
             return None
         return self._proof(step, step.title or step.id, result.number)
 
-    def _proof(self, step: Step, title: str, done: int) -> Move | None:
-        """Return the proof of a measure that entry `done` reports; None if it was made, and did not prove it."""
+    def _proof(self, step: Step, title: str, done: int, act: str = "") -> Move | None:
+        """Return the proof of a measure that entry `done` reports; None if it was made, and did not prove it.
+
+        `act` is the act that carried the measure out; empty for a person's step.
+        """
         key = proof_key(step.id)
         result = self._incident.step(self._phase, key)
         if result and result.number > done:
@@ -71,7 +74,7 @@ class Containment:
         if self._people_verify:
             return self._ask(key, f"Has the harm stopped? {title}", "Note how you know.", done)
         call = step.proof or self._runbook.health
-        return RunProbe(self._phase, step, key, call, contained_by=title, proves="containment")
+        return RunProbe(self._phase, step, key, call, contained_by=title, contained_act=act, proves="containment")
 
     # --- people contain ----------------------------------------------------------------------------------
 

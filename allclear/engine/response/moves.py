@@ -30,6 +30,8 @@ class RunProbe:
     call: ProbeCall
     contained_by: str | None = None
     """What contained the incident if this probe succeeds; None if the probe does not check containment."""
+    contained_act: str = ""
+    """The id of the act that contained it then; empty if no act did."""
     proves: Literal["containment", "recovery"] | None = None
     """The state that its finding decides about; None if the finding only informs."""
     not_before: datetime | None = None

@@ -274,7 +274,7 @@ class Story:
         self.done("contain/roll-back", "vintstreet-00041-wex serves 100 %.")
         self.record(
             StepDone(phase="contain", step="roll-back-proof", title="Roll back traffic", finding=HEALTH),
-            Contained(by="Roll back traffic", finding=HEALTH),
+            Contained(by="Roll back traffic", act="contain/roll-back", finding=HEALTH),
         )
         refusal = Refusal(sentence="There is no flag called new-checkout.", next_step="Name one of: search, wallets.")
         outcome = Outcome(status=ActStatus.REFUSED, changed=False, sentence=refusal.sentence)

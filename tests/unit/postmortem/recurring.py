@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from allclear.domain.records import Contained, StepDone
+from allclear.domain.action import ActStatus, Outcome
+from allclear.domain.records import ActFinished, ActProposed, Contained, StepDone
 from tests.unit.domain.stories import HEALTH, TROUBLE, Story
 
 
@@ -15,4 +16,39 @@ def lost_and_contained(story: Story) -> Story:
     """Record that a health check failed after ten minutes, and that maintenance mode helped after ten more."""
     failed = StepDone(phase="contain", step="recheck", title="Look again", finding=TROUBLE, health_check=True)
     story.after(10).record(failed).after(10)
-    return story.record(failed.model_copy(update={"finding": HEALTH}), Contained(by="Maintenance mode", finding=HEALTH))
+    return story.record(
+        failed.model_copy(update={"finding": HEALTH}),
+        Contained(by="Maintenance mode", act="contain/page", finding=HEALTH),
+    )
+
+
+def maintained() -> Story:
+    """Return the incident that maintenance mode contained at 14:40. It is undone by `opened_again`."""
+    story = Story().opened().verified().after(10)
+    return _finished(story, "contain/maintenance", None).record(
+        StepDone(phase="contain", step="maintenance-proof", title="Maintenance mode", finding=HEALTH),
+        Contained(by="Maintenance mode", act="contain/maintenance", finding=HEALTH),
+    )
+
+
+def opened_again(story: Story) -> Story:
+    """Record that maintenance mode was undone."""
+    return _finished(story, "resolve/undo-maintenance", "contain/maintenance")
+
+
+def _finished(story: Story, act: str, undoes: str | None) -> Story:
+    phase, _, step = act.partition("/")
+    proposed = ActProposed(
+        act=act,
+        phase=phase,
+        step=step,
+        action="maintenance.enable",
+        title="Maintenance mode",
+        params={},
+        change={"summary": "Go into maintenance"},
+        undoes=undoes,
+        leaves=None if undoes else "maintenance on",
+        closes_service=not undoes,
+    )
+    outcome = Outcome(status=ActStatus.VERIFIED, changed=True, sentence="It is so.")
+    return story.record(proposed, ActFinished(act=act, outcome=outcome))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, timedelta
 
-from allclear.domain.records import IncidentEnded
+from allclear.domain.records import IncidentEnded, Recovered, StepDone
 from allclear.postmortem.affected import affected_words, held
-from tests.unit.domain.stories import BEN, Story
-from tests.unit.postmortem.recurring import recurring
+from tests.unit.domain.stories import BEN, HEALTH, TROUBLE, Story
+from tests.unit.postmortem.recurring import maintained, opened_again, recurring
 
 
 def test_users_are_affected_until_containment() -> None:
@@ -24,6 +24,24 @@ def test_a_recurrence_adds_to_the_time() -> None:
     story = recurring()
     assert affected_words(story.incident, story.now, UTC) == "16 minutes, 14:28 to 14:34 and 14:44 to 14:54"
     assert held(story.incident.containment, "%H:%M", UTC) == "14:34, lost 14:44, again 14:54"
+
+
+def test_users_are_affected_while_maintenance_mode_contains_it() -> None:
+    """They get the maintenance page, until it is undone or the service has recovered."""
+    story = maintained().after(20)
+    assert affected_words(story.incident, story.now, UTC) == "32 minutes so far, 14:28 to now"
+    undone = opened_again(story).after(5)
+    assert affected_words(undone.incident, undone.now, UTC) == "32 minutes, 14:28 to 15:00"
+    recovered = maintained().after(7).record(Recovered(finding=HEALTH))
+    assert affected_words(recovered.incident, recovered.now, UTC) == "19 minutes, 14:28 to 14:47"
+
+
+def test_maintenance_mode_that_is_lost_leaves_no_gap() -> None:
+    """The service fails again: users were affected all the time."""
+    failed = StepDone(phase="contain", step="recheck", title="Check", finding=TROUBLE, proves="containment")
+    story = maintained().after(10).record(failed).after(5)
+    assert story.incident.containment.current is None
+    assert affected_words(story.incident, story.now, UTC) == "27 minutes so far, 14:28 to now"
 
 
 def test_without_containment_the_end_counts() -> None:

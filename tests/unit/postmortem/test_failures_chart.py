@@ -15,7 +15,7 @@ from tests.unit.postmortem.test_measurements import counted
 
 
 def _parts(story: Story) -> tuple[str, str]:
-    measured, marked = measure(story.entries), marks(story.incident)
+    measured, marked = measure(story.incident, story.entries), marks(story.incident)
     return text_chart(measured, marked, UTC), svg_chart(measured, marked, UTC)
 
 

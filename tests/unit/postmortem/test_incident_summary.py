@@ -6,9 +6,10 @@ import io
 
 from rich.console import Console
 
+from allclear.domain.action import ActStatus, Outcome
 from allclear.domain.approval import AnswerWindow, ApprovalPolicy, Ask, AskKind
 from allclear.domain.base import Candidate
-from allclear.domain.records import AskOpened, IncidentEnded, LedgerHandedOver
+from allclear.domain.records import ActFinished, AskOpened, IncidentEnded, LedgerHandedOver
 from allclear.postmortem.incident_summary import markdown_acts, markdown_timeline, show
 from tests.unit.domain.stories import BEN, START, Story, plan
 
@@ -135,7 +136,9 @@ def test_an_incident_without_acts_says_so() -> None:
 def test_a_denied_act_is_in_the_table_of_acts() -> None:
     """It is shown as not done, with the reason of the person who denied it."""
     story = _waiting().answered("contain/roll-back", "wrong revision", yes=False)
+    denied = Outcome(status=ActStatus.REJECTED, changed=False, sentence="Ana: wrong revision.")
+    story.record(ActFinished(act="contain/roll-back", outcome=denied))
     rows = [line for line in markdown_acts(story.incident, plan()).splitlines() if line.startswith("|")]
     row = rows[-1]
     assert "Ana (Tech Lead) denied 14:32: wrong revision" in row
-    assert row.endswith("| Not done, because a person denied it |")
+    assert row.endswith("| Not done, because a person denied it: Ana: wrong revision. |")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from allclear.domain.action import ActStatus
+from allclear.domain.action import ActStatus, Outcome
 from allclear.domain.approval import AskKind
 from allclear.domain.plan import Plan, Span, Target
-from allclear.domain.records import AskAnswered, AskOpened, Contained, ReminderDue
+from allclear.domain.records import ActFinished, AskAnswered, AskOpened, Contained, ReminderDue
 from allclear.postmortem.lessons import could_improve, went_well
 from tests.unit.domain.stories import ANA, HEALTH, Story, plan
 from tests.unit.postmortem.recurring import recurring
@@ -51,6 +51,8 @@ def test_a_target_is_told_as_met_or_missed() -> None:
 def test_false_starts_are_told() -> None:
     """An act that was refused, one that was denied, and a measure that did not help."""
     story = Story().opened().verified().paged().roll_back_proposed().answered("contain/roll-back", "", yes=False)
+    denied = Outcome(status=ActStatus.REJECTED, changed=False, sentence="Ana denied it.")
+    story.record(ActFinished(act="contain/roll-back", outcome=denied))
     assert '"Roll back traffic" was proposed and denied.' in _wrong(story)
     assert '"Turn the flag off": not done. There is no flag called new-checkout.' in _wrong(Story().whole())
     story = Story().opened().verified().paged().roll_back_proposed().answered("contain/roll-back", "yes")
@@ -72,13 +74,14 @@ def test_retries_and_reminders_are_counted() -> None:
     story = Story().opened().verified().paged_only()
     for level in (1, 2):
         story.after(5).record(ReminderDue(topic="acknowledge", level=level, sentence="No one.", urgent=True))
+    story.record(ReminderDue(topic="acknowledge:17", level=1, sentence="No one.", urgent=True))
     for topic in ("answer:VS-12/contain/roll-back", "update:status_page"):
         story.record(ReminderDue(topic=topic, level=1, sentence="Due."))
     ask = step("resolve", "confirm", "Confirm").ask.model_copy(update={"kind": AskKind.RETRY})
     story.record(AskOpened(ask=ask)).record(AskAnswered(ask=ask.id, yes=True, reason="again"), by=ANA)
     assert _wrong(story) == [
         "People were asked 1 time what to do after a check that was not healthy.",
-        "A page was not acknowledged in time: it was escalated 2 times.",
+        "A page was not acknowledged in time: it was escalated 3 times.",
         "Questions waited: people were reminded of them 1 time.",
         "Status updates were due: people were reminded of them 1 time.",
         "No one led the incident.",

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from allclear.domain.approval import ApprovalPolicy, Ask, AskKind
-from allclear.domain.records import AskAnswered, AskOpened, AskWithdrawn, NoteAdded, PostMortemWritten
+from allclear.domain.records import AskAnswered, AskOpened, AskWithdrawn, Contained, NoteAdded, PostMortemWritten
 from allclear.postmortem.document import PostMortem, write_post_mortem
-from allclear.postmortem.suggestions import suggestions
-from tests.unit.domain.stories import ANA, BEN, Story, plan
+from allclear.postmortem.key_events import key_events
+from allclear.postmortem.suggestions import suggestions, summary
+from tests.unit.domain.stories import ANA, BEN, HEALTH, Story, plan
+from tests.unit.postmortem.recurring import recurring
 
 TEMPLATE = "{summary}|{root_cause}|{resolution}|{users_affected}|{customer_data}|{contributing_factors}|{preventive}"
 
@@ -103,9 +105,24 @@ def test_the_summary_is_suggested_from_the_record() -> None:
     story = Story().opened().verified().paged().roll_back_proposed().contained().resolved()
     assert _parts(story)[0].splitlines()[0] == (
         "Payment processing down (VintStreet shop). It was detected by alert from alertmanager, 2 minutes after it "
-        'began. "Roll back traffic" contained it 6 minutes after it began. Fix: vintstreet-00043-kal is deployed, '
+        'began. Contained 6 minutes after it began by "Roll back traffic". Fix: vintstreet-00043-kal is deployed, '
         "without traffic. The service had recovered 32 minutes after it began."
     )
+
+
+@pytest.mark.parametrize("by", ["Ana confirmed it", "its alerts are clear and the service is healthy"])
+def test_what_is_no_measure_is_not_quoted_as_one(by: str) -> None:
+    """A reason follows a colon. A measure is named with `by`."""
+    story = Story().opened().after(10).record(Contained(by=by, finding=HEALTH))
+    text = summary(story.incident, "Shop")
+    assert f"Contained 12 minutes after it began: {by}." in text
+    events = [event.text for event in key_events(story.incident, story.entries, plan())[0]]
+    assert any(event.startswith(f"Contained ({by}): ") for event in events)
+
+
+def test_containment_that_was_lost_is_named_so() -> None:
+    """A bare `it` could be the service."""
+    assert "Containment was lost 16 minutes after it began." in summary(recurring().incident, "Shop")
 
 
 def test_no_field_is_left_without_a_hint() -> None:
