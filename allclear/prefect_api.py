@@ -9,11 +9,12 @@ Only ids and checked values are sent, because Prefect evaluates nested parameter
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import httpx
@@ -140,16 +141,24 @@ class PrefectApi:
         await self._call("POST", f"flow_runs/{run}/set_state", {"state": state, "force": True})
 
     async def completed(self, run: str, why: str) -> None:
-        """Set a run that is not needed any more to completed, with the reason. Raises Unreachable or VendorRefused."""
+        """Set a run that is not needed any more to completed, with the reason. Raises Unreachable or VendorRefused.
+
+        The reason is logged too, because the run's page shows its logs first, and the message of its state only among
+        the details. A log that cannot be written changes nothing.
+        """
         state = {"type": "COMPLETED", "name": "Completed", "message": why}
         await self._call("POST", f"flow_runs/{run}/set_state", {"state": state, "force": True})
+        at = datetime.now(UTC).isoformat()
+        line = {"name": "allclear", "level": logging.INFO, "message": why, "timestamp": at, "flow_run_id": run}
+        with suppress(Unreachable, VendorRefused):
+            await self._call("POST", "logs/", [line])
 
     async def resume(self, run: str, answer: JsonDict | None = None) -> bool:
         """Resume a suspended run, with the content of its form; return False if it is not suspended, or not yet."""
         result = await self._call("POST", f"flow_runs/{run}/resume", {"run_input": answer})
         return result.get("status") == "ACCEPT"
 
-    async def _call(self, method: str, path: str, body: JsonDict | None = None) -> JsonDict:
+    async def _call(self, method: str, path: str, body: JsonDict | list[JsonDict] | None = None) -> JsonDict:
         pause, last = 0.1, "no answer"
         for _ in range(_RETRIES):
             try:

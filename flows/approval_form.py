@@ -22,7 +22,7 @@ from allclear.domain.base import digest, utc_now
 from allclear.domain.decisions import decisions
 from allclear.domain.errors import AllclearError, JournalError
 from allclear.domain.records import AnswerRefused, By
-from allclear.domain.text import answer_commands, markdown_safe
+from allclear.domain.text import answer_commands, markdown_safe, with_full_stop
 from allclear.engine.flow_runs import is_asked
 from allclear.engine.outbox import ANSWERED_ELSEWHERE
 from flows.run_context import run_id
@@ -65,7 +65,10 @@ async def wait_for_answer(engine: Engine, incident: str, ask_id: str) -> None:
             return
         yes, no = answer_commands(state.ask, engine.company.plan)
         get_run_logger().info(
-            "Waiting for an answer: %s. Answer with Resume on this page, or: %s or: %s", state.ask.title, yes, no
+            "Waiting for an answer: %s Answer with Resume on this page, or: %s or: %s",
+            with_full_stop(state.ask.title),
+            yes,
+            no,
         )
         form, key = form_for(engine, state.ask, problem), form_key(ask_id, attempt)
         given = await asuspend_flow_run(wait_for_input=form, key=key, timeout=LONGEST_WAIT)

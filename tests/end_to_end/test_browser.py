@@ -124,7 +124,10 @@ def test_cancelling_a_run_loses_no_question(response: Response) -> None:
 
 
 def test_a_form_that_stayed_open_is_refused_and_approves_nothing_else(response: Response) -> None:
-    """It was filled in for the roll back, which was then denied; maintenance mode is asked for now."""
+    """It was filled in for the roll back, which was then denied; maintenance mode is asked for now.
+
+    Prefect's own error cannot say so. The run's page does.
+    """
     shown = response.show("roll-back")
     form = shown.open_form()
     shown.fill_in(form, f"approve: {response.ask('roll-back')}", "Ana", "go")
@@ -134,6 +137,10 @@ def test_a_form_that_stayed_open_is_refused_and_approves_nothing_else(response: 
     until(lambda: response.run("maintenance"))
     shown.submit(form)
     expect(response.page.get_by_text("Cannot resume a flow run that is not paused.").first).to_be_visible()
+    response.page.reload()
+    told = response.page.get_by_text("Closed: deny, said Ben").first
+    expect(told).to_be_visible()
+    expect(told).to_contain_text("Asked now: ")
     assert [answer.by.actor for answer in response.incident.asks[response.ask("roll-back")].answers] == ["Ben"]
     assert response.is_open("maintenance")
     assert response.incident.acts["contain/maintenance"].intended is None

@@ -255,6 +255,7 @@ async def test_an_answer_resumes_the_phase_and_ends_the_run_of_its_question_only
         ended = next(run for run in room.prefect.runs.values() if run["id"] == shown[second])
         assert ended["message"].startswith("Closed: done, said Ana at ")
         assert ended["message"].endswith(f"Asked now: {first}.")
+        assert room.prefect.logs == [(shown[second], ended["message"])]  # the page shows logs first
 
 
 async def test_the_form_of_a_manual_action_is_resumed_after_an_answer_elsewhere(tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ class FakePrefect:
         self.runs: dict[str, dict[str, Any]] = {}
         self.asked: list[str] = []
         self.resumed: list[str] = []
+        self.logs: list[tuple[str, str]] = []
+        """The run and the message of each line that was logged through the API."""
         self.away = False
         self.registered = True
         self.lost_answers = 0
@@ -101,6 +103,10 @@ class FakePrefect:
                 return self._create(body)
             case ["flow_runs", "filter"]:
                 return 200, self._filter(body["flow_runs"])
+            case ["logs", ""]:
+                lines: Any = body  # a list
+                self.logs += [(line["flow_run_id"], line["message"]) for line in lines]
+                return 201, None
             case ["flow_runs", run, *word]:
                 return self._of_run([one for one in self.runs.values() if one["id"] == run], word, body)
             case _:
