@@ -130,8 +130,7 @@ async def waiting(folder: Path, company: Company | None = None, **settings: obje
             journal_url=new_journal(folder),
             simulation=announced(sim, folder),
             link_key=SecretStr(KEY),
-            page_url=ADDRESS,
-            **settings,  # pyright: ignore[reportArgumentType]
+            **{"page_url": ADDRESS, **settings},  # pyright: ignore[reportArgumentType]
         )
         engine = make_engine(known, environ={}, company=company or vintstreet(), registry=installed())
         incident = engine.intake.take(ALERT, "delivery-1").incident
