@@ -1,4 +1,4 @@
-"""Commands for personal tokens and links: make a token, and refuse what was signed before."""
+"""Commands for personal tokens and links: make one, and refuse what was signed before."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 from allclear.bootstrap import open_engine
-from allclear.cli.root import PREPARE, app, print_line, run
+from allclear.cli.root import PREPARE, As, IncidentId, Reason, Role, acting_person, app, print_line, run
+from allclear.domain.errors import NotAllowed
+from allclear.domain.links import LinkTo
 
 
 @app.command(rich_help_panel=PREPARE)
@@ -32,5 +34,45 @@ def token(
     async def work() -> str:
         async with open_engine() as engine:
             return engine.tokens.for_program(program) if program else engine.tokens.for_person(name, role)
+
+    print_line(run(work()))
+
+
+@app.command(rich_help_panel=PREPARE)
+def link(incident: IncidentId, name: As = None, role: Role = None) -> None:
+    """Make your personal link to the page of an incident, and print it. It opens the page as you, for 24 hours.
+
+    It needs the key of personal links. `allclear revoke-links` refuses it again.
+    """
+
+    async def work() -> str:
+        async with open_engine() as engine:
+            engine.conductor.incident(incident)
+            by = acting_person(engine, name, role)
+            engine.links.require_key()
+            return engine.links.href(LinkTo(incident=incident, person=by.actor, role=by.role or ""))
+
+    print_line(run(work()))
+
+
+@app.command(rich_help_panel=PREPARE)
+def revoke_links(
+    person: Annotated[str, typer.Option("--person", help="Whose links. Default: everyone's.")] = "",
+    incident: Annotated[str, typer.Option("--incident", help="To which incident. Default: all.")] = "",
+    everything: Annotated[bool, typer.Option("--all", help="Everyone's links to all incidents.")] = False,
+    reason: Reason = "",
+    name: As = None,
+    role: Role = None,
+) -> None:
+    """Refuse from now on the links, sign-ins and tokens of a person, or those to an incident, that were made before."""
+    if everything == bool(person or incident):
+        raise NotAllowed("It is not clear whose links are revoked.", "Give --person, --incident or both, or --all.")
+
+    async def work() -> str:
+        async with open_engine() as engine:
+            if incident:
+                engine.conductor.incident(incident)
+            by = acting_person(engine, name, role)
+            return engine.links.revoke(person, incident, by.actor, reason)
 
     print_line(run(work()))

@@ -35,6 +35,10 @@ class PersonalLinks:
         statement = Statement(person=to.person, role=to.role, incident=to.incident, ask=to.ask, proof=Proof.LINK)
         return f"{self._public_url}/l/{self._signatures.sign(Purpose.LINK, statement)}"
 
+    def require_key(self) -> None:
+        """Raise NotAllowed without a key: links are plain then, and open no page by themselves."""
+        self._signatures.require_key()
+
     def sign(self, purpose: Purpose, statement: Statement) -> str:
         """Return a signed statement. Raises NotAllowed without a key."""
         return self._signatures.sign(purpose, statement)

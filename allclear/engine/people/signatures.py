@@ -87,12 +87,16 @@ class Signatures:
 
     def sign(self, purpose: Purpose, statement: Statement) -> str:
         """Return the statement with its signature, safe in an address. Raises NotAllowed without a key."""
+        self.require_key()
+        return str(self._serializer(purpose).dumps(statement.model_dump(mode="json", exclude_defaults=True)))
+
+    def require_key(self) -> None:
+        """Raise NotAllowed without a key."""
         if not self._keys:
             raise NotAllowed(
                 "Nothing can be signed: no key for personal links is set.",
                 "Start the responder with `allclear up`, which makes one, or set ALLCLEAR_LINK_KEY.",
             )
-        return str(self._serializer(purpose).dumps(statement.model_dump(mode="json", exclude_defaults=True)))
 
     def read(self, purpose: Purpose, text: str) -> SignedStatement:
         """Return the statement in `text`. Raises NotAllowed if it is forged, expired or for another purpose."""

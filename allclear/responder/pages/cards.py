@@ -159,7 +159,14 @@ def _until_words(ask: Ask, plan: Plan) -> str:
     at = named_clock(ask.window.until, plan.zone, "%H:%M:%S")
     if ask.window.then == "act":
         return f"It is done automatically at {at}, unless a person says no before."
-    return f"If nobody answers by {at} and the service is still failing, the standard text is sent."
+    return (
+        f"If nobody answers by {at} and the service is still failing, the standard text is sent. It is not sent if no "
+        "alert is authenticated, an alert is flapping, or there is an alert storm."
+    )
+
+
+_WINDOW = ("It is done automatically at ", "If no one answers by ")
+"""What the text of a question says about its window: the card says it at its top, with a countdown."""
 
 
 def _parts(ask: Ask) -> dict[str, Markup]:
@@ -172,7 +179,7 @@ def _parts(ask: Ask) -> dict[str, Markup]:
         name, _, words = paragraph.partition(": ")
         if name in found and name:
             found[name] = as_html(words, inline=True)
-        elif not paragraph.startswith("|") and not (ask.window and "automatically at " in paragraph):
+        elif not paragraph.startswith("|") and not (ask.window and any(one in paragraph for one in _WINDOW)):
             rest.append(paragraph)
     return found | {"": as_html("\n\n".join(rest))}
 

@@ -18,10 +18,13 @@ from allclear.commands.catalog import BY_NAME
 from allclear.domain.base import utc_now
 from allclear.domain.errors import AllclearError, JournalError, NotAllowed, NotFound
 from allclear.domain.incident import Incident
+from allclear.domain.text import LONG, change_rows, plain
+from allclear.engine.actions.executor import Preview
 from allclear.engine.incidents import read_incident, readable, refuse_reused_key
 from allclear.engine.people.personal_links import page_path
 from allclear.engine.people.signatures import Purpose, Statement
 from allclear.responder.limits import Limits
+from allclear.responder.pages.cards import roles_of
 from allclear.responder.pages.changes import Changes
 from allclear.responder.pages.chart import chart_svg
 from allclear.responder.pages.forms import (
@@ -78,6 +81,7 @@ def page_routes(services: PageServices) -> APIRouter:
     router.add_api_route("/i/{incident}", pages.incident)
     router.add_api_route("/i/{incident}/events", pages.events)
     router.add_api_route("/i/{incident}/chart.svg", pages.chart)
+    router.add_api_route("/i/{incident}/undo", pages.undo)
     router.add_api_route("/i/{incident}/{command}", pages.command, methods=["POST"])
     return router
 
@@ -185,6 +189,46 @@ class _Pages:
         policy = "default-src 'none'; style-src 'unsafe-inline'"
         return Response(svg, headers=HEADERS | {"Content-Security-Policy": policy}, media_type="image/svg+xml")
 
+    async def undo(self, request: Request, incident: IncidentPath, act: str = "") -> Response:
+        """Show what undoing an act would change now, with the form that does it."""
+        engine = self._engine
+        try:
+            viewer = await self._viewer(request, incident)
+            role = await asyncio.to_thread(self._role, incident, viewer)
+            shown = await self._run(lambda: self._preview(incident, act, viewer, role))
+        except _NotSignedIn as error:
+            return self._unknown(error.reason, incident)
+        except AllclearError as error:
+            return self._failed(error)
+        change = shown.change
+        return page(
+            "undo.html",
+            incident=incident,
+            act=act,
+            viewer=viewer,
+            summary=plain(change.summary, LONG),
+            rows=change_rows(change.model_dump(mode="json"), lambda text: plain(text, LONG)),
+            risk=plain(change.risk, LONG),
+            undo=plain(change.undo, LONG),
+            refused=[f"{refusal.sentence} {refusal.next_step}" for refusal in shown.refusals],
+            stopped=any(not refusal.passes for refusal in shown.refusals),
+            done=shown.done,
+            hidden=hidden_fields(engine.links, viewer, incident, role, digest="" if shown.done else change.digest),
+            **self._frame,
+        )
+
+    async def _preview(self, incident_id: str, act: str, viewer: Viewer, role: str) -> Preview:
+        engine = self._engine
+        known = engine.conductor.incident(incident_id).acts.get(act)
+        if known is not None and known.begun:  # to find out what became of it may write, and this only shows
+            raise NotAllowed(f"{act} is being carried out.", "Wait for its outcome.")
+        by = engine.people.who(viewer.person, role or None, "page", viewer.proof)
+        return await engine.manual.preview_undo(incident_id, act, by)
+
+    def _role(self, incident_id: str, viewer: Viewer) -> str:
+        roles = roles_of(viewer, self._engine.conductor.incident(incident_id), self._engine.company.plan)
+        return roles[0] if roles else ""
+
     # --- doing -----------------------------------------------------------------------------------
 
     async def command(self, request: Request, incident: IncidentPath, command: str) -> Response:
@@ -290,7 +334,8 @@ class _Pages:
         entries = engine.journal.entries(incident_id)[: incident.length]
         service = engine.company.systems.services.get(incident.opened.service)
         title = service.title if service else incident.opened.service
-        return incident_page(Source(incident, entries, engine.company.plan, title, viewer, utc_now()))
+        decisions = engine.journal.decisions(incident=incident_id)
+        return incident_page(Source(incident, entries, engine.company.plan, title, viewer, utc_now(), decisions))
 
     def _chart(self, incident_id: str) -> str:
         incident = self._engine.conductor.incident(incident_id)

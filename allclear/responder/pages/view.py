@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
 from allclear.domain.action import ActStatus
+from allclear.domain.alert import AlertDecision
 from allclear.domain.deadlines import Deadline, deadlines
 from allclear.domain.durations import short_duration
 from allclear.domain.incident import LIVE_MESSAGE, REMINDER, Act, Incident
@@ -110,7 +111,9 @@ class AlertRow(NamedTuple):
     title: str
     source: str
     state: str
+    proven: str
     why: str
+    """Why it belongs to this incident, by the rule of the plan that decided."""
     at: str
 
 
@@ -132,7 +135,8 @@ class IncidentPage:
     lead: str
     acknowledged: str
     viewer: Viewer
-    roles_of_viewer: list[tuple[str, str]]
+    role: str
+    """The role in which this person acts, unless a question asks for another one; empty if the person has none."""
     asked: list[Card]
     closed: list[ClosedCard]
     impact: str
@@ -163,6 +167,8 @@ class Source:
     service_title: str
     viewer: Viewer
     now: datetime
+    decisions: Sequence[AlertDecision] = ()
+    """What was decided about the incident's alerts."""
 
 
 def incident_page(source: Source) -> IncidentPage:
@@ -186,7 +192,7 @@ def incident_page(source: Source) -> IncidentPage:
         lead=lead(incident, plan) or "",
         acknowledged=_acknowledged(incident, plan),
         viewer=viewer,
-        roles_of_viewer=[(role, plan.role_title(role)) for role in roles],
+        role=roles[0] if roles else "",
         asked=[card_of(state, incident, plan, viewer) for state in waiting(incident)],
         closed=closed_cards(incident, plan),
         impact=plain(impact_words(incident, source.service_title)),
@@ -201,7 +207,7 @@ def incident_page(source: Source) -> IncidentPage:
         events_left_out=left_out,
         record=_record(source),
         said=_said(incident, plan),
-        alerts=[_alert(alert, plan) for alert in incident.alerts.values()],
+        alerts=_alerts(source),
         fields=_fields(source),
         follow_ups=_follow_ups(incident, plan),
         zone=zone_name(plan.zone, source.now),
@@ -317,11 +323,17 @@ def _said(incident: Incident, plan: Plan) -> list[SaidRow]:
     ]
 
 
-def _alert(alert: AlertJoined, plan: Plan) -> AlertRow:
+def _alerts(source: Source) -> list[AlertRow]:
+    reasons = {(one.source, one.key): one.reason for one in source.decisions if one.decision in {"opened", "joined"}}
+    return [_alert(alert, reasons, source.plan) for alert in source.incident.alerts.values()]
+
+
+def _alert(alert: AlertJoined, reasons: Mapping[tuple[str, str], str], plan: Plan) -> AlertRow:
     proven = "its sender proved who it is" if alert.authenticated else "its sender is not authenticated"
-    why = [proven, *([plain(alert.news)] if alert.news else []), *(["it is flapping"] if alert.flapping else [])]
+    why = [reasons.get((alert.source, alert.key), ""), alert.news, "It is flapping." if alert.flapping else ""]
+    words = " ".join(plain(one, LONG) for one in why if one)
     at = stamp(alert.at, plan.zone) if alert.at else ""
-    return AlertRow(plain(alert.title), plain(alert.source, 40), alert.state, "; ".join(why), at)
+    return AlertRow(plain(alert.title), plain(alert.source, 40), alert.state, proven, words, at)
 
 
 def _fields(source: Source) -> list[FieldRow]:
