@@ -97,10 +97,9 @@ def command_from(kind: type[Command], fields: dict[str, str], form: SignedStatem
 
     Raises NotAllowed for a field that the command does not have, or a value that does not fit.
     """
-    values: dict[str, Any] = {
-        name: value for name, value in fields.items() if name != KEY and (value or _required(kind, name))
-    }
     shown = {"ask": form.ask, "digest": form.digest}
+    said = {name: value for name, value in fields.items() if name not in {KEY, *shown}}
+    values: dict[str, Any] = {name: value for name, value in said.items() if value or _required(kind, name)}
     values |= {name: value for name, value in shown.items() if name in kind.model_fields and value}
     try:
         return kind.model_validate(values)

@@ -14,8 +14,10 @@ from pydantic import SecretStr
 
 from allclear.bootstrap import Engine, make_engine
 from allclear.company import Company
+from allclear.domain.approval import ONE_PERSON, ApprovalPolicy, Ask, AskKind
 from allclear.domain.incident import Incident
 from allclear.domain.links import LinkTo
+from allclear.domain.records import ActProposed, AskOpened
 from allclear.domain.runbook import Phase
 from allclear.engine.response.moves import Wait
 from allclear.responder.app import make_app
@@ -31,6 +33,7 @@ from tests.scenario.response_support import (
     run_phase,
     vintstreet,
 )
+from tests.scenario.scenes import Watch
 from tests.unit.responder.responder_support import TOKEN
 
 KEY = "a-key-of-personal-links-of-a-test"
@@ -40,12 +43,11 @@ OURS = {"Sec-Fetch-Site": "same-origin"}
 
 @dataclass
 class Waiting:
-    """An incident in containment; the roll back, the status page and the leaders wait for people."""
+    """An incident in which the roll back waits for an approval."""
 
     engine: Engine
     app: FastAPI
     id: str
-    sim: Simulated
 
     @property
     def ask(self) -> str:
@@ -137,5 +139,61 @@ async def waiting(folder: Path, company: Company | None = None, **settings: obje
         assert incident is not None
         await run_phase(engine, sim.world, incident, Phase.DETECT)
         assert isinstance(await engine.conductor.run(incident, Phase.CONTAIN, MACHINE), Wait)
-        yield Waiting(engine, make_app(engine, SecretStr(TOKEN)), incident, sim)
+        yield Waiting(engine, make_app(engine, SecretStr(TOKEN)), incident)
         await engine.close()
+
+
+@asynccontextmanager
+async def asked(
+    folder: Path, policy: ApprovalPolicy = ONE_PERSON, company: Company | None = None, **settings: object
+) -> AsyncGenerator[tuple[Waiting, Watch]]:
+    """Yield an incident with a question in its record, and its clock. No production is behind it: it is quick."""
+    watch = Watch()
+    known = Settings(
+        company="vintstreet",
+        journal_url=new_journal(folder),
+        link_key=SecretStr(KEY),
+        **{"page_url": ADDRESS, **settings},  # pyright: ignore[reportArgumentType]
+    )
+    engine = make_engine(known, environ={}, clock=watch, company=company or vintstreet(), registry=installed())
+    incident = engine.intake.take(ALERT, "delivery-1").incident
+    assert incident is not None
+    ask_for(engine, incident, policy)
+    yield Waiting(engine, make_app(engine, SecretStr(TOKEN)), incident), watch
+    await engine.close()
+
+
+def ask_for(engine: Engine, incident: str, policy: ApprovalPolicy, number: str = "", to: str = "web-41") -> None:
+    """Propose to send all traffic to a revision, and ask for the approval."""
+    change = {
+        "summary": f"Send all traffic to {to}.",
+        "was": "100 % web-42",
+        "becomes": f"100 % {to}",
+        "risk": "None.",
+        "undo": "Restores web-42.",
+    }
+    act = ActProposed(
+        act=f"contain/roll-back{number}",
+        phase="contain",
+        step="roll-back",
+        action="cloud_run.rollback_traffic",
+        title="Roll back traffic",
+        params={"service": "storefront"},
+        change=change,
+        digest=to,
+        leaves="traffic pinned",
+    )
+    ask = Ask(
+        id=f"{incident}/contain/roll-back{number}",
+        kind=AskKind.APPROVAL,
+        phase="contain",
+        step="roll-back",
+        title=f"Send all traffic to {to}.",
+        text="Why: it fails\n\nRisk: None.\n\nUndo: Restores web-42.",
+        yes="It is done at once, and verified.",
+        no="It is not done; the runbook goes on without it.",
+        policy=policy,
+        act=act.act,
+        digest=to,
+    )
+    engine.journal.append(incident, [act, AskOpened(ask=ask)], MACHINE)
