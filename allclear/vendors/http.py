@@ -107,7 +107,9 @@ class HttpClient:
     def _make_pool(self) -> httpx.AsyncClient:
         import httpx  # noqa: PLC0415 - loaded by `warm`
 
-        return httpx.AsyncClient(
+        from allclear.vendors.limited_client import LimitedClient  # noqa: PLC0415 - imports httpx
+
+        return LimitedClient(
             headers=self._headers,
             timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
             transport=self._transport,
@@ -222,7 +224,8 @@ _REASONS = {
     "ConnectError": "no connection",
     "ConnectTimeout": f"no connection within {CONNECT_SECONDS:.0f} s",
     "PoolTimeout": "too many requests of ours are waiting",
-    "ReadTimeout": f"no answer within {ANSWER_SECONDS:.0f} s",
+    "ReadTimeout": "no answer in time",
+    "AnswerTooLarge": "its answer is too large to be its own",
 }
 
 

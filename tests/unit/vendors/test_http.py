@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import httpx
@@ -31,7 +32,7 @@ from allclear.vendors.http import HttpClient
 from allclear.vendors.pagerduty import PagerDuty
 from allclear.vendors.slack import Slack, SlackOptions, escape
 from allclear.vendors.statuspage import Statuspage, StatuspageOptions
-from allclear.vendors.supabase import SupabaseFlags
+from allclear.vendors.supabase import SupabaseFlags, SupabaseOptions
 from allclear.vendors.vercel import Vercel
 from allclear.vendors.web import Web
 from tests.unit.fakes_http import FakeVendor, Pauses
@@ -81,6 +82,39 @@ async def test_each_refusal_becomes_one_of_our_errors(
         await client.send(READ, "GET", "/x")
     assert sent == 1
     assert (type(write.value), type(read.value)) == (on_write, on_read)
+
+
+class Trickle(httpx.AsyncByteStream):
+    """An answer without an end: a piece every second, so that no single read takes long."""
+
+    def __init__(self, piece: bytes) -> None:
+        self.piece = piece
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Yield the piece again and again."""
+        while True:
+            yield self.piece
+            await asyncio.sleep(1)
+
+
+@pytest.mark.parametrize("piece", [b" ", b" " * 4_000_000], ids=["slow", "large"])
+async def test_an_answer_that_never_ends_is_given_up(piece: bytes) -> None:
+    """A write may have taken effect, so its answer is lost; its act is reconciled and does not hang."""
+    client = a_client(FakeVendor(lambda _: httpx.Response(200, stream=Trickle(piece))))
+    async with asyncio.timeout(3 * 60):
+        with pytest.raises(AnswerLost, match=r"no answer in time|too large"):
+            await client.send(WRITE, "POST", "/x")
+        with pytest.raises(Unreachable, match=r"no answer in time|too large"):
+            await client.send(READ, "GET", "/x")
+
+
+async def test_a_library_that_uses_our_connections_has_the_same_deadline() -> None:
+    """Supabase's client makes its requests itself."""
+    vendor = FakeVendor(lambda _: httpx.Response(200, stream=Trickle(b" ")))
+    flags = SupabaseFlags("https://db.test", SECRET, SupabaseOptions(), vendor, Pauses())
+    async with asyncio.timeout(3 * 60):
+        with pytest.raises(Unreachable, match="no answer in time"):
+            await flags.enabled("live_streams")
 
 
 async def test_the_vendors_reason_is_told_without_the_secret_that_it_echoes() -> None:

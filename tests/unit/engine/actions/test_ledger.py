@@ -83,7 +83,7 @@ async def test_a_change_that_cannot_be_read_stays_open_because_it_may_still_be_i
     assert error.message in refused.value.message
     assert error.next_step in refused.value.next_step
     assert [one.id for one in desk.incident(incident).in_place] == [act]
-    with pytest.raises(NotAllowed, match="still in place"):
+    with pytest.raises(NotAllowed, match="while a change is in place"):
         Closing(IncidentWriter(desk.journal, plan())).resolve(incident, "all clear", ANA)
     desk.dials.turn("main", 9)
     await Ledger(desk.journal, desk.executor, plan()).supersede(incident, act, "9 is the new normal", ANA)
