@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markdown import Markdown
 
-from allclear.bootstrap import Engine
+from allclear.bootstrap import Engine, open_engine
+from allclear.cli.outcome import PATIENCE, awaited, follow, responder_answers
 from allclear.cli.root import (
     RESPOND,
     As,
+    AsJson,
     Reason,
     Role,
     acting_person,
@@ -19,6 +21,7 @@ from allclear.cli.root import (
     engine_with_delivery,
     out,
     print_heading,
+    print_json,
     print_line,
     run,
 )
@@ -39,9 +42,14 @@ AskId = Annotated[
 
 
 @app.command(rich_help_panel=RESPOND)
-def approve(ask: AskId = None, name: As = None, role: Role = None, reason: Reason = "") -> None:
-    """Approve a change. It is shown, carried out at once and verified."""
-    _answer("approve", ask, name, role, reason)
+def approve(
+    ask: AskId = None, name: As = None, role: Role = None, reason: Reason = "", as_json: AsJson = False
+) -> None:
+    """Approve a change. It is shown, carried out at once and verified; the outcome is printed.
+
+    The exit code is 6 if the change was not done.
+    """
+    _answer("approve", ask, name, role, reason, as_json=as_json)
 
 
 @app.command(rich_help_panel=RESPOND)
@@ -148,17 +156,25 @@ def false_alarm(
     print_line(run(work()))
 
 
-def _answer(
-    word: str, given: str | None, name: str | None, role: str | None, reason: str, choice: str | None = None
+def _answer(  # noqa: PLR0913 - what a person may say
+    word: str,
+    given: str | None,
+    name: str | None,
+    role: str | None,
+    reason: str,
+    choice: str | None = None,
+    *,
+    as_json: bool = False,
 ) -> None:
     """Give the answer `word` to the question that `given` names, and print what became of it."""
+    answered: list[str] = []
 
     async def work() -> str:
         async with engine_with_delivery() as engine:
             by = acting_person(engine, name, role)
             state = _find(engine, word, given)
             decision = decision_for(state.ask, word, choice, engine.company.plan)
-            if state.open:
+            if state.open and not (as_json and state.ask.id == given):
                 _show(engine, state)
                 named = _command(engine, state, word)
                 if state.ask.id != given and not confirmed(f"{word.capitalize()}?", f"Name the question: {named}"):
@@ -166,12 +182,46 @@ def _answer(
             sentence = engine.people.answer(decision.ask, by, yes=decision.yes, reason=reason, choice=decision.choice)
             result = await engine.manual.after_answer(decision.ask, by)
             if result is None or result.outcome is None:
+                answered.append(decision.ask)
                 return sentence
             if not result.outcome.good:
                 raise Refused(f"{result.act}: {result.outcome.sentence}", result.outcome.next_step)
             return f"{sentence} {result.outcome.sentence}"
 
-    print_line(run(work()))
+    sentence = run(work())
+    if not as_json:
+        print_line(sentence)
+    for ask in answered:
+        run(_print_outcome(ask, sentence, as_json=as_json))
+
+
+async def _print_outcome(ask_id: str, answer: str, *, as_json: bool) -> None:
+    """Wait for the outcome of a change that was approved, and print it. Raises Refused if the change was not done."""
+    incident = ask_id.partition("/")[0]
+    printed: dict[str, Any] = {"ask": ask_id, "answer": answer, "act": None, "outcome": None}
+    async with open_engine() as engine:
+        act = awaited(engine, ask_id)
+        followed = None
+        if act is not None:
+            answers = await responder_answers(engine.settings.responder_url)
+            if not as_json:
+                print_line(f"Waiting for its outcome, {PATIENCE / 60:.0f} minutes at most …" if answers else _NOT_YET)
+            followed = await follow(engine, incident, act.id, PATIENCE if answers else 0)
+            printed |= {"act": act.id, "contained": followed.contained, "sentences": followed.sentences}
+    outcome = followed.outcome if followed else None
+    if as_json:
+        print_json(printed | {"outcome": outcome.model_dump(mode="json") if outcome else None})
+    elif followed:
+        for sentence in followed.sentences:
+            print_line(sentence)
+        contained = f"{incident} is {'contained' if followed.contained else 'not contained'}."
+        print_line(contained if outcome else f"It has no outcome yet. Follow it: allclear show {incident}")
+    if outcome is not None and not outcome.good:
+        next_step = outcome.next_step or f"Read on: allclear show {incident}."
+        raise Refused(f"{act.id if act else ask_id}: {outcome.sentence}", next_step)
+
+
+_NOT_YET = "No responder answers at ALLCLEAR_RESPONDER_URL, which carries out what is approved. Start it: allclear up"
 
 
 def _find(engine: Engine, word: str, given: str | None) -> AskState:
