@@ -37,6 +37,7 @@ from allclear.engine.people.signatures import Signatures
 from allclear.engine.people.tokens import Tokens
 from allclear.engine.response.conductor import Conductor
 from allclear.engine.response.dry_run import DryRun
+from allclear.engine.response.step_context import company_with_announcements
 from allclear.journal.ports import Journal
 from allclear.journal.sql_journal import SqlJournal
 from allclear.settings import Settings, Simulation, load_settings
@@ -184,6 +185,7 @@ def make_engine(
     if settings.recovery_over is not None and settings.simulation is not None:
         company = company.with_recovery_over(settings.recovery_over)
     registry = registry or Registry.installed()
+    company = company_with_announcements(company, registry)
     simulation = settings.simulated
     scope = Scope(company.name, simulated=simulation is not None)
     journal = journal or SqlJournal(settings.journal_url, scope, clock)

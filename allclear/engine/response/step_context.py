@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from allclear.company import Company
 from allclear.domain.base import Clock
 from allclear.domain.incident import Incident
@@ -15,12 +17,10 @@ from allclear.journal.ports import Journal
 class StepContext:
     """An incident's runbook, and the values for the placeholders in its steps."""
 
-    def __init__(self, journal: Journal, registry: Registry, company: Company, clock: Clock) -> None:
+    def __init__(self, journal: Journal, company: Company, clock: Clock) -> None:
         self._journal = journal
-        self._registry = registry
         self._company = company
         self._clock = clock
-        self._runbooks: dict[str, Runbook] = {}
 
     @property
     def plan(self) -> Plan:
@@ -29,10 +29,7 @@ class StepContext:
 
     def runbook(self, incident: Incident) -> Runbook:
         """Return the runbook that the incident follows. Raises NotFound."""
-        name = incident.opened.runbook
-        if name not in self._runbooks:
-            self._runbooks[name] = with_announcements(self._company.runbook(name), self._registry)
-        return self._runbooks[name]
+        return self._company.runbook(incident.opened.runbook)
 
     def values(self, incident: Incident) -> TemplateValues:
         """Return the present value of every placeholder. Raises JournalError."""
@@ -49,6 +46,12 @@ class StepContext:
             templates=company.templates,
             runbook_title=runbook.title,
         )
+
+
+def company_with_announcements(company: Company, registry: Registry) -> Company:
+    """Return the company as the engine uses it, so that every reader of its runbooks finds the same steps."""
+    runbooks = {name: with_announcements(book, registry) for name, book in company.runbooks.items()}
+    return replace(company, runbooks=runbooks)
 
 
 def with_announcements(runbook: Runbook, registry: Registry) -> Runbook:
