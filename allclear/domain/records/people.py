@@ -1,0 +1,87 @@
+"""Records about people: who acknowledged, who leads, what was said, who was told, and what is left to do."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from allclear.domain.base import Model, Moment
+
+
+class Acknowledged(Model):
+    """A person acknowledged the incident."""
+
+    kind: Literal["acknowledged"] = "acknowledged"
+
+
+class ReminderDue(Model):
+    """A reminder was due: once for each level of each topic."""
+
+    kind: Literal["reminder.due"] = "reminder.due"
+    topic: str = Field(description="What it is about, as `answer:VS-1/contain/roll-back`.")
+    level: int = Field(ge=1, description="The level of escalation, or how many times people were reminded.")
+    sentence: str
+    roles: list[str] = Field(default=[], description="The roles that it is for.")
+    people: list[str] = Field(default=[], description="The people that it is for, if it is not for whole roles.")
+    urgent: bool = Field(default=False, description="Whether it is sent as a page.")
+
+
+class RoleTaken(Model):
+    """A person has a role from now on."""
+
+    kind: Literal["role.taken"] = "role.taken"
+    role: str
+    person: str
+    was: str | None = None
+
+
+class NoteAdded(Model):
+    """A note for the record."""
+
+    kind: Literal["note.added"] = "note.added"
+    text: str
+    post_mortem: str = Field(
+        default="", description="Where the post-mortem shows it: `timeline`, or the field that it answers."
+    )
+
+
+class DecisionMade(Model):
+    """A decision, and its reason."""
+
+    kind: Literal["decision.made"] = "decision.made"
+    text: str
+    reason: str = ""
+
+
+class AudienceTold(Model):
+    """A person told an audience of the plan about the incident, outside allclear."""
+
+    kind: Literal["audience.told"] = "audience.told"
+    audience: str = Field(description="As the plan's `updates` and `notifications` call it, or a role.")
+    text: str = Field(default="", description="What was said, and how.")
+
+
+class PostMortemWritten(Model):
+    """What a person wrote for one field of the post-mortem; the last record counts."""
+
+    kind: Literal["post-mortem.written"] = "post-mortem.written"
+    field: str
+    text: str
+
+
+class FollowUpAdded(Model):
+    """A task that prevents a recurrence."""
+
+    kind: Literal["follow-up.added"] = "follow-up.added"
+    text: str
+    owner: str
+    due: Moment
+
+
+class FollowUpDone(Model):
+    """A follow-up was done."""
+
+    kind: Literal["follow-up.done"] = "follow-up.done"
+    number: int = Field(ge=1, description="Which one, in the order in which they were added; 1 for the first.")
+    note: str = ""
