@@ -18,7 +18,7 @@ _DARK = (
 
 def chart_svg(incident: Incident, entries: Sequence[Entry], plan: Plan) -> str:
     """Return the chart as SVG; an empty drawing without a measurement."""
-    svg = svg_chart(measure(entries), marks(incident), plan.zone)
+    svg = svg_chart(measure(incident, entries), marks(incident), plan.zone)
     if not svg:
         return '<svg xmlns="http://www.w3.org/2000/svg"/>'
     return svg.removesuffix("</svg>") + _DARK + "</svg>" if svg.endswith("</svg>") else svg

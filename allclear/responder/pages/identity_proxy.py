@@ -139,7 +139,7 @@ def _is_jwt(text: str) -> bool:
     import jwt  # noqa: PLC0415 - as above
 
     try:
-        return bool(jwt.get_unverified_header(text))
+        return "alg" in jwt.get_unverified_header(text)
     except jwt.PyJWTError:
         return False
 

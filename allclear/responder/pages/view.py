@@ -176,7 +176,7 @@ def incident_page(source: Source) -> IncidentPage:
     incident, plan, viewer = source.incident, source.plan, source.viewer
     roles = roles_of(viewer, incident, plan)
     events, left_out = key_events(incident, source.entries, plan)
-    measured, marked = measure(source.entries), marks(incident)
+    measured, marked = measure(incident, source.entries), marks(incident)
     return IncidentPage(
         id=incident.id,
         title=plain(incident.title),
@@ -227,7 +227,7 @@ def _impact_facts(source: Source) -> list[str]:
     if checks:
         last = max(checks, key=lambda state: state.number)
         facts.append(f"Last check, {named_clock(last.at, zone)}: {plain(last.finding.sentence, LONG)}")
-    counted = measure(source.entries)
+    counted = measure(incident, source.entries)
     if counted.traffic:
         facts.append(f"Users: {requests_affected(counted, zone).replace(chr(92), '')}.")
     facts.append(f"Affected for {affected_words(incident, source.now, zone)} ({zone_name(zone, source.now)}).")

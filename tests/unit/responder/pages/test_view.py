@@ -1,0 +1,140 @@
+"""What the incident's page shows, from the record and the plan alone."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from allclear.domain.approval import AnswerWindow, ApprovalPolicy, Ask, AskKind
+from allclear.domain.incident import Answer, AskState, Incident
+from allclear.domain.plan import Plan
+from allclear.domain.proof import Proof
+from allclear.domain.records import By
+from allclear.domain.replay import replay
+from allclear.responder.pages.cards import as_html, card_of, role_for, roles_of
+from allclear.responder.pages.sign_in import Viewer
+from allclear.responder.pages.view import IncidentPage, Source, incident_page
+from tests.scenario.response_support import vintstreet
+from tests.unit.domain.stories import START, Story
+
+ANA = Viewer("Ana", Proof.LINK, "on_call")
+
+
+def plan() -> Plan:
+    """Return VintStreet's plan, in which Ben alone is tech lead and communications lead."""
+    known = vintstreet().plan
+    ben = known.people[1].model_copy(update={"name": "Ben"})
+    return known.model_copy(update={"people": [known.people[0], ben, *known.people[2:]]})
+
+
+def story() -> Story:
+    """Return an incident whose roll back waits for an approval."""
+    return Story().opened().roll_back_proposed()
+
+
+def shown(story: Story, viewer: Viewer = ANA, minutes: int = 10) -> IncidentPage:
+    """Return the page as that person sees it."""
+    incident = replay(story.entries)
+    assert incident is not None
+    return incident_page(
+        Source(incident, story.entries, plan(), "VintStreet", viewer, START + timedelta(minutes=minutes))
+    )
+
+
+def incident() -> Incident:
+    """Return the incident of the story."""
+    found = replay(story().entries)
+    assert found is not None
+    return found
+
+
+def test_the_card_has_the_change_and_offers_it_to_who_may_answer() -> None:
+    """Before and after, the hash of the change, and the role in which this person answers."""
+    [card] = shown(story()).asked
+    assert [(before, after) for _, before, after in card.rows]
+    assert (card.role, card.why_not) == ("on_call", "")
+    assert card.digest == "2" * 64
+    [card] = shown(story(), Viewer("Sue", Proof.LINK, "scribe")).asked
+    assert card.role == ""
+    assert card.why_not.startswith("You may not answer this. ")
+
+
+def test_a_person_has_the_roles_of_the_plan_the_link_and_the_incident() -> None:
+    """A link cannot give a role that the plan gives to other people."""
+    known = incident()
+    assert roles_of(Viewer("ben", Proof.PROXY), known, plan()) == ["tech_lead", "communications_lead"]
+    assert roles_of(ANA, known, plan()) == ["on_call"]
+    assert roles_of(Viewer("Ana", Proof.LINK, "tech_lead"), known, plan()) == []
+    known.roles["incident_commander"] = "ANA"
+    assert roles_of(ANA, known, plan()) == ["on_call", "incident_commander"]
+
+
+def test_the_role_that_must_be_among_the_answers_comes_first() -> None:
+    """A person with two roles who answers as the other one would leave the approval open."""
+    policy = ApprovalPolicy(roles=["on_call", "tech_lead"], people=2, one_of=["tech_lead"])
+    assert role_for(policy, ["on_call", "tech_lead"], plan()) == "tech_lead"
+    assert role_for(policy, ["on_call"], plan()) == "on_call"
+    assert role_for(policy, ["scribe"], plan()) == ""
+
+
+def test_an_answer_says_what_proves_the_person() -> None:
+    """Proven and claimed names cannot be confused."""
+    ask = Ask(
+        id="VS-1/contain/x",
+        kind=AskKind.APPROVAL,
+        phase="contain",
+        step="x",
+        title="Restore",
+        text="Why: it failed\n\n| | before | after |\n|---|---|---|\n\nRisk: much\n\nUndo: none",
+        yes="It is done.",
+        no="It is not done.",
+        policy=ApprovalPolicy(roles=["on_call", "tech_lead"], people=2),
+        window=AnswerWindow(until=START + timedelta(minutes=1), then="act"),
+    )
+    answers = [
+        Answer(True, By(actor=name, role=role, via=via, proof=proof), "", proof, START)  # noqa: FBT003 - it is a yes
+        for name, role, via, proof in (
+            ("Ben", "tech_lead", "page", Proof.PROXY),
+            ("Eve", "on_call", "prefect", Proof.CLAIMED),
+        )
+    ]
+    card = card_of(AskState(ask, START, answers), incident(), plan(), ANA)
+    assert card.answered[0].endswith("approve, by Ben (Tech Lead), identified by the identity proxy")
+    assert card.answered[1].endswith("approve, by Eve (On-Call), the name is only claimed")
+    assert (card.why, card.risk, card.undo, card.more) == ("it failed", "much", "none", "")
+    assert card.until == START + timedelta(minutes=1)
+    assert "unless a person says no before" in card.until_words
+
+
+def test_texts_of_strangers_stay_text() -> None:
+    """HTML, images and addresses that run code are not rendered from Markdown."""
+    html = as_html("<script>x</script> ![a](https://evil.example/x.png) [b](javascript:alert(1)) **bold**")
+    assert "<script" not in html
+    assert "<img" not in html
+    assert 'href="javascript' not in html
+    assert "<strong>bold</strong>" in html
+
+
+def test_the_clocks_are_beside_the_plan() -> None:
+    """A clock that runs has its time left, a missed one says so."""
+    running = {row.title: row for row in shown(story(), minutes=1).deadlines}
+    assert running["respond"].tone == "plain"
+    assert running["respond"].until is not None
+    late = {row.title: row for row in shown(story(), minutes=60).deadlines}
+    assert late["respond"].left.startswith("MISSED ")
+    assert late["respond"].tone == "bad"
+
+
+def test_a_closed_question_says_what_became_of_it() -> None:
+    """Whoever opens an old link finds the answer."""
+    page = shown(story().answered("contain/roll-back", "go"))
+    assert page.asked == []
+    assert page.closed[0].anchor == "contain-roll-back"
+    assert page.closed[0].words.startswith("approve, said ")
+
+
+def test_the_record_says_how_each_person_was_identified() -> None:
+    """Entries by allclear say nothing of it."""
+    record = shown(story().answered("contain/roll-back", "go")).record
+    [answer] = [row for row in record if "approved" in row.text]
+    assert "claimed" in answer.proof
+    assert record[0].proof == ""
