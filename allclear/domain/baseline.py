@@ -31,6 +31,17 @@ class Baseline(ServingAll):
     noted_by: str = Field(description="What recorded it: an incident's check, or the nightly readiness check.")
 
 
+class Containing(Model):
+    """A change of ours that contained an incident: what served before it had failed."""
+
+    incident: str
+    title: str = Field(description="The incident's title; it may come from an alert, so it is not trusted.")
+    action: str
+    at: Moment = Field(description="When it was carried out.")
+    before: JsonDict
+    after: JsonDict
+
+
 class OwnRecord(Protocol):
     """The part of allclear's own record that actions may read."""
 
@@ -56,6 +67,10 @@ class OwnRecord(Protocol):
         """
         ...
 
+    def containing(self, resource: str) -> Sequence[Containing]:
+        """Return our changes to `resource` that contained an incident, the newest first. Raises JournalError."""
+        ...
+
 
 class NoRecord:
     """The record where there is no journal, as when systems are tested."""
@@ -75,3 +90,7 @@ class NoRecord:
     def last_state(self, resource: str, field: str) -> JsonDict | None:  # noqa: ARG002 - the port
         """Return that nothing was seen."""
         return None
+
+    def containing(self, resource: str) -> Sequence[Containing]:  # noqa: ARG002 - the port
+        """Return no changes."""
+        return ()

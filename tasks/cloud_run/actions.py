@@ -41,6 +41,7 @@ from tasks.cloud_run.evidence_sources import EVIDENCE_CLIENTS, SOURCE_SECONDS, S
 from tasks.cloud_run.location import CloudRunParams, check_region, locate
 from tasks.cloud_run.preflights import CLOUD_RUN_PREFLIGHTS
 from tasks.cloud_run.previous_revision import Choice, choose_named, choose_previous, passed_over, who_pinned
+from tasks.cloud_run.rolled_back import with_failed
 from tasks.cloud_run.traffic_checks import traffic_refusals
 from tasks.cloud_run.traffic_state import TrafficState, restored, sending_all, traffic_finding, traffic_reached
 from tasks.maintenance_handle import MaintenanceHandle
@@ -146,15 +147,16 @@ class RollbackTraffic(_TrafficAction):
 
     @override
     async def observe_for_plan(self, params: CloudRunParams) -> TrafficState:
+        resource = self.resource(params)
         if _target(params):
-            return await self.observe(params)
+            return with_failed(await self.observe(params), self.context, resource)
         # The evidence about the past is gathered while the present is read.
         evidence = gather_evidence(self.context, self.identity(params), seconds=self.evidence_seconds)
         state, past = await asyncio.gather(super().observe(params), evidence)
         if state.unlisted:
             named = [piece.revision for piece in past.evidence]
             state = await traffic_state.with_revisions(*self.located(params), state, named)
-        return state.model_copy(update={"past": past})
+        return with_failed(state.model_copy(update={"past": past}), self.context, resource)
 
     @override
     async def observe(self, params: CloudRunParams) -> TrafficState:

@@ -65,6 +65,9 @@ class Past(Model):
     since: tuple[Evidence, ...] = Field(default=(), description="Our own record after the onset, the newest first.")
     failing: dict[str, RequestCount] = Field(default={}, description="What each revision answered since the onset.")
     pins: tuple[Pin, ...] = Field(default=(), description="Who pinned the traffic to one revision, the newest first.")
+    failed: tuple[Evidence, ...] = Field(
+        default=(), description="Revisions that we rolled back from, the newest first."
+    )
     unknown: tuple[str, ...] = Field(default=(), description="For each source without evidence, a sentence why.")
 
     def of(self, kind: EvidenceKind) -> tuple[Evidence, ...]:

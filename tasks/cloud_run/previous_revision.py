@@ -14,6 +14,7 @@ from allclear.domain.errors import Refused
 from allclear.vendors.cloud_run.views import RunRevision
 from tasks.cloud_run.assessment import Assessment, assess, newest_known, only_failing, total_of
 from tasks.cloud_run.evidence import ALL, EvidenceKind, Past, clock_time
+from tasks.cloud_run.rolled_back import against
 from tasks.cloud_run.traffic_state import TrafficState, shares_in_words, unfit
 
 _NAMED = 3
@@ -52,7 +53,12 @@ def choose_previous(state: TrafficState, maintenance: str | None, past: Past) ->
             f"Nothing made before {suspect.name} can serve{_faults(state, suspect, page)}.",
             "Name a revision in `to`, deploy an earlier build, or try another way to contain the incident.",
         )
-    assessment = assess(state, suspect, older, past)
+    failed = {revision.name: fault for revision in possible if (fault := against(past, revision.name))}
+    possible = sorted(possible, key=lambda revision: revision.name in failed)  # those are offered last
+    sound = tuple(piece for piece in past.evidence if piece.revision not in failed)
+    older = [revision for revision in older if revision.name not in failed]
+    assessment = assess(state, suspect, older, past.model_copy(update={"evidence": sound}))
+    assessment.remarks += [f"{name} {fault}." for name, fault in failed.items()]
     if not assessment.findings or assessment.undecided:
         return _without_evidence(state, suspect, possible, assessment, past)
     best = assessment.findings[0]
@@ -85,7 +91,8 @@ def _without_evidence(
     state: TrafficState, suspect: RunRevision, possible: list[RunRevision], assessment: Assessment, past: Past
 ) -> Choice:
     """Return the only possible revision. Raises Refused with the candidates if there are several or there is doubt."""
-    if not assessment.doubts and _is_unambiguous(state, suspect, possible):
+    known_to_fail = bool(against(past, possible[0].name))
+    if not assessment.doubts and not known_to_fail and _is_unambiguous(state, suspect, possible):
         reason = f"{possible[0].name} was chosen because it is the only earlier revision."
         return Choice(target=possible[0].name, reason=reason, against=(*assessment.remarks, *past.unknown))
     known = " ".join((*assessment.doubts, *assessment.remarks, *past.unknown))
@@ -119,7 +126,13 @@ def choose_named(state: TrafficState, name: str, maintenance: str | None, past: 
             tuple(_candidate(state, revision, past or Past()) for revision in alternatives[:_OFFERED]),
         )
     target = next(revision for revision in fit if revision.name == name)
-    return Choice(target=name, reason=f"{name} was requested by name.", others=_names(fit, target))
+    fault = against(past or Past(), name)
+    return Choice(
+        target=name,
+        reason=f"{name} was requested by name.",
+        against=(f"{name} {fault}.",) if fault else (),
+        others=_names(fit, target),
+    )
 
 
 def passed_over(state: TrafficState, maintenance: str | None, past: Past | None = None) -> str | None:
@@ -176,6 +189,7 @@ def _candidate(state: TrafficState, revision: RunRevision, past: Past) -> Candid
     ]
     tags = [share.tag for share in state.allocation if share.tag and share.revision == revision.name]
     parts = [
+        against(past, revision.name),
         _made(revision, past.onset),
         "ready",
         f"serves {share} % now" if share else "",

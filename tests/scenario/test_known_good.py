@@ -28,6 +28,7 @@ from allclear.engine.actions.known_good import (
 from allclear.engine.actions.registry import Registry
 from allclear.journal.sql_journal import SqlJournal
 from allclear.settings import Settings
+from tasks.cloud_run.rolled_back import rolled_back_from
 from tasks.http_probes import SmokeTest
 from tasks.service_params import ServiceParams
 from tests.contract.simulator_support import BAD, GOOD, SERVICE, Simulated, control, quick
@@ -304,3 +305,18 @@ async def test_without_evidence_the_proposal_is_refused_with_the_candidates(tmp_
     assert "is not known" in refusal.sentence
     assert refusal.next_step == "Choose one of them, and name it in `to`."
     assert sim.world.serving() == {BAD: 100}
+
+
+async def test_the_record_knows_the_revision_that_failed_and_the_one_that_was_healthy_after_it(tmp_path: Path) -> None:
+    """The next incident's rollback reads both: what was rolled back from, and what recovered."""
+    async with Simulated(broken()) as sim:
+        engine = engine_on(new_journal(tmp_path), announced(sim, tmp_path), company=vintstreet(20))
+        try:
+            incident = await respond(engine, sim.world)
+            (change,) = JournalRecord(engine.journal).containing(TRAFFIC)
+            healthy = engine.journal.baselines(TRAFFIC, datetime.now(UTC) + timedelta(hours=1))
+        finally:
+            await engine.close()
+    (failed,) = rolled_back_from([change], healthy, datetime.now(UTC))
+    assert (failed.revision, change.incident) == (BAD, incident)
+    assert healthy[0].revision == FIX

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from allclear.company.handles import installed_systems_model
 from allclear.domain.action import Client
 from allclear.domain.base import JsonDict
-from allclear.domain.baseline import Baseline, OwnRecord
+from allclear.domain.baseline import Baseline, Containing, OwnRecord
 from allclear.domain.errors import ConfigError, NotFound
 from allclear.domain.links import Links, NoLinks
 from allclear.domain.systems import Service, Smoke
@@ -43,6 +43,12 @@ class FakeRecord:
         self._onset = onset
         self.states: dict[str, JsonDict] = {}
         """Resource -> the state that was seen last."""
+        self.contained_by: list[Containing] = []
+        """The changes that contained an incident, the newest first."""
+
+    def containing(self, resource: str) -> list[Containing]:  # noqa: ARG002 - the port
+        """Return the changes that contained an incident."""
+        return self.contained_by
 
     def baselines(self, resource: str, before: datetime) -> list[Baseline]:
         """Return the baselines of `resource` up to `before`, the newest first."""

@@ -16,8 +16,9 @@ from pydantic import ValidationError
 
 from allclear.domain.action import ActionContext, Finding, Verdict
 from allclear.domain.base import JsonDict
-from allclear.domain.baseline import SERVING_ALL, Baseline, ServingAll
+from allclear.domain.baseline import SERVING_ALL, Baseline, Containing, ServingAll
 from allclear.domain.errors import AllclearError
+from allclear.domain.incident import Incident
 from allclear.domain.replay_states import REPEATED
 from allclear.engine.actions.registry import Registry, read_params
 from allclear.engine.incidents import read_or_none, readable
@@ -53,6 +54,14 @@ class JournalRecord:
                     return state
         return None
 
+    def containing(self, resource: str) -> Sequence[Containing]:
+        """Return the changes of ours to `resource` that contained an incident, the newest first."""
+        found: list[Containing] = []
+        for incident_id in self._journal.incidents_touching(resource):
+            incident = read_or_none(self._journal, incident_id)
+            found += _containing(incident, resource) if incident else []
+        return sorted(found, key=lambda one: one.at, reverse=True)
+
     def onset(self, service: str) -> datetime | None:
         """Return when the newest open incident on `service` began, or else was opened; None if there is none."""
         rows = self._journal.incidents(open_only=True, service=service)
@@ -65,6 +74,27 @@ class JournalRecord:
         if newest is None:
             return None
         return newest.began_at or newest.opened_at, newest.recovered_at or newest.ended_at
+
+
+def _containing(incident: Incident, resource: str) -> list[Containing]:
+    """Return the acts on `resource` after which the incident was contained, unless it was a false alarm."""
+    if incident.ended and incident.ended.ending == "false-alarm":
+        return []
+    proofs = [period.number for period in incident.containment.periods]
+    acts = [act for act in incident.acts.values() if act.proposed.resource == resource and act.proposed.leaves]
+    good = [act for act in acts if act.outcome and act.outcome.changed and any(act.issued < one for one in proofs)]
+    return [
+        Containing(
+            incident=incident.id,
+            title=incident.title,
+            action=act.proposed.action,
+            at=act.finished_at or act.at,
+            before=act.change["before"],
+            after=act.change["after"],
+        )
+        for act in good
+        if act.change
+    ]
 
 
 async def serving_all(registry: Registry, context: ActionContext, service: str) -> list[ServingAll]:

@@ -96,8 +96,9 @@ class Checks:
         outbox = loss_messages(incident, done, self._clock())
         self._journal.append(incident.id, records, by, expect=incident.length, outbox=outbox)
         # Not in the same transaction: if a crash loses it, one known-good record is missing, and none is wrong.
-        if len(records) > 1:
-            record_known_good(self._journal, finding, self._clock(), f"{incident.id}, {records[-1].kind}")
+        word = records[-1].kind if len(records) > 1 else "checked again" if move.proves == "recovery" else ""
+        if word:  # after an undo another revision serves, also if recovery was proven before
+            record_known_good(self._journal, finding, self._clock(), f"{incident.id}, {word}")
 
     def _proven_by(
         self, incident: Incident, move: RunProbe, finding: Finding, values: Mapping[str, str]
