@@ -11,7 +11,9 @@ FiringState = Literal["firing", "resolved"]
 AlertOrder = datetime | tuple[int, ...]
 """The time or the number of a message, which is higher for each later message about the same alert."""
 
-Decision = Literal["quarantined", "opened", "joined", "held", "collapsed", "repeat", "late", "old", "below", "ignored"]
+Decision = Literal[
+    "quarantined", "opened", "joined", "heard", "held", "collapsed", "repeat", "late", "old", "below", "ignored"
+]
 """What allclear decided about an alert, the most important first: docs/reference/alert-sources.md explains each."""
 
 

@@ -59,8 +59,8 @@ def page_escalation(plan: Plan, incident: Incident, overrides: Sequence[RotaOver
     paged, topic = page_tried_at(plan, incident, overrides), "acknowledge"
     if paged is None or page_answered(plan, incident, overrides):
         return
-    if incident.loss:
-        paged, topic = max(paged, incident.loss.at), f"acknowledge:{incident.loss.number}"
+    if again := incident.asked_again:
+        paged, topic = max(paged, again[1]), f"acknowledge:{again[0]}"
     waited, level = timedelta(0), 0
     shifts = list(rota.on_duty(paged, plan.working_time, overrides)) if (rota := rota_of(plan)) else []
     for shift, following in pairwise(shifts):

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from allclear.domain.action import ActStatus, Finding, Outcome, Refusal
 from allclear.domain.approval import Ask
 from allclear.domain.base import JsonDict, person_key
+from allclear.domain.page_news import PagerState
 from allclear.domain.records import (
     ActIntended,
     ActProposed,
@@ -271,6 +272,10 @@ class Incident:
     """The number of the last entry by which a person took the incident with `allclear ack`."""
     last_ack_by: str = ""
     """The person who wrote it, by `person_key`."""
+    pager: dict[str, PagerState] = field(default_factory=dict[str, PagerState])
+    """The pager's id of a page of ours -> how it stands there, as far as the pager has reported it."""
+    rung_again: tuple[int, datetime] | None = None
+    """The number and time of the last entry by which a page rang again that a person had taken."""
     last_answer: int = 0
     """The number of the last answer to a question that decides for all, such as an approval; a step is none."""
     acknowledgement: StateHistory = field(default_factory=StateHistory)
@@ -354,6 +359,15 @@ class Incident:
     def last_lost(self) -> int:
         """Return the number of the last entry that ended containment or recovery; 0 without one."""
         return max(self.containment.last_lost, self.recovery.last_lost)
+
+    @property
+    def asked_again(self) -> tuple[int, datetime] | None:
+        """Return the number and time of the last entry since which a person is needed anew, or None.
+
+        Containment or recovery was lost, or the pager reported that a page rings again that a person had taken.
+        """
+        lost = (self.loss.number, self.loss.at) if self.loss else None
+        return max((one for one in (lost, self.rung_again) if one), default=None)
 
     @property
     def severities_had(self) -> list[str]:

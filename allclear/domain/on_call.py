@@ -54,9 +54,10 @@ def page_answered(plan: Plan, incident: Incident, overrides: Sequence[RotaOverri
 def _asked_for(incident: Incident, page: Act | None) -> tuple[int, datetime]:
     """Return the entry since which a person is needed, and the time at which people on duty were paged."""
     if page:
-        return max(page.issued, _lost_at(incident)), page.at
+        return max(page.issued, _since(incident)), page.at
     pages = (act.at for act in incident.acts.values() if act.proposed.pages)
-    return _lost_at(incident), incident.loss.at if incident.loss else min(pages, default=incident.opened_at)
+    again = incident.asked_again
+    return _since(incident), again[1] if again else min(pages, default=incident.opened_at)
 
 
 def _first_page(incident: Incident) -> int:
@@ -70,7 +71,7 @@ def acting_on_call(plan: Plan, incident: Incident, now: datetime, overrides: Seq
     That person must have declared the incident or acted in it since containment was lost. In a plan without a rota, it
     may also be any person who has taken the incident since, with `allclear ack`. A claimed role is not enough.
     """
-    rota, since = rota_of(plan), _lost_at(incident)
+    rota, since = rota_of(plan), _since(incident)
     first = next(iter(rota.on_duty(now, plan.working_time, overrides)), None) if rota else None
     keys = ({person_key(first.person)} if first else set[str]()) if rota else _named(plan)
     acting = (key for (key, _), number in incident.last_entries.items() if key in keys and number > since)
@@ -80,9 +81,9 @@ def acting_on_call(plan: Plan, incident: Incident, now: datetime, overrides: Seq
     return plain(incident.actors[key].actor, 60) if key else None
 
 
-def _lost_at(incident: Incident) -> int:
-    """Return the number of the entry that ended containment or recovery, while neither holds again; else 0."""
-    return incident.loss.number if incident.loss else 0
+def _since(incident: Incident) -> int:
+    """Return the number of the entry since which a person is needed anew; else 0."""
+    return incident.asked_again[0] if incident.asked_again else 0
 
 
 def _on_duty(plan: Plan, at: datetime, overrides: Sequence[RotaOverride]) -> set[str]:

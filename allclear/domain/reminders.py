@@ -16,6 +16,7 @@ from allclear.domain.escalation import page_escalation, question_escalation, sev
 from allclear.domain.follow_up_reminders import follow_up_reminders
 from allclear.domain.incident import LIVE_MESSAGE, Act, Incident
 from allclear.domain.moments import named_clock, stamp
+from allclear.domain.pager_reminders import pager_reminders
 from allclear.domain.plan import (
     ClockStart,
     ClockStop,
@@ -57,6 +58,7 @@ def reminders(plan: Plan, incident: Incident, overrides: Sequence[RotaOverride] 
             due += [*page_escalation(plan, incident, overrides), *question_escalation(plan, incident, overrides)]
             due += page_reminders(plan, incident, overrides)
             due += _loss(plan, incident)
+            due += pager_reminders(plan, incident)
             due += _updates(plan, incident)
             due += _news(plan, incident)
     return sorted(

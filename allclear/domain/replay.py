@@ -35,6 +35,7 @@ from allclear.domain.records import (
     LedgerNoted,
     LedgerSuperseded,
     NoteAdded,
+    PageHeard,
     PhaseEntered,
     PhaseLeft,
     PostMortemWritten,
@@ -54,6 +55,7 @@ from allclear.domain.replay_states import (
     apply_change,
     apply_check,
     apply_contained,
+    apply_page_heard,
     apply_recovered,
     apply_role,
     ask_for_check,
@@ -290,6 +292,8 @@ def _join(incident: Incident, entry: Entry, alert: AlertJoined) -> None:
 
 def _apply_people(incident: Incident, entry: Entry) -> bool:
     match entry.record:
+        case PageHeard() as heard:
+            apply_page_heard(incident, entry, heard)
         case Acknowledged():
             pass  # `apply_author` has done it, as for every entry by a person
         case ReminderDue() as reminder:

@@ -14,6 +14,7 @@ from allclear.domain.action import ActStatus, Finding, Verdict
 from allclear.domain.approval import AskKind
 from allclear.domain.base import person_key
 from allclear.domain.incident import Act, Incident
+from allclear.domain.page_news import RING_AGAIN, PagerState
 from allclear.domain.records import (
     Acknowledged,
     ActFinished,
@@ -24,6 +25,7 @@ from allclear.domain.records import (
     Contained,
     Entry,
     IncidentOpened,
+    PageHeard,
     Recovered,
     RoleTaken,
     StepDone,
@@ -77,6 +79,21 @@ def _sends_page(incident: Incident, entry: Entry) -> bool:
             return ask.act in incident.acts and incident.acts[ask.act].proposed.pages
         case _:
             return False
+
+
+def apply_page_heard(incident: Incident, entry: Entry, heard: PageHeard) -> None:
+    """Apply what the pager reports. If a page rings again that a person had taken, people are needed anew."""
+    before = incident.pager.get(heard.page, PagerState(heard.act))
+    if heard.late:
+        incident.pager.setdefault(heard.page, before)
+        return
+    after = before.after(heard, entry.number, entry.at)
+    incident.pager[heard.page] = after
+    if heard.event in RING_AGAIN and heard.rings:
+        incident.rung_again = (entry.number, entry.at)
+        who = f" of {', '.join(after.ringing)}" if after.ringing else ""
+        incident.acknowledgement = incident.acknowledgement.ended(entry.at, entry.number, f"the page{who} rings again")
+        incident.last_change = (entry.number, entry.at)
 
 
 def apply_role(incident: Incident, entry: Entry, taken: RoleTaken) -> None:

@@ -30,6 +30,7 @@ from allclear.domain.records.people import (
     FollowUpAdded,
     FollowUpDone,
     NoteAdded,
+    PageHeard,
     PostMortemWritten,
     ReminderDue,
     RoleTaken,
@@ -55,6 +56,7 @@ Record = Annotated[
     | StormJoined
     | StormPassed
     | Acknowledged
+    | PageHeard
     | SeverityChanged
     | Assessed
     | ReminderDue

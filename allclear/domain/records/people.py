@@ -15,6 +15,21 @@ class Acknowledged(Model):
     kind: Literal["acknowledged"] = "acknowledged"
 
 
+class PageHeard(Model):
+    """The pager reported something about a page of ours."""
+
+    kind: Literal["page.heard"] = "page.heard"
+    act: str = Field(description="The act that sent the page.")
+    page: str = Field(description="The pager's id of the page.")
+    event: str = Field(description="What happened: acknowledged, unacknowledged, reassigned, escalated, resolved ...")
+    at: Moment | None = Field(default=None, description="When, by the pager's clock.")
+    agent: str = Field(default="", description="The person who did it, as the pager calls that person.")
+    rings: bool = Field(default=False, description="Whether the page wakes people after this.")
+    ringing: list[str] = Field(default=[], description="Whom it wakes, as the pager calls them.")
+    text: str = Field(default="", description="The message to a responder.")
+    late: bool = Field(default=False, description="Whether a later event was heard before, so that it changes nothing.")
+
+
 class ReminderDue(Model):
     """A reminder was due: once for each level of each topic."""
 

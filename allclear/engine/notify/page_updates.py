@@ -31,11 +31,8 @@ class PageUpdate:
     over: bool
     """Whether the page is over; otherwise a person has acknowledged it."""
     due: datetime
-
-    @property
-    def step(self) -> str:
-        """Return the update's step in the record, as `detect-page-taken`."""
-        return _step(self.page, over=self.over)
+    step: str
+    """The update's step in the record, as `detect-page-taken`."""
 
 
 def page_updates(plan: Plan, incident: Incident, overrides: Sequence[RotaOverride]) -> Iterator[PageUpdate]:
@@ -49,10 +46,12 @@ def page_updates(plan: Plan, incident: Incident, overrides: Sequence[RotaOverrid
         if not act.proposed.pages or not act.in_place or act.outcome is None:
             continue
         over = _over(incident, act, answered=answered)
+        if not over and _taken_there(incident, act):
+            continue  # the person acknowledged it at the pager itself
         if over or (act.proposed.phase != PHASE and page_answered(plan, incident, overrides, act)):
-            due = next_try(incident, PHASE, _step(act, over=over), act.finished_at or act.at, _PAGE_TRIES)
+            due = next_try(incident, PHASE, _step(incident, act, over=over), act.finished_at or act.at, _PAGE_TRIES)
             if due:
-                yield PageUpdate(act, over, due)
+                yield PageUpdate(act, over, due, _step(incident, act, over=over))
 
 
 def next_try(incident: Incident, phase: str, step: str, first: datetime, tries: int = TRIES) -> datetime | None:
@@ -66,8 +65,17 @@ def next_try(incident: Incident, phase: str, step: str, first: datetime, tries: 
     return (acts[-1].finished_at or first) + min(PAUSE * failed, LONGEST)
 
 
-def _step(page: Act, *, over: bool) -> str:
-    return f"{page.id.replace('/', '-')}-{'over' if over else 'taken'}"
+def _step(incident: Incident, page: Act, *, over: bool) -> str:
+    """Return the step of an update. A page that rings again is acknowledged again, under a step of its own."""
+    again = incident.rung_again
+    times = f"-{again[0]}" if again and not over and again[0] > page.number else ""
+    return f"{page.id.replace('/', '-')}-{'over' if over else 'taken'}{times}"
+
+
+def _taken_there(incident: Incident, page: Act) -> bool:
+    """Return whether the pager has reported that a person acknowledged the page, or ended it, there."""
+    states = [state for state in incident.pager.values() if state.act == page.id]
+    return bool(states) and all(state.status != "triggered" for state in states)
 
 
 def _over(incident: Incident, page: Act, *, answered: bool) -> bool:

@@ -15,6 +15,7 @@ from allclear.engine.people.declare import Declarations
 from allclear.engine.people.identity import Identity
 from allclear.engine.people.incident_writer import IncidentWriter
 from allclear.engine.people.notes import Notes
+from allclear.engine.people.pages_heard import PagesHeard
 from allclear.engine.people.roles import Roles
 from allclear.journal.ports import Journal
 
@@ -31,6 +32,7 @@ class People:
         answers = Answers(company, writer)
         notes = Notes(company, writer)
         closing = Closing(writer)
+        pages_heard = PagesHeard(journal, company, writer, identity)
 
         self.who = identity.who
         self.declare = declarations.declare
@@ -38,6 +40,8 @@ class People:
         self.acknowledge = roles.acknowledge
         self.hand_over = roles.hand_over
         self.take_over = roles.take_over
+        self.is_our_page = pages_heard.is_ours
+        self.hear_page = pages_heard.take
         self.answer = answers.answer
         self.question = answers.question
         self.decision = answers.decision

@@ -34,7 +34,7 @@ class AlertDecisionView(BaseModel):
     at: datetime | None = Field(description="The source's own time.")
     last_seen_at: datetime = Field(description="When the alert was received last.")
     decision: str = Field(
-        description="opened, joined, repeat, late, held, collapsed, old, below, ignored or quarantined."
+        description="opened, joined, heard, repeat, late, held, collapsed, old, below, ignored or quarantined."
     )
     reason: str = Field(description="The rule that decided, as a sentence.")
     incident: str | None = Field(description="The incident that it belongs to, if any.")

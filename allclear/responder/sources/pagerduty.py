@@ -10,6 +10,10 @@ Order: `occurred_at`, because PagerDuty may deliver events in another order.
 
 PagerDuty "resolves" an incident that was merged into another; the problem has not ended, so this is ignored.
 
+News of our own pages (`page_news`): `incident_key` is the key under which we paged, with one alert an incident. The
+agent is the user who did it; null, a service or an integration is no person. `incident.responder.*` and
+`incident.annotated` hold `incident.id` only. *Source:* "Event Types" and "Event Data Types", 2026-11.
+
 Labels: `alertname` (the incident's title), `service`, `priority` (as P1), `urgency`, `severity` (the priority, else
 the urgency), `team`. Key: the account's address and the incident's id.
 """
@@ -17,11 +21,13 @@ the urgency), `team`. Key: the account's address and the incident's id.
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from datetime import datetime
 from urllib.parse import urlsplit
 
 from allclear.domain.alert import Alert
 from allclear.domain.base import JsonDict
+from allclear.domain.page_news import PageEvent, PageNews
 from allclear.responder.sources.payload import Body, Identifier, State, Text, Timestamp, iso_time, key, labels, validate
 from allclear.responder.sources.request import RawRequest, json_request
 from allclear.responder.sources.signatures import AuthenticationResult, Credentials, hmac_hex, verify_any_hmac
@@ -34,6 +40,24 @@ _STATES: dict[str, State] = {
     "incident.resolved": "resolved",
 }
 
+
+_PAGE_EVENTS: dict[str, PageEvent] = {
+    "triggered": "triggered",
+    "acknowledged": "acknowledged",
+    "unacknowledged": "unacknowledged",
+    "reassigned": "reassigned",
+    "escalated": "escalated",
+    "delegated": "delegated",
+    "reopened": "reopened",
+    "resolved": "resolved",
+}
+"""The events whose data is the incident, and what each says about a page of ours."""
+
+_ABOUT_PAGES = frozenset({"annotated", "responder.added", "responder.replied"})
+"""The events whose data is a note or a responder. They name the incident by its id only."""
+
+OUR_NAME = "allclear"
+"""The client that we name in our own events."""
 
 _OTHER_EVENTS = frozenset(
     f"incident.{name}"
@@ -69,6 +93,45 @@ class Reference(Body):
     summary: Text = ""
 
 
+class Who(Body):
+    """A person, an integration or an escalation policy."""
+
+    id: Identifier = ""
+    type: Text = ""
+    summary: Text = ""
+
+    @property
+    def is_person(self) -> bool:
+        """Return whether it is a user of PagerDuty; an integration or a service is none."""
+        return self.type in {"user", "user_reference"}
+
+
+class Client(Body):
+    """The program through which something was done."""
+
+    name: Text = ""
+
+
+class Page(Body):
+    """An incident as far as it says whom it wakes."""
+
+    id: Identifier
+    incident_key: Text = ""
+    status: Text = ""
+    assignees: list[Who] | None = None
+
+
+class AboutPage(Body):
+    """A note in an incident, or a request to a responder."""
+
+    incident: Page
+    user: Who | None = None
+    escalation_policy: Who | None = None
+    message: Text = ""
+    state: Text = ""
+    content: Text = ""
+
+
 class ResolveReason(Body):
     """Why an incident was resolved, if PagerDuty says so."""
 
@@ -91,8 +154,11 @@ class Incident(Body):
 class Event(Body):
     """The event that happened."""
 
+    id: Identifier = ""
     event_type: str
     occurred_at: Timestamp = None
+    agent: Who | None = None
+    client: Client | None = None
     data: object = None
 
 
@@ -159,6 +225,16 @@ class PagerDuty(Source):
         signatures = ",".join(f"v1={hmac_hex(secret, sample.body)}" for secret in credentials.secrets)
         return sample.with_headers((_SIGNATURE, signatures))
 
+    def page_news(self, request: RawRequest) -> PageNews | None:
+        """Return what an event says about a page; None for one that wakes no one and tells nothing of people."""
+        event = validate(Webhook, request.json()).event
+        name = event.event_type.removeprefix("incident.")
+        if name in _PAGE_EVENTS:
+            return _incident_news(event, _PAGE_EVENTS[name])
+        if name in _ABOUT_PAGES:
+            return _people_news(event, name)
+        return None
+
     def parse(self, request: RawRequest) -> ParseResult:
         """Return the incident as an alert."""
         event = validate(Webhook, request.json()).event
@@ -187,6 +263,44 @@ class PagerDuty(Source):
         title = incident.title or "PagerDuty incident"
         at = event.occurred_at
         return [Alert(self.name, identity, state, title, alert_labels, at=at, order=at)]
+
+
+def _news(event: Event, what: PageEvent, page: Page, agent: Who | None) -> PageNews:
+    person = agent if agent and agent.is_person and not (event.client and event.client.name == OUR_NAME) else None
+    assigned = [one.summary or one.id for one in page.assignees or []]
+    return PageNews(
+        event=event.id,
+        what=what,
+        page=page.id,
+        key=page.incident_key,
+        at=event.occurred_at,
+        agent=person.id if person else "",
+        agent_name=person.summary if person else "",
+        rings=page.status == "triggered",
+        ringing=tuple(assigned),
+    )
+
+
+def _incident_news(event: Event, what: PageEvent) -> PageNews:
+    return _news(event, what, validate(Page, event.data), event.agent)
+
+
+def _people_news(event: Event, name: str) -> PageNews | None:
+    about = validate(AboutPage, event.data)
+    asked = about.user or about.escalation_policy
+    match name, about.state:
+        case "annotated", _:
+            return replace(_news(event, "annotated", about.incident, event.agent), text=about.content)
+        case "responder.replied", "joined":
+            return replace(_news(event, "responder-joined", about.incident, about.user), text=about.message)
+        case "responder.replied", "declined":
+            return replace(_news(event, "responder-declined", about.incident, about.user), text=about.message)
+        case "responder.added", _:
+            ringing = (asked.summary or asked.id,) if asked else ()
+            news = _news(event, "responder-added", about.incident, event.agent)
+            return replace(news, text=about.message, ringing=ringing)
+        case _:
+            return None
 
 
 def _account(address: str) -> str:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 
 from allclear.domain.alert import Alert
 from allclear.domain.base import Model
+from allclear.domain.page_news import PageNews
 from allclear.responder.sources.request import RawRequest
 from allclear.responder.sources.signatures import (
     AuthenticationResult,
@@ -135,6 +136,14 @@ class Source(ABC):
 
         Raises ValueError, one sentence, if the body cannot be parsed or has a state that is not known.
         """
+
+    def page_news(self, request: RawRequest) -> PageNews | None:
+        """Return what the request reports about a page, if the source is a pager; it need not be a page of ours.
+
+        Raises ValueError, one sentence, if the body cannot be parsed.
+        """
+        del request
+        return None
 
     def parse_configured(self, request: RawRequest, options: Mapping[str, Any]) -> ParseResult:
         """Return the same as `parse`; a source whose options decide what its messages mean overrides this."""

@@ -18,6 +18,7 @@ from typing import Any, get_args
 from allclear.bootstrap import Engine
 from allclear.domain.alert import Alert, Decision
 from allclear.domain.errors import AllclearError, JournalError, Unreadable
+from allclear.domain.page_news import PageNews
 from allclear.domain.text import plain
 from allclear.engine.alerts.received import IntakeResult
 from allclear.journal.ports import INCIDENTS, Delivery
@@ -62,6 +63,8 @@ class OpenDelivery:
     """A sentence about the delivery that comes before the reasons of its alerts."""
     quarantined: bool = False
     """Whether it holds more alerts, which could not be read."""
+    news: PageNews | None = None
+    """What it reports about a page of ours, in place of alerts."""
 
     @property
     def finished(self) -> bool:
@@ -82,6 +85,7 @@ class InboxWorker:
         """
         self._journal = engine.journal
         self._intake = engine.intake
+        self._people = engine.people
         self._sources = engine.company.systems.alerts
         self._wake = wake or asyncio.Event()
         self._length, self._pause = turn, pause
@@ -178,19 +182,37 @@ class InboxWorker:
             self._open[current.delivery.id] = current
             sleep(self._pause)
             report_progress()
-        self._finish(current)
+        self._finish_alone(current)
         return current
+
+    def _finish_alone(self, current: OpenDelivery) -> None:
+        """Record a delivery's result. News of a page that cannot be taken in is quarantined. Raises JournalError."""
+        try:
+            self._finish(current)
+        except Unreadable as error:
+            self._journal.set_delivery_state(current.delivery.id, "quarantined", plain(str(error), _LONGEST_REASON))
+        except AllclearError:
+            raise
+        except Exception as error:  # one delivery must not keep the others from being taken in
+            log.exception("Taking in delivery %s failed; it is quarantined.", current.delivery.id)
+            reason = f"An internal error occurred: {type(error).__name__}."
+            self._journal.set_delivery_state(current.delivery.id, "quarantined", reason)
 
     # --- steps -----------------------------------------------------------------------------------------
 
     def _parse(self, delivery: Delivery) -> OpenDelivery:
         try:
             request = stored_request(delivery.headers, delivery.body)
+            news = SOURCES[delivery.source].page_news(request) if is_authenticated(delivery) else None
+            if news and self._people.is_our_page(news):
+                return OpenDelivery(delivery, news=news)
             alerts = SOURCES[delivery.source].parse_configured(request, self._options(delivery.source))
         except (ValueError, KeyError) as error:
             return OpenDelivery(
                 delivery, result=("quarantined", plain(f"It cannot be read: {error}.", _LONGEST_REASON))
             )
+        except JournalError:
+            raise
         except Exception as error:  # one delivery must not keep the others from being read
             log.exception("Parsing delivery %s failed; it is quarantined.", delivery.id)
             return OpenDelivery(
@@ -239,6 +261,12 @@ class InboxWorker:
     def _finish(self, current: OpenDelivery) -> None:
         if current.result:
             self._journal.set_delivery_state(current.delivery.id, *current.result)
+            return
+        if current.news:
+            heard = self._people.hear_page(current.news)
+            self._journal.set_delivery_state(
+                current.delivery.id, heard.state, plain(heard.reason, _LONGEST_REASONS), heard.incident
+            )
             return
         taken = sorted(current.taken, key=lambda result: get_args(Decision).index(result.state))
         incident = next((result.incident for result in taken if result.incident), None)

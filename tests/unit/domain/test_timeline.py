@@ -33,6 +33,7 @@ from allclear.domain.records import (
     LedgerNoted,
     LedgerSuperseded,
     NoteAdded,
+    PageHeard,
     PhaseEntered,
     PhaseLeft,
     PostMortemWritten,
@@ -127,6 +128,11 @@ EXAMPLES: list[tuple[Any, By, str]] = [
         "The alert storm of VS-30 is over. Actions that the plan allows without an approval are automatic again.",
     ),
     (Acknowledged(), ANA, "Ana (Tech Lead) acknowledged the incident."),
+    (
+        PageHeard(act="detect/page", page="Q1", event="escalated", agent="Ana", rings=True, ringing=["Ben"]),
+        MACHINE,
+        "The page was escalated in PagerDuty by Ana. PagerDuty calls Ben now.",
+    ),
     (
         SeverityChanged(was="P1", now="P0", reason="checkout is down too"),
         BEN,
