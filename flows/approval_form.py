@@ -21,10 +21,12 @@ from allclear.domain.approval import Ask
 from allclear.domain.base import digest, utc_now
 from allclear.domain.decisions import decisions
 from allclear.domain.errors import AllclearError, JournalError
+from allclear.domain.privacy import is_private
 from allclear.domain.records import AnswerRefused, By
 from allclear.domain.text import answer_commands, markdown_safe, with_full_stop
 from allclear.engine.flow_runs import is_asked
 from allclear.engine.outbox import ANSWERED_ELSEWHERE
+from flows.private_incidents import in_prefect, private_text
 from flows.run_context import run_id
 
 QUICK = 5.0
@@ -64,12 +66,9 @@ async def wait_for_answer(engine: Engine, incident: str, ask_id: str) -> None:
         if not is_asked(current, ask_id):  # answered, withdrawn, or its incident has ended
             return
         yes, no = answer_commands(state.ask, engine.company.plan)
-        get_run_logger().info(
-            "Waiting for an answer: %s Answer with Resume on this page, or: %s or: %s",
-            with_full_stop(state.ask.title),
-            yes,
-            no,
-        )
+        title = with_full_stop(state.ask.title)
+        waits = f"Waiting for an answer: {title} Answer with Resume on this page, or: {yes} or: {no}"
+        get_run_logger().info(in_prefect(engine, current, waits))
         form, key = form_for(engine, state.ask, problem), form_key(ask_id, attempt)
         given = await asuspend_flow_run(wait_for_input=form, key=key, timeout=LONGEST_WAIT)
         problem = record_answer(engine, ask_id, key, given)
@@ -93,6 +92,8 @@ def form_for(engine: Engine, ask: Ask, problem: str = "") -> type[Answer]:
     question: Prefect's server then refuses the old decision. `problem` says why the answer before did not count.
     """
     yes, no = ask.words
+    incident = engine.conductor.incident(ask.id.partition("/")[0])
+    offered = [] if is_private(engine.company.plan, incident) else [decision.text for decision in decisions(ask)]
     roles = [role for role in ask.policy.roles if role in engine.company.plan.roles]
     reason: Any = (
         Field(
@@ -103,7 +104,7 @@ def form_for(engine: Engine, ask: Ask, problem: str = "") -> type[Answer]:
     )
     fields: dict[str, Any] = {
         "decision": (
-            Literal[(*(decision.text for decision in decisions(ask)), ELSEWHERE)],
+            Literal[(*offered, ELSEWHERE)],
             Field(
                 title="Decision",
                 description=(
@@ -136,6 +137,10 @@ def form_for(engine: Engine, ask: Ask, problem: str = "") -> type[Answer]:
 
 def description_of(engine: Engine, ask: Ask, problem: str) -> str:
     """Return what the form says above its fields, in Markdown: the question, and why the last answer did not count."""
+    incident = engine.conductor.incident(ask.id.partition("/")[0])
+    if is_private(engine.company.plan, incident):
+        reason = "It cannot be answered in Prefect, because Prefect does not know who reads this."
+        return f"{private_text(engine, incident)}\n\n{reason}"
     simulated = "**SIMULATED: nothing here touches production.**\n\n" if engine.settings.simulated else ""
     warning = f"**The last answer did not count: {markdown_safe(problem, 2000)}**\n\n" if problem else ""
     yes, no = answer_commands(ask, engine.company.plan)

@@ -14,11 +14,13 @@ from allclear.domain.incident import Incident
 from allclear.domain.moments import zone_name
 from allclear.domain.plan import Plan
 from allclear.domain.plan_text import help_lines
+from allclear.domain.privacy import is_private
 from allclear.domain.text import markdown_safe
 from allclear.engine.flow_runs import tags_of
 from allclear.postmortem.document import PostMortem, write_post_mortem
 from allclear.postmortem.incident_summary import markdown_acts, markdown_timeline
 from flows.overview import overview
+from flows.private_incidents import private_text
 
 _MOST_RUNS = 200
 """Prefect's own limit for one answer."""
@@ -29,6 +31,13 @@ async def publish(engine: Engine, incident_id: str) -> None:
     incident = engine.conductor.incident(incident_id)
     entries = engine.journal.entries(incident_id)
     zone = zone_name(engine.company.plan.zone, incident.opened_at, utc_now())
+    if is_private(engine.company.plan, incident):
+        await acreate_markdown_artifact(
+            key=incident_id.lower(),
+            markdown=private_text(engine, incident),
+            description=f"{incident_id} is private: where to read it",
+        )
+        return
     banner = "> **SIMULATED**: nothing here touches production.\n\n" if incident.opened.simulated else ""
     key = incident_id.lower()
     ui = (get_current_settings().ui_url or "").rstrip("/")
@@ -68,6 +77,8 @@ def _help(plan: Plan) -> str:
 async def publish_post_mortem(engine: Engine, incident_id: str) -> None:
     """Write the post-mortem as it stands as the artifact `vs-12-post-mortem`."""
     incident = engine.conductor.incident(incident_id)
+    if is_private(engine.company.plan, incident):
+        return
     source = PostMortem(
         incident,
         engine.journal.entries(incident_id),

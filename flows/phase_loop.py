@@ -11,6 +11,7 @@ from prefect import get_run_logger
 
 from allclear.bootstrap import Engine, open_engine
 from allclear.domain.errors import VendorError
+from allclear.domain.privacy import is_private
 from allclear.domain.records import By, RunStarted
 from allclear.domain.runbook import Phase
 from allclear.engine.response.moves import (
@@ -29,6 +30,7 @@ from allclear.engine.response.moves import (
     WithdrawAsk,
 )
 from flows.artifacts import publish, publish_post_mortem
+from flows.private_incidents import in_prefect
 from flows.run_context import deliver, name_run, run_id
 from flows.waiting import wait_for_people
 from tasks.prefect_task import run_step
@@ -63,7 +65,8 @@ async def run_phase(incident: str, phase: Phase) -> str:
             await publish_post_mortem(engine, incident)
         await deliver(engine, incident)
         state = engine.conductor.incident(incident)
-    return f"{phase.value} of {incident} is done" + (f": {state.ended.reason}" if state.ended else ".")
+        ended = f"{phase.value} of {incident} is done" + (f": {state.ended.reason}" if state.ended else ".")
+        return in_prefect(engine, state, ended)
 
 
 async def _make(engine: Engine, incident: str, move: Move, by: By) -> str:
@@ -80,9 +83,11 @@ async def _make(engine: Engine, incident: str, move: Move, by: By) -> str:
                 await asyncio.sleep(_PAUSE)
         else:
             await engine.conductor.make(incident, move, by)
-        return engine.conductor.summary_since(incident, before)
+        state = engine.conductor.incident(incident)
+        return in_prefect(engine, state, engine.conductor.summary_since(incident, before))
 
-    return await run_step(title_of(move), perform)
+    private = is_private(engine.company.plan, engine.conductor.incident(incident))
+    return await run_step(type(move).__name__ if private else title_of(move), perform)
 
 
 def title_of(move: Move) -> str:  # noqa: C901, PLR0911 - one line for each kind of move

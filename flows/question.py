@@ -11,6 +11,7 @@ from allclear.domain.records import By
 from allclear.engine.flow_runs import how_it_ended, is_asked
 from flows.approval_form import wait_for_answer
 from flows.artifacts import publish
+from flows.private_incidents import in_prefect
 from flows.run_context import Ended, deliver, not_done
 
 
@@ -34,7 +35,8 @@ async def question(incident: str, ask: str) -> Ended:
                     await engine.manual.after_answer(ask, By(actor="allclear", via="prefect"))
                 await publish(engine, incident)
                 await deliver(engine, incident)
-            sentence = how_it_ended(engine.conductor.incident(incident), ask, engine.company.plan.zone)
+            state = engine.conductor.incident(incident)
+            sentence = in_prefect(engine, state, how_it_ended(state, ask, engine.company.plan.zone))
     except AllclearError as error:
         return not_done(str(error))
     get_run_logger().info(sentence)

@@ -15,6 +15,7 @@ from allclear.domain.template_values import waiting
 from allclear.engine.people.declare import Declaration
 from allclear.engine.response.flow_starts import start_message
 from flows.artifacts import publish
+from flows.private_incidents import in_prefect
 from flows.run_context import Ended, deliver, name_run, not_done
 
 _TRIES, _PAUSE = 25, 0.2
@@ -87,6 +88,6 @@ async def _show(engine: Engine, incident: str) -> str:
         state = engine.conductor.incident(incident)
     await publish(engine, incident)
     if state.ended:  # people ended it before this run started
-        return f"{incident} has ended already: {state.ended.reason}"
+        return in_prefect(engine, state, f"{incident} has ended already: {state.ended.reason}")
     asked = ", ".join(one.ask.id for one in waiting(state)) or "nothing yet"
     return f"{incident} is open. Asked now: {asked}. Go on from the artifact {incident.lower()} of this run."

@@ -45,7 +45,7 @@ class Decide(Command):
 
 
 class Told(Command):
-    """A report that an audience was told."""
+    """A report that a person has told an audience."""
 
     name: ClassVar[str] = "told"
     title: ClassVar[str] = "Record whom you told"

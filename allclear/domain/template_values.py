@@ -30,6 +30,12 @@ STATUS_PAGE = "status_page"
 UPDATES = 20
 """The most lines of `{updates}`: enough for a message in a channel."""
 
+PRIVATE_TITLE = "a private incident"
+"""What stands in a message in place of what a private incident is about."""
+
+_PRIVATE_WORDS = ("title", "problem", "impact", "feature", "kind", "service_title", "runbook")
+_PRIVATE = INTERNAL | {"brief_cause", "data_statement", "if_brief_cause"}
+
 _NO_TEMPLATES: Mapping[str, str] = MappingProxyType({})
 
 
@@ -163,6 +169,15 @@ class TemplateValues(Mapping[str, str]):
         hidden = dict.fromkeys(INTERNAL, Unknown()) | dict.fromkeys(("title", "problem"), self["impact"])
         own = {name: value for name, value in self._known.items() if name not in self._templates}
         return self._copy(own | hidden, self._computed)
+
+    def private(self) -> TemplateValues:
+        """Return the values for a message about a private incident: its id, severity, state, lead and page.
+
+        Nothing of what it is about is known to them; a template's line that needs such a fact is left out.
+        """
+        about = dict.fromkeys(_PRIVATE, Unknown()) | dict.fromkeys(_PRIVATE_WORDS, PRIVATE_TITLE)
+        own = {name: value for name, value in self._known.items() if name not in self._templates}
+        return self._copy(own | about, self._computed)
 
     def _copy(self, known: Mapping[str, str], computed: Mapping[str, Callable[[], str]]) -> TemplateValues:
         copied = TemplateValues(known, computed)

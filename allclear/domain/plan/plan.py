@@ -58,6 +58,11 @@ class Kind(Model):
         description="`people`: a healthy service proves nothing, as after a leak. Probes then only inform: they delay "
         "no page and suggest no false alarm, and people confirm containment.",
     )
+    private_for: list[Slug] = Field(
+        default=[],
+        description="The roles that may read such an incident; everyone if left out. Messages, pages and Prefect then "
+        "have its id and a link, and nothing of what it is about.",
+    )
 
 
 class Route(Model):

@@ -73,6 +73,9 @@ class Severity(Model):
         default=False,
         description="Whether only a ticket is made: of a runbook, only the steps that name this severity are run.",
     )
+    private_for: list[Slug] = Field(
+        default=[], description="The roles that may read such an incident, as for a kind; everyone if left out."
+    )
     escalates: Escalation | None = Field(default=None, description="When it is raised automatically.")
     escalation: list[str] = Field(default=[], description="The plan's own words on who is notified, in order.")
 

@@ -13,6 +13,7 @@ from allclear.domain.errors import NotFound, Refused
 from allclear.domain.incident import LIVE_MESSAGE, Act, Incident, ReminderState
 from allclear.domain.placeholders import render, render_all
 from allclear.domain.plan import RotaOverride
+from allclear.domain.privacy import is_private
 from allclear.domain.records import By
 from allclear.domain.ways import Way, failed, ways
 from allclear.engine.actions.executor import Executor
@@ -108,13 +109,18 @@ class Sender:
         kind = type(self._executor.action(way.message.action))
         recipients = self._recipients.of(state.reminder, incident, self._clock())
         reminder = {
-            "reminder": state.reminder.sentence,
+            "reminder": self._sentence(incident, state),
             "for": recipients_text(recipients, page=kind.pages, kind=kind.reaches),
             "number": str(state.number),
         }
-        params = render_all(way.message.with_, self._conductor.values(incident).extended(reminder))
+        params = render_all(way.message.with_, self._conductor.values_for(incident, kind).extended(reminder))
         people = recipients.addresses(kind.reaches)
         return params | ({"people": people} if people else {})
+
+    def _sentence(self, incident: Incident, state: ReminderState) -> str:
+        """Return what the reminder says; of a private incident only that something is due."""
+        private = is_private(self._company.plan, incident)
+        return f"Something is due or waits in {incident.id}: read its page." if private else state.reminder.sentence
 
     # --- pages -----------------------------------------------------------------------------------------
 
@@ -164,7 +170,7 @@ class Sender:
             await self._executor.carry_out(incident_id, act.id, BY)
             return
         self._require_message(step.action or "")
-        values = self._conductor.values(incident)
+        values = self._conductor.values_for(incident, type(self._executor.action(step.action or "")))
         title = f"Keep up to date: {render(step.title, values) or step.id}"
         params = render_all(step.with_, values)
         await self._carry_out(

@@ -10,6 +10,8 @@ from allclear.domain.base import is_blank
 from allclear.domain.errors import ConcurrentWrite, NotAllowed
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
+from allclear.domain.privacy import require_reader
+from allclear.domain.proof import Proof
 from allclear.domain.records import By, RoleTaken
 from allclear.domain.text import signature
 from allclear.engine.incidents import read_incident
@@ -59,6 +61,8 @@ class IncidentWriter:
             incident = self.read(incident_id)
             if by.request in incident.requests:  # sent again, because its answer was lost
                 return
+            if by.proof is not Proof.CLAIMED:
+                require_reader(self._plan, incident, by.actor)
             records = decide(incident)
             if incident.over and not all(map(may_still_be_written, records)):
                 raise is_over(incident, self._plan)

@@ -54,7 +54,7 @@ _NAMES: dict[Purpose, tuple[str, str]] = {
 
 
 class Statement(Model):
-    """Who somebody is, and for what."""
+    """Who a person is, and for what."""
 
     person: str
     role: str = ""

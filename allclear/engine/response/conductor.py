@@ -30,7 +30,7 @@ from allclear.engine.actions.approval_requests import fallback_for
 from allclear.engine.actions.executor import Executor
 from allclear.engine.actions.known_good import record_known_good
 from allclear.engine.actions.proposals import ActionRequest, Proposer
-from allclear.engine.actions.registry import Registry
+from allclear.engine.actions.registry import ActionType, Registry
 from allclear.engine.incidents import overrides_of, read_incident, readable
 from allclear.engine.response.checks import Checks
 from allclear.engine.response.ending import ending
@@ -112,6 +112,10 @@ class Conductor:
     def values(self, incident: Incident) -> TemplateValues:
         """Return the present value of every placeholder. Raises JournalError."""
         return self._steps.values(incident)
+
+    def values_for(self, incident: Incident, action: ActionType) -> TemplateValues:
+        """Return the values for the parameters of an action, as `StepContext.values_for` does."""
+        return self._steps.values_for(incident, action)
 
     async def check(self, call: ProbeCall, values: Mapping[str, str]) -> Finding:
         """Run a probe and return its finding, as `Checks.check` does."""
@@ -226,7 +230,7 @@ class Conductor:
         request = ActionRequest(phase.value, step.id, action, dict(step.with_), title, step)
         kind = self._registry.action(action)
         try:
-            params = render_all(step.with_, values.public() if kind.public else values)
+            params = render_all(step.with_, self._steps.values_for(incident, kind))
         except Refused as error:  # a text lacks the fact that it is about: people read why it is not sent
             return replace(request, refused=error)
         return replace(request, params=params | ({kind.chooses: chosen} if chosen is not None else {}))

@@ -8,9 +8,10 @@ from allclear.company import Company
 from allclear.domain.base import Clock
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
+from allclear.domain.privacy import is_private
 from allclear.domain.runbook import Phase, Runbook
 from allclear.domain.template_values import TemplateValues, impact_words, values
-from allclear.engine.actions.registry import Registry
+from allclear.engine.actions.registry import ActionType, Registry
 from allclear.journal.ports import Journal
 
 
@@ -46,6 +47,16 @@ class StepContext:
             templates=company.templates,
             runbook_title=runbook.title,
         )
+
+    def values_for(self, incident: Incident, action: ActionType) -> TemplateValues:
+        """Return the values for the parameters of an action. A message tells the public only what the public may read.
+
+        A message about a private incident has nothing of what the incident is about. Raises JournalError.
+        """
+        values = self.values(incident)
+        values = values.public() if action.public else values
+        tells = action.pages or action.text_params or action.public
+        return values.private() if tells and is_private(self.plan, incident) else values
 
 
 def company_with_announcements(company: Company, registry: Registry) -> Company:

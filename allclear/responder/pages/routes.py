@@ -18,6 +18,7 @@ from allclear.commands.catalog import BY_NAME
 from allclear.domain.base import utc_now
 from allclear.domain.errors import AllclearError, JournalError, NotAllowed, NotFound
 from allclear.domain.incident import Incident
+from allclear.domain.privacy import may_read, require_reader
 from allclear.domain.text import LONG, change_rows, plain
 from allclear.engine.actions.executor import Preview
 from allclear.engine.incidents import read_incident, readable, refuse_reused_key
@@ -64,7 +65,7 @@ class PageServices(NamedTuple):
 
 
 class _NotSignedIn(Exception):
-    """Nobody has signed in, or what was presented does not count; `reason` says why."""
+    """No one has signed in, or what was presented does not count; `reason` says why."""
 
     def __init__(self, reason: NotAllowed | None = None) -> None:
         super().__init__(str(reason or ""))
@@ -121,7 +122,7 @@ class _Pages:
         """List the incidents, for a person who has signed in for all of them."""
         try:
             viewer = await self._viewer(request)
-            rows = await asyncio.to_thread(self._list)
+            rows = await asyncio.to_thread(self._list, viewer)
         except _NotSignedIn as error:
             return self._unknown(error.reason, "the list of incidents")
         except AllclearError as error:
@@ -315,18 +316,22 @@ class _Pages:
     # --- parts -----------------------------------------------------------------------------------
 
     async def _viewer(self, request: Request, incident: str = "") -> Viewer:
-        """Return who reads. Raises _NotSignedIn, JournalError."""
+        """Return who reads. Raises _NotSignedIn, NotFound, JournalError; NotAllowed for an outsider of a private one."""
         try:
             viewer = await self._sign_in.viewer(request, incident)
         except NotAllowed as error:
             raise _NotSignedIn(error) from None
         if viewer is None:
             raise _NotSignedIn
+        if incident:
+            state = await asyncio.to_thread(self._engine.conductor.incident, incident)
+            require_reader(self._engine.company.plan, state, viewer.person)
         return viewer
 
-    def _list(self) -> list[Incident]:
-        rows = self._engine.journal.incidents()
-        return list(islice(readable(self._engine.journal, rows), _MOST_LISTED))
+    def _list(self, viewer: Viewer) -> list[Incident]:
+        """Return the newest incidents that this person may read."""
+        found, plan = readable(self._engine.journal, self._engine.journal.incidents()), self._engine.company.plan
+        return list(islice((one for one in found if may_read(plan, one, viewer.person)), _MOST_LISTED))
 
     def _view(self, incident_id: str, viewer: Viewer) -> IncidentPage:
         engine = self._engine

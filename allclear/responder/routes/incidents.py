@@ -13,8 +13,9 @@ from allclear.domain.base import utc_now
 from allclear.domain.deadlines import deadlines
 from allclear.domain.incident import Act, AskState, Incident
 from allclear.domain.plan import Plan
+from allclear.domain.privacy import is_private
 from allclear.domain.runbook import Phase
-from allclear.domain.template_values import lead, status, waiting
+from allclear.domain.template_values import PRIVATE_TITLE, lead, status, waiting
 from allclear.domain.text import answer_commands, asked_words, plain
 from allclear.engine.incidents import readable
 from allclear.responder.routes.auth import Guard
@@ -81,11 +82,22 @@ def _list_item(incident: Incident, plan: Plan) -> IncidentListItem:
         **_summary(incident, plan),
         open_asks=len(waiting(incident)),
         in_place=len(incident.in_place),
-        next_deadline=due[0] if due else None,
+        next_deadline=due[0] if due and not is_private(plan, incident) else None,
     )
 
 
 def _details(incident: Incident, plan: Plan) -> IncidentDetails:
+    """Return the details; of a private incident only those that say nothing of what it is about."""
+    if is_private(plan, incident):
+        return IncidentDetails(
+            **_summary(incident, plan),
+            began_at=incident.began_at,
+            acknowledged_at=incident.acknowledged_at,
+            open_asks=[],
+            in_place=[],
+            next_deadlines=[],
+            roles={role: plain(person, 60) for role, person in incident.roles.items()},
+        )
     return IncidentDetails(
         **_summary(incident, plan),
         began_at=incident.began_at,
@@ -101,7 +113,7 @@ def _summary(incident: Incident, plan: Plan) -> dict[str, Any]:
     phase = incident.phase
     return {
         "id": incident.id,
-        "title": plain(incident.title),
+        "title": PRIVATE_TITLE if is_private(plan, incident) else plain(incident.title),
         "severity": incident.severity,
         "status": status(incident),
         "phase": phase,

@@ -68,7 +68,7 @@ def test_a_link_names_the_person_the_incident_and_the_question(journal: SqlJourn
 
 
 def test_a_link_for_many_people_is_the_plain_page(journal: SqlJournal, clock: Clock) -> None:
-    """A link in a channel signs nobody in."""
+    """A link in a channel signs no one in."""
     assert links(journal, clock).href(LinkTo(incident="VS-3")) == "https://ir.example/i/VS-3"
     asks = LinkTo(incident="VS-3", ask="VS-3/contain/roll-back")
     assert links(journal, clock).href(asks) == "https://ir.example/i/VS-3#contain-roll-back"

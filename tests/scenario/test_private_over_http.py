@@ -1,0 +1,57 @@
+"""A private incident over HTTP: outsiders and the shared token read nothing of what it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+from pydantic import SecretStr
+
+from allclear.bootstrap import Engine
+from allclear.engine.people.declare import Declaration
+from tests.unit.responder.responder_support import AUTH, engine_in, running_responder
+
+CANARY = "canary-4711"
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    """An engine that can sign."""
+    engine = engine_in(tmp_path, link_key=SecretStr("a-key-of-a-test"))
+    yield engine
+    engine.journal.close()
+
+
+@pytest.fixture
+def client(engine: Engine) -> Iterator[TestClient]:
+    """A client of the responder."""
+    with running_responder(engine) as client:
+        yield client
+
+
+def test_outsiders_read_nothing_over_http(client: TestClient, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shared token reads the id alone; a signed-in outsider is turned away and finds it in no list."""
+    kinds = engine.company.plan.kinds
+    for name, kind in list(kinds.items()):
+        monkeypatch.setitem(kinds, name, kind.model_copy(update={"private_for": ["cto"]}))
+    ana = engine.people.who("Ana", "on_call", "cli")
+    declared = Declaration(f"Keys on {CANARY}", "P0", "storefront", "bad-deployment")
+    incident = engine.people.declare(declared, ana)
+    shown = [client.get("/incidents", headers=AUTH), client.get(f"/incidents/{incident}", headers=AUTH)]
+    for person in ("Mallory", "Ana"):
+        signed_in = {"Authorization": f"Bearer {engine.tokens.for_person(person, 'on_call')}"}
+        page, listed = client.get(f"/i/{incident}", headers=signed_in), client.get("/i", headers=signed_in)
+        if person == "Mallory":
+            shown += [page, listed]
+            assert page.status_code == 403
+            assert "is private, and not for Mallory" in page.text
+            note = client.post(f"/incidents/{incident}/note", json={"text": "x"}, headers=signed_in)
+            assert (note.status_code, "is private" in note.text) == (403, True)
+        else:
+            assert CANARY in page.text
+            assert CANARY in listed.text
+    for response in shown:
+        assert CANARY not in response.text
+    assert incident in shown[0].text
