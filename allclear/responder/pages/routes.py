@@ -316,7 +316,7 @@ class _Pages:
     # --- parts -----------------------------------------------------------------------------------
 
     async def _viewer(self, request: Request, incident: str = "") -> Viewer:
-        """Return who reads. Raises _NotSignedIn, NotFound, JournalError; NotAllowed for an outsider of a private one."""
+        """Return who reads. Raises _NotSignedIn, NotFound, JournalError, and NotAllowed if it is private."""
         try:
             viewer = await self._sign_in.viewer(request, incident)
         except NotAllowed as error:
