@@ -183,3 +183,12 @@ def test_the_responses_fit_their_description(client: TestClient) -> None:
 def test_fastapis_own_pages_are_not_served(client: TestClient) -> None:
     """FastAPI's pages load scripts from another site, so they are off."""
     assert {client.get(path).status_code for path in ("/docs", "/redoc")} == {404}
+
+
+def test_the_scheme_of_the_token_counts_in_any_case(client: TestClient) -> None:
+    """Some proxies and clients write it in lower case; a scheme of other letters is refused and breaks nothing."""
+    token = AUTH["Authorization"].removeprefix("Bearer ")
+    answers = {"bearer " + token: 200, "BEARER " + token: 200, "bearer " + token.upper(): 401, "\xff x": 401}
+    for header, status in answers.items():
+        request = client.build_request("GET", "/incidents", headers=[(b"authorization", header.encode("latin-1"))])
+        assert client.send(request).status_code == status

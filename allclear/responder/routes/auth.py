@@ -10,6 +10,8 @@ from fastapi import HTTPException, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import SecretStr
 
+from allclear.responder.sources.signatures import header_bytes, with_plain_scheme
+
 _BEARER = HTTPBearer(auto_error=False, description="ALLCLEAR_ALERT_TOKEN", scheme_name="token")
 """Only describes the token in /openapi.json; `require_token` verifies it."""
 
@@ -25,7 +27,7 @@ def require_token(token: SecretStr) -> Guard:
         request: Request, _described: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)] = None
     ) -> None:
         received = request.headers.getlist("authorization")
-        if len(received) != 1 or not hmac.compare_digest(received[0].encode("latin-1"), accepted):
+        if len(received) != 1 or not hmac.compare_digest(header_bytes(with_plain_scheme(received[0])), accepted):
             raise HTTPException(401, "Send the token: Authorization: Bearer …", {"WWW-Authenticate": "Bearer"})
 
     return guard

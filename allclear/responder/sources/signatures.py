@@ -85,6 +85,15 @@ def header_bytes(header: str) -> bytes:
     return header.encode("latin-1", "replace")
 
 
+def with_plain_scheme(authorization: str) -> str:
+    """Return the header `Authorization` with its scheme as `Bearer` or `Basic`, however the sender spells it.
+
+    Source: RFC 9110 section 11.1, 2026-11: the scheme is case-insensitive.
+    """
+    scheme, space, rest = authorization.partition(" ")
+    return f"{scheme.capitalize()}{space}{rest.lstrip(' ')}"
+
+
 def hmac_hex(secret: str, message: bytes, algorithm: str = "sha256") -> str:
     """Return the HMAC of `message` in lower-case hex."""
     return hmac.new(secret.encode(), message, algorithm).hexdigest()
@@ -191,6 +200,8 @@ def verify_shared_secret(
         received = single_header(request, name)
         if isinstance(received, AuthenticationResult):
             return received
+        if name.lower() == "authorization":
+            received = with_plain_scheme(received)
         matches = matches_any(header_bytes(received), _header_values(credentials))
         return AUTHENTICATED if matches else reject(f"The secret in the header {name} is wrong.")
     values = request.query_values(query_field)

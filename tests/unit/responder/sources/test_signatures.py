@@ -12,7 +12,13 @@ import pytest
 
 from allclear.responder.sources import SOURCES
 from allclear.responder.sources.request import RawRequest
-from allclear.responder.sources.signatures import AUTHENTICATED, WEAK, AuthenticationResult, Credentials
+from allclear.responder.sources.signatures import (
+    AUTHENTICATED,
+    WEAK,
+    AuthenticationResult,
+    Credentials,
+    verify_shared_secret,
+)
 from tests.unit.responder.sources.sources_support import (
     EVERY,
     NOW,
@@ -305,3 +311,13 @@ def test_statuscakes_token_is_weak_and_is_not_stored() -> None:
 def test_credentials_do_not_show_their_secrets() -> None:
     """The text of credentials in a log or a traceback contains no secret."""
     assert SECRET not in repr(Credentials((SECRET, OLDER), {"username": "acme"}))
+
+
+@pytest.mark.parametrize("header", ["Bearer {}", "bearer {}", "BEARER {}", "bearer  {}"])
+def test_the_scheme_of_authorization_counts_in_any_case(header: str) -> None:
+    """RFC 9110: proxies and clients write it in lower case. The token itself is compared as it is."""
+    credentials = Credentials(secrets=("canary-Secret",), options={})
+    for secret, authenticated in (("canary-Secret", True), ("canary-secret", False), ("", False)):
+        request = RawRequest(b"{}", (("authorization", header.format(secret)),))
+        result = verify_shared_secret(request, credentials)
+        assert (result is AUTHENTICATED) == authenticated
