@@ -11,6 +11,7 @@ from importlib import import_module
 
 from allclear.cli.root import app
 from allclear.domain.errors import AllclearError, Refused
+from allclear.domain.text import printable
 
 _MODULES = (
     "overview",
@@ -42,7 +43,7 @@ def main() -> None:
     except AllclearError as error:
         candidates = error.candidates if isinstance(error, Refused) else ()
         listed = "".join(f"\n  {candidate.name}: {candidate.reason}" for candidate in candidates)
-        print(f"{error.message}{listed}\n→ {error.next_step}", file=sys.stderr)  # noqa: T201 - the error's sentence
+        print(printable(f"{error.message}{listed}\n→ {error.next_step}"), file=sys.stderr)  # noqa: T201 - the error's sentence
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from allclear.domain.errors import AllclearError, NotAllowed
 from allclear.domain.records import By
+from allclear.domain.text import printable
 from allclear.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -117,13 +118,13 @@ def confirmed(question: str, instead: str) -> bool:
 
 
 def print_line(text: str) -> None:
-    """Print a line as it is, whatever brackets it holds."""
-    out.print(text, markup=False, soft_wrap=True)
+    """Print a line as it is, whatever brackets it holds. Names and texts in it cannot control the terminal."""
+    out.print(printable(text), markup=False, soft_wrap=True)
 
 
 def print_heading(text: str) -> None:
     """Print a heading."""
-    out.print(text, style="bold", markup=False, soft_wrap=True)
+    out.print(printable(text), style="bold", markup=False, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:  # noqa: ANN401 - any JSON value

@@ -58,6 +58,15 @@ def plain(text: str, limit: int = SHORT) -> str:
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
+def printable(text: str) -> str:
+    """Return `text` with its lines and spaces, without terminal escapes and other invisible characters."""
+    if text.isascii() and text.replace("\n", "").isprintable():
+        return text
+    return "".join(
+        sign for sign in _ESCAPES.sub("", text) if sign in "\n\t" or unicodedata.category(sign) not in _INVISIBLE
+    )
+
+
 def is_visible(text: str) -> bool:
     """Return whether a reader sees anything of `text`: a letter, a digit, punctuation or a symbol that is not blank."""
     return any(unicodedata.category(sign)[0] in "LNPS" and sign not in _BLANK for sign in text)

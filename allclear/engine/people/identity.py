@@ -7,6 +7,10 @@ from allclear.domain.base import is_blank, person_key
 from allclear.domain.errors import NotAllowed, NotFound
 from allclear.domain.proof import Proof
 from allclear.domain.records import By
+from allclear.domain.text import plain
+
+_LONGEST_NAME = 100
+"""Characters of a person's name."""
 
 
 class Identity:
@@ -28,9 +32,13 @@ class Identity:
 
         Raises NotAllowed if the plan names other people for the role, NotFound for an unknown role.
         """
-        plan = self._company.plan
+        plan, name = self._company.plan, plain(name, _LONGEST_NAME + 1)
         if is_blank(name):
             raise NotAllowed("Your name is missing.", "Give it (on the command line: --as NAME, or set ALLCLEAR_USER).")
+        if len(name) > _LONGEST_NAME:
+            raise NotAllowed(
+                f"{plain(name, 40)} is too long for a name.", f"Give one with at most {_LONGEST_NAME} characters."
+            )
         known = plan.person(name)
         if role is None:
             if known is None:
@@ -47,4 +55,4 @@ class Identity:
                 f"{name!r} is not {plan.role_title(role)}.",
                 f"The plan names: {', '.join(person.name for person in holders)}.",
             )
-        return By(actor=known.name if known else name.strip(), role=role, via=via, proof=proof)
+        return By(actor=known.name if known else name, role=role, via=via, proof=proof)

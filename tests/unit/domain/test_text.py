@@ -13,7 +13,7 @@ from markdown_it.token import Token
 from rich.console import Console
 
 from allclear.domain.base import JsonDict
-from allclear.domain.text import differences, markdown_safe, plain
+from allclear.domain.text import differences, markdown_safe, plain, printable
 from allclear.domain.timeline import timeline
 from allclear.postmortem.incident_summary import markdown_acts, markdown_timeline, show
 from tests.unit.domain.stories import START, Story, plan
@@ -158,3 +158,9 @@ def test_differences_are_shown_in_words() -> None:
         ("enabled", "yes", "no"),
         ("allowed hosts", "nothing", "a\\|b"),
     ]
+
+
+def test_what_is_printed_keeps_its_lines_and_loses_what_controls_a_terminal() -> None:
+    """Texts of an older record may hold escapes."""
+    assert printable("one [x]\n  two") == "one [x]\n  two"
+    assert printable("Eve\x1b[31m red\x07 \u202eevil\n  Zoë") == "Eve red evil\n  Zoë"

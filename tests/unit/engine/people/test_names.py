@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from allclear.company import Company
+from allclear.domain.errors import NotAllowed
 from allclear.domain.plan import Layer, Person, Rota, RotaOverride, WorkingTime
 from allclear.engine.people.facade import People
 from allclear.journal.sql_journal import SqlJournal
 from tests.scenario.response_support import new_journal
 from tests.scopes import REAL
-from tests.unit.engine.people.people_support import DECLARED, named
+from tests.unit.engine.people.people_support import DECLARED, named, vintstreet
 
 MONDAY = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 IN_THE_SECOND_TURN = datetime(2026, 11, 10, 12, 0, tzinfo=UTC)
@@ -78,3 +79,25 @@ def test_a_stranger_is_recorded_as_typed(journal: SqlJournal) -> None:
     """The plan names no one for this role, so anyone may claim it."""
     people = People(journal, company(), lambda: MONDAY)
     assert people.who(" Zoë ", "cto", "cli").actor == "Zoë"
+
+
+@pytest.mark.parametrize("name", ["Eve\n\x1b[31mred\x1b[0m \u202eevil", "Eve\x9b31m\u2066"])
+def test_a_name_cannot_control_the_terminal_of_another_person(journal: SqlJournal, name: str) -> None:
+    """It is written into the record without escapes, lines and characters that turn the text around."""
+    people = People(journal, vintstreet(), lambda: MONDAY)
+    eve = people.who(name, "on_call", "cli")
+    incident = people.declare(DECLARED, eve)
+    told = people.acknowledge(incident, eve)
+    told += people.hand_over(incident, "incident_commander", name, eve)
+    assert eve.actor.startswith("Eve")
+    assert told.isprintable()
+
+
+def test_a_name_has_a_limit(journal: SqlJournal) -> None:
+    """A page of text is no name, and the refusal does not repeat it."""
+    people = People(journal, vintstreet(), lambda: MONDAY)
+    with pytest.raises(NotAllowed, match="too long for a name") as refused:
+        people.who("Eve" * 1000, "on_call", "cli")
+    assert len(str(refused.value)) < 200
+    with pytest.raises(NotAllowed, match="Your name is missing"):
+        people.who("\x1b[31m\u202e", "on_call", "cli")
