@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shlex
 import shutil
 import sys
@@ -14,19 +13,17 @@ import typer
 from rich.markdown import Markdown
 from rich.text import Text
 
-from allclear.cli.root import REHEARSE, app, out, print_heading, print_json, print_line, run_until_stopped
+from allclear.cli.drill_person import PersonAtTerminal, Screen
+from allclear.cli.root import REHEARSE, app, out, print_json, print_line, run_until_stopped
 from allclear.company import Company, check_company, find_company
-from allclear.domain.approval import Ask
-from allclear.domain.base import person_key, utc_now
-from allclear.domain.decisions import Decision, decisions
+from allclear.domain.base import utc_now
 from allclear.domain.durations import parse_duration, plausible, short_duration
 from allclear.domain.errors import ConfigError
 from allclear.domain.incident import Incident
 from allclear.domain.moments import local, zone_name
 from allclear.domain.plan import ClockStop, Plan
-from allclear.domain.records import By, Entry
-from allclear.domain.text import plain
-from allclear.domain.timeline import beside_its_author, line_of
+from allclear.domain.records import Entry
+from allclear.domain.timeline import beside_its_author, timeline
 from allclear.drill.check import check_drills
 from allclear.drill.director import Played, play
 from allclear.drill.script import find_script, first_script
@@ -62,26 +59,35 @@ def drill(
     _check(company)
     place = (home or Path(".allclear/drills") / f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}").resolve()
 
+    written, screen = list[Entry](), Screen()
+
     def print_entry(entry: Entry, incident: Incident) -> None:
-        line = line_of(entry, incident, company.plan)
+        written.append(entry)
+        line = timeline(written, company.plan, routine=True, incident=incident)[-1]
         if as_json or line.routine:
+            screen.show(entry, None)
             return
         text = Text.assemble(
             (f"{local(line.at, zone):%H:%M:%S}  ", "dim"),
             (f"{line.who:22} ", "bold"),
             (beside_its_author(line), _STYLE[line.tone]),
         )
-        out.print(text, soft_wrap=True)
+        screen.show(entry, text)
 
     def print_progress(text: str) -> None:
         if not as_json:
             out.print(text, style="dim", markup=False)
 
     print_progress(f"All times are {zone_name(zone, utc_now())}.")
-    person = _ask_at_terminal if interactive else None
-    played = run_until_stopped(
-        play(company, name, place, on_entry=print_entry, on_progress=print_progress, person=person, within=limit)
-    )
+    person = PersonAtTerminal(screen) if interactive else None
+    try:
+        played = run_until_stopped(
+            play(company, name, place, on_entry=print_entry, on_progress=print_progress, person=person, within=limit)
+        )
+    except (EOFError, KeyboardInterrupt) as error:
+        print_line(f"\nThe drill was stopped{', because the input ended' if isinstance(error, EOFError) else ''}.")
+        print_line(f"Journal and logs: {place}")
+        raise typer.Exit(1 if isinstance(error, EOFError) else 130) from None
     _tidy(place)
     if as_json:
         print_json(_as_json(played))
@@ -115,33 +121,6 @@ def _check(company: Company) -> None:
         raise ConfigError(str(errors[0]), errors[0].next_step + more)
 
 
-_TERMINAL = asyncio.Lock()
-"""Held while the person at the terminal answers: one question at a time."""
-
-
-async def _ask_at_terminal(ask: Ask) -> tuple[By, Decision, str] | None:
-    """Ask the person at the terminal if the person on call may answer; the cast answers for the others."""
-    if "on_call" not in ask.policy.roles:
-        return None
-    async with _TERMINAL:
-        return await _ask(ask)
-
-
-async def _ask(ask: Ask) -> tuple[By, Decision, str]:
-    print_heading(f"\n{plain(ask.title)}")
-    out.print(Markdown(ask.text, hyperlinks=False))
-    for word, effect in zip(ask.words, (ask.yes, ask.no), strict=True):
-        print_line(f'"{word}": {effect}')
-    offered = {decision.text.removesuffix(f": {ask.id}"): decision for decision in decisions(ask)}
-    by_key = {person_key(text): decision for text, decision in offered.items()}
-    decision = None
-    while decision is None:
-        typed = await asyncio.to_thread(out.input, f"{' / '.join(offered)} ? ", markup=False)
-        decision = by_key.get(person_key(typed))
-    reason = await asyncio.to_thread(out.input, "Reason or note: ", markup=False)
-    return By(actor="You", role="on_call", via="terminal"), decision, reason or "Decided in the drill."
-
-
 def print_read_more(incident: str, home: Path) -> None:
     """Print the commands that read the drill's record. They, and those of the post-mortem, need its environment."""
     print_line("Read more, in another terminal. The first line makes the commands there work on this drill:")
@@ -164,8 +143,11 @@ def _score(played: Played, plan: Plan) -> None:
         ("Time to recover", incident.time_to_recover, ""),
     ):
         print_line(f"{name:16} {short_duration(span) if span is not None else ''}{note}")
+    for choice in played.choices:
+        out.print(choice, style="bold yellow", markup=False)
     if played.passed:
-        out.print(f"The drill went as planned, in {played.seconds:.0f} s.", style="bold green")
+        planned = "The response did all that it had to" if played.choices else "The drill went as planned"
+        out.print(f"{planned}, in {played.seconds:.0f} s.", style="bold green")
     for miss in played.misses:
         out.print(f"Fell short: {miss}", style="bold red", markup=False)
     print_line(f"Journal, logs and post-mortem: {played.home}")
@@ -176,6 +158,7 @@ def _as_json(played: Played) -> dict[str, object]:
         "incident": played.incident.id,
         "passed": played.passed,
         "misses": played.misses,
+        "choices": played.choices,
         "seconds": round(played.seconds, 2),
         "post_mortem": played.post_mortem,
         "entries": [entry.model_dump(mode="json", by_alias=True) for entry in played.entries],

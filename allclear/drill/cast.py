@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
+from typing import Protocol
 
 import httpx
 
@@ -18,8 +18,25 @@ from allclear.domain.incident import Incident
 from allclear.domain.records import By
 from allclear.drill.script import Line, Member, Script
 
-AskedPerson = Callable[[Ask], Awaitable[tuple[By, Decision, str] | None]]
-"""Asks the person at the terminal for a decision and its reason; None leaves the answer to the cast."""
+
+class Person(Protocol):
+    """The person at the terminal, who plays one member of the cast."""
+
+    async def begin(self, who: str, others: list[str], questions: int) -> None:
+        """Learn who the person is, which people are simulated, and how many questions the script has for the person."""
+        ...
+
+    async def acknowledge(self, incident: Incident) -> None:
+        """Return when the person acknowledges the incident, after the page."""
+        ...
+
+    async def decide(self, ask: Ask) -> tuple[Decision, str]:
+        """Return the person's decision and its reason."""
+        ...
+
+
+TERMINAL = "terminal"
+"""The channel of the person at the terminal, as the record names it."""
 
 _CHECKS = 0.1
 """Seconds between two reads of the journal."""
@@ -28,20 +45,38 @@ _CHECKS = 0.1
 class Cast:
     """The people of a drill, who respond to one incident."""
 
-    def __init__(self, script: Script, engine: Engine, control: str, person: AskedPerson | None = None) -> None:
+    def __init__(self, script: Script, engine: Engine, control: str, person: Person | None = None) -> None:
         self._script = script
         self._engine = engine
         self._control = control
         self._person = person
+        self._played = _played(script) if person else []
+        self._acknowledging: asyncio.Task[None] | None = None
         self._answering: dict[str, asyncio.Task[None]] = {}
 
     async def play(self, incident_id: str) -> None:
         """Act until the incident is over and reviewed. Raise the error of a member who fails."""
         try:
+            await self._begin()
             await self._act(incident_id)
         finally:
-            for task in self._answering.values():
-                task.cancel()  # a drill that is stopped gets no more answers
+            for task in (*self._answering.values(), self._acknowledging):
+                if task:
+                    task.cancel()  # a drill that is stopped gets no more answers
+
+    async def _begin(self) -> None:
+        """Tell the person at the terminal who that person is."""
+        if self._person is None:
+            return
+        plan, roles = self._engine.company.plan, {member.role for member in self._played}
+        titles = ", ".join(plan.role_title(member.role) for member in self._played)
+        others = [
+            f"{self._by(member).actor} ({plan.role_title(member.role)})"
+            for member in self._script.people
+            if member.role not in roles
+        ]
+        own = sum(line.by in roles for line in self._script.answers)
+        await self._person.begin(f"{self._by(self._played[0]).actor} ({titles})", others, own)
 
     async def _act(self, incident_id: str) -> None:
         acknowledged = wrote = noted = False
@@ -50,12 +85,12 @@ class Cast:
             for state in incident.open_asks:
                 if state.ask.id not in self._answering:
                     self._answering[state.ask.id] = asyncio.create_task(self._answer(state.ask))
-            for task in self._answering.values():
-                if task.done():
+            for task in (*self._answering.values(), self._acknowledging):
+                if task and task.done():
                     task.result()
             if incident.paged_at and not acknowledged:
                 acknowledged = await self._acknowledge(incident)
-            if incident.contained and not noted:
+            if incident.contained and not noted and not self._diverged(incident):
                 noted = self._note(incident_id)
             if "review" in incident.entered and not wrote:
                 wrote = self._write(incident_id)
@@ -67,10 +102,18 @@ class Cast:
         member = next((one for one in self._script.people if one.acknowledges_after is not None), None)
         if member is None or member.acknowledges_after is None or incident.paged_at is None:
             return True
+        if self._person is not None and member in self._played:
+            self._acknowledging = asyncio.create_task(self._person_acknowledges(self._person, incident, member))
+            return True
         if utc_now() - incident.paged_at < member.acknowledges_after:
             return False
         self._engine.people.acknowledge(incident.id, self._by(member))
         return True
+
+    async def _person_acknowledges(self, person: Person, incident: Incident, member: Member) -> None:
+        await person.acknowledge(incident)
+        if self._engine.conductor.incident(incident.id).acknowledged is None:  # an answer acknowledges, too
+            self._engine.people.acknowledge(incident.id, self._by(member, via=TERMINAL))
 
     async def _answer(self, ask: Ask) -> None:
         """Answer `ask`. If it needs several people, they answer one after the other until it is closed."""
@@ -82,11 +125,14 @@ class Cast:
 
     async def _answer_once(self, ask: Ask, number: int) -> None:
         line = self._line(ask, number)
-        if self._person is not None and (given := await self._person(ask)) is not None:
-            by, decision, reason = given
+        played = None if number else self._asked_of_person(ask, line)
+        if self._person is not None and played is not None:
+            decision, reason = await self._person.decide(ask)
+            by = self._by(played, via=TERMINAL)
         else:
             member = self._member(ask, line, number)
             await asyncio.sleep((line.after or member.answers_after).total_seconds())
+            await self._acknowledged_first(ask, member)
             by, decision, reason = self._by(member), _decision(ask, line), line.reason or "Looks right."
         if line.deploy is not None and decision.yes and not number:
             async with httpx.AsyncClient(base_url=self._control, timeout=60) as http:
@@ -98,6 +144,35 @@ class Cast:
                 raise
             with suppress(NotAllowed):  # the incident has ended, which closed the question
                 self._engine.people.note(ask.id.partition("/")[0], f"An answer came too late. {error.message}", by)
+
+    def _asked_of_person(self, ask: Ask, line: Line) -> Member | None:
+        """Return the role in which the person at the terminal is asked; None if the cast answers.
+
+        That is decided by the script's line for the question, or else by the first role that is asked.
+        """
+        may = list(dict.fromkeys([*ask.policy.roles, *ask.policy.one_of]))
+        mine = {member.role: member for member in self._played}
+        first = line.by or next(iter(may))
+        return next((mine[role] for role in may if role in mine), None) if first in mine else None
+
+    async def _acknowledged_first(self, ask: Ask, member: Member) -> None:
+        """Wait until the member has acknowledged the page, if that member is to: people answer the page first."""
+        if not any(one.name == member.name and one.acknowledges_after is not None for one in self._script.people):
+            return
+        incident_id = ask.id.partition("/")[0]
+        while True:
+            incident = self._engine.conductor.incident(incident_id)
+            if incident.paged_at is None or incident.acknowledged_at is not None:
+                return
+            await asyncio.sleep(_CHECKS)
+
+    def _diverged(self, incident: Incident) -> bool:
+        """Return whether the person at the terminal decided otherwise than the script, so that its texts are untrue."""
+        return any(
+            answer.by.via == TERMINAL and answer.yes != self._line(state.ask, 0).yes
+            for state in incident.asks.values()
+            for answer in state.answers
+        )
 
     def _line(self, ask: Ask, number: int) -> Line:
         """Return the line for answer `number`, from 0. The second of two people can have a line of their own."""
@@ -118,9 +193,9 @@ class Cast:
             fresh = [member for member in fresh if member.role == line.by] or fresh
         return fresh[0] if fresh else Member(name=f"Stand-in for {roles[0]}", role=roles[0])
 
-    def _by(self, member: Member) -> By:
+    def _by(self, member: Member, via: str = "drill") -> By:
         holders = self._engine.company.plan.holders(member.role)
-        return By(actor=holders[0].name if holders else member.name, role=member.role, via="drill")
+        return By(actor=holders[0].name if holders else member.name, role=member.role, via=via)
 
     def _note(self, incident_id: str) -> bool:
         for role, text in self._script.notes.items():
@@ -130,12 +205,19 @@ class Cast:
 
     def _write(self, incident_id: str) -> bool:
         scribe = self._by(self._script.people[-1])
-        for field, text in self._script.words.items():
+        written = {} if self._diverged(self._engine.conductor.incident(incident_id)) else self._script.words
+        for field, text in written.items():
             self._engine.people.write_post_mortem(incident_id, field, text, scribe)
         for follow_up in self._script.follow_ups:
             due = utc_now() + timedelta(days=follow_up.in_days)
             self._engine.people.follow_up(incident_id, follow_up.text, follow_up.owner, due, scribe)
         return True
+
+
+def _played(script: Script) -> list[Member]:
+    """Return the member whom the person at the terminal plays, in each of that member's roles: who is paged, first."""
+    paged = next((one for one in script.people if one.acknowledges_after is not None), script.people[0])
+    return [one for one in script.people if one.name == paged.name]
 
 
 def _decision(ask: Ask, line: Line) -> Decision:

@@ -14,13 +14,14 @@ import httpx
 
 from allclear.bootstrap import Engine, make_engine
 from allclear.company import Company
+from allclear.domain.approval import AskKind
 from allclear.domain.base import utc_now
 from allclear.domain.durations import counted, short_duration
 from allclear.domain.errors import ConfigError
-from allclear.domain.incident import Incident
+from allclear.domain.incident import AskState, Incident
 from allclear.domain.records import Entry
 from allclear.domain.text import plain
-from allclear.drill.cast import AskedPerson, Cast, finished
+from allclear.drill.cast import TERMINAL, Cast, Person, finished
 from allclear.drill.script import Script, find_script
 from allclear.exports import write_exports
 from allclear.own_secrets import ALERT_TOKEN
@@ -43,6 +44,8 @@ class Played:
     seconds: float
     event_log: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     misses: list[str] = field(default_factory=list[str])
+    choices: list[str] = field(default_factory=list[str])
+    """What the person at the terminal decided otherwise than the script expects: no shortcoming of the response."""
 
     @property
     def passed(self) -> bool:
@@ -57,7 +60,7 @@ async def play(  # noqa: PLR0913 - what its callers may choose
     *,
     on_entry: EntryListener,
     on_progress: Callable[[str], None],
-    person: AskedPerson | None = None,
+    person: Person | None = None,
     within: timedelta | None = None,
 ) -> Played:
     """Run the drill, and return its result. Raises AllclearError if it cannot be run at all.
@@ -193,28 +196,40 @@ async def _report(  # noqa: PLR0913 - the parts of a result
     for kind, text in (("md", document), ("html", post_mortem_page(source))):
         with private_file(home / f"{incident_id}-post-mortem.{kind}") as file:
             file.write(text.encode())
-    return Played(incident, entries, document, home, seconds, event_log, _misses(script, engine, incident, seconds))
+    return Played(incident, entries, document, home, seconds, event_log, *compared(script, engine, incident, seconds))
 
 
-def _misses(script: Script, engine: Engine, incident: Incident, seconds: float) -> list[str]:
-    """Return a sentence for each of the script's expectations that the response did not meet."""
-    expect, misses = script.expect, list[str]()
+def compared(script: Script, engine: Engine, incident: Incident, seconds: float) -> tuple[list[str], list[str]]:
+    """Return a sentence for each of the script's expectations that was not met: by the response, and by a choice."""
+    expect, misses, choices = script.expect, list[str](), list[str]()
     limit = expect.within
     if not finished(incident):
         misses.append(f"It was stopped at its limit of {short_duration(limit)} (expect.within). {reached(incident)}")
     elif incident.ended and incident.ended.ending != expect.ending:
-        misses.append(f"It ended as {incident.ended.ending}, not as {expect.ending}.")
+        by_choice = any(one.by.via == TERMINAL for state in _false_alarms(incident) for one in state.answers)
+        (choices if by_choice else misses).append(f"It ended as {incident.ended.ending}, not as {expect.ending}.")
     for act_id in expect.verified:
         act = incident.acts.get(act_id)
         if act is None or act.outcome is None or not act.outcome.good:
-            misses.append(f"{act_id} was not verified.")
+            by_choice = act is not None and any(_denied_by_person(incident.asks[ask]) for ask in act.asks)
+            title = act.proposed.title if act else act_id
+            choice = f'You denied "{title}" ({act_id}). This drill expects that it is approved.'
+            (choices if by_choice else misses).append(choice if by_choice else f"{act_id} was not verified.")
     if incident.blocks_ending:
         misses.append(f"Still in place: {', '.join(act.id for act in incident.blocks_ending)}.")
     if finished(incident) and seconds > limit.total_seconds():
         misses.append(f"It took {seconds:.0f} s, expected {limit.total_seconds():.0f} s.")
     if (broken := engine.journal.broken_link(incident.id)) is not None:
         misses.append(f"The record's chain breaks at entry {broken}.")
-    return misses
+    return misses, choices
+
+
+def _denied_by_person(state: AskState) -> bool:
+    return any(not answer.yes and answer.by.via == TERMINAL for answer in state.answers)
+
+
+def _false_alarms(incident: Incident) -> list[AskState]:
+    return [state for state in incident.asks.values() if state.ask.kind is AskKind.FALSE_ALARM]
 
 
 def reached(incident: Incident) -> str:

@@ -14,7 +14,7 @@ from allclear.domain.moments import clock, day, local, named_clock, stamp
 from allclear.domain.placeholders import render, unknown_placeholders
 from allclear.domain.plan import Plan
 from allclear.domain.post_mortem import PostMortemField
-from allclear.domain.records import Entry
+from allclear.domain.records import Entry, PostMortemWritten
 from allclear.domain.template_values import duration, lead, status_words
 from allclear.domain.text import markdown_safe, plain, signature
 from allclear.domain.timeline import Line, timeline
@@ -31,6 +31,9 @@ from allclear.postmortem.suggestions import suggestions
 __all__ = ["PostMortem", "gaps", "write_post_mortem"]
 
 _BANNER = "**SIMULATED: this was a drill. Nothing here happened in production.**"
+_SCRIPTED = "_From the drill's script._"
+DRILL = "drill"
+"""The channel of a drill's simulated people, as the record names it."""
 _POINT = re.compile(r"^\s*(?:[-*+•]|\d{1,3}[.)])\s+")
 
 
@@ -136,7 +139,10 @@ def _field(source: PostMortem, name: PostMortemField) -> str:
     lines = [line for line in source.incident.written.get(name, "").splitlines() if plain(line)]
     facts = [f"{line} (from the record)" for line in _facts(source, name)]
     if lines:
-        return _shaped([*lines, *facts] if field.shape == "list" else lines, field)
+        shaped = _shaped([*lines, *facts] if field.shape == "list" else lines, field)
+        return (
+            f"{shaped}{' ' if field.shape == 'line' else chr(10) * 2}{_SCRIPTED}" if _scripted(source, name) else shaped
+        )
     suggested = suggestions(source.incident, source.plan, name, service_title=source.service_title)
     if suggested and field.shape == "list":
         points = [f"{one.text} ({one.source})" for one in suggested]
@@ -159,6 +165,16 @@ def _to_complete(source: PostMortem) -> str:
         return ""
     command = f'allclear postmortem {incident.id} --write FIELD "..." {signature(source.plan)}'
     return f"---\n\n_To complete this document: {markdown_safe(', '.join(missing))}. Write each with_ `{command}`"
+
+
+def _scripted(source: PostMortem, name: str) -> bool:
+    """Return whether the field has the text of a drill's script, which was written before the drill."""
+    authors = [
+        entry.by.via
+        for entry in source.entries
+        if isinstance(entry.record, PostMortemWritten) and entry.record.field == name
+    ]
+    return authors[-1:] == [DRILL]
 
 
 def _facts(source: PostMortem, name: str) -> list[str]:

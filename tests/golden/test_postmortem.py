@@ -22,7 +22,7 @@ from allclear.company import load_company
 from allclear.domain.action import ActStatus, Outcome
 from allclear.domain.errors import ConfigError
 from allclear.domain.placeholders import unknown_placeholders
-from allclear.domain.records import ActFinished, IncidentOpened, NoteAdded, PostMortemWritten, StepDone
+from allclear.domain.records import ActFinished, By, IncidentOpened, NoteAdded, PostMortemWritten, StepDone
 from allclear.domain.text import plain
 from allclear.postmortem.document import PostMortem, gaps, write_post_mortem
 from allclear.postmortem.html_page import post_mortem_page
@@ -149,6 +149,18 @@ def test_the_last_line_names_the_command_that_completes_the_document() -> None:
         assert name in last
     written = [PostMortemWritten(field=name, text="one") for name in FIELDS]
     assert "To complete" not in _written(story.record(*written, by=BEN))
+
+
+def test_a_text_of_a_drill_s_script_is_marked() -> None:
+    """It was written before the drill, so that a reader must not take it for what happened. A person's text is not."""
+    scripted = By(actor="Dana", role="scribe", via="drill")
+    story = Story().opened().record(PostMortemWritten(field="summary", text="Traffic went back."), by=scripted)
+    story.record(PostMortemWritten(field="impact_users", text="All."), by=scripted)
+    document = _written(story)
+    assert "Traffic went back.\n\n_From the drill's script._" in document
+    assert "All. _From the drill's script._" in document
+    again = story.record(PostMortemWritten(field="summary", text="We went back."), by=BEN)
+    assert "We went back.\n\n_From" not in _written(again)
 
 
 def test_writing_a_field_again_replaces_it() -> None:

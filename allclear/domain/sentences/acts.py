@@ -30,6 +30,7 @@ _ANSWERED_VIA = {
     "api": "through the API",
     "pagerduty": "in PagerDuty",
     "drill": "in the drill",
+    "terminal": "at the terminal",
 }
 
 

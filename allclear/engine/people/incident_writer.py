@@ -12,7 +12,7 @@ from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
 from allclear.domain.privacy import require_reader
 from allclear.domain.proof import Proof
-from allclear.domain.records import By, RoleTaken
+from allclear.domain.records import Acknowledged, By, RoleTaken
 from allclear.domain.text import signature
 from allclear.engine.incidents import read_incident
 from allclear.engine.people.leading import lead_taken_by
@@ -67,7 +67,10 @@ class IncidentWriter:
             if incident.over and not all(map(may_still_be_written, records)):
                 raise is_over(incident, self._plan)
             if not incident.over and not any(isinstance(record, RoleTaken) for record in records):
-                records = [*records, *lead_taken_by(self._plan, incident, by)]
+                # A person who leads because of an answer is named as the lead before the answer.
+                lead = lead_taken_by(self._plan, incident, by)
+                acknowledges = any(isinstance(record, Acknowledged) for record in records)
+                records = [*records, *lead] if acknowledges else [*lead, *records]
             messages = outbox(incident) if callable(outbox) else outbox
             try:
                 self._journal.append(incident_id, records, by, expect=incident.length, outbox=list(messages))

@@ -1,0 +1,136 @@
+"""What a drill makes of a person who decides otherwise than its script."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from allclear.bootstrap import Engine
+from allclear.company import load_company
+from allclear.domain.approval import ONE_PERSON, Ask, AskKind
+from allclear.domain.decisions import Decision, decision_for
+from allclear.domain.incident import Incident
+from allclear.domain.records import ActProposed, AskOpened, By, IncidentEnded, PhaseEntered, PhaseLeft
+from allclear.drill.cast import TERMINAL, Cast
+from allclear.drill.director import compared
+from allclear.drill.script import Script, find_script
+from tests.contract.simulator_support import REPOSITORY
+from tests.scenario.response_support import MACHINE, OPENED, engine_on, new_journal
+
+ACT = "contain/roll-back"
+
+
+class Denier:
+    """A person who acknowledges at once and denies everything."""
+
+    def __init__(self) -> None:
+        self.who = ""
+        self.asked: list[str] = []
+
+    async def begin(self, who: str, others: list[str], questions: int) -> None:  # noqa: ARG002 - as the protocol has it
+        """Keep who the person is."""
+        self.who = who
+
+    async def acknowledge(self, incident: Incident) -> None:
+        """Acknowledge."""
+
+    async def decide(self, ask: Ask) -> tuple[Decision, str]:
+        """Deny."""
+        self.asked.append(ask.id)
+        return decision_for(ask, ask.words[1]), "not now"
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    """An engine with an incident of a drill."""
+    engine = engine_on(new_journal(tmp_path), None)
+    engine.journal.open_incident("VS", OPENED, MACHINE)
+    yield engine
+    asyncio.run(engine.close())
+
+
+@pytest.fixture
+def script() -> Script:
+    """The P0 drill's script."""
+    folder = load_company(REPOSITORY / "runbooks" / "vintstreet").folder
+    return find_script(folder, "payment-processing-down")[1]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the drill run on until the condition holds."""
+    while True:
+        if condition():
+            return
+        await asyncio.sleep(0)
+
+
+def ask(step: str, *roles: str) -> AskOpened:
+    """Return a question to the people with these roles."""
+    return AskOpened(
+        ask=Ask(
+            id=f"VS-1/{step}",
+            kind=AskKind.APPROVAL,
+            phase=step.partition("/")[0],
+            step=step.partition("/")[2],
+            title=step,
+            text="t",
+            yes="y",
+            no="n",
+            policy=ONE_PERSON.model_copy(update={"roles": list(roles)}),
+        )
+    )
+
+
+def test_the_person_plays_one_member_and_the_cast_does_not_answer_for_that_member(
+    engine: Engine, script: Script
+) -> None:
+    """Ana is asked what the script has for Ana, in each of her roles; Ben answers his own. Its texts stay unwritten."""
+    engine.journal.append(
+        "VS-1",
+        [
+            ask(ACT, "on_call", "incident_commander"),
+            ask("contain/tell-leaders", "incident_commander"),
+            ask("investigate/root-cause", "tech_lead", "incident_commander"),
+        ],
+        MACHINE,
+    )
+    person = Denier()
+
+    async def work() -> None:
+        playing = asyncio.create_task(Cast(script, engine, "http://127.0.0.1:9", person).play("VS-1"))
+        await until(lambda: not engine.conductor.incident("VS-1").open_asks)
+        ended = IncidentEnded(ending="resolved", reason="over")
+        records = [ended, PhaseEntered(phase="review")]
+        engine.journal.append("VS-1", records, MACHINE)
+        await until(lambda: len(engine.conductor.incident("VS-1").follow_ups) == len(script.follow_ups))
+        engine.journal.append("VS-1", [PhaseLeft(phase="review")], MACHINE)
+        await playing
+
+    asyncio.run(work())
+    incident = engine.conductor.incident("VS-1")
+    assert person.who == "Ana Ruiz (On-Call, Incident Lead)"
+    assert sorted(person.asked) == [f"VS-1/{ACT}", "VS-1/contain/tell-leaders"]
+    given = {state.ask.step: state.answers[0].by for state in incident.asks.values()}
+    assert given["roll-back"] == By(actor="Ana Ruiz", role="on_call", via=TERMINAL)
+    assert given["tell-leaders"].actor == "Ana Ruiz"
+    assert given["root-cause"].actor == "Ben Okafor"
+    assert incident.written == {}
+
+
+def test_a_denial_by_the_person_is_a_choice_and_no_shortcoming(engine: Engine, script: Script) -> None:
+    """The sentence says what was denied and what the drill expects."""
+    proposed = ActProposed(
+        act=ACT, phase="contain", step="roll-back", action="a.b", title="Roll back", params={}, change=None
+    )
+    opened = ask(ACT, "on_call")
+    opened = opened.model_copy(update={"ask": opened.ask.model_copy(update={"act": ACT})})
+    engine.journal.append("VS-1", [proposed, opened], MACHINE)
+    ana = By(actor="Ana Ruiz", role="on_call", via=TERMINAL)
+    engine.people.answer(f"VS-1/{ACT}", ana, yes=False, reason="not now")
+    engine.journal.append("VS-1", [IncidentEnded(ending="resolved", reason="over"), PhaseLeft(phase="review")], MACHINE)
+    misses, choices = compared(script, engine, engine.conductor.incident("VS-1"), 1.0)
+    assert choices == ['You denied "Roll back" (contain/roll-back). This drill expects that it is approved.']
+    assert misses == []
