@@ -42,6 +42,10 @@ class PagePeopleParams(PageOfPeople, LinkedParams):
         default=[], description="Their ids in PagerDuty, as PXXXXXX; the service's own on-call if left out."
     )
 
+    policy: UserId | None = Field(
+        default=None, description="The escalation policy that is paged if no people are named, as PXXXXXX."
+    )
+
     @field_validator("people", mode="before")
     @classmethod
     def _from_command_line(cls, value: object) -> object:
@@ -119,7 +123,9 @@ class _PageOfPeople(Action[PageOfPeople, PeoplePaged]):
             return Receipt()  # a person was first
         if after.status == "triggered" and isinstance(params, PagePeopleParams):
             link = self.context.links.href(params.link) if params.link else ""
-            written = await self.pager.open(after.key, params.summary, people=params.people, details=key, link=link)
+            written = await self.pager.open(
+                after.key, params.summary, people=params.people, policy=params.policy, details=key, link=link
+            )
         else:
             written = await self.pager.change(change.before.id, after.status)
         return Receipt(facts={"id": written.id, "paged": written.names})
@@ -173,7 +179,8 @@ class PagePeople(_PageOfPeople):
     def plan(self, params: PageOfPeople, before: PeoplePaged) -> Change[PeoplePaged]:
         if not isinstance(params, PagePeopleParams):
             raise Refused("A page needs a text.", "Give a summary.")
-        who = ", ".join(params.people) or "the on-call"
+        policy = f"the on-call of {params.policy}" if params.policy else "the on-call"
+        who = ", ".join(params.people) or policy
         return self.change(params, before, "triggered", f"Page {who} for {params.incident}: {params.summary}")
 
     @override

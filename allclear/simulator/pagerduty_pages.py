@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -24,6 +25,8 @@ class Page:
     payload: dict[str, Any] = field(default_factory=dict[str, Any])
     people: list[str] = field(default_factory=list[str])
     """The users to whom it is assigned; empty: those of the escalation policy."""
+    policy: str = ""
+    """Its escalation policy; empty: that of the service."""
     events: int = 1
     links: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
     client: str = ""
@@ -55,13 +58,20 @@ class PagerDutyPages:
         """Return the page of that key that is not resolved."""
         return next((page for page in self.pages if page.dedup_key == key and page.status != "resolved"), None)
 
-    def event(self, action: EventAction, key: str, payload: dict[str, Any]) -> Page | None:
-        """Take one event; the page that it opened or moved, or `None` if it met none."""
+    def event(
+        self, action: EventAction, key: str, payload: dict[str, Any], *, people: Sequence[str] = (), policy: str = ""
+    ) -> Page | None:
+        """Take one event; the page that it opened or moved, or `None` if it met none.
+
+        A new page rings the phones of `people`, or else of those on call by `policy`, or by the service's own.
+        """
         page = self.find_open(key)
         if page is not None:
             page.events += 1
-        if action == "trigger" and page is None:
+        opened = action == "trigger" and page is None
+        if opened:
             page = Page(uuid4().hex[:14].upper(), key, self._clock(), payload=payload)
+            page.people, page.policy = list(people), policy
             self.pages.append(page)
         elif action == "acknowledge" and page is not None:
             page.status = "acknowledged"
@@ -75,4 +85,20 @@ class PagerDutyPages:
             status=page.status if page else None,
             summary=payload.get("summary"),
         )
+        if opened and page is not None:
+            self._ring(page)
         return page
+
+    def _ring(self, page: Page) -> None:
+        for user in assigned(page):
+            self._truth.record("phone_rang", user=user, page=page.id, dedup_key=page.dedup_key)
+
+
+def on_call(policy: str) -> str:
+    """Return the id of the user who is on call by an escalation policy; the service's own if it is empty."""
+    return f"PONCALL{policy.removeprefix('P')}"
+
+
+def assigned(page: Page) -> list[str]:
+    """Return the ids of the users whom the page wakes."""
+    return page.people or [on_call(page.policy)]

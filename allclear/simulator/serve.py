@@ -19,6 +19,7 @@ from allclear.simulator.apis.cloud_run.grpc import serve_grpc
 from allclear.simulator.apis.cloud_run.service import CloudRun
 from allclear.simulator.apis.drill_control import ControlApi
 from allclear.simulator.apis.website import WebsiteApi
+from allclear.simulator.event_log import Clock, utc_now
 from allclear.simulator.http_server import HttpServer
 from allclear.simulator.regional_services import RegionalService
 from allclear.simulator.scenario import Production, load_scenario
@@ -37,8 +38,8 @@ class Simulation:
 
     world: World
 
-    def __init__(self, scenario: Production) -> None:
-        self.scenario = scenario
+    def __init__(self, scenario: Production, clock: Clock = utc_now) -> None:
+        self.scenario, self._clock = scenario, clock
         self.endpoints: dict[str, str] = {}
         self.control = ""
         self._apis = [api for api in APIS if api.exists(scenario)]
@@ -49,7 +50,7 @@ class Simulation:
 
     async def __aenter__(self) -> Self:
         """Serve every API, and start the clock of the scenario."""
-        self.world = world = World(self.scenario)
+        self.world = world = World(self.scenario, self._clock)
         world.faults.points = {api.name: api.faults for api in APIS}
         for api in self._apis:
             address = self._http.add(api.app(world, self.secrets.get(api.name, "")))

@@ -5,7 +5,8 @@ the person that is meant.
 
 Source: PagerDuty REST API (PagerDuty/api-schema, 2026-08):
 - `POST /incidents` with `{"incident": {type, title, service, incident_key, body, assignments}}`: 201. Without
-  `assignments` the service's escalation policy decides. A second open incident with the same key is refused.
+  `assignments` the `escalation_policy` decides, or else the service's own; both at once are refused. A second open
+  incident with the same key is refused.
 - `PUT /incidents/{id}` with `{"incident": {type, status}}`: 200. Both need the header `From`: a user's mail address.
 - `GET /incidents?incident_key=&service_ids[]=&sort_by=created_at:desc&date_range=all`: 200 with `incidents[]`.
 - Auth is `Authorization: Token token=KEY`. 960 requests a minute, then 429.
@@ -114,8 +115,17 @@ class PagerDutyRest:
         found = cast("list[JsonDict]", answer["incidents"])
         return _incident(found[0]) if found else None
 
-    async def open(self, key: str, title: str, *, people: Sequence[str], details: str, link: str = "") -> PagerIncident:
-        """Page these users, by id; without any, those of the service's escalation policy.
+    async def open(
+        self,
+        key: str,
+        title: str,
+        *,
+        people: Sequence[str],
+        details: str,
+        link: str = "",
+        policy: str | None = None,
+    ) -> PagerIncident:
+        """Page these users, by id; without any, those on call by the `policy`, or else by the service's own.
 
         `link` is the address of the incident's page. It stands before the details, because a phone shows the beginning.
         """
@@ -131,6 +141,8 @@ class PagerDutyRest:
         }
         if people:
             incident["assignments"] = [{"assignee": {"id": user, "type": "user_reference"}} for user in people]
+        elif policy:
+            incident["escalation_policy"] = {"id": policy, "type": "escalation_policy_reference"}
         request = VendorRequest("PagerDuty", f"page {key}", write=True, repeatable=True)
         body = {"incident": incident}
         answer: JsonDict = await self._http.send(request, "POST", "/incidents", json=body, expected=_OPENED)

@@ -18,6 +18,7 @@ import pytest
 from google.cloud import run_v2
 from google.cloud.run_v2.services.services.transports import ServicesGrpcAsyncIOTransport
 
+from allclear.simulator.event_log import Clock, utc_now
 from allclear.simulator.scenario import Production, load_scenario
 from allclear.simulator.serve import Simulation
 
@@ -33,8 +34,8 @@ SERVICE = f"{LOCATION}/services/vintstreet"
 class Simulated(Simulation):
     """A simulation that also closes the clients of a test."""
 
-    def __init__(self, scenario: Production) -> None:
-        super().__init__(scenario)
+    def __init__(self, scenario: Production, clock: Clock = utc_now) -> None:
+        super().__init__(scenario, clock)
         self.clients = AsyncExitStack()
 
     async def __aexit__(self, *error: object) -> None:

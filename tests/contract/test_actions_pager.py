@@ -84,3 +84,11 @@ async def test_a_login_page_in_pagerdutys_place_is_a_failed_page() -> None:
         with pytest.raises(VendorRefused, match="did not page"):
             await action.apply(params, change, "key")
         assert recorded(sim, "write", api="pagerduty", result="done") == []
+
+
+async def test_a_policy_is_paged_if_no_people_are_named() -> None:
+    """PagerDuty knows who is on call by it."""
+    async with production() as (sim, context):
+        done = await carried_out(PagePeople(context), incident="VS-1-7", summary="Payments fail", policy="PCTOPOL")
+        assert done.finding.verdict is Verdict.SUCCESS
+        assert [entry["user"] for entry in recorded(sim, "phone_rang")] == ["PONCALLCTOPOL"]

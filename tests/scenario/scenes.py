@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from allclear.bootstrap import Engine, make_engine
 from allclear.company import Company
 from allclear.domain.alert import Alert
+from allclear.domain.base import utc_now
 from allclear.domain.incident import Incident
 from allclear.domain.runbook import Phase
 from allclear.engine.response.moves import Over, Wait
@@ -64,17 +65,26 @@ class Scene:
 
 @asynccontextmanager
 async def scene(
-    folder: Path, company: Company, production: Production, alert: Alert, *, link_key: str = ""
+    folder: Path,
+    company: Company,
+    production: Production,
+    alert: Alert,
+    *,
+    link_key: str = "",
+    one_clock: bool = False,
 ) -> AsyncGenerator[Scene]:
-    """Yield an incident that `alert` opened; with a `link_key`, links in its messages are personal."""
-    async with Simulated(production) as simulated:
+    """Yield an incident that `alert` opened.
+
+    With a `link_key`, links in its messages are personal. With `one_clock`, the vendors have the test's clock, too.
+    """
+    watch = Watch()
+    async with Simulated(production, watch if one_clock else utc_now) as simulated:
         settings = Settings(
             company="vintstreet",
             journal_url=new_journal(folder),
             simulation=announced(simulated, folder),
             link_key=SecretStr(link_key) if link_key else None,
         )
-        watch = Watch()
         engine = make_engine(settings, environ={}, clock=watch, company=company, registry=installed())
         try:
             taken = engine.intake.take(alert, "delivery-1")

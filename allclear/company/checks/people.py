@@ -34,10 +34,28 @@ def check_people(draft: Draft) -> Iterator[Diagnostic]:
                 place = ("people", index, "roles", number)
                 yield file.error(place, f"The plan has no role `{role}`.", suggestion(role, plan.roles))
         yield from _person_blanks(plan, file, index, person)
+    yield from _shared_ids(plan, file)
     for role in plan.roles:
         if not any(role in person.roles for person in plan.people):
             next_step = "Give it to a person under `people`; until then, any person may claim it."
             yield file.warning(("roles", role), f"No one holds the role `{role}`.", next_step)
+
+
+def _shared_ids(plan: Plan, file: YamlFile) -> Iterator[Diagnostic]:
+    """Yield an id in PagerDuty that two people have: it would not say who acknowledged a page."""
+    seen: dict[str, str] = {}
+    for index, person in enumerate(plan.people):
+        contact = person.contacts.get("pagerduty")
+        if contact is None or is_blank(contact.address) or not person.known:
+            continue
+        address = contact.address.strip()
+        if other := seen.get(address):
+            yield file.error(
+                ("people", index, "contacts", "pagerduty"),
+                f"{other} and {person.name} have the same id in PagerDuty, {address}.",
+                "Write each person's own: PagerDuty, People, the person's profile; the address ends in the id.",
+            )
+        seen.setdefault(address, person.name)
 
 
 def _person_blanks(plan: Plan, file: YamlFile, index: int, person: Person) -> Iterator[Diagnostic]:

@@ -32,6 +32,11 @@ class Role(Model):
     title: str = Field(description="What the plan calls it.")
     about: str = Field(default="", description="What the person with this role does.")
     deputies: list[Slug] = Field(default=[], description="Roles that act for it, in order, while no person has it.")
+    pager_policy: str = Field(
+        default="",
+        pattern=r"^(P[A-Z0-9]{3,20})?$",
+        description="The id of its escalation policy in PagerDuty, which is paged if no person of it can be.",
+    )
     never_with: list[Slug] = Field(default=[], description="Roles that the same person must not have at once.")
 
 

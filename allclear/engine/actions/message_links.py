@@ -34,6 +34,8 @@ class MessageLinks:
         return LinkTo(incident=incident.id, person=person, role=role, ask=ask)
 
     def _reader(self, kind: ActionType, params: Mapping[str, Any]) -> tuple[str, str]:
+        if kind.reaches and params.get("policy"):
+            return "", ""  # the pager alone knows whom a policy wakes
         people = params.get("people") if kind.reaches else None
         if people:
             addresses = people.split(",") if isinstance(people, str) else list(people)

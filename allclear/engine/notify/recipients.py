@@ -47,6 +47,10 @@ class Recipients:
     """The role's title, and its people; none if the plan names no one."""
     on_call: bool
     """Whether the reminder is for the person on call, whom the pager finds by itself."""
+    policy: str = ""
+    """The pager's escalation policy of the first of these roles that has one: it wakes people whom we cannot name."""
+    policy_of: str = ""
+    """The title of that role."""
 
     @property
     def words(self) -> str:
@@ -70,7 +74,10 @@ class Recipients:
         if kind is None and self.on_call:
             return []
         names: list[str] = []
+        policy_of = self.policy_of if kind and not self.addresses(kind) else ""
         for title, people in self.by_role:
+            if title == policy_of:
+                continue
             names += [person.name for person in people if not person.address(kind)] if people else [title]
         return list(dict.fromkeys(names))
 
@@ -95,7 +102,14 @@ class RecipientFinder:
             )
             for role in reminder.roles
         ]
-        return Recipients(tuple(by_role), on_call=reminder.roles == [ON_CALL])
+        first = next((role for role in reminder.roles if self._policy(role)), "")
+        title = plain(self._plan.role_title(first), 60) if first else ""
+        return Recipients(
+            tuple(by_role), on_call=reminder.roles == [ON_CALL], policy=self._policy(first), policy_of=title
+        )
+
+    def _policy(self, role: str) -> str:
+        return self._plan.roles[role].pager_policy if role in self._plan.roles else ""
 
     def _names(self, role: str, incident: Incident, now: datetime) -> list[str]:
         if held := incident.roles.get(role):

@@ -115,6 +115,8 @@ class Sender:
         }
         params = render_all(way.message.with_, self._conductor.values_for(incident, kind).extended(reminder))
         people = recipients.addresses(kind.reaches)
+        if not people and kind.reaches and recipients.policy and "policy" in kind.params.model_fields:
+            return params | {"policy": recipients.policy}
         return params | ({"people": people} if people else {})
 
     def _sentence(self, incident: Incident, state: ReminderState) -> str:

@@ -3,7 +3,7 @@
 *Source:* PagerDuty/api-schema ``reference/REST/openapiv3.json`` (August 2026): the header ``From`` of
 every write, ``Authorization: Token token=KEY``, 201 on create, errors as ``{"error": {message, code,
 errors}}``, an ``incident_key`` that an open incident has is refused. The wording of errors is from
-memory. Users exist if their id looks like one.
+memory. Users and escalation policies exist if their id looks like one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from allclear.simulator.apis.http_api import Call, HttpApi, Rejection, as_object
 from allclear.simulator.apis.registration import SimulatedApi
 from allclear.simulator.event_log import iso
 from allclear.simulator.faults import Fault, FaultPoints
-from allclear.simulator.pagerduty_pages import Page
+from allclear.simulator.pagerduty_pages import Page, assigned
 from allclear.simulator.world import World
 
 SERVICE = "PSIMULA"
@@ -91,13 +91,17 @@ class PagerDutyRestApi(HttpApi):
         if any(_USER.fullmatch(user) is None for user in people):
             raise _invalid("Assignee cannot be found")
         key = str(incident.get("incident_key") or secrets.token_hex(16))
+        policy = str((as_object(incident.get("escalation_policy")) or {}).get("id") or "")
+        if policy and people:
+            raise _invalid("Assignments and escalation policy cannot be given together")
+        if policy and _USER.fullmatch(policy) is None:
+            raise _invalid("Escalation policy cannot be found")
         if self._pages.find_open(key):
             raise _invalid("Open incident with matching dedup key already exists on this service")
         payload = {"summary": incident["title"], "source": "api", "severity": "critical"}
-        page = self._pages.event("trigger", key, payload)
+        page = self._pages.event("trigger", key, payload, people=people, policy=policy)
         if page is None:
             raise _invalid("Incident could not be created")
-        page.people = people
         page.body = str((as_object(incident.get("body")) or {}).get("details") or "")
         return JSONResponse({"incident": _incident(page)}, 201)
 
@@ -141,7 +145,7 @@ def _assigned(incident: dict[str, Any]) -> list[str]:
 
 
 def _incident(page: Page) -> dict[str, Any]:
-    people = page.people or ["PONCALL"]
+    people = assigned(page)
     return {
         "id": page.id,
         "type": "incident",
