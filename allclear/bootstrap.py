@@ -91,15 +91,22 @@ class CompanyContext:
                 f"Add it under `systems:` in {self._company.folder}/systems.yaml.",
             )
         endpoint, variable = (system.endpoint, system.secret) if system else ("", None)
-        options = system.options if system else {}
+        options, further = system.options if system else {}, system.secrets if system else {}
         if self._simulation is not None and name != "web":
             over_grpc = name == "cloud_run" and options.get("transport", "grpc") == "grpc"
             endpoint = self._simulation.endpoints.get("cloud_run_grpc" if over_grpc else name, "")
             if not endpoint:
                 raise ConfigError(f"The simulation has no {name}.", "Use a scenario that simulates it.")
             options = options | self._simulation.options.get(name, {})
+            secrets = self._simulation.secrets
+            own = {one.removeprefix(f"{name}."): secrets[one] for one in secrets if one.startswith(f"{name}.")}
             return Access(
-                name=name, endpoint=endpoint, secret=self._simulation.secrets.get(name), options=options, simulated=True
+                name=name,
+                endpoint=endpoint,
+                secret=self._simulation.secrets.get(name),
+                more=own,
+                options=options,
+                simulated=True,
             )
         secret = self._environ.get(variable, "") if variable else ""
         if variable and not secret:
@@ -110,6 +117,7 @@ class CompanyContext:
             name=name,
             endpoint=endpoint,
             secret=SecretStr(secret) if secret else None,
+            more={one: SecretStr(self.secret(variable)) for one, variable in further.items() if self.secret(variable)},
             options=options,
             simulated=self._simulation is not None,
         )
@@ -121,7 +129,7 @@ class CompanyContext:
     def secrets(self) -> list[str]:
         """Return the secrets that systems.yaml names and that are set: of the systems, and of who sends alerts."""
         systems = self._company.systems
-        named = [system.secret for system in systems.systems.values() if system.secret]
+        named = [variable for system in systems.systems.values() for variable in system.variables]
         named += [variable for source in systems.alerts.values() for variable in source.variables]
         values = [self.secret(variable) for variable in named]
         if self._simulation is not None:
@@ -203,7 +211,7 @@ def make_engine(
     dry_run = DryRun(conductor, proposer, company.plan)
     intake = Intake(journal, company, clock)
     approval_timeouts = ApprovalTimeouts(journal, conductor, company, clock)
-    reminders = Reminders(journal, conductor, proposer, executor, company, clock)
+    reminders = Reminders(journal, conductor, proposer, executor, company, clock, registry.channels)
     recovery = RecoveryWatcher(journal, conductor, company, clock)
     doctor = Doctor(company, registry, context, context.secret, simulated=simulation is not None)
     return Engine(

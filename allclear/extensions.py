@@ -1,4 +1,4 @@
-"""Extensions that are found through entry points: actions, probes and alert sources, ours like a third party's."""
+"""Extensions found through entry points: actions, probes, alert sources and channels, ours like a third party's."""
 
 from __future__ import annotations
 
@@ -11,10 +11,15 @@ from allclear.domain.errors import ConfigError
 
 T = TypeVar("T")
 
-ACTIONS, PROBES, ALERT_SOURCES = "allclear.actions", "allclear.probes", "allclear.sources"
-"""The groups of entry points."""
+ACTIONS, PROBES, ALERT_SOURCES, CHANNELS = (
+    "allclear.actions",
+    "allclear.probes",
+    "allclear.sources",
+    "allclear.channels",
+)
+"""The groups of entry points, with those above."""
 
-_NOUNS = {ACTIONS: "action", PROBES: "probe", ALERT_SOURCES: "alert source"}
+_NOUNS = {ACTIONS: "action", PROBES: "probe", ALERT_SOURCES: "alert source", CHANNELS: "channel"}
 
 
 @cache

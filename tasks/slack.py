@@ -4,6 +4,10 @@ The message's metadata holds our key and a fingerprint of the text. The text its
 rewrites the links in it. The record of the last act on the message holds its `ts`, by which it is found again; the
 channel is searched only while the record has none.
 
+A message in the thread of another one is a message like any other, with its own key; `thread` is the other one's key.
+The people in `people` are mentioned. A message with a `card` asks a question, with buttons if Slack sends us what is
+pressed; once the card is closed, the update takes them away. A link is made when the message is sent.
+
 A text that is longer than an edit may be is shortened in the message, and stands whole in its thread, in parts that are
 kept up to date too. The message itself is written last, so its fingerprint proves the whole text.
 """
@@ -22,16 +26,22 @@ from typing_extensions import override
 from allclear.domain.action import Action, Change, Client, Fence, Finding, Params, Receipt, State, Verdict
 from allclear.domain.approval import ApprovalPolicy
 from allclear.domain.base import JsonDict, Model, digest
-from allclear.domain.errors import Denied, Refused
+from allclear.domain.channel import Card
+from allclear.domain.errors import Denied, Refused, VendorRefused
 from allclear.domain.preflight import Passed, PlannedUse, Preflight, PreflightCheck
 from allclear.domain.systems import Service
 from allclear.vendors.lengths import head, in_parts
 from allclear.vendors.slack import LONGEST_TEXT, Slack, SlackMessage, size
+from allclear.vendors.slack_blocks import mentions, message_blocks
 
 DEADLINE = timedelta(seconds=15)
 NEWLINE = "\n"
 IN_THREAD = "… (the whole text is in the thread)"
 """Stands in a shortened message for what was left out."""
+IN_RECORD = "… (the whole text is in the incident's record)"
+"""The same in a reply, which has no thread of its own."""
+LONGEST_REPLY = 3_600
+"""Bytes of a reply's text: the rest of an edit's 4,000 is for mentions."""
 _NOT_NEEDED = "(This part is empty now.)"
 """Stands in a part of the thread that a shorter text no longer needs."""
 
@@ -42,6 +52,9 @@ class MessageParams(Params):
     message: str = Field(min_length=1, max_length=200, description="Our key for the message, as VS-1.")
     text: str = Field(min_length=1, description="The text of the message.")
     channel: str | None = Field(default=None, description="A channel's name or id; the system's own if left out.")
+    thread: str | None = Field(default=None, description="The key of the message in whose thread it stands.")
+    people: list[str] = Field(default=[], description="The Slack user ids of the people whom it mentions.")
+    card: Card | None = Field(default=None, description="The question that it asks.")
 
 
 class Part(Model):
@@ -105,6 +118,7 @@ class PostMessage(Action[MessageParams, MessageState]):
     fence = Fence.NONE
     approval: ClassVar[ApprovalPolicy | None] = None
     text_params = ("text",)
+    reaches: ClassVar[str | None] = "slack"
     tells = True
 
     @property
@@ -140,9 +154,17 @@ class PostMessage(Action[MessageParams, MessageState]):
     async def _find(self, params: MessageParams) -> SlackMessage | None:
         """Return our message: by the `ts` in the record, or else by its key among the channel's newest messages."""
         known = await asyncio.to_thread(self.context.record.last_state, self.resource(params), "ts")
+        if params.thread:
+            summary = await self._summary(params, params.thread)
+            replies = await self.slack.replies(summary) if summary else []
+            return next((reply for reply in replies if reply.payload.get("key") == params.message), None)
         found = await self.slack.read(str(known["channel_id"]), str(known["ts"])) if known else None
         # Without a record, or if a person has deleted the message and it was posted anew.
         return found or await self.slack.find(self._channel(params), params.message)
+
+    async def _summary(self, params: MessageParams, key: str) -> SlackMessage | None:
+        """Return the message in whose thread this one stands."""
+        return await self._find(MessageParams(message=key, text=params.text, channel=params.channel))
 
     @override
     def plan(self, params: MessageParams, before: MessageState) -> Change[MessageState]:
@@ -152,7 +174,7 @@ class PostMessage(Action[MessageParams, MessageState]):
             resource=self.resource(params),
             summary=f"{verb} #{before.channel}: {params.text.strip().partition(NEWLINE)[0]}",
             before=before,
-            after=before.model_copy(update={"fingerprint": _fingerprint(params.text), "text": params.text}),
+            after=before.model_copy(update={"fingerprint": _fingerprint_of(params), "text": params.text}),
             risk="Everyone in the channel can read it.",
             undo="It cannot be undone: post a correction.",
             deadline=DEADLINE,
@@ -160,6 +182,8 @@ class PostMessage(Action[MessageParams, MessageState]):
 
     @override
     async def apply(self, params: MessageParams, change: Change[MessageState], key: str) -> Receipt:
+        if params.thread or params.card or params.people:
+            return await self._apply_blocks(params, change, key)
         before, text = change.before, change.after.text
         long = size(text) > LONGEST_TEXT
         shown = head(text, LONGEST_TEXT, IN_THREAD, size) if long else text
@@ -176,6 +200,34 @@ class PostMessage(Action[MessageParams, MessageState]):
         await self._write_thread(message, before.parts, parts, key)
         if before.ts or parts:
             await self.slack.update(message, shown, payload)
+        return Receipt(facts={"channel": message.channel, "ts": message.ts})
+
+    async def _apply_blocks(self, params: MessageParams, change: Change[MessageState], key: str) -> Receipt:
+        """Post or update a message that has more than its text; one that is too long for Slack is shortened."""
+        before, text = change.before, change.after.text
+        text = text if size(text) <= LONGEST_REPLY else head(text, LONGEST_REPLY, IN_RECORD, size)
+        payload: JsonDict = {"key": params.message, "fingerprint": change.after.fingerprint or "", "act": key}
+        href = self.context.links.href(params.card.link) if params.card else ""
+        blocks = message_blocks(text, params.people, params.card, href, buttons=self.slack.hears)
+        called = mentions(params.people)
+        if before.ts:
+            message = SlackMessage(channel=before.channel_id, ts=before.ts, text=before.text)
+            message = await self.slack.update(message, text, payload, blocks=blocks, called=called)
+        else:
+            summary = await self._summary(params, params.thread) if params.thread else None
+            if params.thread and summary is None:
+                raise VendorRefused(
+                    f"The message {params.thread} is not in #{change.after.channel}, so there is no thread to post in.",
+                    f"Its text is in the record: allclear show {params.thread.partition('-alert')[0]}.",
+                )
+            message = await self.slack.post(
+                summary.channel if summary else change.after.channel,
+                text,
+                payload,
+                thread=summary.ts if summary else "",
+                blocks=blocks,
+                called=called,
+            )
         return Receipt(facts={"channel": message.channel, "ts": message.ts})
 
     async def _write_thread(self, message: SlackMessage, shown: list[Part], parts: list[str], key: str) -> None:
@@ -201,6 +253,14 @@ class PostMessage(Action[MessageParams, MessageState]):
 
     def _channel(self, params: MessageParams) -> str:
         return (params.channel or self.slack.channel).removeprefix("#")
+
+
+def _fingerprint_of(params: MessageParams) -> str:
+    """Return the fingerprint of all that people see of the message."""
+    if not params.card and not params.people:
+        return _fingerprint(params.text)
+    card = params.card.model_dump(mode="json") if params.card else None
+    return digest([params.text, params.people, card])[:16]
 
 
 def _fingerprint(text: str) -> str:

@@ -79,6 +79,12 @@ def missing_credentials(
         for used in used_systems(plan, systems, runbooks, capabilities).values()
         if used.system and (variable := used.system.secret) and not secret(variable)
     ]
+    missing += [
+        MissingCredential(used.name, variable, f"{variable} is not set: {used.name} lacks its {name}.")
+        for used in used_systems(plan, systems, runbooks, capabilities).values()
+        for name, variable in (used.system.secrets if used.system else {}).items()
+        if not secret(variable)
+    ]
     for name, source in systems.alerts.items():
         kind = capabilities.sources.get(name)
         if not any(secret(variable) for variable in source.variables) and not (kind and kind.accepts_alert_token):

@@ -27,10 +27,12 @@ from allclear.domain.records import (
     SeverityChanged,
 )
 from allclear.domain.scope import Scope
-from allclear.domain.states import Check, Loss, Period, Recheck, StateHistory
+from allclear.domain.states import Check, Loss, Period, Recheck, StateHistory, Turn
 
-REMINDER, LIVE_MESSAGE = "reminder", "live-message"
-"""Stand in place of a phase in acts that send a reminder, or that keep a message up to date."""
+REMINDER, LIVE_MESSAGE, THREAD = "reminder", "live-message", "thread"
+"""Stand in place of a phase in acts that send a reminder, keep a message up to date, or post in its thread."""
+MESSAGES = frozenset({REMINDER, LIVE_MESSAGE, THREAD})
+"""The phases of such acts, which nothing waits for."""
 
 
 @dataclass(frozen=True)
@@ -260,6 +262,7 @@ class Incident:
         default_factory=dict[str, tuple[RunReplaced, datetime]]
     )
     """Flow run -> the record that another one was started for it, and when."""
+    turns: list[Turn] = field(default_factory=list[Turn])
     last_change: tuple[int, datetime] | None = None
     """The number and time of the last entry that live messages show: a change of state, lead or waiting approvals."""
     actors: dict[str, By] = field(default_factory=dict[str, By])
@@ -416,7 +419,7 @@ class Incident:
 
         Messages are left out, because nothing waits for them.
         """
-        return [act for act in self.acts.values() if act.begun and act.proposed.phase not in {REMINDER, LIVE_MESSAGE}]
+        return [act for act in self.acts.values() if act.begun and act.proposed.phase not in MESSAGES]
 
     @property
     def not_handed_over(self) -> list[Act]:

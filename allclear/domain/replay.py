@@ -60,6 +60,7 @@ from allclear.domain.replay_states import (
     apply_role,
     ask_for_check,
 )
+from allclear.domain.states import Turn
 
 _TURNS = (
     Acknowledged,
@@ -142,7 +143,28 @@ def _apply(incident: Incident, entry: Entry) -> None:
         incident.last_change = (entry.number, entry.at)
     for apply in (_apply_phases, _apply_state, _apply_asks, _apply_acts, _apply_alerts, _apply_people):
         if apply(incident, entry):
+            break
+    _note_turn(incident, entry)
+
+
+def _note_turn(incident: Incident, entry: Entry) -> None:
+    """Note that the entry is a turn, if it is one: a record that changed nothing, as a second end, is none."""
+    contained, recovered = incident.containment.current, incident.recovery.current
+    match entry.record:
+        case AskAnswered() | VetoWindowEnded():
+            turn, calls = True, False
+        case Contained():
+            turn, calls = contained is not None and contained.number == entry.number, False
+        case Recovered():
+            turn, calls = recovered is not None and recovered.number == entry.number, False
+        case IncidentEnded() as ended:
+            turn, calls = incident.ended is ended, False
+        case StepDone():
+            turn, calls = incident.loss is not None and incident.loss.number == entry.number, True
+        case _:
             return
+    if turn:
+        incident.turns.append(Turn(entry.number, entry.at, calls))
 
 
 def _apply_phases(incident: Incident, entry: Entry) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Self
+from typing import NamedTuple, Self
 
 from allclear.domain.action import Finding
 
@@ -129,3 +129,13 @@ class Check:
     """The number of the last entry when the probe began."""
     health_check: bool
     finding: Finding
+
+
+class Turn(NamedTuple):
+    """A turn that the team reads about at once: an answer, containment, its loss, recovery, the end."""
+
+    number: int
+    """The number of the entry that is the turn."""
+    at: datetime
+    calls: bool
+    """Whether the people who lead and who are on call are mentioned."""

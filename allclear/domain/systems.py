@@ -25,10 +25,18 @@ class System(Model):
 
     endpoint: str = Field(description="The address, as https://host or host:port for gRPC.")
     secret: str | None = Field(default=None, description="The environment variable that holds the secret.")
+    secrets: dict[Slug, str] = Field(
+        default={}, description="Further secrets by their names: the environment variables that hold them."
+    )
+
+    @property
+    def variables(self) -> list[str]:
+        """Return the environment variables of all its secrets."""
+        return [*([self.secret] if self.secret else []), *self.secrets.values()]
 
     @property
     def options(self) -> dict[str, Any]:
-        """Return the fields beside `endpoint` and `secret`."""
+        """Return the fields beside `endpoint` and the secrets."""
         return dict(self.model_extra or {})
 
 
@@ -39,6 +47,8 @@ class Access(Model):
     endpoint: str = Field(repr=False)
     """Not printed either, because some people write a key into it."""
     secret: SecretStr | None = None
+    more: dict[str, SecretStr] = {}
+    """The further secrets by their names."""
     options: dict[str, Any] = {}
     simulated: bool = False
 

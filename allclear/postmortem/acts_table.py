@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from allclear.domain.action import ActStatus
-from allclear.domain.incident import LIVE_MESSAGE, Act, Answer, AskState, Incident
+from allclear.domain.incident import LIVE_MESSAGE, THREAD, Act, Answer, AskState, Incident
 from allclear.domain.moments import clock, zone_name
 from allclear.domain.plan import Plan
 from allclear.domain.sentences.acts import outcome_words
@@ -37,7 +37,7 @@ def messages_list(incident: Incident, plan: Plan) -> str:
     return "\n".join(
         _message(incident, act, plan)
         for act in incident.acts.values()
-        if not _on_production(act) and act.proposed.phase != LIVE_MESSAGE
+        if not _on_production(act) and act.proposed.phase not in {LIVE_MESSAGE, THREAD}
     )
 
 

@@ -31,7 +31,10 @@ from allclear.responder.routes.auth import admit_all, require_token
 from allclear.responder.routes.commands import CommandServices, command_routes
 from allclear.responder.routes.health import health_routes
 from allclear.responder.routes.incidents import incident_routes
+from allclear.responder.routes.slack import SlackServices, slack_routes
 from allclear.responder.scrubber import Scrubber
+from allclear.responder.slack.handler import SlackHandler
+from allclear.responder.slack.payloads import Received
 from allclear.responder.workers.background import BackgroundLoop
 from allclear.responder.workers.heartbeat import heartbeat_of
 from allclear.responder.workers.inbox_worker import InboxWorker
@@ -42,6 +45,7 @@ from allclear.responder.workers.run_recovery import RunRecovery
 from allclear.responder.workers.supervisor import Supervisor
 from allclear.responder.workers.system_tests import STUCK_AFTER, SystemTests
 from allclear.responder.workers.timers import Timers
+from allclear.vendors.slack import SIGNING_SECRET, Slack
 
 _STUCK = 30.0
 """Seconds without progress after which a loop counts as stuck; each reports progress every few seconds at least."""
@@ -89,6 +93,7 @@ class _Parts:
         self._prefect = PrefectApi(engine.settings.prefect_api_url, engine.company.name)
         self._supervisor, self._background = Supervisor(), BackgroundLoop()
         self._incidents = IncidentWorker(engine)
+        self.slack = SlackHandler(engine, self._incidents.wake.set)
         self._timers = Timers(engine, self._incidents.wake)
         self._inbox = InboxWorker(engine, self._incidents.wake)
         self._outbox = OutboxWorker(OutboxDelivery(engine.journal, self._prefect, engine.company))
@@ -108,6 +113,10 @@ class _Parts:
     def written(self) -> None:
         """Wake the workers that act on what was written, from any thread."""
         self._background.call_soon(self._incidents.wake.set)
+
+    def start_slack(self, received: Received) -> None:
+        """Begin the work on what a person did in Slack, from any thread."""
+        self._background.call_soon(lambda: self.slack.start(received))
 
     async def run(self, work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:  # noqa: ANN401 - what the work returns
         """Run work on the loop of the background workers and return its result."""
@@ -143,6 +152,7 @@ class _Parts:
 
     async def _stop(self) -> None:
         await self._supervisor.stop()
+        await self.slack.finish()
         if self._heartbeat:
             await self._heartbeat.close()
         await self._prefect.close()
@@ -161,6 +171,8 @@ def _add_routes(app: FastAPI, parts: _Parts, token: SecretStr) -> None:
     callers = Callers(engine.tokens, token)
     app.include_router(incident_routes(engine, callers.guard))
     app.include_router(command_routes(CommandServices(engine, callers, Limits(), parts.run, parts.written)))
+    slack = SlackServices(lambda: further_secret(engine, SIGNING_SECRET), parts.limits, parts.start_slack)
+    app.include_router(slack_routes(slack))
     sign_in = SignIn(engine, proxy_of(engine.settings, engine.company.plan))
     app.include_router(
         page_routes(PageServices(engine, sign_in, parts.changes, parts.limits, parts.run, parts.written))
@@ -168,6 +180,15 @@ def _add_routes(app: FastAPI, parts: _Parts, token: SecretStr) -> None:
     app.state.changes = parts.changes
     metrics_guard = admit_all if engine.settings.metrics_open else guard
     app.include_router(health_routes(engine, parts.readiness, parts.metrics, metrics_guard))
+
+
+def further_secret(engine: Engine, name: str) -> str:
+    """Return a further secret of Slack; empty if systems.yaml does not name it or its variable is not set."""
+    try:
+        secret = engine.context.access(Slack.system).more.get(name)
+    except ConfigError:
+        return ""
+    return secret.get_secret_value() if secret else ""
 
 
 def _without_needless_422(describe: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:

@@ -44,6 +44,9 @@ class Simulation:
         self.control = ""
         self._apis = [api for api in APIS if api.exists(scenario)]
         self.secrets = {api.name: secret for api in APIS if (secret := api.new_secret())}
+        self.secrets |= {
+            f"{api.name}.{name}": secret for api in APIS for name, secret in api.new_further_secrets().items()
+        }
         self._http = HttpServer()
         self._grpc: Any = None
         self._users: asyncio.Task[None] | None = None
@@ -51,6 +54,7 @@ class Simulation:
     async def __aenter__(self) -> Self:
         """Serve every API, and start the clock of the scenario."""
         self.world = world = World(self.scenario, self._clock)
+        world.secrets = self.secrets
         world.faults.points = {api.name: api.faults for api in APIS}
         for api in self._apis:
             address = self._http.add(api.app(world, self.secrets.get(api.name, "")))

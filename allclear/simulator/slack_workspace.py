@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -33,6 +34,14 @@ class SlackWorkspace:
         self._last_ts = 0
         self.team, self.bot = spec.team, spec.bot
         self.team_id, self.bot_id, self.user_id = _slack_id("T"), _slack_id("B"), _slack_id("U")
+        self.app_id = _slack_id("A")
+        self.private: list[Message] = []
+        """The messages that one person sees, oldest first: `user`, `channel` and what it says."""
+        self.views: list[Message] = []
+        """The forms that an app has opened."""
+        self.triggers: dict[str, float] = {}
+        """Each trigger, and when it was issued."""
+        self.used_triggers: set[str] = set()
         self.channels = [Channel(_slack_id("C"), name) for name in spec.channels]
 
     def by_id(self, channel_id: str) -> Channel | None:
@@ -44,6 +53,15 @@ class SlackWorkspace:
         name = channel.removeprefix("#")
         return self.by_id(channel) or next((c for c in self.channels if c.name == name), None)
 
+    def direct(self, user: str) -> Channel:
+        """Return the channel of direct messages to a person; the bot opens it by its first message."""
+        name = f"direct-{user}"
+        known = self.by_id_or_name(name)
+        if known is None:
+            known = Channel(_slack_id("D"), name)
+            self.channels.append(known)
+        return known
+
     def post(self, channel: Channel, content: Message) -> Message:
         """Add a message; its `ts` is unique in the whole workspace."""
         message: Message = {
@@ -52,7 +70,7 @@ class SlackWorkspace:
             "user": self.user_id,
             "team": self.team_id,
             **content,
-            "ts": self._new_ts(),
+            "ts": self.new_ts(),
         }
         channel.messages.append(message)
         self._tell(channel, message, "posted")
@@ -61,10 +79,25 @@ class SlackWorkspace:
     def change(self, channel: Channel, message: Message, content: Message) -> None:
         """Replace what a message says; its `ts` stays."""
         message.update(content)
-        message["edited"] = {"user": self.user_id, "ts": self._new_ts()}
+        message["edited"] = {"user": self.user_id, "ts": self.new_ts()}
         self._tell(channel, message, "changed")
 
-    def _new_ts(self) -> str:
+    def show(self, channel: Channel, user: str, content: Message) -> str:
+        """Show a message to one person; it is in no history. Return its `ts`."""
+        shown = {name: content[name] for name in ("text", "blocks", "thread_ts") if content.get(name)}
+        ts = self.new_ts()
+        self.private.append({"user": user, "channel": channel.name, "ts": ts, **shown})
+        self._truth.record("private_message", user=user, channel=channel.name, text=shown.get("text", ""))
+        return ts
+
+    def new_trigger(self) -> str:
+        """Return a trigger, with which an app may open one form within three seconds."""
+        trigger = f"{uuid4().int % 10**12}.{uuid4().hex}"
+        self.triggers[trigger] = time.monotonic()
+        return trigger
+
+    def new_ts(self) -> str:
+        """Return a timestamp that is unique in the whole workspace."""
         micros = max(int(self._clock().timestamp() * 1_000_000), self._last_ts + 1)
         self._last_ts = micros
         return f"{micros // 1_000_000}.{micros % 1_000_000:06d}"

@@ -32,6 +32,8 @@ class World:
         self.scenario, self.clock = scenario, clock
         self.event_log = EventLog(clock)
         self.faults = FaultBoard()
+        self.secrets: dict[str, str] = {}
+        """The secrets of the APIs, by the API's name; a further one as `slack.signing_secret`."""
         self.broken = False
         self._timers: set[asyncio.TimerHandle] = set()
         self._loop = asyncio.get_running_loop()

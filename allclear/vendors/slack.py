@@ -24,23 +24,23 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 from pydantic import Field
 
 from allclear.domain.base import JsonDict, Model
-from allclear.domain.errors import AllclearError, ConfigError
+from allclear.domain.errors import AllclearError, ConfigError, Denied, VendorRefused
 from allclear.domain.systems import Access
 from allclear.vendors.access import options_of, redacted, secret_of, web_address
 from allclear.vendors.errors import RATE_LIMITED, VendorRequest, seconds_to_wait
 from allclear.vendors.http import Expected, HttpClient
-from allclear.vendors.lengths import in_parts
 from allclear.vendors.retry import Pause
+from allclear.vendors.slack_blocks import text_blocks
 
 if TYPE_CHECKING:
     import httpx
 
+SIGNING_SECRET, APP_TOKEN = "signing_secret", "app_token"
+"""The further secrets in systems.yaml: one of them is needed to hear what people press. See `Slack.further_secrets`."""
 EVENT = "allclear_message"
 """The `metadata.event_type` of our messages."""
 LONGEST_TEXT = 4_000
 """Bytes of a message after escaping: what an edit may have."""
-_LONGEST_BLOCK = 2_800
-"""Characters of one block. Slack counts some signs twice, and its limit is 3,000."""
 _PAGE, _PAGES = 200, 5
 """How far our messages are searched: the newest 1,000 of a channel, the first 1,000 of a thread."""
 _LIST_PAGES = 20
@@ -102,12 +102,19 @@ class Slack:
 
     system: ClassVar[str] = "slack"
     options: ClassVar[type[Model]] = SlackOptions
+    further_secrets: ClassVar[Mapping[str, str]] = {
+        SIGNING_SECRET: "verifies what Slack sends to the responder's address",
+        APP_TOKEN: "lets the responder connect to Slack, if Slack cannot reach its address (Socket Mode)",
+    }
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what `connect` reads of systems.yaml
         self,
         address: str,
         secret: str,
         options: SlackOptions,
+        *,
+        app_token: str = "",
+        hears: bool = False,
         transport: httpx.AsyncBaseTransport | None = None,
         pause: Pause = asyncio.sleep,
     ) -> None:
@@ -122,6 +129,9 @@ class Slack:
             refused=_refused,
         )
         self._ids: dict[str, str] = {}
+        self._app_token = app_token
+        self.hears = hears
+        """Whether Slack can send us what people press, so that buttons do something."""
 
     def __repr__(self) -> str:
         """Return the address and the channel, without the secret."""
@@ -131,7 +141,14 @@ class Slack:
     def connect(cls, access: Access) -> Self:
         """Return a client; sends nothing yet. The endpoint is `https://slack.com/api`. Raises ConfigError."""
         options = options_of(access, SlackOptions)
-        return cls(web_address(access), secret_of(access), options)
+        more = access.more
+        return cls(
+            web_address(access),
+            secret_of(access),
+            options,
+            app_token=more[APP_TOKEN].get_secret_value() if APP_TOKEN in more else "",
+            hears=bool(more),
+        )
 
     async def warm(self) -> None:
         """Load what the first call needs, beside other work."""
@@ -154,7 +171,16 @@ class Slack:
             request, "conversations.history", params={"channel": await self._channel_id(channel), "limit": "1"}
         )
 
-    async def post(self, channel: str, text: str, payload: JsonDict, *, thread: str = "") -> SlackMessage:
+    async def post(
+        self,
+        channel: str,
+        text: str,
+        payload: JsonDict,
+        *,
+        thread: str = "",
+        blocks: list[JsonDict] | None = None,
+        called: str = "",
+    ) -> SlackMessage:
         """Post `text`, with `payload` in its metadata; `thread` is the `ts` of the message that it replies to.
 
         `text` has at most LONGEST_TEXT bytes by `size`. Slack accepts a second post: call `find` first.
@@ -162,7 +188,7 @@ class Slack:
         request = VendorRequest("Slack", f"post in {channel}", write=True)
         body = {
             "channel": await self._channel_id(channel),
-            **_content(text, payload),
+            **_content(text, payload, blocks, called),
             "mrkdwn": False,
             "unfurl_links": False,
             "unfurl_media": False,
@@ -172,12 +198,43 @@ class Slack:
         answer = await self._send(request, "chat.postMessage", json=body)
         return SlackMessage(channel=str(answer.get("channel")), ts=str(answer.get("ts")), text=text, payload=payload)
 
-    async def update(self, message: SlackMessage, text: str, payload: JsonDict) -> SlackMessage:
+    async def update(
+        self,
+        message: SlackMessage,
+        text: str,
+        payload: JsonDict,
+        *,
+        blocks: list[JsonDict] | None = None,
+        called: str = "",
+    ) -> SlackMessage:
         """Change a message of ours in place; the same call again changes nothing. `text` is as long as for `post`."""
         request = VendorRequest("Slack", f"update the message {message.ts}", write=True)
-        body = {"channel": message.channel, "ts": message.ts, **_content(text, payload)}
+        body = {"channel": message.channel, "ts": message.ts, **_content(text, payload, blocks, called)}
         await self._send(request, "chat.update", json=body)
         return message.model_copy(update={"text": text, "payload": payload})
+
+    async def tell(self, channel_id: str, user: str, text: str, *, thread: str = "") -> None:
+        """Show a text to one person only: where that person is, or else as a direct message.
+
+        Slack shows nothing to one person in a channel that our bot or the person is not in.
+        """
+        request = VendorRequest("Slack", "tell one person", write=True)
+        body = {"text": escape(text), "blocks": text_blocks(text), "unfurl_links": False, "unfurl_media": False}
+        where = {"channel": channel_id, "user": user} | ({"thread_ts": thread} if thread else {})
+        if channel_id:
+            try:
+                await self._send(request, "chat.postEphemeral", json=body | where)
+            except (Denied, VendorRefused) as error:
+                if isinstance(error, VendorRefused) and error.passes:
+                    raise
+            else:
+                return
+        await self._send(request, "chat.postMessage", json=body | {"channel": user})
+
+    async def open_view(self, trigger: str, view: JsonDict) -> None:
+        """Open a form for the person whose action the trigger is, at most three seconds ago."""
+        request = VendorRequest("Slack", "open a form", write=True)
+        await self._send(request, "views.open", json={"trigger_id": trigger, "view": view})
 
     async def read(self, channel_id: str, ts: str) -> SlackMessage | None:
         """Return the message `ts`, wherever it stands in the channel; None if it was deleted or is not ours."""
@@ -278,16 +335,15 @@ def _refused(request: VendorRequest, response: httpx.Response, body: Any) -> All
 _WITH_METADATA = {"include_all_metadata": "true"}
 
 
-def _content(text: str, payload: JsonDict) -> JsonDict:
-    """Return what a message says: as plain text in blocks, and as text for notifications."""
+def _content(text: str, payload: JsonDict, blocks: list[JsonDict] | None = None, called: str = "") -> JsonDict:
+    """Return what a message says: as blocks, by default of plain text, and as text for notifications.
+
+    `called` are the mentions in the blocks, which the text for notifications has too.
+    """
     return {
-        "text": escape(text),
+        "text": f"{escape(text)} {called}".strip(),
         "parse": "none",
-        "blocks": [
-            {"type": "section", "text": {"type": "plain_text", "text": part, "emoji": False}, "expand": True}
-            for part in in_parts(text, _LONGEST_BLOCK)
-            if part.strip()
-        ],
+        "blocks": text_blocks(text) if blocks is None else blocks,
         "metadata": {"event_type": EVENT, "event_payload": payload},
     }
 

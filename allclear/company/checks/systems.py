@@ -41,9 +41,26 @@ def check_systems(draft: Draft, capabilities: Capabilities) -> Iterator[Diagnost
                 "`secret` is not the name of an environment variable.",
                 "Write a name in capital letters, and put the secret into that variable.",
             )
-        yield from _blanks(file, texts(system.model_dump(exclude={"secret"}), place))
+        yield from _further_secrets(file, name, system, clients.get(name))
+        yield from _blanks(file, texts(system.model_dump(exclude={"secret", "secrets"}), place))
     for name, service in draft.systems.services.items():
         yield from _blanks(file, texts(service.model_dump(mode="json"), ("services", name)))
+
+
+def _further_secrets(file: YamlFile, name: str, system: System, client: type[Client] | None) -> Iterator[Diagnostic]:
+    """Yield further secrets that the client does not have, and values that are no name of a variable."""
+    known: dict[str, str] = dict(getattr(client, "further_secrets", {}))
+    for secret, variable in system.secrets.items():
+        place = ("systems", name, "secrets", secret)
+        if client is not None and secret not in known:
+            next_step = suggestion(secret, known) if known else "Remove it."
+            yield file.error(place, f"The system `{name}` has no further secret `{secret}`.", next_step)
+        if not _VARIABLE.fullmatch(variable):
+            yield file.error(
+                place,
+                f"`{secret}` is not the name of an environment variable.",
+                "Write a name in capital letters, and put the secret into that variable.",
+            )
 
 
 def _blanks(file: YamlFile, values: Iterable[tuple[Place, str]]) -> Iterator[Diagnostic]:

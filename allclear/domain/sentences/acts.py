@@ -5,7 +5,7 @@ from __future__ import annotations
 from allclear.domain.action import AS_INTENDED, ActStatus, Outcome
 from allclear.domain.approval import Ask, AskKind
 from allclear.domain.base import JsonDict
-from allclear.domain.incident import LIVE_MESSAGE
+from allclear.domain.incident import LIVE_MESSAGE, THREAD
 from allclear.domain.records import (
     ActFinished,
     ActIntended,
@@ -93,7 +93,7 @@ def _proposed(context: SentenceContext, proposed: ActProposed) -> Sentence:
         *(f"{word.title()}: {change[word]}" for word in ("risk", "undo") if change.get(word)),
     ]
     # The outcome's sentence is enough for an act that needed no approval.
-    outcome_tells = bool(act and not act.asks and act.outcome) or proposed.phase == LIVE_MESSAGE
+    outcome_tells = bool(act and not act.asks and act.outcome) or proposed.phase in {LIVE_MESSAGE, THREAD}
     return Sentence(f"Proposed: {_summary(proposed.change, title)}.", routine=outcome_tells, detail=detail)
 
 
@@ -171,6 +171,6 @@ def _finished(context: SentenceContext, act_id: str, outcome: Outcome) -> Senten
     sentence = "" if outcome.good and outcome.sentence == AS_INTENDED else f" {with_full_stop(bare(outcome.sentence))}"
     next_step = f" Next: {with_full_stop(bare(outcome.next_step))}" if outcome.next_step and not outcome.good else ""
     # A refusal is in the proposal already, and an updated message shows its own update.
-    routine = bool(act and (act.refusals or (act.proposed.phase == LIVE_MESSAGE and outcome.good)))
+    routine = bool(act and (act.refusals or (act.proposed.phase in {LIVE_MESSAGE, THREAD} and outcome.good)))
     text = f"{outcome_words(outcome)}: {summary}.{sentence}{next_step}"
     return Sentence(text, _OUTCOMES[outcome.status][1], routine=routine)

@@ -60,7 +60,7 @@ def approval_ask(
     rows = [f"| {name} | {was} | {then} |" for name, was, then in change_rows(change.model_dump(mode="json"))]
     text = "\n".join(
         [
-            f"Why: {markdown_safe(_situation(incident, zone))}",
+            f"Why: {markdown_safe(situation(incident, zone))}",
             "",
             "| | before | after |",
             "|---|---|---|",
@@ -86,7 +86,7 @@ def approval_ask(
     )
 
 
-def _situation(incident: Incident, zone: tzinfo) -> str:
+def situation(incident: Incident, zone: tzinfo) -> str:
     """Return what fails, and what the last check that decides about containment or recovery has found, and when."""
     check, last = incident.last_check, ""
     if check is not None:

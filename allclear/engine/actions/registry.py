@@ -14,13 +14,15 @@ from pydantic import ValidationError
 
 from allclear.company.capabilities import AlertSourceType
 from allclear.domain.action import Action, Params, Probe
+from allclear.domain.channel import Channel
 from allclear.domain.errors import ConfigError, NotFound
-from allclear.extensions import ACTIONS, ALERT_SOURCES, PROBES, Extensions, installed, load
+from allclear.extensions import ACTIONS, ALERT_SOURCES, CHANNELS, PROBES, Extensions, installed, load
 
 ActionType = type[Action[Any, Any]]
 ProbeType = type[Probe[Any]]
 
 _SOURCES: Extensions[AlertSourceType] = Extensions(ALERT_SOURCES, lambda _name, kind: cast("AlertSourceType", kind))
+_CHANNELS: Extensions[Channel] = Extensions(CHANNELS, lambda _name, kind: cast("type[Channel]", kind)())
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,11 @@ class Registry:
     def sources(self) -> Mapping[str, AlertSourceType]:
         """Return the installed alert sources; each is imported when it is first used, because few commands need one."""
         return _SOURCES
+
+    @property
+    def channels(self) -> Mapping[str, Channel]:
+        """Return the installed channels; each is imported when it is first used."""
+        return _CHANNELS
 
     def action(self, name: str) -> ActionType:
         """Return the action called `name`. Raises NotFound, which suggests the nearest name."""

@@ -6,6 +6,7 @@ text says so, because a responder must call that person then.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -95,21 +96,31 @@ class RecipientFinder:
             people = tuple(self._recipient(name, now) for name in reminder.people)
             title = self._plan.role_title(reminder.roles[0]) if reminder.roles else "Next"
             return Recipients(((plain(title, 60), people),), on_call=False)
-        by_role = [
+        by_role = self._by_role(reminder.roles, incident, now)
+        first = next((role for role in reminder.roles if self._policy(role)), "")
+        title = plain(self._plan.role_title(first), 60) if first else ""
+        return Recipients(by_role, on_call=reminder.roles == [ON_CALL], policy=self._policy(first), policy_of=title)
+
+    def _policy(self, role: str) -> str:
+        return self._plan.roles[role].pager_policy if role in self._plan.roles else ""
+
+    def to_mention(self, roles: Sequence[str], kind: str, incident: Incident, now: datetime) -> list[str]:
+        """Return the addresses of that kind of the first of `roles` that has any. Raises JournalError."""
+        for role, people in zip(roles, self._by_role(roles, incident, now), strict=True):
+            if found := Recipients((people,), on_call=role == ON_CALL).addresses(kind):
+                return found
+        return []
+
+    def _by_role(
+        self, roles: Sequence[str], incident: Incident, now: datetime
+    ) -> tuple[tuple[str, tuple[Recipient, ...]], ...]:
+        return tuple(
             (
                 plain(self._plan.role_title(role), 60),
                 tuple(self._recipient(name, now) for name in self._names(role, incident, now)),
             )
-            for role in reminder.roles
-        ]
-        first = next((role for role in reminder.roles if self._policy(role)), "")
-        title = plain(self._plan.role_title(first), 60) if first else ""
-        return Recipients(
-            tuple(by_role), on_call=reminder.roles == [ON_CALL], policy=self._policy(first), policy_of=title
+            for role in roles
         )
-
-    def _policy(self, role: str) -> str:
-        return self._plan.roles[role].pager_policy if role in self._plan.roles else ""
 
     def _names(self, role: str, incident: Incident, now: datetime) -> list[str]:
         if held := incident.roles.get(role):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -16,6 +17,7 @@ from typing import Any
 from allclear.company import Company
 from allclear.domain.action import Verdict
 from allclear.domain.base import Clock
+from allclear.domain.channel import Channel
 from allclear.domain.durations import in_words
 from allclear.domain.errors import ConcurrentWrite, Unreadable
 from allclear.domain.escalation import POSTPONED_BY
@@ -30,6 +32,7 @@ from allclear.engine.actions.proposals import Proposer
 from allclear.engine.concurrency import Sweep
 from allclear.engine.incidents import overrides_of
 from allclear.engine.notify.sender import BY, Sender
+from allclear.engine.notify.thread_sender import ThreadSender
 from allclear.engine.response.conductor import Conductor
 from allclear.engine.response.flow_starts import loss_messages, restart_messages
 from allclear.journal.ports import IncidentRow, Journal, OutboxKind, OutboxMessage
@@ -62,7 +65,7 @@ class _NextDue:
 class Reminders:
     """Watches the deadlines of one company's incidents. Every process may run one; each reminder is recorded once."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the pieces that `allclear.bootstrap` puts together
         self,
         journal: Journal,
         conductor: Conductor,
@@ -70,12 +73,14 @@ class Reminders:
         executor: Executor,
         company: Company,
         clock: Clock,
+        channels: Mapping[str, Channel],
     ) -> None:
         self._journal = journal
         self._conductor = conductor
         self._company = company
         self._clock = clock
         self._sender = Sender(journal, conductor, proposer, executor, company, clock)
+        self._threads = ThreadSender(journal, conductor, proposer, executor, company, clock, channels)
         self._next_due: dict[str, _NextDue] = {}
         self._older: list[IncidentRow] = []
         """The incidents that ended long ago and have a follow-up that is not done, as of the last look-up."""
@@ -95,6 +100,7 @@ class Reminders:
     async def _visit(self, incident_id: str) -> None:
         await self._record_due(incident_id)
         await self._sender.send_due(incident_id)
+        await self._threads.send_due(incident_id)
 
     # --- what is due -----------------------------------------------------------------------------------
 
@@ -119,7 +125,7 @@ class Reminders:
             log.warning("%s", error)
             return _NextDue(row.length, None)
         times = [reminder.due for reminder in self._reminders(incident)[:1]]
-        times += self._sender.due_times(incident)
+        times += [*self._sender.due_times(incident), *self._threads.due_times(incident)]
         return _NextDue(incident.length, min(times, default=None))
 
     def _forget(self, incident_id: str) -> None:

@@ -15,7 +15,7 @@ from time import monotonic
 from allclear.bootstrap import Engine
 from allclear.domain.clearance import Clearance, clearance
 from allclear.domain.errors import AllclearError, NotAllowed, Unreadable
-from allclear.domain.incident import LIVE_MESSAGE, REMINDER, Incident
+from allclear.domain.incident import MESSAGES, Incident
 from allclear.domain.records import By
 from allclear.domain.runbook import Phase
 from allclear.engine.concurrency import Sweep, slot_released
@@ -165,6 +165,6 @@ def _approved(incident: Incident) -> list[str]:
         act.id
         for act in incident.acts.values()
         # The worker that sends reminders and live messages finishes them, and nothing waits for them.
-        if act.proposed.phase not in {REMINDER, LIVE_MESSAGE}
+        if act.proposed.phase not in MESSAGES
         and clearance(incident, act) in {Clearance.INTERRUPTED, Clearance.APPROVED}
     ]

@@ -16,6 +16,10 @@ def _no_secret() -> str:
     return ""
 
 
+def _no_further_secrets() -> dict[str, str]:
+    return {}
+
+
 def _no_options(_: Production) -> dict[str, str]:
     return {}
 
@@ -32,6 +36,8 @@ class SimulatedApi:
     """Which of its calls a fault can name."""
     new_secret: Callable[[], str] = _no_secret
     """Return a secret of the vendor's shape; empty if the API takes none."""
+    new_further_secrets: Callable[[], dict[str, str]] = _no_further_secrets
+    """Return the other secrets of the vendor, by their names in systems.yaml."""
     base_path: str = ""
     """What clients expect at the end of the endpoint, as `/api/`."""
     options: Callable[[Production], dict[str, str]] = _no_options

@@ -13,6 +13,7 @@ From memory: the wording of single error codes beyond those of the methods' page
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 from urllib.parse import parse_qsl
@@ -34,6 +35,7 @@ from allclear.simulator.apis.http_api import (
     whole_number,
 )
 from allclear.simulator.apis.registration import SimulatedApi
+from allclear.simulator.apis.slack_forms import open_view, post_ephemeral
 from allclear.simulator.faults import Fault, FaultPoints
 from allclear.simulator.slack_workspace import Channel, Message
 from allclear.simulator.world import World
@@ -50,6 +52,8 @@ SCOPES = ("channels:history", "channels:read", "chat:write", "groups:history", "
 _PAGE, _MAX_PAGE = 100, 999
 _CONTENT = ("text", "blocks", "attachments", "metadata")
 
+_USER = re.compile(r"[UW][A-Z0-9]{4,}")
+
 Arguments = dict[str, Any]
 
 
@@ -57,7 +61,7 @@ class SlackApi(HttpApi):
     """The workspace as a bot with the right token sees it."""
 
     name = "slack"
-    writes = frozenset({"chat.postMessage", "chat.update"})
+    writes = frozenset({"chat.postMessage", "chat.update", "chat.postEphemeral", "views.open"})
 
     def __init__(self, world: World, token: str) -> None:
         super().__init__(world)
@@ -66,6 +70,8 @@ class SlackApi(HttpApi):
             "auth.test": self._auth_test,
             "chat.postMessage": self._post,
             "chat.update": self._change,
+            "chat.postEphemeral": self._ephemeral,
+            "views.open": self._open_view,
             "conversations.list": self._channels,
             "conversations.history": self._history,
             "conversations.replies": self._replies,
@@ -73,7 +79,11 @@ class SlackApi(HttpApi):
 
     def app(self) -> Starlette:
         """Return the web API as an ASGI application."""
-        return Starlette(routes=[Route("/api/{method}", self._any, methods=["GET", "POST"])])
+        return Starlette(
+            routes=[
+                Route("/api/{method}", self._any, methods=["GET", "POST"]),
+            ]
+        )
 
     def refusal(self, fault: Fault) -> Response:
         """Slack's answers when it limits, forbids or fails."""
@@ -116,6 +126,8 @@ class SlackApi(HttpApi):
 
     def _post(self, arguments: Arguments, call: Call) -> Message:
         channel = self._workspace.by_id_or_name(_text(arguments, "channel"))
+        if channel is None and _USER.fullmatch(_text(arguments, "channel")):
+            channel = self._workspace.direct(_text(arguments, "channel"))
         call.facts.update(channel=arguments.get("channel"), text=arguments.get("text", ""), **_display(arguments))
         if channel is None:
             raise _no("channel_not_found")
@@ -146,6 +158,13 @@ class SlackApi(HttpApi):
         call.facts["channel"] = channel.name
         said = {"text": message["text"], "message": message}
         return {"channel": channel.id, "ts": message["ts"], **said}
+
+    def _ephemeral(self, arguments: Arguments, call: Call) -> Message:
+        call.facts.update(user=arguments.get("user"), text=arguments.get("text", ""))
+        return _or_error(post_ephemeral(self._workspace, arguments))
+
+    def _open_view(self, arguments: Arguments, _: Call) -> Message:
+        return _or_error(open_view(self._workspace, arguments))
 
     def _channels(self, arguments: Arguments, _: Call) -> Message:
         every = [
@@ -196,7 +215,7 @@ async def _arguments(request: Request) -> Arguments:
     if kind == "application/x-www-form-urlencoded":
         form = (await read_body(request)).decode(errors="replace")
         arguments |= dict(parse_qsl(form, keep_blank_values=True))
-    for name in ("blocks", "attachments", "metadata"):
+    for name in ("blocks", "attachments", "metadata", "view"):
         if isinstance(arguments.get(name), str):
             try:
                 arguments[name] = parse_json(arguments[name])
@@ -291,6 +310,13 @@ def _offset(cursor: str) -> int:
     return offset
 
 
+def _or_error(result: tuple[Message, str]) -> Message:
+    answer, error = result
+    if error:
+        raise _no(error)
+    return answer
+
+
 def _text(arguments: Arguments, name: str) -> str:
     value = arguments.get(name)
     return value if isinstance(value, str) else ""
@@ -307,11 +333,13 @@ def _no(error: str) -> Rejection:
 METHODS = frozenset(
     {
         "auth.test",
+        "chat.postEphemeral",
         "chat.postMessage",
         "chat.update",
         "conversations.history",
         "conversations.replies",
         "conversations.list",
+        "views.open",
     }
 )
 
@@ -325,5 +353,9 @@ API = SimulatedApi(
     lambda world, token: SlackApi(world, token).app(),
     FaultPoints(METHODS),
     new_secret=_new_token,
+    new_further_secrets=lambda: {
+        "signing_secret": random_text(32, "0123456789abcdef"),
+        "app_token": f"xapp-1-{random_text(11)}-{random_text(13, DIGITS)}-{random_text(64, '0123456789abcdef')}",
+    },
     base_path="/api/",
 )

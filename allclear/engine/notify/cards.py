@@ -1,0 +1,82 @@
+"""The words of the posts in an incident's thread: a turn's sentence, and a question's card."""
+
+from __future__ import annotations
+
+import re
+
+from allclear.domain.approval import Ask
+from allclear.domain.channel import MOST_BUTTONS, Card, CardButton, CardRow, button_value
+from allclear.domain.decisions import closed_because, decisions
+from allclear.domain.incident import AskState, Incident
+from allclear.domain.moments import named_clock
+from allclear.domain.plan import Plan
+from allclear.domain.proof import Proof
+from allclear.domain.text import LONG, answer_commands, asked_words, bare, change_rows, plain
+from allclear.engine.actions.approval_requests import situation
+
+_TABLE_OR_EMPHASIS = re.compile(r"^\|.*$|\*\*", re.MULTILINE)
+_ESCAPE = re.compile(r"\\([^\w\s])")
+
+
+def card_text(incident: Incident, ask: Ask, plan: Plan) -> str:
+    """Return the first line of a card, which notifications show: who must answer, and what is asked."""
+    return plain(f"{incident.id}: {asked_words(ask.policy, plan)} must answer. {ask.title}", LONG)
+
+
+def card(incident: Incident, state: AskState, plan: Plan, *, closed: bool) -> Card:
+    """Return a question's card; `closed` says that its answers no longer count."""
+    ask, act = state.ask, incident.acts.get(state.ask.act or "")
+    change = (act.proposed.change if act else None) or {}
+    rows = [CardRow(name=name, before=was, after=then) for name, was, then in change_rows(change, plain)]
+    offered = [] if closed else list(decisions(ask))
+    if len(offered) > MOST_BUTTONS:  # the page offers the others
+        offered = [*offered[: MOST_BUTTONS - 1], offered[-1]]
+    numbers = {decision: number for number, decision in enumerate(decisions(ask))}
+    return Card(
+        ask=ask.id,
+        rows=rows,
+        why=plain(situation(incident, plan.zone) if change else _words(ask.text), LONG),
+        risk=plain(str(change.get("risk") or ""), LONG),
+        undo=plain(str(change.get("undo") or ""), LONG),
+        who=_who(ask, plan),
+        commands="" if closed else " or: ".join(answer_commands(ask, plan)),
+        buttons=[
+            CardButton(
+                words=plain(f"{decision.word} {decision.choice or ''}").capitalize(),
+                value=button_value(ask, numbers[decision]),
+                yes=decision.yes,
+            )
+            for decision in offered
+        ],
+        closed=closing_words(incident, state, plan) if closed else "",
+    )
+
+
+def closing_words(incident: Incident, state: AskState, plan: Plan) -> str:
+    """Return how a question ended: who decided and how that person was identified, or why it is no longer asked."""
+    if state.open:  # the incident ended while it was asked
+        return f"Closed: {incident.id} has ended."
+    sentence = f"Closed: {closed_because(state, plan.zone)}"
+    if state.withdrawn is not None or state.veto_window_ended:
+        return f"{sentence}."
+    last = state.answers[-1]
+    proof = Proof(last.identity).words if last.identity in set(Proof) else last.identity
+    before = [plain(answer.by.actor, 60) for answer in state.answers[:-1]]
+    others = f", after {' and '.join(before)}" if before else ""
+    reason = f' Reason: "{bare(last.reason)}".' if last.reason else ""
+    return f"{sentence}{others} ({proof}).{reason}"
+
+
+def _who(ask: Ask, plan: Plan) -> str:
+    needs = " It needs a reason." if ask.policy.reason_needed else ""
+    proof = " It needs proof of who answers." if ask.policy.needs_proof else ""
+    words = f"{asked_words(ask.policy, plan)} may answer.{needs}{proof}"
+    if ask.window is None:
+        return words
+    then = "it is done by itself" if ask.window.then == "act" else "the standard text is sent"
+    return f"{words} Without an answer by {named_clock(ask.window.until, plan.zone)}, {then}."
+
+
+def _words(markdown: str) -> str:
+    """Return the words of a question's text, without its markup."""
+    return _ESCAPE.sub(r"\1", _TABLE_OR_EMPHASIS.sub("", markdown))

@@ -1,0 +1,92 @@
+"""Sends the posts and cards in the thread under an incident's summary message. Each is an act, and is sent once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import datetime
+
+from allclear.company import Company
+from allclear.domain.base import Clock
+from allclear.domain.channel import Channel, Post
+from allclear.domain.errors import NotFound
+from allclear.domain.incident import THREAD, AskState, Incident
+from allclear.domain.plan import Plan
+from allclear.domain.reminder import ON_CALL
+from allclear.domain.states import Turn
+from allclear.domain.timeline import line_of
+from allclear.engine.actions.executor import Executor
+from allclear.engine.actions.proposals import ActionRequest, Proposer
+from allclear.engine.notify.cards import card, card_text
+from allclear.engine.notify.recipients import RecipientFinder
+from allclear.engine.notify.sender import BY
+from allclear.engine.notify.threads import DuePost, due_posts
+from allclear.engine.response.conductor import Conductor
+from allclear.journal.ports import Journal
+
+
+class ThreadSender:
+    """Posts the turns of one incident and the cards of its questions, and retries what could not be sent."""
+
+    def __init__(  # noqa: PLR0913 - the pieces that `allclear.bootstrap` puts together
+        self,
+        journal: Journal,
+        conductor: Conductor,
+        proposer: Proposer,
+        executor: Executor,
+        company: Company,
+        clock: Clock,
+        channels: Mapping[str, Channel],
+    ) -> None:
+        self._journal = journal
+        self._conductor = conductor
+        self._proposer = proposer
+        self._executor = executor
+        self._plan: Plan = company.plan
+        self._clock = clock
+        self._channels = channels
+        self._recipients = RecipientFinder(journal, company.plan)
+
+    def due_times(self, incident: Incident) -> Iterator[datetime]:
+        """Yield when each post that is not sent yet is to be sent."""
+        yield from (post.due for post in self._posts(incident))
+
+    async def send_due(self, incident_id: str) -> None:
+        """Send the posts that are due. Raises AllclearError for the first that fails."""
+        for post in self._posts(self._conductor.incident(incident_id)):
+            if post.due <= self._clock():
+                await self._send(incident_id, post)
+
+    def _posts(self, incident: Incident) -> list[DuePost]:
+        with suppress(NotFound):  # a runbook that was removed has no messages
+            runbook = self._conductor.runbook(incident)
+            return list(due_posts(incident, runbook, self._channels.values(), self._clock()))
+        return []
+
+    async def _send(self, incident_id: str, due: DuePost) -> None:
+        incident = self._conductor.incident(incident_id)
+        act = incident.act_of(THREAD, due.step)
+        if act is not None and act.outcome is None:  # interrupted
+            await self._executor.carry_out(incident_id, act.id, BY)
+            return
+        post = self._turn(incident, due, due.about) if isinstance(due.about, Turn) else self._card(incident, due)
+        params = due.channel.params(due.summary.proposed.params, post)
+        title = "Close a question's card" if due.closed else "Post in the thread"
+        request = ActionRequest(THREAD, due.step, due.channel.action, params, title, authorised=True)
+        new = await self._proposer.propose(incident, request, BY)
+        await self._executor.carry_out(incident_id, new, BY)
+
+    def _turn(self, incident: Incident, due: DuePost, turn: Turn) -> Post:
+        entry = self._journal.entries(incident.id, after=turn.number - 1)[0]
+        text = f"{incident.id}: {line_of(entry, incident, self._plan).text}"
+        return Post(key=due.key, text=text, people=self._mentioned(incident, due, ON_CALL) if turn.calls else [])
+
+    def _card(self, incident: Incident, due: DuePost) -> Post:
+        assert isinstance(due.about, AskState)  # noqa: S101 - the other kind is a turn
+        state = incident.asks[due.about.ask.id]
+        people = [] if due.closed else self._mentioned(incident, due, *state.ask.policy.roles)
+        shown = card(incident, state, self._plan, closed=due.closed)
+        return Post(key=due.key, text=card_text(incident, state.ask, self._plan), people=people, card=shown)
+
+    def _mentioned(self, incident: Incident, due: DuePost, *roles: str) -> list[str]:
+        return self._recipients.to_mention(roles, due.channel.contact, incident, self._clock())
