@@ -194,7 +194,7 @@ class _Maintenance(Action[CloudRunParams, MaintenanceState]):
         return Change(
             action=self.name,
             resource=self.resource(params),
-            summary=f"Take {params.service} {direction} maintenance: {_say(before)} becomes {_say(after)}.",
+            summary=f"Take {params.service} {direction} maintenance: {_change(before, after)}.",
             before=before,
             after=after,
             risk=f"{risk} {reason}".strip(),
@@ -268,6 +268,14 @@ def _traffic(state: MaintenanceState) -> TrafficState:
 def _by_traffic(traffic: TrafficState, tag: str | None) -> MaintenanceState:
     page = traffic.tagged(tag)
     return MaintenanceState(on=page is not None and traffic.shares() == {page: ALL}, traffic=traffic)
+
+
+def _change(before: MaintenanceState, after: MaintenanceState) -> str:
+    """Return the change in words: which flag is switched, or how the traffic moves."""
+    if before.flag and after.flag and before.flag.flag == after.flag.flag:
+        was, becomes = (feature_flags.word(enabled=state.flag.enabled) for state in (before, after) if state.flag)
+        return f"the flag {after.flag.flag} is switched from {was} to {becomes}"
+    return f"from {_say(before)} to {_say(after)}"
 
 
 def _say(state: MaintenanceState) -> str:

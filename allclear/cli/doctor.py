@@ -34,13 +34,22 @@ def doctor(
     A journal in a file is not created. One that exists is opened as by every command, which brings its tables up to
     date.
     """
-    reports = run(_examine(load_settings(), systems or []))
+    settings = load_settings()
+    reports = run(_examine(settings, systems or []))
     if as_json:
         print_json([{**vars(one), "result": _result(one)} for one in reports])
     else:
+        print_line(f"Company: {settings.company} ({_why(settings)}).")
         print_reports(reports)
     if any(report.failed for report in reports):
         raise typer.Exit(1)
+
+
+def _why(settings: Settings) -> str:
+    """Return why this company is tested: another terminal can have another one."""
+    if "company" in settings.model_fields_set:
+        return "ALLCLEAR_COMPANY"
+    return "the default, because ALLCLEAR_COMPANY is not set"
 
 
 async def _examine(settings: Settings, only: list[str]) -> list[SystemReport]:
@@ -95,7 +104,7 @@ def print_reports(reports: list[SystemReport]) -> None:
     for report in reports:
         result = _result(report)
         out.print(f"{result:9}", style=_STYLE[result], end="")
-        target = f"{report.target}: " if report.target else ""
+        target = f"{report.target}: " if report.target and report.target not in report.sentence else ""
         print_line(f"{report.system:{width}}  {target}{report.sentence}")
         if report.next_step:
             print_line(f"{'':9}{'':{width}}  → {report.next_step}")

@@ -204,17 +204,26 @@ def resolve(incident: IncidentId, reason: Reason = "", name: As = None, role: Ro
 
 
 @app.command("follow-up", rich_help_panel=RESPOND)
-def follow_up(
+def follow_up(  # noqa: PLR0913 - the fields of a follow-up
     incident: IncidentId,
     text: Text,
     owner: Annotated[str, typer.Option(help="The person who sees to it.")],
     days: Annotated[int, typer.Option(help="The number of days until it is due.", min=0, max=3650)] = 14,
+    due: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="The day on which it is due, instead of a number of days."),
+    ] = None,
     name: As = None,
     role: Role = None,
 ) -> None:
     """Add a follow-up: something to be done so that the incident does not happen again."""
-    due = datetime.now(UTC) + timedelta(days=days)
-    _give(name, role, lambda engine, by: engine.people.follow_up(incident, text, owner, due, by))
+
+    def record(engine: Engine, by: By) -> str:
+        zone = engine.company.plan.zone  # the end of the working day would be another guess: noon is in the day
+        at = due.replace(hour=12, tzinfo=zone).astimezone(UTC) if due else datetime.now(UTC) + timedelta(days=days)
+        return engine.people.follow_up(incident, text, owner, at, by)
+
+    _give(name, role, record)
 
 
 @app.command("follow-up-done", rich_help_panel=RESPOND)

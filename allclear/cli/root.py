@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 from rich.console import Console
 
-from allclear.domain.errors import AllclearError, NotAllowed
+from allclear.domain.errors import AllclearError, MissingText, NotAllowed
 from allclear.domain.records import By
 from allclear.domain.text import printable
 from allclear.settings import Settings, load_settings
@@ -70,6 +70,8 @@ def run_until_stopped(work: Coroutine[Any, Any, T]) -> T:
         for number in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
                 loop.add_signal_handler(number, stop, number)
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a script's `&` ignores it for its children
+            loop.add_signal_handler(signal.SIGINT, stop, signal.SIGINT)
         return await work
 
     try:
@@ -99,7 +101,7 @@ def acting_person(engine: Engine, name: str | None, role: str | None) -> By:
     """Return the person who gives the command. Raises NotAllowed without a name."""
     given = name or load_settings().user
     if not given:
-        raise NotAllowed("Your name is missing.", "Add --as NAME, or set ALLCLEAR_USER.")
+        raise MissingText("Your name is missing.", "Add --as NAME, or set ALLCLEAR_USER.")
     return engine.people.who(given, role, "cli")
 
 

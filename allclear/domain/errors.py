@@ -6,6 +6,8 @@ AllclearError              one sentence, and the next step for a person         
 │   └── MissingSecret      a system's secret is not in the environment                    3
 ├── NotFound               no such incident, approval, service, flag, action ...          4
 ├── NotAllowed             this person may not do that, or no longer                      5
+│   ├── MissingText        the name, reason or text of a command is empty                 2
+│   └── StillInPlace       the incident cannot end while a change is in place             6
 ├── Refused                an act that must not be done in the present state              6
 ├── VendorError            an outside system                                              7
 │   ├── Unreachable          nothing was sent, or a read went unanswered
@@ -64,6 +66,18 @@ class NotAllowed(AllclearError):
     """A person may not do this, or no longer."""
 
     exit_code = 5
+
+
+class MissingText(NotAllowed):
+    """A command lacks a text that it needs, such as a name or a reason: wrong usage."""
+
+    exit_code = 2
+
+
+class StillInPlace(NotAllowed):
+    """An incident must not end while a change is in place."""
+
+    exit_code = 6
 
 
 class Refused(AllclearError):

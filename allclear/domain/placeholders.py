@@ -100,10 +100,16 @@ def render_template(name: str, text: str, values: Mapping[str, str]) -> str:
             lines.append(render(line, values))
         elif not lines:
             raise Refused(
-                f"The text `{name}` has nothing to say yet: {{{missing[0]}}} is not known.",
-                f"Find it out and note it, or write the text by hand. {PLACEHOLDERS.get(missing[0], '')}".rstrip(),
+                f"The text `{name}` cannot be written yet: its first line needs the {_fact(missing[0])}, "
+                "which is not known.",
+                "Find it out and note it, or write the text by hand.",
             )
     return _BLANK_LINES.sub("\n\n", "\n".join(lines))
+
+
+def _fact(placeholder: str) -> str:
+    """Return a placeholder as a noun for people: `if_brief_cause` is the brief cause."""
+    return placeholder.removeprefix("if_").replace("_", " ")
 
 
 def render_all(value: Any, values: Mapping[str, str]) -> Any:  # noqa: ANN401 - any JSON value in, the same shape out

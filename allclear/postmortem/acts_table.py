@@ -131,7 +131,8 @@ def _outcome(incident: Incident, act: Act, plan: Plan) -> str:
     if not act.outcome.good:
         words = f"{words}: {act.outcome.sentence}"
     undo = incident.acts.get(act.undone_by or "")
-    undone = f"; undone {clock(undo.finished_at, plan.zone)}" if undo and undo.finished_at else ""
+    word = "closed" if act.proposed.tells else "undone"
+    undone = f"; {word} {clock(undo.finished_at, plan.zone)}" if undo and undo.finished_at else ""
     if act.superseded and act.superseded_at and act.superseded_by:
         who = plain(act.superseded_by.actor, 60)
         words += (

@@ -83,7 +83,7 @@ async def gather_evidence(
         failing=failing,
         pins=past.pins[:MOST_EVIDENCE],
         unknown=tuple(
-            f"Not known: {source.knows} ({reason})."
+            f"No evidence of {source.knows} ({reason})."
             for source, (evidence, reason) in zip(sources, answers, strict=True)
             if not evidence
         ),

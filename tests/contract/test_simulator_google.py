@@ -332,7 +332,7 @@ async def test_without_metrics_the_audit_log_decides() -> None:
         assert sim.world.serving() == {GOOD: 100}
     assert "by the audit log" in done.change.risk
     assert (
-        "Not known: which revision answered requests before (Cloud Monitoring does not allow our key"
+        "No evidence of which revision answered requests before (Cloud Monitoring does not allow our key"
         in done.change.risk
     )
 

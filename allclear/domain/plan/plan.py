@@ -260,6 +260,13 @@ class Plan(Model):
         found = [one for one in found if one.contacts[kind].address.strip() == address]
         return found[0] if len(found) == 1 else None
 
+    def role_named(self, text: str) -> str | None:
+        """Return the role that `text` names: its id in any spelling (on-call, On Call) or its title; None for none."""
+        wanted = _role_key(text)
+        return next(
+            (role for role in self.roles if wanted in {_role_key(role), _role_key(self.roles[role].title)}), None
+        )
+
     def role_title(self, role: str) -> str:
         """Return the plan's title of `role`."""
         return self.roles[role].title if role in self.roles else role.replace("_", " ")
@@ -306,3 +313,8 @@ class Plan(Model):
             and (line.kinds is None or kind in line.kinds)
             and holds(line.when, facets) is not False
         ]
+
+
+def _role_key(text: str) -> str:
+    """Return the form in which an id and a title of a role are compared: letters and digits alone, in lower case."""
+    return "".join(sign for sign in text.casefold() if sign.isalnum())

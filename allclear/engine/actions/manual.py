@@ -10,7 +10,7 @@ from allclear.company import Company
 from allclear.domain.action import Outcome
 from allclear.domain.base import is_blank
 from allclear.domain.clearance import Clearance, clearance, missing_approvals
-from allclear.domain.errors import ConcurrentWrite, NotAllowed, NotFound, Refused
+from allclear.domain.errors import ConcurrentWrite, MissingText, NotAllowed, NotFound, Refused
 from allclear.domain.incident import Act, Incident
 from allclear.domain.records import By, DecisionMade
 from allclear.domain.reminder import MANUAL as PHASE
@@ -88,7 +88,7 @@ class ManualActions:
         or opens one. Raises NotAllowed without a reason, NotFound, ConfigError.
         """
         if is_blank(request.reason):
-            raise NotAllowed("A manual action needs a reason.", 'Add it: --reason "…".')
+            raise MissingText("A manual action needs a reason.", 'Add it: --reason "…".')
         incident = self._incident(request, by)
         for begun in incident.unfinished:
             if begun.proposed.action == request.action:  # interrupted: first find out what became of it

@@ -10,7 +10,7 @@ from allclear.domain.after_end import is_still_asked
 from allclear.domain.approval import Ask, AskKind
 from allclear.domain.base import is_blank, person_key
 from allclear.domain.decisions import Decision, asked_now, closed_because, decision_named, named_ask
-from allclear.domain.errors import NotAllowed, NotFound
+from allclear.domain.errors import MissingText, NotAllowed, NotFound
 from allclear.domain.incident import AskState, Incident
 from allclear.domain.privacy import is_private
 from allclear.domain.proof import Proof
@@ -122,7 +122,7 @@ class Answers:
         if same and yes:  # a person who said yes may still change it to no
             raise NotAllowed(f"{by.actor} has answered {state.ask.id} already.", "Another person must answer too.")
         if policy.reason_needed and is_blank(reason):
-            raise NotAllowed(f"{state.ask.id} needs a reason.", 'Give one (on the command line: --reason "…").')
+            raise MissingText(f"{state.ask.id} needs a reason.", 'Give one (on the command line: --reason "…").')
 
 
 def _check_choice(state: AskState, choice: str | None, *, yes: bool) -> None:

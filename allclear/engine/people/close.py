@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from allclear.domain.errors import NotAllowed
+from allclear.domain.errors import NotAllowed, StillInPlace
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
 from allclear.domain.records import By, IncidentEnded
@@ -54,7 +54,7 @@ def _check_may_end(incident: Incident, plan: Plan) -> None:
             f"Wait for its outcome: allclear show {incident.id}.",
         )
     if incident.blocks_ending:
-        raise NotAllowed(*_still_in_place(incident, plan))
+        raise StillInPlace(*_still_in_place(incident, plan))
 
 
 def _still_in_place(incident: Incident, plan: Plan) -> tuple[str, str]:

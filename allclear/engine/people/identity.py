@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from allclear.company import Company
 from allclear.domain.base import is_blank, person_key
-from allclear.domain.errors import NotAllowed, NotFound
+from allclear.domain.errors import MissingText, NotAllowed, NotFound
 from allclear.domain.proof import Proof
 from allclear.domain.records import By
 from allclear.domain.text import plain
@@ -34,7 +34,8 @@ class Identity:
         """
         plan, name = self._company.plan, plain(name, _LONGEST_NAME + 1)
         if is_blank(name):
-            raise NotAllowed("Your name is missing.", "Give it (on the command line: --as NAME, or set ALLCLEAR_USER).")
+            next_step = "Give it (on the command line: --as NAME, or set ALLCLEAR_USER)."
+            raise MissingText("Your name is missing.", next_step)
         if len(name) > _LONGEST_NAME:
             raise NotAllowed(
                 f"{plain(name, 40)} is too long for a name.", f"Give one with at most {_LONGEST_NAME} characters."
@@ -47,8 +48,10 @@ class Identity:
                     f"Give your role (on the command line: --role ROLE): {', '.join(plan.roles)}.",
                 )
             role = known.roles[0]
-        if role not in plan.roles:
-            raise NotFound(f"The plan has no role {role!r}.", f"It has: {', '.join(plan.roles)}.")
+        role = plan.role_named(given := role)
+        if role is None:
+            known_roles = ", ".join(f"{name} ({plan.role_title(name)})" for name in plan.roles)
+            raise NotFound(f"The plan has no role {given!r}.", f"It has: {known_roles}.")
         holders = plan.holders(role)
         if holders and person_key(name) not in {person_key(person.name) for person in holders}:
             raise NotAllowed(

@@ -7,7 +7,7 @@ from typing import Any
 
 from allclear.domain.after_end import may_still_be_written
 from allclear.domain.base import is_blank
-from allclear.domain.errors import ConcurrentWrite, NotAllowed
+from allclear.domain.errors import ConcurrentWrite, MissingText, NotAllowed
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
 from allclear.domain.privacy import require_reader
@@ -85,7 +85,7 @@ class IncidentWriter:
 def required_text(text: str, name: str) -> str:
     """Return `text` without the spaces around it. Raises NotAllowed if it is blank; `name` says what it is."""
     if is_blank(text):
-        raise NotAllowed(f"The {name} is empty.", "Write a few words.")
+        raise MissingText(f"The {name} is empty.", "Write a few words.")
     return text.strip()
 
 

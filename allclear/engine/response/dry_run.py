@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 from allclear.domain.base import utc_now
-from allclear.domain.errors import AllclearError
+from allclear.domain.errors import AllclearError, Refused
 from allclear.domain.incident import Incident
 from allclear.domain.placeholders import render
 from allclear.domain.plan import Plan
@@ -18,6 +18,14 @@ from allclear.engine.response.next_move import applicable
 
 INCIDENT = "DRY-RUN"
 """The id of the incident of a dry run, which is in no journal."""
+
+
+_LATER = "This step needs what an earlier step finds out or does. A dry run does nothing, so it is not shown."
+
+
+def _needs_an_earlier_step(error: AllclearError) -> bool:
+    """Return whether the step fails only because nothing was done in the incident of the dry run, as opening a page."""
+    return isinstance(error, Refused) and INCIDENT in error.message
 
 
 @dataclass(frozen=True)
@@ -42,7 +50,8 @@ def dry_run_incident(opened: IncidentOpened) -> Incident:
         id=INCIDENT,
         opened=opened,
         opened_at=utc_now(),
-        opened_by=By(actor="allclear", via="dry run"),
+        # A person would declare it, so that its texts are those of an incident that a person declared.
+        opened_by=By(actor="you", role="on_call", via="dry run"),
         severity=opened.severity,
         title=opened.title,
     )
@@ -75,12 +84,14 @@ class DryRun:
                 return DryRunStep(phase, title, "Undo everything that is still in place; each undo needs an approval.")
             return await self._action(incident, phase, step, title)
         except AllclearError as error:
+            if _needs_an_earlier_step(error):
+                return DryRunStep(phase, title, _LATER, details=(error.message,))
             return DryRunStep(phase, title, "It cannot be done now.", refusals=(str(error),), error=error)
 
     async def _action(self, incident: Incident, phase: Phase, step: Step, title: str) -> DryRunStep:
         request = self._conductor.request(incident, phase, step)
-        if request.refused:
-            raise request.refused
+        if request.refused:  # its text needs a fact that the response finds out
+            return DryRunStep(phase, title, _LATER, details=(request.refused.message,))
         preview, policy = await self._proposer.preview(request)
         refusals = tuple(f"{refusal.sentence} {refusal.next_step}" for refusal in preview.refusals)
         roles = tuple(policy.roles) if policy else ()

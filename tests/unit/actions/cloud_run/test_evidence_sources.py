@@ -73,9 +73,9 @@ async def test_each_source_without_evidence_says_why() -> None:
     found = await gather_evidence(FakeContext(), IDENTITY)
     assert found.evidence == ()
     assert found.unknown == (
-        "Not known: which revision we saw healthy before (nothing is recorded).",
-        "Not known: which revision answered requests before (systems.yaml has no `cloud_monitoring`).",
-        "Not known: which revision had the traffic before (systems.yaml has no `cloud_logging`).",
+        "No evidence of which revision we saw healthy before (nothing is recorded).",
+        "No evidence of which revision answered requests before (systems.yaml has no `cloud_monitoring`).",
+        "No evidence of which revision had the traffic before (systems.yaml has no `cloud_logging`).",
     )
 
 
@@ -144,7 +144,7 @@ async def test_data_of_an_unexpected_shape_gives_no_evidence() -> None:
     context_.record = Careless()
     found = await gather_evidence(context_, IDENTITY)
     assert found.evidence == ()
-    assert found.unknown[0].startswith("Not known: which revision we saw healthy before (its answer cannot be read")
+    assert found.unknown[0].startswith("No evidence of which revision we saw healthy before (its answer cannot be read")
 
 
 async def test_the_record_counts_for_the_time_before_the_onset() -> None:

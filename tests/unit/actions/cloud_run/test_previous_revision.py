@@ -213,7 +213,7 @@ def test_candidates_come_with_what_is_known_of_each() -> None:
 
 def test_missing_evidence_is_reported_with_the_choice() -> None:
     """A source without evidence is reported, and is never an error."""
-    missing = "Not known: which revision answered requests before (no answer within 2 s)."
+    missing = "No evidence of which revision answered requests before (no answer within 2 s)."
     choice = choose_previous(seen([LATEST], *FOUR), None, past(recorded("c", 1), unknown=(missing,)))
     assert missing in choice.against
 
