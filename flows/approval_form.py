@@ -23,6 +23,7 @@ from allclear.domain.decisions import decisions
 from allclear.domain.errors import AllclearError, JournalError
 from allclear.domain.privacy import is_private
 from allclear.domain.records import AnswerRefused, By
+from allclear.domain.template_values import held_words
 from allclear.domain.text import answer_commands, markdown_safe, with_full_stop
 from allclear.engine.flow_runs import is_asked
 from allclear.engine.outbox import ANSWERED_ELSEWHERE
@@ -141,6 +142,8 @@ def description_of(engine: Engine, ask: Ask, problem: str) -> str:
     if is_private(engine.company.plan, incident):
         reason = "It cannot be answered in Prefect, because Prefect does not know who reads this."
         return f"{private_text(engine, incident)}\n\n{reason}"
+    held = held_words(incident, engine.company.plan)
+    hold = f"**{markdown_safe(held)}**\n\n" if held else ""
     simulated = "**SIMULATED: nothing here touches production.**\n\n" if engine.settings.simulated else ""
     warning = f"**The last answer did not count: {markdown_safe(problem, 2000)}**\n\n" if problem else ""
     yes, no = answer_commands(ask, engine.company.plan)
@@ -149,7 +152,7 @@ def description_of(engine: Engine, ask: Ask, problem: str) -> str:
         if ask.policy.prefect_may
         else f"\n\nThis approval cannot be given in Prefect. Give it with `{yes}`."
     )
-    return f"{simulated}{warning}### {markdown_safe(ask.title)}\n\n{ask.text}{elsewhere}"
+    return f"{simulated}{hold}{warning}### {markdown_safe(ask.title)}\n\n{ask.text}{elsewhere}"
 
 
 def record_answer(engine: Engine, ask_id: str, form: str, given: Answer) -> str:

@@ -11,6 +11,7 @@ from prefect.states import Completed
 from allclear.bootstrap import Engine, open_engine
 from allclear.domain.errors import AllclearError, NotAllowed
 from allclear.engine.actions.manual import ManualRequest, ManualResult, may_start_manually
+from allclear.engine.incidents import request_key
 from flows.approval_form import wait_for_answer
 from flows.artifacts import publish
 from flows.run_context import Ended, deliver, name_run, not_done, run_id
@@ -34,7 +35,7 @@ async def manual_action(
     """
     stripped = {key: value.strip() if isinstance(value, str) else value for key, value in params.items()}
     given = {key: value for key, value in stripped.items() if value not in (None, "")}
-    request = ManualRequest(action, given, reason, incident.strip().upper() or None, key=run_id()[:8] or None)
+    request = ManualRequest(action, given, reason, incident.strip().upper() or None)
     try:
         async with open_engine() as engine:
             result = await _carry_out(engine, _continued(engine, request), name, role)
@@ -66,7 +67,10 @@ async def _carry_out(engine: Engine, request: ManualRequest, name: str, role: st
     action = engine.registry.action(request.action)
     if not may_start_manually(action):  # a run may name another action than its deployment does
         raise NotAllowed(f"{action.name} is not an action to start by hand in Prefect.", "Use its own deployment.")
-    result = await engine.manual.do(request, engine.people.who(name, role or None, "prefect"))
+    by = engine.people.who(name, role or None, "prefect")
+    if run := run_id():  # a run that starts again after a crash goes on with the same act
+        by = by.model_copy(update={"request": request_key("prefect", run, "")})
+    result = await engine.manual.do(request, by)
     await name_run(engine.conductor.incident(result.incident), action.title)
     await publish(engine, result.incident)
     await deliver(engine, result.incident)

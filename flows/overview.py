@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from allclear.domain.incident import AskState, Incident
 from allclear.domain.moments import named_clock
 from allclear.domain.plan import Plan
-from allclear.domain.template_values import lead, phase_words, status_words, waiting
+from allclear.domain.template_values import held_words, lead, phase_words, status_words, waiting
 from allclear.domain.text import answer_commands, asked_words, markdown_safe, plain, signature
 from allclear.engine.flow_runs import QUESTION, run_name
 
@@ -19,7 +19,11 @@ def overview(incident: Incident, plan: Plan, ui: str, runs: Mapping[str, str]) -
     each with its id.
     """
     head = f"# {incident.id}, {plain(incident.severity, 20)}: {markdown_safe(incident.title)}"
-    return "\n\n".join([head, _state(incident, plan), *_asked(incident, plan, ui, runs), _further(incident, ui, runs)])
+    held = held_words(incident, plan)
+    hold = [f"**{markdown_safe(held)}**"] if held else []
+    return "\n\n".join(
+        [head, *hold, _state(incident, plan), *_asked(incident, plan, ui, runs), _further(incident, ui, runs)]
+    )
 
 
 def _state(incident: Incident, plan: Plan) -> str:

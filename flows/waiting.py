@@ -17,6 +17,7 @@ from allclear.domain.records import By
 from allclear.domain.runbook import Phase
 from allclear.engine.flow_runs import open_questions, question_message
 from allclear.engine.response.moves import Wait
+from allclear.engine.response.step_keys import hold_id
 from flows.approval_form import LONGEST_WAIT, POLL_SECONDS, QUICK
 from flows.run_context import deliver, run_id
 
@@ -30,7 +31,8 @@ async def wait_for_people(engine: Engine, incident: str, phase: Phase, move: Wai
         return
     _offer_questions(engine, incident, by)
     await deliver(engine, incident)
-    engine.journal.add_waiting_run(run_id(), incident, *move.asks)
+    released = [hold_id(incident)] if move.held else []
+    engine.journal.add_waiting_run(run_id(), incident, *move.asks, *released)
     if engine.conductor.next_move(incident, phase) == move:
         # The key is new each time: a run that was resumed while nothing was answered must be suspended again.
         await asuspend_flow_run(key=uuid4().hex, timeout=LONGEST_WAIT)
@@ -39,7 +41,7 @@ async def wait_for_people(engine: Engine, incident: str, phase: Phase, move: Wai
 async def _waits_still(engine: Engine, incident: str, phase: Phase, move: Wait) -> bool:
     """Return whether `move` is still the next one when its newest question has been open for QUICK seconds."""
     asks = engine.conductor.incident(incident).asks
-    left = QUICK - min((utc_now() - asks[ask].opened).total_seconds() for ask in move.asks)
+    left = QUICK - min(((utc_now() - asks[ask].opened).total_seconds() for ask in move.asks), default=QUICK)
     for _ in range(max(0, round(left / POLL_SECONDS))):
         if engine.conductor.next_move(incident, phase) != move:
             return False

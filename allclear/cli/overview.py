@@ -11,7 +11,7 @@ from allclear.cli.root import app, print_heading, print_line, run
 from allclear.domain.base import utc_now
 from allclear.domain.durations import short_duration
 from allclear.domain.incident import AskState, Incident
-from allclear.domain.template_values import lead, status, waiting
+from allclear.domain.template_values import held_words, lead, status, waiting
 from allclear.domain.text import answer_commands, asked_words, plain, signature
 
 _REVIEWS_SINCE = timedelta(days=30)
@@ -45,6 +45,8 @@ def _print_incident(engine: Engine, incident: Incident) -> None:
     leader = lead(incident, engine.company.plan)
     leads = f"{leader} leads" if leader else "no one leads"
     print_line(f"  {leads}; open for {short_duration(utc_now() - incident.opened_at)}. allclear show {incident.id}")
+    if held := held_words(incident, engine.company.plan):
+        print_line(f"  {held}")
     if not incident.acknowledged and not incident.over:
         print_line(f"  It is not acknowledged: allclear ack {incident.id} {signature(engine.company.plan)}")
     states = waiting(incident)

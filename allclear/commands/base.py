@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from allclear.domain.base import Model
 from allclear.domain.errors import NotAllowed
+from allclear.domain.privacy import require_reader
+from allclear.domain.proof import Proof
 from allclear.domain.records import By
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ class Command(Model, ABC):
     """The last part of its route, as `note` in `POST /incidents/VS-12/note`."""
     title: ClassVar[str]
     """What it does, in a few words: the summary of its route, and the words on its button."""
+    of_incident: ClassVar[bool] = True
+    """Whether it belongs to one incident, which its route names."""
     for_programs: ClassVar[bool] = False
     """Whether a program may send it as well. A program never decides, so that almost nothing is for programs."""
 
@@ -34,6 +38,8 @@ class Command(Model, ABC):
                 f"{by.actor} is a program, and only a person may do this: {self.title.lower()}.",
                 "Ask a person, or propose an action: POST /incidents/{id}/proposals.",
             )
+        if self.of_incident and by.proof is not Proof.CLAIMED:
+            require_reader(engine.company.plan, engine.conductor.incident(incident), by.actor)
         return await self._do(engine, incident, by)
 
     @abstractmethod

@@ -2,13 +2,42 @@
 
 from __future__ import annotations
 
+from allclear.commands.acts import Act, Propose, Supersede
 from allclear.commands.answers import Answer
+from allclear.commands.assess import Assess, ChangeSeverity
 from allclear.commands.base import Command
+from allclear.commands.close import FalseAlarm, Resolve
+from allclear.commands.company import Declare, RevokeLinks, TakeOver
+from allclear.commands.hold import Hold, Release
 from allclear.commands.in_place import Undo
-from allclear.commands.notes import Decide, Note, Told
+from allclear.commands.notes import Decide, FollowUp, FollowUpDone, Note, Told
 from allclear.commands.post_mortem import WritePostMortem
 from allclear.commands.roles import Acknowledge, HandOver
 
-COMMANDS: tuple[type[Command], ...] = (Answer, Acknowledge, HandOver, Note, Decide, Told, WritePostMortem, Undo)
+COMMANDS: tuple[type[Command], ...] = (
+    Answer,
+    Acknowledge,
+    HandOver,
+    Note,
+    Decide,
+    Told,
+    ChangeSeverity,
+    Assess,
+    Hold,
+    Release,
+    Propose,
+    Act,
+    Undo,
+    Supersede,
+    Resolve,
+    FalseAlarm,
+    WritePostMortem,
+    FollowUp,
+    FollowUpDone,
+)
+"""The commands of one incident."""
 
-BY_NAME: dict[str, type[Command]] = {command.name: command for command in COMMANDS}
+COMPANY_COMMANDS: tuple[type[Command], ...] = (Declare, TakeOver, RevokeLinks)
+"""The commands that name no incident."""
+
+BY_NAME: dict[str, type[Command]] = {command.name: command for command in (*COMMANDS, *COMPANY_COMMANDS)}

@@ -11,7 +11,6 @@ from allclear.commands.base import Command
 from allclear.domain.errors import Refused
 from allclear.domain.records import By
 from allclear.domain.text import must_answer
-from allclear.engine.incidents import read_incident
 
 if TYPE_CHECKING:
     from allclear.bootstrap import Engine
@@ -31,8 +30,6 @@ class Undo(Command):
 
     @override
     async def _do(self, engine: Engine, incident: str, by: By) -> str:
-        if by.request and by.request in read_incident(engine.journal, incident).requests:
-            return f"The undo of {self.act} was asked for before, and was not asked for again."
         result = await engine.manual.undo(incident, self.act, self.reason, by, shown=self.digest)
         if result.outcome is None:
             asked = engine.people.question(result.waiting[0]).ask

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 from typing_extensions import override
 
 from allclear.commands.base import Command
+from allclear.domain.base import utc_now
 from allclear.domain.records import By
 
 if TYPE_CHECKING:
@@ -56,3 +58,33 @@ class Told(Command):
     @override
     async def _do(self, engine: Engine, incident: str, by: By) -> str:
         return engine.people.told(incident, self.audience, self.text, by)
+
+
+class FollowUp(Command):
+    """Something to be done so that the incident does not happen again."""
+
+    name: ClassVar[str] = "follow-up"
+    title: ClassVar[str] = "Add a follow-up"
+
+    text: str = Field(description="What has to be done.")
+    owner: str = Field(description="The person who sees to it.")
+    days: int = Field(default=14, ge=0, le=3650, description="Days from now until it is due.")
+
+    @override
+    async def _do(self, engine: Engine, incident: str, by: By) -> str:
+        due = utc_now() + timedelta(days=self.days)
+        return engine.people.follow_up(incident, self.text, self.owner, due, by)
+
+
+class FollowUpDone(Command):
+    """A report that a follow-up is done. Its reminders end."""
+
+    name: ClassVar[str] = "follow-up-done"
+    title: ClassVar[str] = "Report that a follow-up is done"
+
+    number: int = Field(ge=1, description="Its number among the incident's follow-ups, 1 for the first.")
+    note: str = Field(default="", description="What was done.")
+
+    @override
+    async def _do(self, engine: Engine, incident: str, by: By) -> str:
+        return engine.people.follow_up_done(incident, self.number, self.note, by)

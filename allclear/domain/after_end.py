@@ -14,6 +14,8 @@ from allclear.domain.incident import LIVE_MESSAGE, REMINDER, Act, AskState, Inci
 from allclear.domain.records import (
     Acknowledged,
     Contained,
+    HoldEnded,
+    HoldStarted,
     IncidentEnded,
     Recovered,
     RoleTaken,
@@ -25,7 +27,7 @@ from allclear.domain.runbook import Phase
 _REVIEWED = frozenset({Phase.REVIEW.value, DUTY})
 """The phases whose questions the review of a resolved incident waits for."""
 
-_NOT_AFTER_END = (Acknowledged, RoleTaken, SeverityChanged, Contained, Recovered, IncidentEnded)
+_NOT_AFTER_END = (Acknowledged, HoldStarted, HoldEnded, RoleTaken, SeverityChanged, Contained, Recovered, IncidentEnded)
 """Records of the response itself, which the end closes."""
 
 

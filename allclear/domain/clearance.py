@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from allclear.domain.after_end import may_still_begin
-from allclear.domain.incident import Act, Incident
+from allclear.domain.incident import LIVE_MESSAGE, REMINDER, Act, Incident
 
 
 class Clearance(StrEnum):
@@ -23,6 +23,8 @@ class Clearance(StrEnum):
     """Every approval was given, for exactly this change."""
     WAITING = "waiting"
     """An approval of exactly this change is still open."""
+    HELD = "held"
+    """It could go ahead without a person, and people have stopped everything automatic: no person has approved it."""
     BLOCKED = "blocked"
     """An approval was denied or withdrawn, or was given for another change."""
 
@@ -32,10 +34,11 @@ class Clearance(StrEnum):
         return self in {Clearance.INTERRUPTED, Clearance.NOT_NEEDED, Clearance.APPROVED}
 
 
-def clearance(incident: Incident, act: Act) -> Clearance:
+def clearance(incident: Incident, act: Act) -> Clearance:  # noqa: PLR0911 - one for each result
     """Return whether `act` of `incident` may go ahead.
 
-    An approval counts only if its digest is the digest of the proposed change.
+    An approval counts only if its digest is the digest of the proposed change. While the incident is held, an act needs
+    a person's approval, or is one that a person started; an act that has begun is finished.
     """
     if act.outcome is not None:
         return Clearance.FINISHED
@@ -43,9 +46,11 @@ def clearance(incident: Incident, act: Act) -> Clearance:
         return Clearance.INTERRUPTED
     if not may_still_begin(incident, act):
         return Clearance.ENDED
+    missing = missing_approvals(incident, act)
+    if not missing and incident.held and not _goes_on_while_held(incident, act):
+        return Clearance.HELD
     if not act.asks:
         return Clearance.NOT_NEEDED
-    missing = missing_approvals(incident, act)
     if not missing:
         return Clearance.APPROVED
     open_now = all(incident.asks[ask].open and _is_for(incident, act, ask) for ask in missing)
@@ -55,6 +60,15 @@ def clearance(incident: Incident, act: Act) -> Clearance:
 def missing_approvals(incident: Incident, act: Act) -> tuple[str, ...]:
     """Return the asks of `act` that do not approve its proposed change, oldest first."""
     return tuple(ask for ask in act.asks if not (incident.asks[ask].granted and _is_for(incident, act, ask)))
+
+
+def _goes_on_while_held(incident: Incident, act: Act) -> bool:
+    """Return whether an act is a person's own, or only wakes or reminds people and keeps them informed."""
+    if act.proposed.pages or act.proposed.phase in {REMINDER, LIVE_MESSAGE}:
+        return True
+    if act.asks:
+        return all(incident.asks[ask].granted_by_people for ask in act.asks)
+    return act.by.person
 
 
 def _is_for(incident: Incident, act: Act, ask: str) -> bool:

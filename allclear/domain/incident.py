@@ -66,13 +66,18 @@ class AskState:
     @property
     def granted(self) -> bool:
         """Return whether enough different people of the right roles said yes, and none said no."""
+        return self.granted_by_people or (self.veto_window_ended and not self.denied and self.withdrawn is None)
+
+    @property
+    def granted_by_people(self) -> bool:
+        """Return the same without a veto window that ended: whether people have granted it."""
         if self.denied or self.withdrawn is not None:
             return False
         policy = self.ask.policy
         approvals = [answer for answer in self.answers if answer.yes and answer.by.person]
         people = {person_key(answer.by.actor) for answer in approvals}
         right = not policy.one_of or any(answer.by.role in policy.one_of for answer in approvals)
-        return self.veto_window_ended or (right and len(people) >= policy.people)
+        return right and len(people) >= policy.people
 
     @property
     def chosen(self) -> str | None:
@@ -282,6 +287,8 @@ class Incident:
     last_answer: int = 0
     """The number of the last answer to a question that decides for all, such as an approval; a step is none."""
     acknowledgement: StateHistory = field(default_factory=StateHistory)
+    hold: StateHistory = field(default_factory=StateHistory)
+    """When people have stopped everything automatic, who, and why."""
     containment: StateHistory = field(default_factory=StateHistory)
     recovery: StateHistory = field(default_factory=StateHistory)
     holders: dict[str, StateHistory] = field(default_factory=dict[str, StateHistory])
@@ -337,6 +344,11 @@ class Incident:
     def acknowledged_by(self) -> str | None:
         """Return who acknowledged it first, or None."""
         return self.acknowledgement.periods[0].by if self.acknowledgement.periods else None
+
+    @property
+    def held(self) -> Period | None:
+        """Return since when, by whom and why nothing automatic may happen; None if it may, or if it has ended."""
+        return None if self.over else self.hold.current
 
     @property
     def contained(self) -> Period | None:

@@ -29,6 +29,8 @@ from allclear.domain.records import (
     Entry,
     FollowUpAdded,
     FollowUpDone,
+    HoldEnded,
+    HoldStarted,
     IncidentEnded,
     IncidentOpened,
     LedgerHandedOver,
@@ -55,6 +57,7 @@ from allclear.domain.replay_states import (
     apply_change,
     apply_check,
     apply_contained,
+    apply_hold,
     apply_page_heard,
     apply_recovered,
     apply_role,
@@ -64,6 +67,8 @@ from allclear.domain.states import Turn
 
 _TURNS = (
     Acknowledged,
+    HoldStarted,
+    HoldEnded,
     RoleTaken,
     SeverityChanged,
     AskOpened,
@@ -206,6 +211,8 @@ def _apply_state(incident: Incident, entry: Entry) -> bool:
             incident.facets |= assessed.facets
             incident.kind = assessed.incident_kind or incident.kind
             incident.known_at = assessed.known_at or incident.known_at
+        case HoldStarted() | HoldEnded() as hold:
+            apply_hold(incident, entry, hold)
         case Contained() as contained:
             apply_contained(incident, entry, contained)
         case Recovered() as recovered:

@@ -24,6 +24,8 @@ from allclear.domain.records import (
     AskOpened,
     Contained,
     Entry,
+    HoldEnded,
+    HoldStarted,
     IncidentOpened,
     PageHeard,
     Recovered,
@@ -102,6 +104,14 @@ def apply_role(incident: Incident, entry: Entry, taken: RoleTaken) -> None:
     history = incident.holders.get(taken.role, StateHistory())
     ended = history.ended(entry.at, entry.number, f"{taken.person} took over")
     incident.holders[taken.role] = ended.begun(Period(entry.at, entry.number, taken.person))
+
+
+def apply_hold(incident: Incident, entry: Entry, record: HoldStarted | HoldEnded) -> None:
+    """Apply that a person has stopped everything automatic, or has allowed it again."""
+    if isinstance(record, HoldEnded):
+        incident.hold = incident.hold.ended(entry.at, entry.number, record.reason)
+    else:
+        incident.hold = incident.hold.begun(Period(entry.at, entry.number, entry.by.actor, cause=record.reason))
 
 
 def apply_check(incident: Incident, entry: Entry, done: StepDone) -> None:

@@ -26,6 +26,8 @@ class Period:
     """The id of the act that contained; empty if no act did."""
     finding: Finding | None = None
     """What proved it, if a probe or a person did."""
+    cause: str = ""
+    """Why a person began it, in that person's words; empty if no reason was asked for."""
     by_health_check: bool = True
     """Whether the runbook's health check can disprove it; not for maintenance mode, or if only people can tell."""
     until: datetime | None = None
@@ -68,6 +70,10 @@ class StateHistory:
     def last_lost(self) -> int:
         """Return the number of the entry that ended its last period that has ended; 0 without one."""
         return max((period.ended_by for period in self.lost), default=0)
+
+    def held_since(self, start: datetime) -> bool:
+        """Return whether the state has held at any time since `start`."""
+        return any(period.until is None or period.until >= start for period in self.periods)
 
     def ended_by(self, number: int) -> Period | None:
         """Return the period that entry `number` ended, or None."""

@@ -60,6 +60,17 @@ def status_words(incident: Incident, plan: Plan) -> str:
     return plan.word(status(incident).lower().replace(" ", "_"))
 
 
+def held_words(incident: Incident, plan: Plan) -> str:
+    """Return who holds the incident, since when and why, and how it is released; empty if no one holds it."""
+    if incident.held is None:
+        return ""
+    since = stamp(incident.held.since, plan.zone)
+    return (
+        f"HELD by {plain(incident.held.by, 60)} since {since}: {plain(incident.held.cause).rstrip('.')}. "
+        f"Nothing automatic happens; what people approve is done. Release it: allclear release {incident.id}"
+    )
+
+
 def in_storm(incident: Incident) -> str:
     """Return why no action of an incident in an alert storm is automatic, and until when."""
     if incident.opened.umbrella:

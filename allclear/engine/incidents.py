@@ -10,12 +10,14 @@ import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from itertools import islice
 from threading import Lock
 from weakref import WeakKeyDictionary
 
 from allclear.domain.errors import Refused, Unreadable
-from allclear.domain.incident import Incident
+from allclear.domain.incident import Act, Incident
 from allclear.domain.plan import Plan, RotaOverride
+from allclear.domain.records import By
 from allclear.domain.replay import apply_to, replay
 from allclear.journal.ports import IncidentRow, Journal
 
@@ -26,6 +28,9 @@ def overrides_of(journal: Journal, plan: Plan) -> list[RotaOverride]:
     """Return the overrides of all rotas of the plan. Raises JournalError."""
     return [override for rota in plan.rotas for override in journal.overrides(rota.role)]
 
+
+_SEARCHED = 500
+"""Among how many of the newest incidents a request is searched that names none."""
 
 _REMEMBERED = 2000
 """Incidents. The one that was read longest ago is forgotten first."""
@@ -144,6 +149,19 @@ def request_key(sender: str, key: str, digest: str) -> str:
     `digest` is that of what was sent, so that a key which is used again for something else is noticed.
     """
     return f"{len(sender)}:{sender}:{key}:{digest[:16]}"
+
+
+def act_of_request(incident: Incident, by: By) -> Act | None:
+    """Return the act that the same request has proposed before, or None."""
+    return next((act for act in incident.acts.values() if by.request and act.by.request == by.request), None)
+
+
+def find_request(journal: Journal, request: str) -> Incident | None:
+    """Return the incident to which the request wrote, among the newest ones, or None. Raises JournalError."""
+    if not request:
+        return None
+    newest = islice(journal.incidents(), _SEARCHED)
+    return next((one for one in readable(journal, newest) if request in one.requests), None)
 
 
 def refuse_reused_key(incident: Incident, request: str) -> None:

@@ -13,6 +13,7 @@ from allclear.domain.errors import AllclearError, Unreachable, Unreadable
 from allclear.domain.incident import Incident
 from allclear.engine.flow_runs import QUESTION, how_it_ended, is_asked, opened_tag, start_run, tags_of
 from allclear.engine.incidents import read_incident
+from allclear.engine.response.step_keys import hold_id
 from allclear.journal.ports import Journal, OutboxKind, OutboxMessage
 from allclear.prefect_api import FlowRun, PrefectApi
 
@@ -158,7 +159,9 @@ class OutboxDelivery:
         """Resume the runs that wait for an answered question. Return whether none is left to resume."""
         ask_id = str(message.detail["ask"])
         incident = read_incident(self._journal, message.incident)
-        if ask_id not in incident.asks or is_asked(incident, ask_id):
+        if is_asked(incident, ask_id) or (ask_id == hold_id(incident.id) and incident.held):
+            return True
+        if ask_id not in {hold_id(incident.id), *incident.asks}:
             return True
         runs = [await self._prefect.run(run) for run in self._journal.waiting_runs(ask_id)]
         left = [run for run in runs if run and run.state in UNFINISHED and not await self._go_on(incident, run, ask_id)]

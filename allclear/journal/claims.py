@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from allclear.domain.base import Clock
+from allclear.domain.errors import ConcurrentWrite
 from allclear.domain.records import ActFinished, ActIntended, By
 from allclear.domain.scope import Scope
 from allclear.journal.database import Database
@@ -40,11 +41,22 @@ class SqlClaims(SqlEntries):
         with self._db.reading() as connection:
             return self._liveness.gone(connection, holder)
 
-    def claim(self, resource: str, incident: str, act: str, lease: timedelta, intent: ActIntended, by: By) -> Claim:
+    def claim(  # noqa: PLR0913 - the port
+        self,
+        resource: str,
+        incident: str,
+        act: str,
+        lease: timedelta,
+        intent: ActIntended,
+        by: By,
+        *,
+        expect: int | None = None,
+    ) -> Claim:
         """Acquire the claim on `resource`, and append the intent in the same transaction."""
         self._liveness.hold()
         with self._db.writing(self._lock_name(resource)) as connection:
-            self._lock_incident(connection, incident)  # because an outcome may be written without holding the claim
+            # Locked because an outcome may be written without holding the claim.
+            length, _ = self._lock_incident(connection, incident)
             if _has(connection, incident, act, "act.finished"):
                 return Finished()
             row = connection.execute(select(CLAIMS).where(self._claim_on(resource))).one_or_none()
@@ -56,6 +68,8 @@ class SqlClaims(SqlEntries):
                 if (row.incident, row.act) != (incident, act) or not free:
                     return Held(row.incident, row.act, row.holder, until, free)
             resumed = _has(connection, incident, act, "act.intended")
+            if not resumed and expect is not None and expect != length:
+                raise ConcurrentWrite(f"{incident} has a newer entry than {expect}.", "Read it again and decide again.")
             token = uuid.uuid4().hex
             values = {
                 "scope": self._scope_text,

@@ -230,10 +230,21 @@ class Claims(Protocol):
         """Return whether the process with that id has ended; one that is only stopped has not."""
         ...
 
-    def claim(self, resource: str, incident: str, act: str, lease: timedelta, intent: ActIntended, by: By) -> Claim:
+    def claim(  # noqa: PLR0913 - what the claim and its intent say
+        self,
+        resource: str,
+        incident: str,
+        act: str,
+        lease: timedelta,
+        intent: ActIntended,
+        by: By,
+        *,
+        expect: int | None = None,
+    ) -> Claim:
         """Acquire the claim on `resource` for `lease`, and append `intent` in the same transaction if it is missing.
 
-        Raises NotFound for an unknown incident.
+        Raises NotFound for an unknown incident, ConcurrentWrite if the intent is missing and the incident's length is
+        not `expect`.
         """
         ...
 

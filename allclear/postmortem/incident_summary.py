@@ -23,6 +23,7 @@ from allclear.domain.sentences.sentence import Tone
 from allclear.domain.states import StateHistory
 from allclear.domain.template_values import (
     deadline_lines,
+    held_words,
     in_storm,
     lead,
     left_lines,
@@ -91,6 +92,8 @@ def _head(incident: Incident, plan: Plan) -> Group:
     grid.add_row("Status", Text(status_words(incident, plan), style="bold"))
     grid.add_row("Phase", Text(phase_words(incident, plan)))
     grid.add_row("Lead", Text(lead(incident, plan) or plan.word("no_lead")))
+    if held := held_words(incident, plan):
+        grid.add_row("Hold", Text(held, style="bold red"))
     if incident.storm_umbrella and not incident.over:
         storm = f"No action is automatic: {in_storm(incident)}. Answer the open questions, or start an action."
         grid.add_row(

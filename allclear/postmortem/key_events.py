@@ -17,6 +17,8 @@ from allclear.domain.records import (
     Contained,
     DecisionMade,
     Entry,
+    HoldEnded,
+    HoldStarted,
     IncidentEnded,
     IncidentOpened,
     NoteAdded,
@@ -113,7 +115,7 @@ class _Writer:
                 return self._answered(entry, answered)
             case ActFinished(act=act):
                 return self._finished(entry.at, self.incident.acts[act])
-            case DecisionMade():
+            case DecisionMade() | HoldStarted() | HoldEnded():
                 return self._sentence(entry, _SAID)
             case NoteAdded(post_mortem="timeline"):
                 return self._sentence(entry, _SAID)

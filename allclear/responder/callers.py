@@ -54,7 +54,8 @@ class Callers:
 
     async def guard(self, request: Request, _described: Described = None) -> None:
         """Admit who may read: anyone with a token. Raises NotIdentified, NotAllowed."""
-        await self.reads(request)
+        by = await self.reads(request)
+        request.state.reader = by.actor if by else None
 
     async def acts(self, request: Request) -> By:
         """Return who acts. Raises NotIdentified without a valid token, NotAllowed for ALLCLEAR_ALERT_TOKEN."""

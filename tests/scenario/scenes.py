@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,14 +13,38 @@ from pydantic import SecretStr
 from allclear.bootstrap import Engine, make_engine
 from allclear.company import Company
 from allclear.domain.alert import Alert
+from allclear.domain.approval import AutoApproval
 from allclear.domain.base import utc_now
 from allclear.domain.incident import Incident
-from allclear.domain.runbook import Phase
+from allclear.domain.runbook import Phase, Runbook
 from allclear.engine.response.moves import Over, Wait
 from allclear.settings import Settings
 from allclear.simulator.scenario import Production
-from tests.contract.simulator_support import Simulated
-from tests.scenario.response_support import MACHINE, announced, installed, new_journal
+from tests.contract.simulator_support import Simulated, quick
+from tests.scenario.response_support import ALERT, MACHINE, announced, installed, new_journal, vintstreet
+
+STREAMS = replace(ALERT, key="streams", labels={"alertname": "LiveStreamFailures"}, authenticated=True)
+
+
+def automatic() -> Company:
+    """Return VintStreet with a broken-feature runbook that switches the flag off without an approval."""
+    company = vintstreet()
+    book = company.runbooks["broken-feature"]
+    first, *rest = book.contain
+    unasked = first.model_copy(update={"auto_approve": AutoApproval()})
+    changed: Runbook = book.model_copy(update={"contain": [unasked, *rest]})
+    return replace(company, runbooks=company.runbooks | {"broken-feature": changed})
+
+
+def streams() -> Production:
+    """Return the broken feature at its worst: every stream fails, and there are few users."""
+    scenario = quick("broken-feature")
+    flags = [
+        flag.model_copy(update={"faults": [fault.model_copy(update={"error_rate": 1.0}) for fault in flag.faults]})
+        for flag in scenario.flags
+    ]
+    users = scenario.users.model_copy(update={"per_second": 2.0})
+    return scenario.model_copy(update={"flags": flags, "users": users})
 
 
 @dataclass

@@ -9,41 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from allclear.company import Company
 from allclear.domain.action import ActStatus
-from allclear.domain.approval import AutoApproval, Fallback
+from allclear.domain.approval import Fallback
 from allclear.domain.records import IncidentEnded, StormJoined
-from allclear.domain.runbook import Phase, Runbook
+from allclear.domain.runbook import Phase
 from allclear.engine.response.moves import Over, Wait
 from allclear.journal.ports import OutboxKind
-from allclear.simulator.scenario import Production
-from tests.contract.simulator_support import quick
 from tests.scenario.response_support import ALERT, MACHINE, broken, person_for
 from tests.scenario.response_support import vintstreet as small_vintstreet
-from tests.scenario.scenes import Scene, scene
-
-STREAMS = replace(ALERT, key="streams", labels={"alertname": "LiveStreamFailures"}, authenticated=True)
-
-
-def automatic() -> Company:
-    """Return VintStreet with a broken-feature runbook that switches the flag off without an approval."""
-    company = small_vintstreet()
-    book = company.runbooks["broken-feature"]
-    first, *rest = book.contain
-    unasked = first.model_copy(update={"auto_approve": AutoApproval()})
-    changed: Runbook = book.model_copy(update={"contain": [unasked, *rest]})
-    return replace(company, runbooks=company.runbooks | {"broken-feature": changed})
-
-
-def streams() -> Production:
-    """Return the broken feature at its worst: every stream fails, and there are few users."""
-    scenario = quick("broken-feature")
-    flags = [
-        flag.model_copy(update={"faults": [fault.model_copy(update={"error_rate": 1.0}) for fault in flag.faults]})
-        for flag in scenario.flags
-    ]
-    users = scenario.users.model_copy(update={"per_second": 2.0})
-    return scenario.model_copy(update={"flags": flags, "users": users})
+from tests.scenario.scenes import STREAMS, Scene, automatic, scene, streams
 
 
 async def test_an_automatic_action_is_done_when_no_one_vetoes_it(tmp_path: Path) -> None:

@@ -6,11 +6,12 @@ import pytest
 
 from allclear.bootstrap import Engine
 from allclear.commands.answers import Answer
-from allclear.commands.catalog import BY_NAME, COMMANDS
+from allclear.commands.base import Command
+from allclear.commands.catalog import BY_NAME, COMMANDS, COMPANY_COMMANDS
 from allclear.commands.notes import Note
 from allclear.domain.errors import NotAllowed
 from allclear.domain.proof import Proof
-from allclear.domain.records import By, NoteAdded
+from allclear.domain.records import PROGRAM, By, NoteAdded
 from allclear.engine.people.declare import Declaration
 
 ANA = By(actor="Ana", role="on_call", via="api", proof=Proof.TOKEN)
@@ -25,8 +26,8 @@ def incident(engine: Engine) -> str:
 
 def test_each_command_has_a_name_of_its_own() -> None:
     """The name is a part of its route."""
-    assert len(BY_NAME) == len(COMMANDS)
-    assert all(command.title and command.__doc__ for command in COMMANDS)
+    assert len(BY_NAME) == len(COMMANDS) + len(COMPANY_COMMANDS)
+    assert all(command.title and command.__doc__ for command in BY_NAME.values())
 
 
 async def test_a_command_that_is_sent_again_adds_nothing(engine: Engine, incident: str) -> None:
@@ -43,3 +44,90 @@ async def test_an_answer_names_a_question_of_its_incident(engine: Engine, incide
     """The route's incident and the question's must be the same."""
     with pytest.raises(NotAllowed, match="no question of"):
         await Answer(ask="VS-999/contain/roll-back", word="approve").carry_out(engine, incident, ANA)
+
+
+BODIES: dict[str, dict[str, object]] = {
+    "answer": {"ask": "VS-1/contain/roll-back", "word": "approve"},
+    "acknowledge": {},
+    "hand-over": {"role": "incident_commander", "to": "Ben"},
+    "note": {"text": "Support has 14 tickets"},
+    "decide": {"text": "We stop the release", "reason": "it fails"},
+    "told": {"audience": "incident_commander", "text": "by phone"},
+    "severity": {"severity": "P0", "reason": "all users"},
+    "assess": {"kind": "outage", "reason": "it is one"},
+    "hold": {"reason": "we look first"},
+    "release": {"reason": "we have looked"},
+    "act": {"action": "maintenance.enable", "reason": "stop the writes"},
+    "undo": {"act": "manual/x", "reason": "over"},
+    "supersede": {"act": "manual/x", "reason": "over"},
+    "resolve": {"reason": "it is well"},
+    "false-alarm": {"reason": "it was well"},
+    "post-mortem": {"field": "root_cause", "text": "A wrong flag"},
+    "follow-up": {"text": "Test the flag", "owner": "Ben"},
+    "follow-up-done": {"number": 1, "note": "tested"},
+    "incidents": {"title": "Errors", "service": "storefront", "runbook": "bad-deployment", "severity": "P1"},
+    "take-over": {"role": "on_call"},
+    "revoke-links": {"person": "Ana", "reason": "her phone is lost"},
+}
+"""What each command that only people may give says."""
+
+NEEDS_MORE = {"answer", "act", "undo", "supersede", "take-over"}
+"""Those that need an act or a rota: tested in `test_acts_over_http.py`, except for the rota, which this plan lacks."""
+
+
+def command(name: str) -> Command:
+    """Return the command of that name, with what it says here."""
+    return BY_NAME[name].model_validate(BODIES[name])
+
+
+def test_every_command_that_programs_may_not_give_is_tested() -> None:
+    """A new command has to be listed here, so that its refusal is tested."""
+    assert {one.name for one in BY_NAME.values() if not one.for_programs} == set(BODIES)
+    assert {one.name for one in BY_NAME.values() if one.for_programs} == {"proposals"}
+
+
+@pytest.mark.parametrize("name", sorted(BODIES))
+async def test_a_program_gives_no_command_of_a_person(engine: Engine, incident: str, name: str) -> None:
+    """It may not answer, acknowledge, lead, write or decide anything; the record stays as it is."""
+    program = By(actor="night-watch", role=PROGRAM, via="api", proof=Proof.TOKEN)
+    before = engine.conductor.incident(incident).length
+    with pytest.raises(NotAllowed, match="night-watch is a program"):
+        await command(name).carry_out(engine, incident, program)
+    assert engine.conductor.incident(incident).length == before
+    assert engine.journal.overrides("on_call") == []
+    assert engine.journal.revocation("Ana", "") is None
+
+
+@pytest.mark.parametrize("name", sorted(set(BODIES) - NEEDS_MORE))
+async def test_each_command_is_carried_out_once_for_its_key(engine: Engine, incident: str, name: str) -> None:
+    """Its answer was lost, and it is sent again: nothing is added, and the sentence is one of success."""
+    if name == "release":
+        await command("hold").carry_out(engine, incident, ANA)
+    if name == "follow-up-done":
+        await command("follow-up").carry_out(engine, incident, ANA)
+    by = ANA.model_copy(update={"request": "ana:7"})
+    first = await command(name).carry_out(engine, incident, by)
+    length = engine.conductor.incident(incident).length
+    assert await command(name).carry_out(engine, incident, by) == first
+    assert engine.conductor.incident(incident).length == length
+    assert [row.id for row in engine.journal.incidents()] == [incident]
+
+
+async def test_a_declaration_that_is_sent_again_after_the_end_opens_nothing(engine: Engine) -> None:
+    """Its answer was lost, and the incident was over before the declaration was sent again."""
+    by = ANA.model_copy(update={"request": "ana:8"})
+    declared = await command("incidents").carry_out(engine, "", by)
+    (row,) = engine.journal.incidents()
+    await command("false-alarm").carry_out(engine, row.id, ANA)
+    assert await command("incidents").carry_out(engine, "", by) == declared
+    assert len(engine.journal.incidents()) == 1
+    await command("incidents").carry_out(engine, "", by.model_copy(update={"request": "ana:9"}))
+    assert len(engine.journal.incidents()) == 2
+
+
+async def test_a_follow_up_that_is_sent_again_keeps_its_number(engine: Engine, incident: str) -> None:
+    """Another one was added meanwhile."""
+    by = ANA.model_copy(update={"request": "ana:1"})
+    first = await command("follow-up").carry_out(engine, incident, by)
+    await command("follow-up").carry_out(engine, incident, ANA)
+    assert await command("follow-up").carry_out(engine, incident, by) == first

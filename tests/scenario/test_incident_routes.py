@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
 from allclear.bootstrap import Engine
-from allclear.commands.catalog import COMMANDS
+from allclear.commands.catalog import BY_NAME, COMMANDS, COMPANY_COMMANDS
 from allclear.domain.runbook import Phase
 from allclear.engine.response.moves import Wait
 from allclear.responder.app import make_app
@@ -119,10 +119,18 @@ ROUTES = {
     ("get", "/healthz"): {"200"},
     ("get", "/readyz"): {"200", "503"},
     ("get", "/metrics"): {"200", "401"},
-} | {("post", f"/incidents/{{incident_id}}/{command.name}"): COMMAND_STATUSES for command in COMMANDS}
+} | {
+    ("post", path): COMMAND_STATUSES
+    for path in (
+        *(f"/incidents/{{incident_id}}/{command.name}" for command in COMMANDS),
+        *(f"/{command.name}" for command in COMPANY_COMMANDS),
+        "/incidents/{incident_id}/preview-undo",
+        "/preview-act",
+    )
+}
 
 
-TITLES = {command.title for command in COMMANDS}
+TITLES = {command.title for command in BY_NAME.values()}
 
 
 def test_the_description_has_every_route_and_its_responses(client: TestClient) -> None:

@@ -40,6 +40,7 @@ class ActProposed(Model):
     leaves: str | None = None
     owner: str | None = None
     expires: Moment | None = None
+    reason: str = Field(default="", description="Why, in the words of the program or the person who proposes it.")
 
 
 class AskOpened(Model):

@@ -29,6 +29,8 @@ from allclear.domain.records.people import (
     DecisionMade,
     FollowUpAdded,
     FollowUpDone,
+    HoldEnded,
+    HoldStarted,
     NoteAdded,
     PageHeard,
     PostMortemWritten,
@@ -57,6 +59,8 @@ Record = Annotated[
     | StormPassed
     | Acknowledged
     | PageHeard
+    | HoldStarted
+    | HoldEnded
     | SeverityChanged
     | Assessed
     | ReminderDue

@@ -15,6 +15,20 @@ class Acknowledged(Model):
     kind: Literal["acknowledged"] = "acknowledged"
 
 
+class HoldStarted(Model):
+    """A person has stopped everything automatic in this incident."""
+
+    kind: Literal["hold.started"] = "hold.started"
+    reason: str
+
+
+class HoldEnded(Model):
+    """A person has allowed automatic action again."""
+
+    kind: Literal["hold.ended"] = "hold.ended"
+    reason: str = ""
+
+
 class PageHeard(Model):
     """The pager reported something about a page of ours."""
 

@@ -38,7 +38,7 @@ def describe(context: SentenceContext, entry: Entry) -> Sentence | None:  # noqa
     """Return the sentence for a record about an act or an ask; None for any other record."""
     match entry.record:
         case ActProposed() as proposed:
-            return _proposed(context, proposed)
+            return _proposed(context, proposed, entry.by)
         case AskOpened(ask=ask):
             return _asked(context, ask)
         case AskAnswered() as answered:
@@ -79,7 +79,7 @@ def _summary(change: JsonDict | None, otherwise: str) -> str:
     return bare(str((change or {}).get("summary") or otherwise)).rstrip(" .:")
 
 
-def _proposed(context: SentenceContext, proposed: ActProposed) -> Sentence:
+def _proposed(context: SentenceContext, proposed: ActProposed, by: By) -> Sentence:
     title = bare(proposed.title, SHORT)
     if proposed.refusals:
         detail = [refusal.next_step for refusal in proposed.refusals]
@@ -93,6 +93,10 @@ def _proposed(context: SentenceContext, proposed: ActProposed) -> Sentence:
         *(f"{word.title()}: {change[word]}" for word in ("risk", "undo") if change.get(word)),
     ]
     # The outcome's sentence is enough for an act that needed no approval.
+    if proposed.reason:
+        reason = with_full_stop(bare(proposed.reason))
+        text = f"{context.author(by)} proposed: {_summary(proposed.change, title)}. Reason: {reason}"
+        return Sentence(text, "person" if by.person else "plain", detail=detail)
     outcome_tells = bool(act and not act.asks and act.outcome) or proposed.phase in {LIVE_MESSAGE, THREAD}
     return Sentence(f"Proposed: {_summary(proposed.change, title)}.", routine=outcome_tells, detail=detail)
 

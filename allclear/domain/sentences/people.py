@@ -10,6 +10,8 @@ from allclear.domain.records import (
     Entry,
     FollowUpAdded,
     FollowUpDone,
+    HoldEnded,
+    HoldStarted,
     LedgerHandedOver,
     LedgerNoted,
     LedgerSuperseded,
@@ -54,7 +56,18 @@ def describe(context: SentenceContext, entry: Entry) -> Sentence | None:  # noqa
         case FollowUpDone() as finished:
             return Sentence(f"{author} did follow-up {finished.number}{_follow_up(context, finished)}", "good")
         case _:
-            return _in_ledger(context, entry)
+            return _hold(entry.record, author) or _in_ledger(context, entry)
+
+
+def _hold(record: object, author: str) -> Sentence | None:
+    """Return the sentence for the beginning or the end of a hold; None for any other record."""
+    if not isinstance(record, HoldStarted | HoldEnded):
+        return None
+    if isinstance(record, HoldStarted):
+        reason = with_full_stop(bare(record.reason))
+        return Sentence(f"{author} holds the incident: nothing automatic happens until it is released. {reason}", "bad")
+    reason = f" {with_full_stop(bare(record.reason))}" if record.reason.strip() else ""
+    return Sentence(f"{author} released the incident: automatic action goes on.{reason}", "person")
 
 
 def _in_ledger(context: SentenceContext, entry: Entry) -> Sentence | None:

@@ -10,8 +10,9 @@ from allclear.domain.approval import ONE_PERSON, AnswerWindow, ApprovalPolicy, A
 from allclear.domain.incident import Act, Incident
 from allclear.domain.moments import named_clock
 from allclear.domain.plan import Plan
+from allclear.domain.records import By
 from allclear.domain.runbook import Step
-from allclear.domain.text import change_rows, markdown_safe, with_full_stop
+from allclear.domain.text import change_rows, markdown_safe, plain, with_full_stop
 
 
 def policy_for(plan: Plan, action: type[Action[Any, Any]], step: Step | None = None) -> ApprovalPolicy | None:
@@ -94,6 +95,15 @@ def situation(incident: Incident, zone: tzinfo) -> str:
         since = ", before the last change" if check.begun < incident.service_changed else ""
         last = f" Last check of {what}, {named_clock(check.at, zone)}{since}: {check.finding.sentence}"
     return f"{incident.id}, {incident.severity}: {with_full_stop(incident.title)}{last}"
+
+
+def as_proposal(ask: Ask, by: By, reason: str) -> Ask:
+    """Return the question about an act that a program or a person proposes, with the author and the reason in it."""
+    author = f"{plain(by.actor, 60)}, a program" if by.program else plain(by.actor, 60)
+    proposed = f"**Proposed by {markdown_safe(author)}.** Reason: {markdown_safe(reason)}"
+    comma = "," if by.program else ""
+    title = f"{author}{comma} proposes: {ask.title}"
+    return ask.model_copy(update={"title": title, "text": f"{proposed}\n\n{ask.text}"})
 
 
 def with_window(

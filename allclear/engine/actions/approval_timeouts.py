@@ -72,13 +72,13 @@ class ApprovalTimeouts:
         """
         state = incident.asks[ask_id]
         window, act = state.ask.window, incident.acts.get(state.ask.act or "")
-        if not state.open or window is None or act is None:
+        if not state.open or window is None or act is None or incident.held:
             return
         finding, begun = await self._conductor.check_health(incident), incident.length
         # Read again, because a check takes time and people may have answered meanwhile.
         incident = self._conductor.incident(incident.id)
         state, act = incident.asks[ask_id], incident.acts[act.id]
-        if not state.open:
+        if not state.open or incident.held:
             return
         checked = StepDone(
             phase=state.ask.phase,
@@ -101,6 +101,7 @@ class ApprovalTimeouts:
         """Return whether the act may be carried out without an approval, because no one vetoed it in time."""
         return (
             finding.verdict is Verdict.FAILURE
+            and not incident.hold.held_since(incident.asks[act.asks[-1]].opened)
             and clearance(incident, act) is Clearance.WAITING
             and self._clock() - until <= STALE
             and not self._reasons_against(incident, finding)
@@ -130,8 +131,12 @@ def _give_up(state: AskState, act: str, finding: Finding) -> list[AskWithdrawn |
 def _timeout_of(incident: Incident, state: AskState) -> datetime | None:
     """Return when the ask's timeout is to be applied; None if it has no window, or if its veto window allowed nothing.
 
+    None as well while the incident is held: nothing is then done without a person.
+
     An ask whose window may send the standard text is checked repeatedly, because the service may fail later.
     """
+    if incident.held:
+        return None
     window, checked = state.ask.window, incident.step(state.ask.phase, window_check_key(state.ask.step))
     if window is None or checked is None or checked.number < state.number:
         return window.until if window else None

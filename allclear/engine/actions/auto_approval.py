@@ -11,6 +11,7 @@ from allclear.domain.incident import Act, Incident
 from allclear.domain.plan import Storm
 from allclear.domain.records import AlertJoined, Entry, StepDone
 from allclear.domain.template_values import in_storm
+from allclear.domain.text import plain
 from allclear.engine.incidents import read_or_none
 from allclear.journal.ports import Journal
 
@@ -43,11 +44,17 @@ def reasons_against(
     checks += [(now, latest.verdict)] if latest else []
     declared = only_text and bool(incident.opened_by.person)
     return [
+        *_held(incident),
         *(() if declared else _source(incident)),
         *_checks(checks),
         *_flapping(incident, entries, storm, now),
         *_storm(incident),
     ]
+
+
+def _held(incident: Incident) -> Iterator[str]:
+    if incident.held:
+        yield f"{plain(incident.held.by, 60)} holds the incident: {plain(incident.held.cause)}"
 
 
 def _source(incident: Incident) -> Iterator[str]:

@@ -46,7 +46,7 @@ from allclear.engine.actions.registry import Registry, read_params
 from allclear.engine.actions.write import Write
 from allclear.engine.concurrency import sleep_without_slot
 from allclear.engine.incidents import read_incident
-from allclear.journal.ports import Acquired, Finished, Held, Journal
+from allclear.journal.ports import Acquired, Claim, Finished, Held, Journal
 
 LEASE = timedelta(seconds=30)
 """How long a claim lasts unless it is renewed: longer than any client's own timeout (15 s for a traffic update)."""
@@ -56,6 +56,9 @@ _POLL = 0.05
 
 RETRY_CLAIM = 1.0
 """Seconds between two attempts to claim a resource that another act holds. Each attempt reads the target first."""
+
+_CLAIM_TRIES = 10
+"""How often a claim is tried at once while other entries are written to the incident."""
 
 WHILE_REFUSED = Backoff(first=0.2, factor=1.5, longest=2.0)
 """The pauses while a refusal is waited for that passes by itself, as a rollout does."""
@@ -226,7 +229,7 @@ class Executor:
         intent = ActIntended(
             act=act.id, digest=change.digest, change=change.model_dump(mode="json"), holder=self._journal.holder
         )
-        claim = self._journal.claim(change.resource, incident.id, act.id, LEASE, intent, by)
+        claim = self._claim(incident.id, act.id, change.resource, intent, by)
         match claim:
             case Finished():
                 return None
@@ -242,6 +245,19 @@ class Executor:
                 return None
 
     # --- claims --------------------------------------------------------------------------------------
+
+    def _claim(self, incident_id: str, act_id: str, resource: str, intent: ActIntended, by: By) -> Claim:
+        """Claim the resource and journal the intent, unless the act is no longer cleared: a person may hold it now.
+
+        Raises NotAllowed if it is not cleared, ConcurrentWrite if entries keep being written meanwhile.
+        """
+        for _ in range(_CLAIM_TRIES):
+            incident, act = self._read(incident_id, act_id)
+            if act.outcome is None:
+                _require_clearance(incident, act)
+            with suppress(ConcurrentWrite):
+                return self._journal.claim(resource, incident_id, act_id, LEASE, intent, by, expect=incident.length)
+        raise ConcurrentWrite(f"Entries keep being written to {incident_id}.", "Try again in a moment.")
 
     async def _wait_for(self, held: Held, by: By) -> None:
         """Wait while another act changes the same resource; if the process that holds it is gone, finish that act.
@@ -312,6 +328,11 @@ def _require_clearance(incident: Incident, act: Act) -> None:
         raise NotAllowed(
             f"{act.id} is NOT done: {incident.id} has ended.",
             "If it is still needed, start it by hand: allclear act. It then belongs to an incident of its own.",
+        )
+    if cleared is Clearance.HELD:
+        raise NotAllowed(
+            f"{act.id} of {incident.id} is not done, because the incident is held.",
+            f"When automatic action may go on: allclear release {incident.id}.",
         )
     state = incident.asks[missing_approvals(incident, act)[0]]
     next_step = must_answer(state.ask) if state.open else f"Read on: allclear show {incident.id}."

@@ -26,12 +26,15 @@ class Ledger:
         For a change that the world has moved on from, so that its undo is refused. Raises Refused while the change is
         still as the act left it or cannot be read, NotAllowed without a reason, NotFound.
         """
+        done = f"{act_id} of {incident_id} is closed as superseded. Nothing was changed."
+        if by.request and by.request in self._writer.read(incident_id).requests:
+            return done
         act = self._in_place(incident_id, act_id)
         reason = required_text(reason, "reason")
         found = await self._found(incident_id, act)
         record = LedgerSuperseded(act=act_id, reason=reason, found=found)
         self._writer.append(incident_id, by, lambda _: [record])
-        return f"{act_id} of {incident_id} is closed as superseded. Nothing was changed."
+        return done
 
     def _in_place(self, incident_id: str, act_id: str) -> Act:
         incident = self._writer.read(incident_id)

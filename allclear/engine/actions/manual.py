@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from allclear.company import Company
@@ -17,7 +18,7 @@ from allclear.domain.reminder import MANUAL as PHASE
 from allclear.engine.actions.executor import Executor, Preview
 from allclear.engine.actions.proposals import ActionRequest, Proposer
 from allclear.engine.actions.registry import ActionType, read_params
-from allclear.engine.incidents import find_open, read_incident
+from allclear.engine.incidents import act_of_request, find_open, find_request, read_incident
 from allclear.engine.people.declare import Declaration
 from allclear.engine.people.facade import People
 from allclear.engine.response.conductor import Conductor
@@ -28,6 +29,10 @@ _MACHINE = By(actor="allclear", via="manual action")
 
 _MOST_ATTEMPTS = 20
 """How often a proposal is attempted while other entries are written to the same incident."""
+
+
+_MOST_PROPOSALS = 5
+"""How many proposals of one author may wait for people in an incident: people must be able to read them all."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +48,6 @@ class ManualRequest:
     """The severity of a new incident; None for the plan's highest."""
     shown: str | None = None
     """The digest of the change that the person saw; another change is refused."""
-    key: str | None = None
-    """Identifies the request: if it is repeated after a crash, there is still one act."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +88,10 @@ class ManualActions:
         """Propose and carry out the action, and return the result.
 
         If the plan lets one person approve it, starting it is the approval. It joins the open incident of its service,
-        or opens one. Raises NotAllowed without a reason, NotFound, ConfigError.
+        or opens one. A request that is repeated, by its key in `by`, goes on with the act that it proposed before.
+        Raises NotAllowed without a reason or for a program, NotFound, ConfigError.
         """
+        _require_person(by)
         if is_blank(request.reason):
             raise MissingText("A manual action needs a reason.", 'Add it: --reason "…".')
         incident = self._incident(request, by)
@@ -94,8 +99,7 @@ class ManualActions:
             if begun.proposed.action == request.action:  # interrupted: first find out what became of it
                 await self._executor.carry_out(incident.id, begun.id, by)
                 incident = self._read(incident.id)
-        once = request.key is not None
-        act = await self._propose(incident, lambda now: self._action_request(request, now), by, once=once)
+        act = await self._propose(incident, lambda now: self._action_request(request, now), by)
         return await self._go_on(incident.id, act, by)
 
     async def preview_undo(self, incident_id: str, act_id: str, by: By) -> Preview:
@@ -107,8 +111,12 @@ class ManualActions:
         """Undo an act that is still in place, and return the result.
 
         `shown` is the digest of the change that the person saw. Raises NotFound, Refused if nothing of the act is in
-        place or the change would now be another one.
+        place or the change would now be another one, NotAllowed for a program. A request that is repeated, by its key
+        in `by`, goes on with the undo that it proposed before.
         """
+        _require_person(by)
+        if known := act_of_request(self._read(incident_id), by):
+            return await self._go_on(incident_id, known.id, by)
         incident, act = await self._left(incident_id, act_id, by)
         request = ActionRequest(
             PHASE,
@@ -122,18 +130,44 @@ class ManualActions:
         )
         return await self._go_on(incident_id, await self._propose(incident, lambda _: request, by), by)
 
-    async def _propose(
-        self, incident: Incident, request: Callable[[Incident], ActionRequest], by: By, *, once: bool = False
-    ) -> str:
+    async def propose(self, request: ManualRequest, by: By) -> str:
+        """Put the action to people, and return the id of their question. Nothing is done before they approve it.
+
+        For a program, or a person who wants another one to decide: proposing is never an approval. Raises NotFound for
+        an unknown action or incident, ConfigError for parameters that do not fit, NotAllowed without a reason or if the
+        incident has ended, Refused if the action is refused now, has nothing to change, or if too many proposals of its
+        author wait already.
+        """
+        if is_blank(request.reason):
+            raise NotAllowed("A proposal needs a reason.", "Say why the action should be taken: `reason`.")
+        incident = self._read(request.incident or "")
+        if known := act_of_request(incident, by):
+            return known.asks[-1]
+        if incident.over:
+            raise NotAllowed(f"{incident.id} is over.", f"Read it: allclear show {incident.id}.")
+        _require_few(incident, by)
+        preview, _ = await self._proposer.preview(ActionRequest(PHASE, "preview", request.action, request.params, ""))
+        _require_possible(preview)
+        wanted = partial(self._action_request, request)
+        act = await self._propose(
+            incident, lambda now: replace(wanted(now), confirmed=None, decision=None, proposal=request.reason), by
+        )
+        proposed = self._read(incident.id).acts[act]
+        if not proposed.asks:  # production was changed since the preview
+            sentence = proposed.outcome.sentence if proposed.outcome else "It needs no approval."
+            raise Refused(f"Nothing was put to people: {sentence}", f"Read on: allclear show {incident.id}.")
+        return proposed.asks[-1]
+
+    async def _propose(self, incident: Incident, request: Callable[[Incident], ActionRequest], by: By) -> str:
         """Propose what `request` returns for the incident, and return the act's id.
 
         It is worked out anew whenever another entry was written meanwhile: the digest that the person saw keeps the
-        change the same. `once` is whether an act with the same key is this one. Raises ConcurrentWrite, which says that
-        nothing was done, and what `Proposer.propose` raises.
+        change the same. An act that the same request has proposed before, by its key in `by`, is this one. Raises
+        ConcurrentWrite, which says that nothing was done, and what `Proposer.propose` raises.
         """
         for _ in range(_MOST_ATTEMPTS):
             wanted = request(incident)
-            if once and (known := incident.act_of(PHASE, wanted.key)):
+            if known := act_of_request(incident, by):
                 return known.id
             try:
                 return await self._proposer.propose(incident, wanted, by)
@@ -184,9 +218,7 @@ class ManualActions:
     def _action_request(self, request: ManualRequest, incident: Incident) -> ActionRequest:
         kind = self._executor.action(request.action)
         key = request.action.replace(".", "-").replace("_", "-")
-        if request.key:
-            key = f"{key}-{request.key}"
-        elif times := sum(act.proposed.step.startswith(key) for act in incident.acts.values()):
+        if times := sum(act.proposed.step.startswith(key) for act in incident.acts.values()):
             key = f"{key}-{times + 1}"
         return ActionRequest(
             PHASE,
@@ -211,6 +243,8 @@ class ManualActions:
                     "Leave --incident out: the action then opens an incident of its own.",
                 )
             return named
+        if before := find_request(self._journal, by.request):
+            return before
         service = self.service_of(request)
         if incident := find_open(self._journal, service):
             return incident
@@ -235,3 +269,34 @@ class ManualActions:
 
     def _read(self, incident_id: str) -> Incident:
         return read_incident(self._journal, incident_id)
+
+
+def _require_person(by: By) -> None:
+    if by.program:
+        raise NotAllowed(
+            f"{by.actor} is a program, and only a person may start or undo an action.",
+            "Propose it, so that a person approves it: POST /incidents/{id}/proposals.",
+        )
+
+
+def _require_few(incident: Incident, by: By) -> None:
+    """Raise Refused if too many proposals of one author wait for people."""
+    open_now = [
+        act
+        for act in incident.acts.values()
+        if act.proposed.reason and act.by.actor == by.actor and clearance(incident, act) is Clearance.WAITING
+    ]
+    if len(open_now) >= _MOST_PROPOSALS:
+        raise Refused(
+            f"{by.actor} has {len(open_now)} proposals in {incident.id} already that wait for people.",
+            "Wait until people have answered one of them.",
+        )
+
+
+def _require_possible(preview: Preview) -> None:
+    """Raise Refused if the action cannot be done now, or if nothing is left to change."""
+    if preview.done:
+        raise Refused(f"There is nothing to change: {preview.change.summary}", "Read the incident again.")
+    for refusal in preview.refusals:
+        if not refusal.passes:
+            raise Refused(refusal.sentence, refusal.next_step, refusal.candidates)

@@ -13,9 +13,17 @@ from allclear.domain.base import Clock
 from allclear.domain.errors import AllclearError, Refused
 from allclear.domain.incident import Act, Incident
 from allclear.domain.plan import Plan
+from allclear.domain.proof import Proof
 from allclear.domain.records import ActFinished, ActProposed, AskAnswered, AskOpened, By, DecisionMade
 from allclear.domain.runbook import Step
-from allclear.engine.actions.approval_requests import approval_ask, fallback_for, policy_for, with_window
+from allclear.engine.actions.approval_requests import (
+    approval_ask,
+    as_proposal,
+    fallback_for,
+    policy_for,
+    response_policy,
+    with_window,
+)
 from allclear.engine.actions.auto_approval import acted_recently, reasons_against
 from allclear.engine.actions.executor import WHILE_REFUSED, Executor, Preview
 from allclear.engine.actions.message_links import MessageLinks
@@ -51,6 +59,8 @@ class ActionRequest:
     """The reason of a person whose starting the action counts as an approval; None if it does not."""
     about: str = ""
     """The question that a message is about, to which its link leads; empty if it is about none."""
+    proposal: str | None = None
+    """The reason of a program or person that proposes it and does not decide: a person must approve it. None if not."""
     refused: Refused | None = None
     """Why it cannot be proposed, if that is known already; None if it is still to be worked out."""
     decision: DecisionMade | None = None
@@ -158,6 +168,8 @@ class Proposer:
         if preview.refusals:
             return [proposed, ActFinished(act=act, outcome=refused(preview.refusals))]
         policy = policy_for(self._plan, type(action), request.step)
+        if policy is None and request.proposal is not None:
+            policy = response_policy(self._plan)
         if policy is None or request.authorised:
             return [proposed]
         return self._with_ask(incident, request, proposed, (preview, change), policy, by)
@@ -175,6 +187,8 @@ class Proposer:
         preview, change = worked_out
         asked = request.phase, request.key, proposed.act
         ask = approval_ask(incident, asked, change, policy, self._plan.zone)
+        if request.proposal is not None:
+            ask = as_proposal(ask, by, request.proposal)
         if request.step and not request.undoes:
             against = self._reasons_against(incident, request.step, change)
             fallback = fallback_for(type(preview.action), request.step)
@@ -239,6 +253,7 @@ class Proposer:
             title=request.title or title,
             params=dict(request.params),
             change=None,
+            reason=request.proposal or "",
             owner=step.owner if step else None,
             expires=self._clock() + step.expires if step and step.expires else None,
         )
@@ -274,4 +289,6 @@ def _reversed_act(incident: Incident, resource: str, reverses: str | None) -> Ac
 
 def _may_approve_alone(policy: ApprovalPolicy, by: By) -> bool:
     """Return whether a person who starts an action approves it by that."""
+    if by.program or (policy.needs_proof and by.proof is Proof.CLAIMED):
+        return False
     return by.role in policy.roles and policy.people == 1 and (by.via != "prefect" or policy.prefect_may)

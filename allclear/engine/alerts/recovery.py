@@ -106,7 +106,7 @@ class RecoveryWatcher:
     # --- recovery ----------------------------------------------------------------------------------
 
     async def _recover(self, incident: Incident) -> None:
-        known = [] if incident.over else await asyncio.to_thread(self._journal.alerts_of, incident.id)
+        known = [] if incident.over or incident.held else await asyncio.to_thread(self._journal.alerts_of, incident.id)
         changes = [alert.changed_at for alert in known]
         if incident.opened.umbrella and incident.joined_at:  # an alert storm's incident may have no alert of its own
             changes.append(incident.joined_at)
@@ -124,7 +124,7 @@ class RecoveryWatcher:
         finding = await self._conductor.check_health(incident)
         # Other entries may have been written during the probe; only the alerts must still be clear.
         now = read_incident(self._journal, incident.id)
-        if not now.over and all(
+        if not (now.over or now.held) and all(
             "firing" not in {alert.state, alert.source_state} for alert in self._journal.alerts_of(incident.id)
         ):
             self._write(now, self._records(now, finding, incident.length))

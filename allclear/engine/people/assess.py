@@ -33,9 +33,9 @@ class Assessments:
         """
         self.check_severity(now)
         incident, plan = self._writer.read(incident_id), self._company.plan
-        if incident.severity == now:
+        if incident.severity == now and by.request not in incident.requests:
             return f"{incident_id} is {now} already."
-        was = [incident.severity]
+        was = [next((one.was for _, one in reversed(incident.severities) if one.now == now), incident.severity)]
 
         def decide(incident: Incident) -> list[Any]:
             lowered = plan.rank(now) > plan.rank(incident.severity)

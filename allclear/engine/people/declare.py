@@ -11,12 +11,12 @@ from allclear.domain.base import is_blank
 from allclear.domain.errors import NotAllowed
 from allclear.domain.incident import Incident
 from allclear.domain.records import Assessed, By, IncidentOpened, NoteAdded
-from allclear.engine.incidents import find_open, open_under
+from allclear.engine.incidents import find_open, find_request, open_under
 from allclear.engine.people.assess import Assessments
 from allclear.engine.people.incident_writer import IncidentWriter
 from allclear.engine.people.leading import lead_taken_by
 from allclear.engine.response.flow_starts import start_message
-from allclear.journal.ports import Journal
+from allclear.journal.ports import INCIDENTS, Journal
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,13 @@ class Declarations:
 
         The person who declares it has acknowledged it, and leads it unless the plan names other people for that. If an
         incident is open for the same service and runbook, the declaration is added to it as a note, so that one trouble
-        has one response. Raises NotFound for what the plan does not have, NotAllowed, JournalError.
+        has one response. A request that is repeated, by its key in `by`, returns the incident that it opened before.
+        Raises NotFound for what the plan does not have, NotAllowed also for a program, JournalError.
         """
+        if by.program:
+            raise NotAllowed(f"{by.actor} is a program, and only a person may declare an incident.", "Send an alert.")
+        if before := find_request(self._journal, by.request):
+            return before.id
         opened = self.opening(declaration, by).model_copy(update={"manual": first is None})
         service, runbook = declaration.service, declaration.runbook
         if known := find_open(self._journal, service, runbook=runbook):
@@ -60,12 +65,11 @@ class Declarations:
         outbox = [start_message("{incident}", first)] if first else []
         # The key lets one of two simultaneous declarations open the incident, and the other one join it.
         _, key = open_under(self._journal, f"declared:{service}:{runbook}")
-        incident, new = self._journal.open_incident(self._company.plan.short, opened, by, key=key, outbox=outbox)
-        if not new:
-            return self._declare_again(self._writer.read(incident), declaration, by, first)
-        if leading := lead_taken_by(self._company.plan, self._writer.read(incident), by):
-            self._journal.append(incident, leading, by)
-        return incident
+        with self._journal.transaction(INCIDENTS):
+            incident, new = self._journal.open_incident(self._company.plan.short, opened, by, key=key, outbox=outbox)
+            if new and (leading := lead_taken_by(self._company.plan, self._writer.read(incident), by)):
+                self._journal.append(incident, leading, by)
+        return incident if new else self._declare_again(self._writer.read(incident), declaration, by, first)
 
     def _declare_again(self, known: Incident, declaration: Declaration, by: By, first: str | None) -> str:
         """Add the declaration to an open incident. One that a manual action opened has no flow yet, and gets it now."""

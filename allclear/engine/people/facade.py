@@ -12,6 +12,7 @@ from allclear.engine.people.answer import Answers
 from allclear.engine.people.assess import Assessments
 from allclear.engine.people.close import Closing
 from allclear.engine.people.declare import Declarations
+from allclear.engine.people.hold import Hold
 from allclear.engine.people.identity import Identity
 from allclear.engine.people.incident_writer import IncidentWriter
 from allclear.engine.people.notes import Notes
@@ -33,6 +34,7 @@ class People:
         notes = Notes(company, writer)
         closing = Closing(writer)
         pages_heard = PagesHeard(journal, company, writer, identity)
+        hold = Hold(company, writer)
 
         self.who = identity.who
         self.declare = declarations.declare
@@ -55,5 +57,7 @@ class People:
         self.write_post_mortem = notes.write_post_mortem
         self.follow_up = notes.follow_up
         self.follow_up_done = notes.follow_up_done
+        self.hold = hold.hold
+        self.release = hold.release
         self.resolve = closing.resolve
         self.false_alarm = closing.false_alarm

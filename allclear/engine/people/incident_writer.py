@@ -12,7 +12,7 @@ from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
 from allclear.domain.privacy import require_reader
 from allclear.domain.proof import Proof
-from allclear.domain.records import Acknowledged, By, RoleTaken
+from allclear.domain.records import Acknowledged, By, Entry, RoleTaken
 from allclear.domain.text import signature
 from allclear.engine.incidents import read_incident
 from allclear.engine.people.leading import lead_taken_by
@@ -38,6 +38,10 @@ class IncidentWriter:
         """Return the incident as the journal has it now. Raises NotFound, JournalError."""
         return read_incident(self._journal, incident_id)
 
+    def entries(self, incident_id: str, up_to: int) -> list[Entry]:
+        """Return the entries up to entry `up_to`, in order. Raises NotFound, JournalError."""
+        return self._journal.entries(incident_id)[:up_to]
+
     def append(
         self,
         incident_id: str,
@@ -45,8 +49,10 @@ class IncidentWriter:
         decide: Callable[[Incident], list[Any]],
         *,
         outbox: Sequence[OutboxMessage] | Callable[[Incident], Sequence[OutboxMessage]] = (),
-    ) -> None:
+    ) -> int:
         """Append the records that `decide` returns for the incident, and the outbox messages with them.
+
+        Return the number of the first of these entries, also if the request was carried out before.
 
         If no one leads the incident yet, the person who acts leads it from now on. A request that is repeated, by its
         key in `by`, appends nothing.
@@ -60,7 +66,7 @@ class IncidentWriter:
         for _ in range(_MOST_ATTEMPTS):
             incident = self.read(incident_id)
             if by.request in incident.requests:  # sent again, because its answer was lost
-                return
+                return incident.requests[by.request]
             if by.proof is not Proof.CLAIMED:
                 require_reader(self._plan, incident, by.actor)
             records = decide(incident)
@@ -76,7 +82,7 @@ class IncidentWriter:
                 self._journal.append(incident_id, records, by, expect=incident.length, outbox=list(messages))
             except ConcurrentWrite:
                 continue
-            return
+            return incident.length + 1
         raise ConcurrentWrite(
             f"Nothing was written: other entries kept being written to {incident_id}.", "Try again in a moment."
         )

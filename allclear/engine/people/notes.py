@@ -70,8 +70,8 @@ class Notes:
     def follow_up(self, incident_id: str, text: str, owner: str, due: datetime, by: By) -> str:
         """Record a follow-up: what has to be done so that the incident does not happen again."""
         record = FollowUpAdded(text=required_text(text, "follow-up"), owner=required_text(owner, "owner"), due=due)
-        self._writer.append(incident_id, by, lambda _: [record])
-        number = len(self._writer.read(incident_id).follow_ups)
+        number = self._writer.append(incident_id, by, lambda _: [record])
+        number = sum(isinstance(entry.record, FollowUpAdded) for entry in self._writer.entries(incident_id, number))
         done = f"When it is done: allclear follow-up-done {incident_id} {number} {signature(self._company.plan)}"
         return f"{owner} has follow-up {number} by {day(due, self._company.plan.zone)}. {done}"
 

@@ -10,7 +10,7 @@ from typing import Any
 from allclear.company import Company
 from allclear.domain.action import ActionContext, Finding, Verdict
 from allclear.domain.base import Clock
-from allclear.domain.errors import ConcurrentWrite, Refused
+from allclear.domain.errors import ConcurrentWrite, NotAllowed, Refused
 from allclear.domain.incident import Incident
 from allclear.domain.on_call import acting_on_call
 from allclear.domain.placeholders import render, render_all
@@ -168,6 +168,9 @@ class Conductor:
             await self._make(incident, move, by)
         except ConcurrentWrite:
             return
+        except NotAllowed:
+            if not (isinstance(move, CarryOut) and self.incident(incident.id).held):
+                raise
 
     async def _make(self, incident: Incident, move: Move, by: By) -> None:
         match move:

@@ -111,9 +111,11 @@ class FalseAlarm:
 
 @dataclass(frozen=True)
 class Wait:
-    """Nothing can be done until one of these asks is answered."""
+    """Nothing can be done until one of these asks is answered, or the hold is released."""
 
     asks: tuple[str, ...]
+    held: bool = False
+    """Whether something is left that allclear does only after the release."""
 
 
 @dataclass(frozen=True)

@@ -45,16 +45,19 @@ def next_move(incident: Incident, plan: Plan, runbook: Runbook, phase: Phase) ->
     if phase.value not in incident.entered:
         return Enter(phase)
     waits: list[str] = []
-    blocked, held = False, phase not in LEFT_WITH_QUESTIONS
+    blocked, stays, held = False, phase not in LEFT_WITH_QUESTIONS, False
     for step, move in _moves(incident, plan, runbook, phase):
         if isinstance(move, Wait):
             # Asks that block the other steps come first.
             waits = [*waits, *move.asks] if step.meanwhile else [*move.asks, *waits]
             blocked = blocked or not step.meanwhile
-            held = held or blocked or step.id == STILL_CONTAINED
+            stays = stays or blocked or step.id == STILL_CONTAINED
+            held = held or move.held
         elif not blocked or step.meanwhile:
             return move
-    return Wait(tuple(waits)) if waits and held else Leave(phase)
+    # The resolution ends the incident, which is automatic, too.
+    held = held or (phase is Phase.RESOLVE and incident.held is not None)
+    return Wait(tuple(waits), held) if (waits or held) and stays else Leave(phase)
 
 
 def _after_leaving(incident: Incident, plan: Plan, runbook: Runbook, phase: Phase) -> Move:

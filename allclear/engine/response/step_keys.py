@@ -48,3 +48,8 @@ def is_undo_key(step: str) -> bool:
 def undo_failed_key(act: str) -> str:
     """Return the name of the question what to do about an undo that failed: `undo-contain-roll-back-left`."""
     return f"{undo_key(act)}-left"
+
+
+def hold_id(incident: str) -> str:
+    """Return what a run waits for that goes on when the hold of the incident is released, in place of a question."""
+    return f"{incident}/hold"

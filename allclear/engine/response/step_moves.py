@@ -92,8 +92,11 @@ def action_move(incident: Incident, phase: Phase, step: Step, since: int = 0) ->
 
 def pending_move(incident: Incident, phase: Phase, act: Act) -> Move:
     """Return the next move of an act that has no outcome yet: wait for its approval, or carry it out."""
-    if clearance(incident, act) is Clearance.WAITING:
+    cleared = clearance(incident, act)
+    if cleared is Clearance.WAITING:
         return Wait(missing_approvals(incident, act))
+    if cleared is Clearance.HELD:
+        return Wait((), held=True)
     return CarryOut(phase, act.id, act.proposed.title)
 
 

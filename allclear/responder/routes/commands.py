@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Header, Path, Request
 from fastapi.responses import JSONResponse
@@ -19,6 +19,8 @@ from pydantic import BaseModel, Field, ValidationError
 from allclear.bootstrap import Engine
 from allclear.commands.base import Command
 from allclear.commands.catalog import COMMANDS
+from allclear.commands.company import Declare, RevokeLinks, TakeOver
+from allclear.commands.previews import ChangeView, PreviewAct, PreviewUndo
 from allclear.commands.problems import Problem
 from allclear.domain.errors import (
     AllclearError,
@@ -68,6 +70,12 @@ class Done(BaseModel):
     sentence: str = Field(description="What was recorded or done, in one or two sentences.")
 
 
+class Declared(Done):
+    """An incident that was declared."""
+
+    incident: str = Field(description="Its id, as VS-12.")
+
+
 PROBLEMS: Responses = {
     401: {"model": Problem, "description": "The token is missing, forged, expired or revoked."},
     403: {"model": Problem, "description": "This person or program may not do it, or no longer."},
@@ -81,6 +89,9 @@ PROBLEMS: Responses = {
         "description": "The journal is away, or too many requests are in progress. Send it again.",
     },
 }
+
+
+M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -119,6 +130,10 @@ def command_routes(services: CommandServices) -> APIRouter:
     router = APIRouter(responses=PROBLEMS, tags=["commands"])
     for command in COMMANDS:
         _add(router, services, command)
+    for command in (TakeOver, RevokeLinks):
+        _add_of_company(router, services, command)
+    _add_declare(router, services)
+    _add_previews(router, services)
     return router
 
 
@@ -133,23 +148,86 @@ def _add(router: APIRouter, services: CommandServices, command: type[Command]) -
     ) -> JSONResponse:
         async def work(by: By, body: Any) -> Done:  # noqa: ANN401 - JSON
             by = with_request(by, key, [command.name, incident_id, body])
-            given = read_command(command, body)
+            given = read_body(command, body)
             refuse_reused_key(read_incident(services.engine.journal, incident_id), by.request)
             return Done(sentence=await given.carry_out(services.engine, incident_id, by))
 
         return await services.answer(request, work)
 
-    router.add_api_route(
-        f"/incidents/{{incident_id}}/{command.name}",
-        endpoint,
-        methods=["POST"],
-        summary=command.title,
-        description=command.__doc__,
-        operation_id=command.name.replace("-", "_"),
-        response_model=Done,
-        response_description="It is recorded or done.",
-        openapi_extra=body_of(command),
+    router.add_api_route(f"/incidents/{{incident_id}}/{command.name}", endpoint, **_described(command, Done))
+
+
+def _add_of_company(router: APIRouter, services: CommandServices, command: type[Command]) -> None:
+    async def endpoint(
+        request: Request, key: Key = "", _name: As = "", _role: Role = "", _described: Described = None
+    ) -> JSONResponse:
+        async def work(by: By, body: Any) -> Done:  # noqa: ANN401 - JSON
+            by = with_request(by, key, [command.name, body])
+            return Done(sentence=await read_body(command, body).carry_out(services.engine, "", by))
+
+        return await services.answer(request, work)
+
+    router.add_api_route(f"/{command.name}", endpoint, **_described(command, Done))
+
+
+def _add_declare(router: APIRouter, services: CommandServices) -> None:
+    async def endpoint(
+        request: Request, key: Key = "", _name: As = "", _role: Role = "", _described: Described = None
+    ) -> JSONResponse:
+        async def work(by: By, body: Any) -> Declared:  # noqa: ANN401 - JSON
+            by = with_request(by, key, ["incidents", body])
+            given = read_body(Declare, body)
+            incident = given.open(services.engine, by)
+            return Declared(sentence=f"{incident} is open. Follow it: allclear show {incident}", incident=incident)
+
+        return await services.answer(request, work)
+
+    router.add_api_route("/incidents", endpoint, **_described(Declare, Declared))
+
+
+def _add_previews(router: APIRouter, services: CommandServices) -> None:
+    @router.post(
+        "/incidents/{incident_id}/preview-undo",
+        summary="Show what an undo would change",
+        response_model=ChangeView,
+        response_description="The change. Send its `digest` with the undo.",
+        openapi_extra=body_of(PreviewUndo),
     )
+    async def preview_undo(request: Request, incident_id: IncidentId, _described: Described = None) -> JSONResponse:
+        """Show the change that undoing an act would make now, before it is done. Nothing is changed."""
+
+        async def work(by: By, body: Any) -> ChangeView:  # noqa: ANN401 - JSON
+            return await read_body(PreviewUndo, body).show(services.engine, incident_id, by)
+
+        return await services.answer(request, work)
+
+    @router.post(
+        "/preview-act",
+        summary="Show what an action would change",
+        response_model=ChangeView,
+        response_description="The change. Send its `digest` with the action.",
+        openapi_extra=body_of(PreviewAct),
+    )
+    async def preview_act(request: Request, _described: Described = None) -> JSONResponse:
+        """Show the change that an action would make now, before it is done or proposed. Nothing is changed."""
+
+        async def work(_by: By, body: Any) -> ChangeView:  # noqa: ANN401 - JSON
+            return await read_body(PreviewAct, body).show(services.engine)
+
+        return await services.answer(request, work)
+
+
+def _described(command: type[Command], answer: type[BaseModel]) -> dict[str, Any]:
+    """Return how a command's route is described in /openapi.json."""
+    return {
+        "methods": ["POST"],
+        "summary": command.title,
+        "description": command.__doc__,
+        "operation_id": command.name.replace("-", "_"),
+        "response_model": answer,
+        "response_description": "It is recorded or done.",
+        "openapi_extra": body_of(command),
+    }
 
 
 def body_of(command: type[BaseModel]) -> dict[str, Any]:
@@ -166,14 +244,14 @@ def read_json(body: bytes) -> Any:  # noqa: ANN401 - JSON
         raise ConfigError("The body is not JSON that can be read.", f"Correct it: {plain(str(error), 200)}.") from error
 
 
-def read_command(command: type[Command], body: Any) -> Command:  # noqa: ANN401 - JSON
-    """Return the command that a body holds. Raises ConfigError, which names the first field that does not fit."""
+def read_body(model: type[M], body: Any) -> M:  # noqa: ANN401 - JSON
+    """Return what a body holds. Raises ConfigError, which names the first field that does not fit."""
     try:
-        return command.model_validate(body)
+        return model.model_validate(body)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         field = ".".join(plain(str(part), 60) for part in first["loc"]) or "the body"
-        fields = ", ".join(command.model_fields) or "none"
+        fields = ", ".join(one.alias or name for name, one in model.model_fields.items()) or "none"
         raise ConfigError(
             f"The body does not fit: {field}: {plain(first['msg'], 200).rstrip('.')}.", f"Its fields: {fields}."
         ) from error

@@ -6,16 +6,16 @@ import asyncio
 from itertools import islice
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Path, Query, Request
 
 from allclear.bootstrap import Engine
 from allclear.domain.base import utc_now
 from allclear.domain.deadlines import deadlines
 from allclear.domain.incident import Act, AskState, Incident
 from allclear.domain.plan import Plan
-from allclear.domain.privacy import is_private
+from allclear.domain.privacy import is_private, may_read
 from allclear.domain.runbook import Phase
-from allclear.domain.template_values import PRIVATE_TITLE, lead, status, waiting
+from allclear.domain.template_values import PRIVATE_TITLE, held_words, lead, status, waiting
 from allclear.domain.text import answer_commands, asked_words, plain
 from allclear.engine.incidents import readable
 from allclear.responder.routes.auth import Guard
@@ -44,8 +44,8 @@ def incident_routes(engine: Engine, guard: Guard) -> APIRouter:
         rows = engine.journal.incidents(open_only=open_only)
         return [_list_item(incident, plan) for incident in islice(readable(engine.journal, rows), limit)]
 
-    def found(incident_id: str) -> IncidentDetails:
-        return _details(engine.conductor.incident(incident_id), plan)
+    def found(incident_id: str, reader: str | None) -> IncidentDetails:
+        return _details(engine.conductor.incident(incident_id), plan, reader)
 
     @router.get(
         "/incidents",
@@ -66,12 +66,12 @@ def incident_routes(engine: Engine, guard: Guard) -> APIRouter:
         responses=NOT_FOUND,
         response_description="Its current state.",
     )
-    async def incident(incident_id: Annotated[str, Path(description="As VS-12.")]) -> IncidentDetails:
+    async def incident(request: Request, incident_id: Annotated[str, Path(description="As VS-12.")]) -> IncidentDetails:
         """Show an incident: questions that wait for people, changes still in place, deadlines, and who has which role.
 
         `allclear show` shows the same, with the timeline.
         """
-        return await asyncio.to_thread(found, incident_id)
+        return await asyncio.to_thread(found, incident_id, getattr(request.state, "reader", None))
 
     return router
 
@@ -86,9 +86,12 @@ def _list_item(incident: Incident, plan: Plan) -> IncidentListItem:
     )
 
 
-def _details(incident: Incident, plan: Plan) -> IncidentDetails:
-    """Return the details; of a private incident only those that say nothing of what it is about."""
-    if is_private(plan, incident):
+def _details(incident: Incident, plan: Plan, reader: str | None) -> IncidentDetails:
+    """Return the details; of a private incident, only those that say nothing of what it is about.
+
+    `reader` is the person whose own token was sent, who may read all of it if the plan says so.
+    """
+    if is_private(plan, incident) and not (reader and may_read(plan, incident, reader)):
         return IncidentDetails(
             **_summary(incident, plan),
             began_at=incident.began_at,
@@ -116,6 +119,7 @@ def _summary(incident: Incident, plan: Plan) -> dict[str, Any]:
         "title": PRIVATE_TITLE if is_private(plan, incident) else plain(incident.title),
         "severity": incident.severity,
         "status": status(incident),
+        "held": "" if is_private(plan, incident) else held_words(incident, plan),
         "phase": phase,
         "phase_title": plan.phases[Phase(phase)].label if phase in set(Phase) else phase,
         "service": incident.opened.service,

@@ -96,6 +96,9 @@ class IncidentSummary(BaseModel):
     title: str
     severity: str = Field(description="On the plan's own scale, as P0.")
     status: str = Field(description="INVESTIGATING, IDENTIFIED (the cause), CONTAINED, RESOLVED or FALSE ALARM.")
+    held: str = Field(
+        default="", description="Who has stopped everything automatic in it, since when and why; empty if no one has."
+    )
     phase: str | None = Field(description="detect, contain, investigate, resolve or review; null before the first.")
     phase_title: str | None = Field(description="The plan's own name for the phase.")
     service: str

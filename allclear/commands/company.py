@@ -1,0 +1,80 @@
+"""What people do that belongs to no incident yet, or to all: declare one, take over a shift, revoke links."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+from typing_extensions import override
+
+from allclear.commands.base import Command
+from allclear.domain.records import By
+
+if TYPE_CHECKING:
+    from allclear.bootstrap import Engine
+
+
+class Declare(Command):
+    """A new incident. If one is open for the same service and runbook, this is added to it as a note."""
+
+    name: ClassVar[str] = "incidents"
+    title: ClassVar[str] = "Declare an incident"
+    of_incident: ClassVar[bool] = False
+
+    title_: str = Field(alias="title", description="What is wrong, as users notice it.")
+    service: str = Field(description="The service that is affected.")
+    runbook: str = Field(description="The runbook to follow.")
+    severity: str | None = Field(default=None, description="On the plan's own scale. Default: as the facts imply.")
+    facts: dict[str, str] = Field(default={}, description="Facet -> value, as in the plan.")
+    began: str = Field(default="", description="When the trouble began, as 2026-11-20 17:00 in the plan's time zone.")
+    known_since: str = Field(default="", description="When the company became aware of it.")
+
+    @override
+    async def _do(self, engine: Engine, incident: str, by: By) -> str:
+        opened = self.open(engine, by)
+        return f"{opened} is open. Follow it: allclear show {opened}"
+
+    def open(self, engine: Engine, by: By) -> str:
+        """Open the incident and return its id. Raises what `People.declare` raises."""
+        from allclear.engine.people.declare import Declaration  # noqa: PLC0415 - the command line starts without it
+
+        declared = Declaration(
+            title=self.title_,
+            severity=self.severity,
+            service=self.service,
+            runbook=self.runbook,
+            facets=self.facts,
+            began=self.began,
+            known_since=self.known_since,
+        )
+        return engine.people.declare(declared, by)
+
+
+class TakeOver(Command):
+    """The current shift of a rota: you are on duty from now on."""
+
+    name: ClassVar[str] = "take-over"
+    title: ClassVar[str] = "Take over a shift"
+    of_incident: ClassVar[bool] = False
+
+    role: str = Field(description="A role with a rota, as on_call.")
+
+    @override
+    async def _do(self, engine: Engine, incident: str, by: By) -> str:
+        return engine.people.take_over(self.role, by)
+
+
+class RevokeLinks(Command):
+    """All links, sign-ins and tokens of a person that were made before now are refused."""
+
+    name: ClassVar[str] = "revoke-links"
+    title: ClassVar[str] = "Revoke links, sign-ins and tokens"
+    of_incident: ClassVar[bool] = False
+
+    person: str = Field(default="", description="Whose. Empty: everyone's.")
+    incident: str = Field(default="", description="Only those for this incident. Empty: all, and tokens too.")
+    reason: str = Field(description="Why.")
+
+    @override
+    async def _do(self, engine: Engine, incident: str, by: By) -> str:
+        return engine.links.revoke(self.person, self.incident, by.actor, self.reason)

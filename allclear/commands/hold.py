@@ -1,0 +1,40 @@
+"""Stopping everything automatic in an incident, and allowing it again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+from typing_extensions import override
+
+from allclear.commands.base import Command
+from allclear.domain.records import By
+
+if TYPE_CHECKING:
+    from allclear.bootstrap import Engine
+
+
+class Hold(Command):
+    """Nothing automatic happens in the incident until a person releases it. What people approve is still done."""
+
+    name: ClassVar[str] = "hold"
+    title: ClassVar[str] = "Stop everything automatic"
+
+    reason: str = Field(description="Why.")
+
+    @override
+    async def _do(self, engine: Engine, incident: str, by: By) -> str:
+        return engine.people.hold(incident, self.reason, by)
+
+
+class Release(Command):
+    """Automatic action is allowed again."""
+
+    name: ClassVar[str] = "release"
+    title: ClassVar[str] = "Allow automatic action again"
+
+    reason: str = Field(default="", description="Why, or what has changed.")
+
+    @override
+    async def _do(self, engine: Engine, incident: str, by: By) -> str:
+        return engine.people.release(incident, self.reason, by)

@@ -1,0 +1,76 @@
+"""What a change by hand would do now: shown before a person confirms it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from allclear.domain.action import Refusal
+from allclear.domain.base import JsonDict, Model
+from allclear.domain.privacy import require_reader
+from allclear.domain.proof import Proof
+from allclear.domain.records import By
+from allclear.domain.text import asked_words
+
+if TYPE_CHECKING:
+    from allclear.bootstrap import Engine
+    from allclear.engine.actions.executor import Preview
+
+
+class ChangeView(Model):
+    """What would be changed, and what speaks against it."""
+
+    summary: str = Field(description="The change, in a sentence.")
+    was: str = Field(description="What it is now.")
+    becomes: str = Field(description="What it would be.")
+    risk: str
+    undo: str = Field(description="How it is undone.")
+    digest: str = Field(description="Binds a confirmation to this change: send it along.")
+    done: bool = Field(description="Whether nothing is left to change.")
+    refusals: list[Refusal] = Field(description="Why it would be refused now; one that passes is waited for.")
+    approval: str = Field(default="", description="Who must approve it; empty if no approval is needed.")
+
+    @classmethod
+    def of(cls, preview: Preview, approval: str = "") -> ChangeView:
+        """Return what `preview` shows."""
+        change = preview.change
+        return cls(
+            summary=change.summary,
+            was=change.before.in_words(),
+            becomes=change.after.in_words(),
+            risk=change.risk,
+            undo=change.undo,
+            digest=change.digest,
+            done=preview.done,
+            refusals=preview.refusals,
+            approval=approval,
+        )
+
+
+class PreviewUndo(Model):
+    """An act whose undo is to be shown."""
+
+    act: str = Field(description="The act, as contain/roll-back.")
+
+    async def show(self, engine: Engine, incident: str, by: By) -> ChangeView:
+        """Return what undoing it would change. Raises NotFound, and Refused if it cannot be undone."""
+        if by.proof is not Proof.CLAIMED:
+            require_reader(engine.company.plan, engine.conductor.incident(incident), by.actor)
+        return ChangeView.of(await engine.manual.preview_undo(incident, self.act, by))
+
+
+class PreviewAct(Model):
+    """An action that is to be shown."""
+
+    action: str = Field(description="An action, as cloud_run.rollback_traffic.")
+    params: JsonDict = Field(default={}, description="Its parameters, as service -> storefront.")
+
+    async def show(self, engine: Engine) -> ChangeView:
+        """Return what it would change. Raises NotFound, ConfigError, Refused, VendorError."""
+        from allclear.engine.actions.manual import PHASE  # noqa: PLC0415 - the command line starts without it
+        from allclear.engine.actions.proposals import ActionRequest  # noqa: PLC0415 - as above
+
+        request = ActionRequest(PHASE, "preview", self.action, self.params, "")
+        preview, policy = await engine.proposer.preview(request)
+        return ChangeView.of(preview, asked_words(policy, engine.company.plan) if policy else "")
