@@ -49,9 +49,9 @@ class Office:
 
 
 @asynccontextmanager
-async def office(folder: Path) -> AsyncGenerator[Office]:
+async def office(folder: Path, drill: str = "bad-deployment") -> AsyncGenerator[Office]:
     """Yield a responder whose workers take in alerts only: what is done is done by the requests."""
-    async with Simulated(quick()) as sim:
+    async with Simulated(quick(drill)) as sim:
         settings = Settings(
             company="vintstreet",
             journal_url=new_journal(folder),
@@ -98,14 +98,27 @@ async def test_what_a_program_proposes_is_done_only_after_a_person_approves(tmp_
         lines = timeline(it.engine.journal.entries(it.incident), it.engine.company.plan)
         said = [line.text for line in lines if "night-watch" in line.text]
         assert any("night-watch (program) proposed" in one and "errors since 42" in one for one in said)
-        status, shown = await it.sends("Bo", f"/incidents/{it.incident}/preview-undo", {"act": ACT})
-        assert (status, shown["done"]) == (200, False)
-        undo = {"act": ACT, "reason": "it was not that", "digest": shown["digest"]}
+        status, answer = await it.sends("Bo", f"/incidents/{it.incident}/preview-undo", {"act": ACT})
+        assert (status, "allclear act" in answer["next_step"]) == (409, True)  # undo would go back to the bad revision
+
+
+async def test_an_undo_is_seen_first_and_done_once_for_its_key(tmp_path: Path) -> None:
+    """The undo names the digest of the change that was shown: for another change it is refused."""
+    async with office(tmp_path, "broken-feature") as it:
+        off = {"action": "feature_flag.disable", "params": {"flag": "live_streams", "service": "storefront"}}
+        act = "manual/feature-flag-disable"
+        status, answer = await it.sends("Bo", f"/incidents/{it.incident}/act", off | {"reason": "streams fail"})
+        assert status == 200, answer
+        status, shown = await it.sends("Bo", f"/incidents/{it.incident}/preview-undo", {"act": act})
+        assert (status, shown["done"]) == (200, False), shown
+        undo = {"act": act, "reason": "it was not that"}
         status, answer = await it.sends("Bo", f"/incidents/{it.incident}/undo", undo | {"digest": "0" * 64})
-        assert (status, answer["error"], it.world.serving()) == (409, "Refused", {GOOD: 100})
-        status, answer = await it.sends("Bo", f"/incidents/{it.incident}/undo", undo, "undo")
-        assert (status, it.world.serving()) == (200, {BAD: 100}), answer
-        assert await it.sends("Bo", f"/incidents/{it.incident}/undo", undo, "undo") == (200, answer)
+        assert (status, answer["error"]) == (409, "Refused")
+        first = await it.sends("Bo", f"/incidents/{it.incident}/undo", undo | {"digest": shown["digest"]}, "undo")
+        assert first[0] == 200, first
+        assert it.engine.conductor.incident(it.incident).acts[act].undone_by
+        again = await it.sends("Bo", f"/incidents/{it.incident}/undo", undo | {"digest": shown["digest"]}, "undo")
+        assert again == first
         assert len(it.entries(ActIntended)) == 2
 
 
