@@ -49,7 +49,7 @@ class Office:
 
 
 @asynccontextmanager
-async def office(folder: Path, drill: str = "bad-deployment") -> AsyncGenerator[Office]:
+async def office(folder: Path, drill: str = "payment-processing-down") -> AsyncGenerator[Office]:
     """Yield a responder whose workers take in alerts only: what is done is done by the requests."""
     async with Simulated(quick(drill)) as sim:
         settings = Settings(
