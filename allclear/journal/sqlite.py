@@ -6,8 +6,10 @@ own waiting is unfair between processes.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import shutil
 import uuid
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
@@ -36,8 +38,11 @@ _SENTENCES = (
     ("locked", "is locked by another program", "Close what holds it (a database browser, a backup) and try again."),
     ("unable to open", "cannot be opened", "Check that its folder exists and that this user may write there."),
     ("malformed", "is damaged", "Restore it from a backup; `allclear verify` shows which records are whole."),
-    ("disk is full", "cannot grow: the disk is full", "Free disk space and try again; nothing was lost."),
+    ("disk i/o", "cannot be read or written (disk I/O error)", "Check the disk and its log of errors."),
 )
+
+_LEAST_SPACE = 1_000_000
+"""Bytes: with fewer free ones a write that fails has found no space."""
 
 
 class SqliteDatabase(Database):
@@ -45,7 +50,7 @@ class SqliteDatabase(Database):
 
     def __init__(self, url: URL) -> None:
         super().__init__()
-        path = Path(url.database or "").resolve()
+        self._path = path = Path(url.database or "").resolve()
         self.shown = url.render_as_string()
         self._holders = Path(f"{path}.holders")
         self._lock = RLock()
@@ -152,12 +157,28 @@ class SqliteDatabase(Database):
         if isinstance(error, PermissionError):
             return "is read-only or out of reach", _NOT_OURS
         if isinstance(error, OSError):
-            return f"cannot be opened: {error}", "Check the path."
+            return (
+                _full(self._path) if error.errno == errno.ENOSPC else (f"cannot be opened: {error}", "Check the path.")
+            )
         words = first_line(error)
+        # SQLite reports some writes that found no space, as those of its log, as a broken disk.
+        if "disk is full" in words.lower() or ("disk i/o error" in words.lower() and _has_no_space(self._path)):
+            return _full(self._path)
         for mark, what, next_step in _SENTENCES:
             if mark in words.lower():
                 return what, next_step
-        return f"failed: {words}", "Look at the database."
+        return f"failed: {words}", f"Check {self._path}, its folder and its disk."
+
+
+def _full(path: Path) -> Sentence:
+    return f"cannot grow: the disk of {path.parent} is full", "Free space on it and try again; nothing was lost."
+
+
+def _has_no_space(path: Path) -> bool:
+    try:
+        return shutil.disk_usage(path.parent).free < _LEAST_SPACE
+    except OSError:
+        return False
 
 
 def _keep_private(path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -12,11 +14,13 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import inspect
+from sqlalchemy import inspect, make_url
+from sqlalchemy.exc import OperationalError
 
-from allclear.domain.errors import ConfigError
+from allclear.domain.errors import ConfigError, JournalError
 from allclear.journal.database import HEAD
 from allclear.journal.sql_journal import SqlJournal
+from allclear.journal.sqlite import SqliteDatabase
 from allclear.journal.tables import METADATA
 from tests.journal_support import Journals, error_of_opening, manual
 from tests.scopes import REAL
@@ -128,3 +132,26 @@ def test_a_folder_without_write_permission() -> None:
         for place in ("closed/journal.db", "closed/deeper/journal.db"):
             error = error_of_opening(f"sqlite:///{folder}/{place}")
             assert "is read-only" in error or "cannot be opened" in error
+
+
+@pytest.mark.parametrize(
+    ("words", "free", "sentence"),
+    [
+        ("database or disk is full", 10**9, "is full"),
+        ("disk I/O error", 4096, "is full"),
+        ("disk I/O error", 10**9, "cannot be read or written"),
+    ],
+)
+def test_a_disk_that_is_full_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, free: int, sentence: str
+) -> None:
+    """SQLite calls some writes that found no space an I/O error; the sentence names the folder."""
+    database = SqliteDatabase(make_url(f"sqlite:///{tmp_path}/journal.db"))
+    usage = shutil.disk_usage(tmp_path)._replace(free=free)
+    monkeypatch.setattr(shutil, "disk_usage", {database.shown: usage, tmp_path: usage}.__getitem__)
+    with pytest.raises(JournalError, match=sentence) as raised, database.plain_errors():
+        raise OperationalError("INSERT", {}, sqlite3.OperationalError(words))
+    assert str(tmp_path) in raised.value.message
+    with pytest.raises(JournalError, match="is full"), database.plain_errors():
+        raise OSError(errno.ENOSPC, "No space left on device")
+    database.close()
