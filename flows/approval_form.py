@@ -21,6 +21,7 @@ from allclear.domain.approval import Ask
 from allclear.domain.base import digest, utc_now
 from allclear.domain.decisions import decisions
 from allclear.domain.errors import AllclearError, JournalError
+from allclear.domain.links import LinkTo
 from allclear.domain.privacy import is_private
 from allclear.domain.records import AnswerRefused, By
 from allclear.domain.template_values import held_words
@@ -147,12 +148,17 @@ def description_of(engine: Engine, ask: Ask, problem: str) -> str:
     simulated = "**SIMULATED: nothing here touches production.**\n\n" if engine.settings.simulated else ""
     warning = f"**The last answer did not count: {markdown_safe(problem, 2000)}**\n\n" if problem else ""
     yes, no = answer_commands(ask, engine.company.plan)
-    elsewhere = (
-        f"\n\nOr answer on the command line: `{yes}` or: `{no}`"
-        if ask.policy.prefect_may
-        else f"\n\nThis approval cannot be given in Prefect. Give it with `{yes}`."
-    )
-    return f"{simulated}{hold}{warning}### {markdown_safe(ask.title)}\n\n{ask.text}{elsewhere}"
+    page = engine.links.href(LinkTo(incident=ask.id.partition("/")[0], ask=ask.id))
+    on_page = f"on [the incident's page]({page})" if page else ""
+    if ask.policy.prefect_may:
+        elsewhere = f"Or answer {f'{on_page}, or ' if on_page else ''}on the command line: `{yes}` or: `{no}`"
+    else:
+        why = "this approval needs proof of who you are" if ask.policy.needs_proof else "the plan does not allow it"
+        elsewhere = (
+            f"**It cannot be approved in Prefect, because {why}.** "
+            f"Approve it {f'{on_page}, or ' if on_page else ''}with `{yes}`. A denial counts here, too."
+        )
+    return f"{simulated}{hold}{warning}### {markdown_safe(ask.title)}\n\n{ask.text}\n\n{elsewhere}"
 
 
 def record_answer(engine: Engine, ask_id: str, form: str, given: Answer) -> str:

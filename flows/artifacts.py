@@ -11,6 +11,7 @@ from prefect.settings import get_current_settings
 from allclear.bootstrap import Engine
 from allclear.domain.base import utc_now
 from allclear.domain.incident import Incident
+from allclear.domain.links import LinkTo
 from allclear.domain.moments import zone_name
 from allclear.domain.plan import Plan
 from allclear.domain.plan_text import help_lines
@@ -41,9 +42,10 @@ async def publish(engine: Engine, incident_id: str) -> None:
     banner = "> **SIMULATED**: nothing here touches production.\n\n" if incident.opened.simulated else ""
     key = incident_id.lower()
     ui = (get_current_settings().ui_url or "").rstrip("/")
+    page = engine.links.href(LinkTo(incident=incident_id))  # many people read it, so it signs no one in
     await acreate_markdown_artifact(
         key=key,
-        markdown=banner + overview(incident, engine.company.plan, ui, await _runs_of(incident)),
+        markdown=banner + overview(incident, engine.company.plan, ui, await _runs_of(incident), page),
         description=f"{incident_id}: its state, what is asked now, and where to go on",
     )
     await acreate_markdown_artifact(

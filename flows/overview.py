@@ -12,18 +12,18 @@ from allclear.domain.text import answer_commands, asked_words, markdown_safe, pl
 from allclear.engine.flow_runs import QUESTION, run_name
 
 
-def overview(incident: Incident, plan: Plan, ui: str, runs: Mapping[str, str]) -> str:
-    """Return the incident's page.
+def overview(incident: Incident, plan: Plan, ui: str, runs: Mapping[str, str], page: str = "") -> str:
+    """Return what the artifact shows.
 
-    `ui` is the address of Prefect's UI, without a slash at its end. `runs` are the names of the incident's flow runs,
-    each with its id.
+    `page` is the address of the incident's page, empty if there is none. `ui` is the address of Prefect's UI, without a
+    slash at its end. `runs` are the names of the incident's flow runs, each with its id.
     """
     head = f"# {incident.id}, {plain(incident.severity, 20)}: {markdown_safe(incident.title)}"
     held = held_words(incident, plan)
     hold = [f"**{markdown_safe(held)}**"] if held else []
-    return "\n\n".join(
-        [head, *hold, _state(incident, plan), *_asked(incident, plan, ui, runs), _further(incident, ui, runs)]
-    )
+    lead_on = [f"**[Open the incident's page]({page})**: answer there, on a phone, too."] if page else []
+    asked, further = _asked(incident, plan, ui, runs), _further(incident, ui, runs)
+    return "\n\n".join([head, *hold, _state(incident, plan), *lead_on, *asked, further])
 
 
 def _state(incident: Incident, plan: Plan) -> str:

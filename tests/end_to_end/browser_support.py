@@ -13,7 +13,7 @@ CHROMIUM = shutil.which("chromium")
 
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed: apt-get install chromium")
 
-_ARGUMENTS = [
+ARGUMENTS = [
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
@@ -34,7 +34,7 @@ CLASSIC, V2 = "classic", "v2"
 def page_in_chromium() -> Generator[Page]:
     """Yield a page of a browser with an empty profile."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         page = browser.new_context(viewport={"width": 1300, "height": 1300}).new_page()
         page.set_default_timeout(PATIENCE)
         expect.set_options(timeout=PATIENCE)

@@ -168,3 +168,14 @@ def test_two_questions_never_share_a_form() -> None:
     keys = [form_key(ask, attempt) for ask in ids for attempt in (1, 2)]
     assert len(set(keys)) == len(keys)
     assert all(set(key) <= set("abcdefghijklmnopqrstuvwxyz0123456789-") for key in keys)
+
+
+def test_the_form_leads_to_the_incidents_page(engine: Engine) -> None:
+    """Above all if Prefect may not approve: the page is plain, because many people can read the form."""
+    page = "http://127.0.0.1:8077/i/VS-1#contain-"
+    assert f"[the incident's page]({page}check)" in description_of(engine, asked(engine, "check"), "")
+    two = ApprovalPolicy(roles=["on_call", "tech_lead"], people=2)
+    text = description_of(engine, asked(engine, "restore", AskKind.APPROVAL, two), "")
+    assert "cannot be approved in Prefect, because this approval needs proof of who you are" in text
+    assert f"Approve it on [the incident's page]({page}restore)" in text
+    assert "/l/" not in text

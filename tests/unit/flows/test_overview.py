@@ -29,6 +29,14 @@ def test_each_question_has_its_form_and_its_commands() -> None:
     assert f"`allclear show {incident.id}`" in page
 
 
+def test_it_leads_to_the_incidents_page() -> None:
+    """Unless the responder has no address that people can open."""
+    story = PhaseStory(Phase.CONTAIN).asked("roll-back", AskKind.STEP)
+    page = overview(story.incident, plan(), UI, {}, "http://allclear.example/i/VS-12")
+    assert "[Open the incident's page](http://allclear.example/i/VS-12)" in page
+    assert "Open the incident's page" not in overview(story.incident, plan(), UI, {})
+
+
 def test_after_the_end_nothing_waits() -> None:
     """The page says so, and shows no question that was left open."""
     story = PhaseStory(Phase.CONTAIN).asked("roll-back", AskKind.STEP)

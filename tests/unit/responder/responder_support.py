@@ -98,10 +98,11 @@ def running_responder(engine: Engine) -> Generator[TestClient]:
 
 
 @contextmanager
-def served(app: FastAPI, connection: type[Connection] = Connection) -> Generator[int]:
-    """Yield the port on which uvicorn serves the application, configured as in `serve`."""
-    config = uvicorn.Config(app, port=0, log_level="warning", access_log=False, http=connection, ws="none")
+def served(app: FastAPI, connection: type[Connection] = Connection, port: int = 0) -> Generator[int]:
+    """Yield the port on which uvicorn serves the application, configured as in `serve`; by default a free one."""
+    config = uvicorn.Config(app, port=port, log_level="warning", access_log=False, http=connection, ws="none")
     server = uvicorn.Server(config)
+    app.state.changes.stopping = lambda: server.should_exit
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
