@@ -10,8 +10,8 @@ from typing import Annotated
 import httpx
 import typer
 
-from allclear.bootstrap import Engine, open_engine
-from allclear.cli.root import READ, AsJson, app, print_heading, print_json, print_line, run
+from allclear.bootstrap import Engine
+from allclear.cli.root import READ, AsJson, app, print_heading, print_json, print_line, reading_engine, run
 from allclear.company import find_company
 from allclear.domain.base import utc_now
 from allclear.domain.errors import NotFound
@@ -97,7 +97,7 @@ def list_alerts(
         raise NotFound(f"There is no state {state!r}.", f"There are: {', '.join(STATES)}.")
 
     async def work() -> tuple[list[DeliveryView], tzinfo]:
-        async with open_engine() as engine:
+        async with reading_engine() as engine:
             return list_deliveries(engine.journal, state, source, limit), engine.company.plan.zone
 
     rows, zone = run(work())
@@ -118,7 +118,7 @@ def retry(
     """Process a quarantined or ignored alert again: after an update, or after a change of the plan."""
 
     async def work() -> tuple[DeliveryView, tzinfo]:
-        async with open_engine() as engine:
+        async with reading_engine() as engine:
             retry_delivery(engine.journal, delivery)
             return _wait_for(engine, delivery), engine.company.plan.zone
 

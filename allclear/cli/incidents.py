@@ -24,6 +24,7 @@ from allclear.cli.root import (
     print_heading,
     print_json,
     print_line,
+    reading_engine,
     run,
 )
 from allclear.domain.base import utc_now
@@ -47,7 +48,7 @@ def list_incidents(as_json: AsJson = False) -> None:
     """List the incidents, newest first, with the questions that are open."""
 
     async def work() -> tuple[list[dict[str, Any]], tzinfo]:
-        async with open_engine() as engine:
+        async with reading_engine() as engine:
             rows = [
                 {
                     "id": incident.id,
@@ -94,7 +95,7 @@ def show(
     """Show an incident: how it stands, its open questions and its timeline."""
 
     async def work() -> None:
-        async with open_engine() as engine:
+        async with reading_engine() as engine:
             if reason:
                 reasons = explain(engine.journal, engine.company, incident, utc_now())
                 print_json(reasons.as_json()) if as_json else _print_explanation(reasons, engine.company.plan.zone)
@@ -130,7 +131,7 @@ def verify(incident: IncidentId) -> None:
     """Verify that no entry of an incident's record was changed, and print the hash of the last one."""
 
     async def work() -> tuple[int | None, str, int]:
-        async with open_engine() as engine:
+        async with reading_engine() as engine:
             broken = engine.journal.broken_link(incident)
             if broken is not None:
                 return broken, "", 0
@@ -150,7 +151,7 @@ def in_place(as_json: AsJson = False) -> None:
     """List the changes that are still in place, in all incidents, and how to undo each."""
 
     async def work() -> tuple[list[dict[str, Any]], str]:
-        async with open_engine() as engine:
+        async with reading_engine() as engine:
             rows = [
                 {
                     "incident": incident.id,
@@ -301,7 +302,7 @@ def postmortem(
     page = html or (to is not None and to.suffix.lower() in {".html", ".htm"})
 
     async def work() -> str:
-        async with open_engine() as engine:
+        async with reading_engine() as engine:
             if write is not None:
                 if write[0] not in FIELDS:
                     raise NotFound(f"The post-mortem has no field {write[0]!r}.", f"It has: {', '.join(FIELDS)}.")

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import typer
 
-from allclear.bootstrap import Engine, open_engine
-from allclear.cli.root import app, print_heading, print_line, run
+from allclear.bootstrap import Engine
+from allclear.cli.root import app, print_heading, print_line, reading_engine, run
 from allclear.domain.base import utc_now
 from allclear.domain.durations import short_duration
 from allclear.domain.incident import AskState, Incident
@@ -26,7 +26,7 @@ def overview(context: typer.Context) -> None:
 
 
 async def _overview() -> None:
-    async with open_engine() as engine:
+    async with reading_engine() as engine:
         shown = [
             incident
             for incident in engine.conductor.incidents(ended_since=utc_now() - _REVIEWS_SINCE)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 from rich.console import Console
 
-from allclear.domain.errors import AllclearError, MissingText, NotAllowed
+from allclear.domain.errors import AllclearError, MissingText, NotAllowed, NotFound
 from allclear.domain.records import By
 from allclear.domain.text import printable
 from allclear.settings import Settings, load_settings
@@ -95,6 +95,26 @@ async def engine_with_delivery(settings: Settings | None = None) -> AsyncGenerat
             with suppress(AllclearError):
                 await OutboxDelivery(engine.journal, prefect, engine.company).deliver()
         await prefect.close()
+
+
+@asynccontextmanager
+async def reading_engine() -> AsyncGenerator[Engine]:
+    """Yield the engine for a command that only reads. Raises NotFound if there is no journal: it makes none."""
+    from allclear.bootstrap import open_engine  # noqa: PLC0415 - as above
+    from allclear.company import find_company  # noqa: PLC0415 - as above
+    from allclear.journal.url import missing_file  # noqa: PLC0415 - as above
+
+    settings = load_settings()
+    missing = missing_file(settings.journal_url)
+    if missing is not None:
+        find_company(settings.company)  # a plan that cannot be read is told first
+        raise NotFound(
+            f"There is no journal at {missing}.",
+            "Check ALLCLEAR_JOURNAL_URL. A new journal is made by `allclear up`, and by the first incident: "
+            "allclear respond --help",
+        )
+    async with open_engine() as engine:
+        yield engine
 
 
 def acting_person(engine: Engine, name: str | None, role: str | None) -> By:

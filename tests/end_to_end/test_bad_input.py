@@ -103,7 +103,7 @@ def plain(said: Said, code: int, *words: str) -> None:
     [
         (("check", "nobody"), 4, "vintstreet"),
         (("check", "../etc"), 4, "There is no company"),
-        (("show", "VS-99"), 4, "VS-99"),
+        (("show", "VS-99"), 4, "There is no journal at"),
         (("drill", "no-such-drill"), 4, "healthy"),
         (("simulate", "vintstreet/none"), 4, "There are"),
         (("respond", "x", "--severity", "P9", "--service", "storefront", "--runbook", "bad-deployment", *ME), 4, "P9"),
@@ -142,6 +142,7 @@ def test_an_answer_needs_an_open_question(cli: Cli) -> None:
     assert cli("false-alarm", incident, "--reason", "a test", *ME).code == 0
     plain(cli("note", incident, "late", *ME), 5, "over")
     plain(cli("postmortem", incident, "--write", "poem", "x", *ME), 4, "summary")
+    plain(cli("show", "VS-99"), 4, "VS-99")
 
 
 def test_a_missing_secret_is_named(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

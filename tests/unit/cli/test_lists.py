@@ -12,17 +12,17 @@ import pytest
 from typer.testing import CliRunner
 
 from allclear.bootstrap import Engine
-from allclear.cli import alerts, incidents  # each adds its commands
+from allclear.cli import alerts, incidents, overview  # each adds its commands
 from allclear.cli.root import app
 from allclear.domain.action import ActStatus, Outcome
 from allclear.domain.approval import ONE_PERSON
-from allclear.domain.errors import NotAllowed
+from allclear.domain.errors import NotAllowed, NotFound
 from allclear.domain.records import ActFinished, ActProposed, AskOpened, By
 from allclear.engine.actions.approval_requests import check_again_ask
 from tests.scenario.response_support import ALERT, MACHINE, engine_on, new_journal, received
 from tests.unit.engine.test_damaged_records import damage
 
-COMMANDS = (alerts, incidents)
+COMMANDS = (alerts, incidents, overview)
 
 
 @pytest.fixture
@@ -129,3 +129,29 @@ def test_what_is_in_place_are_changes_and_each_command_works_as_printed(engine: 
         engine.people.resolve(incident, "over", By(actor="Ana", role="on_call", via="cli"))
     assert f"allclear undo {incident} contain/roll-back --as NAME --role on_call" in refused.value.next_step
     assert f"allclear supersede {incident} contain/roll-back --reason WHY --as NAME --role" in refused.value.next_step
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("incidents",),
+        ("show", "VS-1"),
+        ("verify", "VS-1"),
+        ("in-place",),
+        ("postmortem", "VS-1"),
+        ("alert", "list"),
+        ("alert", "retry", "d1"),
+    ],
+)
+def test_a_command_that_reads_makes_no_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    """The path was mistyped: "no incidents" would be a wrong answer."""
+    missing = tmp_path / "nope" / "x.db"
+    monkeypatch.setenv("ALLCLEAR_JOURNAL_URL", f"sqlite:///{missing}")
+    done = CliRunner().invoke(app, list(words))
+    assert isinstance(done.exception, NotFound)
+    assert done.exception.message == f"There is no journal at {missing}."
+    assert "ALLCLEAR_JOURNAL_URL" in done.exception.next_step
+    assert not missing.parent.exists()
