@@ -21,6 +21,7 @@ from allclear.domain.approval import Ask
 from allclear.domain.base import digest, utc_now
 from allclear.domain.decisions import decisions
 from allclear.domain.errors import AllclearError, JournalError
+from allclear.domain.incident import AskState
 from allclear.domain.links import LinkTo
 from allclear.domain.privacy import is_private
 from allclear.domain.records import AnswerRefused, By
@@ -74,8 +75,13 @@ async def wait_for_answer(engine: Engine, incident: str, ask_id: str) -> None:
         form, key = form_for(engine, state.ask, problem), form_key(ask_id, attempt)
         given = await asuspend_flow_run(wait_for_input=form, key=key, timeout=LONGEST_WAIT)
         problem = record_answer(engine, ask_id, key, given)
-        if problem:
+        if problem and not was_refused(state, key):
             get_run_logger().error("The answer from Prefect's form did not count; asking again: %s", problem)
+
+
+def was_refused(state: AskState, form: str) -> bool:
+    """Return whether the record has the refusal of that form: a run that starts again does not log it again."""
+    return any(refused.form == form for refused in state.refused)
 
 
 async def _answered_quickly(engine: Engine, incident: str, ask_id: str) -> bool:

@@ -18,8 +18,9 @@ from allclear.domain.incident import Incident
 from allclear.domain.records import AnswerRefused, AskOpened, By
 from allclear.domain.timeline import line_of
 from allclear.engine.people.declare import Declaration
-from flows.approval_form import ELSEWHERE, Answer, description_of, form_for, form_key, record_answer
+from flows.approval_form import ELSEWHERE, Answer, description_of, form_for, form_key, record_answer, was_refused
 from tests.scenario.response_support import MACHINE, engine_on, new_journal
+from tests.unit.domain.stories import Story
 
 ANA = By(actor="Ana", role="on_call", via="cli")
 FILLED_IN = {"name": "Ana", "role": "on_call", "reason": "so"}
@@ -179,3 +180,12 @@ def test_the_form_leads_to_the_incidents_page(engine: Engine) -> None:
     assert "cannot be approved in Prefect, because this approval needs proof of who you are" in text
     assert f"Approve it on [the incident's page]({page}restore)" in text
     assert "/l/" not in text
+
+
+def test_a_refusal_is_logged_once() -> None:
+    """A run that starts again after a good answer goes through its forms from the first one."""
+    state = Story().opened().roll_back_proposed().incident.open_asks[0]
+    refused = AnswerRefused(ask=state.ask.id, form="form-1", answer="x", name="Ana", problem="It is closed.")
+    assert not was_refused(state, "form-1")
+    state.refused.append(refused)
+    assert [was_refused(state, form) for form in ("form-1", "form-2")] == [True, False]
