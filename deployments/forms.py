@@ -73,7 +73,7 @@ def choice_help(company: Company) -> dict[str, str]:
     plan = company.plan
     kinds = [f"{name}: {kind.title}{f', {kind.about}' if kind.about else ''}" for name, kind in plan.kinds.items()]
     return {
-        "severity": " ".join(severity_help(severity) for severity in plan.severities),
+        "severity": "\n".join(f"- {severity_help(severity)}" for severity in plan.severities),
         "kind": "; ".join(kinds),
         "runbook": " ".join(f"{name}: {runbook.about}" for name, runbook in company.runbooks.items()),
     }

@@ -83,6 +83,17 @@ def send(
         return
     incident = f" ({sent.decision['incident']})" if sent.decision["incident"] else ""
     print_line(f"It is {sent.decision['state']}{incident}. {sent.decision['reason']}")
+    if sent.decision["state"] == "ignored":
+        print_line(route_hint(settings.company, _labels(_authenticator(settings), source, name)))
+
+
+def route_hint(company: str, labels: dict[str, str]) -> str:
+    """Return how to have an alert with these labels open an incident."""
+    one = next((f"{label}: {value}" for label, value in labels.items()), "alertname: NAME")
+    return (
+        f"To have it open an incident, add a route with `match: {{{one}}}` to {company}/plan.yaml. "
+        "Alerts of a company's own rules match the routes that it has."
+    )
 
 
 @alert.command("list")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from html import escape
 from itertools import pairwise
@@ -34,7 +35,9 @@ table { border-collapse: collapse; font-size: .93rem; }
 th, td { text-align: left; vertical-align: top; padding: .22rem .9rem .22rem 0; border-bottom: 1px solid var(--line); }
 thead th { color: var(--soft); font-weight: 600; font-size: .85rem; }
 td:nth-child(2) { font-variant-numeric: tabular-nums; }
+td:last-child { min-width: 7rem; }
 .many { min-width: 46rem; font-size: .88rem; }
+.wide:has(.many)::before { content: "Scroll sideways for all columns."; display: none; color: var(--soft); }
 figure { margin: .4rem 0 .8rem; max-width: 40rem; }
 figure svg { display: block; width: 100%; height: auto; }
 figcaption { font-size: .9rem; color: var(--soft); }
@@ -42,7 +45,8 @@ figcaption span { display: inline-block; margin-right: 1rem; }
 figcaption b { color: #1f5f8b; }
 .drill { border-left: 4px solid var(--bad); padding-left: .7rem; color: var(--bad); }
 @media (max-width: 30rem) { body { font-size: 15px; padding: .5rem .9rem 3rem; } h1 { font-size: 1.3rem; }
-  h2 { font-size: 1.1rem; margin-top: 1.1rem; } th, td { padding-right: .6rem; } }
+  h2 { font-size: 1.1rem; margin-top: 1.1rem; } th, td { padding-right: .6rem; }
+  .wide:has(.many)::before { display: block; } }
 @media print { body { max-width: none; padding: 0; } h2 { break-after: avoid; } figure, tr { break-inside: avoid; } }
 """
 
@@ -61,6 +65,9 @@ _PAGE = """<!doctype html>
 </html>
 """
 
+_PERCENT = re.compile(r"(\d) %")
+"""A number and its sign, which stay on one line."""
+
 _BOXES = {"[ ] ": "☐", "[x] ": "☑"}
 
 _MANY_COLUMNS = 4
@@ -70,7 +77,7 @@ _MANY_COLUMNS = 4
 def post_mortem_page(source: PostMortem) -> str:
     """Return the post-mortem as HTML: its Markdown, with the chart drawn. Raises ConfigError as `write_post_mortem`."""
     incident = source.incident
-    markdown = write_post_mortem(source)
+    markdown = _PERCENT.sub("\\1\u00a0%", write_post_mortem(source))
     name = plain(f"{incident.id}: {incident.title}", 200)
     title = f"[SIMULATED] {name}" if incident.opened.simulated else name
     return _PAGE.format(

@@ -77,7 +77,7 @@ async def test_the_circle_of_a_rollback_whose_world_moved_ends_with_a_command(tm
         assert code == 6
         assert command in printed
         code, printed = await terminal.types("resolve", "VS-1", "--reason", "over", *ANA)
-        assert code == 5
+        assert code == 6
         assert command in printed
         code, printed = await terminal.types("supersede", *undo[1:], "--reason", "40 is what we want")
         assert code == 0, printed
@@ -107,3 +107,17 @@ async def test_undo_shows_its_change_and_asks(tmp_path: Path) -> None:
         assert code == 0, printed
         assert "manual/feature-flag-disable is undone." in printed
         assert {row["name"]: row["enabled"] for row in sim.world.flags.rows()}["live_streams"] is True
+
+
+async def test_a_rollback_that_was_made_says_so_if_it_is_asked_for_again(tmp_path: Path) -> None:
+    """One sentence with the incident and the time, instead of why no older revision can be chosen."""
+    async with Simulated(quick()) as sim:
+        terminal = Terminal(sim, tmp_path)
+        act = ("act", "vintstreet", "cloud_run.rollback_traffic", "service=storefront")
+        code, printed = await terminal.types(*act, f"to={GOOD}", "--reason", "errors since 42", "--yes", *ANA)
+        assert code == 0, printed
+        code, printed = await terminal.types(*act, "--reason", "errors since 42", "--yes", *ANA)
+    assert code == 6, printed
+    assert "VS-1 did this at " in printed
+    assert "it is still in place (manual/cloud-run-rollback-traffic). There is nothing to do." in printed
+    assert "allclear undo VS-1 manual/cloud-run-rollback-traffic --as NAME --role on_call" in printed

@@ -12,10 +12,12 @@ from allclear.domain.approval import ApprovalPolicy
 from allclear.domain.base import Clock
 from allclear.domain.errors import AllclearError, Refused
 from allclear.domain.incident import Act, Incident
+from allclear.domain.moments import named_clock
 from allclear.domain.plan import Plan
 from allclear.domain.proof import Proof
 from allclear.domain.records import ActFinished, ActProposed, AskAnswered, AskOpened, By, DecisionMade
 from allclear.domain.runbook import Step
+from allclear.domain.text import signature
 from allclear.engine.actions.approval_requests import (
     approval_ask,
     as_proposal,
@@ -113,8 +115,30 @@ class Proposer:
         Raises Refused if no change can be worked out, ConfigError, NotFound, VendorError.
         """
         kind = type(self._executor.action(request.action))
-        preview = await self._executor.preview(request.action, self._mark_simulated(request, kind.text_params).params)
+        try:
+            params = self._mark_simulated(request, kind.text_params).params
+            preview = await self._executor.preview(request.action, params)
+        except Refused as error:
+            raise self._done_before(request) or error from error
         return preview, policy_for(self._plan, kind, request.step)
+
+    def _done_before(self, request: ActionRequest) -> Refused | None:
+        """Return that an open incident has done the same and it is still in place, or None.
+
+        It is asked if no change can be worked out: after a rollback, what to roll back to is not known any more.
+        """
+        for row in self._journal.incidents(open_only=True):
+            incident = read_or_none(self._journal, row.id)
+            for act in incident.changes_in_place if incident else []:
+                given = {name: str(value) for name, value in request.params.items()}
+                same = given.items() <= {name: str(value) for name, value in act.proposed.params.items()}.items()
+                if act.proposed.action == request.action and same and act.finished_at:
+                    at = named_clock(act.finished_at, self._plan.zone)
+                    return Refused(
+                        f"{row.id} did this at {at}, and it is still in place ({act.id}). There is nothing to do.",
+                        f"To undo it: allclear undo {row.id} {act.id} {signature(self._plan)}",
+                    )
+        return None
 
     async def _preview(self, incident: Incident, request: ActionRequest) -> Preview:
         """Return what `request` would change. A refusal that passes is waited for, within the change's deadline.

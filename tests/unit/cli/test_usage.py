@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from allclear.bootstrap import Engine
 from allclear.cli import response  # adds its commands
+from allclear.cli.alerts import route_hint
 from allclear.cli.root import app
 from allclear.domain.errors import AllclearError, MissingText, StillInPlace
 from allclear.domain.records import By
@@ -105,3 +106,9 @@ def test_ctrl_c_s_signal_stops_a_command_that_a_script_started_in_the_background
         assert child.stdout.readline() == "up\n"
         child.send_signal(signal.SIGINT)
         assert child.wait() == 130
+
+
+def test_an_ignored_sample_says_which_route_would_take_it() -> None:
+    """The first of its labels, in the plan's own form."""
+    hint = route_hint("runbooks/vintstreet", {"alertname": "HighErrorRate", "severity": "page"})
+    assert "`match: {alertname: HighErrorRate}` to runbooks/vintstreet/plan.yaml" in hint

@@ -187,6 +187,7 @@ def test_the_form_explains_severities_and_runbooks_in_the_plans_words() -> None:
     severity = start.form["properties"]["severity"]["description"]
     assert "P1 (High): Major feature broken, significant user impact." in severity
     assert "Checkout broken" in severity
+    assert sum(line.startswith("- P") for line in severity.splitlines()) == len(company.plan.severities)
     assert company.runbooks["bad-deployment"].about in start.form["properties"]["runbook"]["description"]
 
 

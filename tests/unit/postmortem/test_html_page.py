@@ -79,3 +79,8 @@ def test_a_hostile_title_changes_nothing_in_the_page(title: str) -> None:
     """With any title the page has the same elements and attributes."""
     hostile = _Reader(_page(Story().opened(title).verified()))
     assert (hostile.tags, hostile.attributes) == (_calm().tags, _calm().attributes)
+
+
+def test_a_percentage_stays_on_one_line() -> None:
+    """A title as `1 % of requests` does not break between the number and its sign."""
+    assert "1\u00a0% of requests" in _page(Story().opened(title="More than 1 % of requests fail"))
