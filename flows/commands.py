@@ -168,12 +168,14 @@ async def assess(  # noqa: PLR0913 - the fields of its form
 async def hand_over(
     incident: str, role_to_hand_over: str, to: str, name: str, role: str = "incident_commander"
 ) -> Ended:
-    """Hand a role in this incident over to another person.
+    """Ask another person to take a role in this incident. Its holder keeps it until that person accepts.
+
+    To accept a role that is offered to you, name yourself as the person who takes it.
 
     Args:
         incident: The incident's id, as VS-12.
         role_to_hand_over: The role that the other person takes.
-        to: The person who has it from now on.
+        to: The person who is asked to take it.
         name: Who you are.
         role: The role in which you act.
     """

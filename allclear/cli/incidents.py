@@ -29,6 +29,7 @@ from allclear.cli.root import (
 )
 from allclear.domain.base import utc_now
 from allclear.domain.errors import ConfigError, JournalError, NotFound, Refused
+from allclear.domain.links import LinkTo
 from allclear.domain.moments import local, zone_name
 from allclear.domain.template_values import left_in_place, status, waiting
 from allclear.domain.text import asked_words, must_answer, plain, signature
@@ -105,6 +106,8 @@ def show(
                 print_json([entry.model_dump(mode="json", by_alias=True) for entry in entries])
             else:
                 out.print(show_page(state, entries, engine.company.plan, utc_now(), routine=every), crop=False)
+                if page := engine.links.href(LinkTo(incident=incident)):
+                    print_line(f"\nIts page: {page}")
 
     run(work())
 

@@ -11,6 +11,7 @@ from allclear.cli.root import app, print_heading, print_line, reading_engine, ru
 from allclear.domain.base import utc_now
 from allclear.domain.durations import short_duration
 from allclear.domain.incident import AskState, Incident
+from allclear.domain.links import LinkTo
 from allclear.domain.template_values import held_words, lead, status, waiting
 from allclear.domain.text import answer_commands, asked_words, plain, signature
 
@@ -47,6 +48,11 @@ def _print_incident(engine: Engine, incident: Incident) -> None:
     print_line(f"  {leads}; open for {short_duration(utc_now() - incident.opened_at)}. allclear show {incident.id}")
     if held := held_words(incident, engine.company.plan):
         print_line(f"  {held}")
+    for role, offer in incident.offers.items():
+        title = engine.company.plan.role_title(role)
+        print_line(f"  {plain(offer.to, 60)} is asked to be {title}: allclear take-role {incident.id} {role} --as NAME")
+    if page := engine.links.href(LinkTo(incident=incident.id)):
+        print_line(f"  Its page: {page}")
     if not incident.acknowledged and not incident.over:
         print_line(f"  It is not acknowledged: allclear ack {incident.id} {signature(engine.company.plan)}")
     states = waiting(incident)

@@ -189,12 +189,23 @@ def assess(  # noqa: PLR0913 - what a person may find out
 def hand_over(
     incident: IncidentId,
     handed_role: Annotated[str, typer.Argument(metavar="ROLE", help="The role that is handed over.")],
-    to: Annotated[str, typer.Argument(metavar="PERSON", help="The person who has it from now on.")],
+    to: Annotated[str, typer.Argument(metavar="PERSON", help="The person who is asked to take it.")],
     name: As = None,
     role: Role = None,
 ) -> None:
-    """Hand a role in this incident over to another person."""
+    """Ask another person to take a role in this incident. Its holder keeps it until that person accepts."""
     _give(name, role, lambda engine, by: engine.people.hand_over(incident, handed_role, to, by))
+
+
+@app.command("take-role", rich_help_panel=RESPOND)
+def take_role(
+    incident: IncidentId,
+    taken_role: Annotated[str, typer.Argument(metavar="ROLE", help="The role that you take.")],
+    name: As = None,
+    role: Role = None,
+) -> None:
+    """Take a role in this incident: one that was offered to you, a free one, or another's, who receives a message."""
+    _give(name, role or taken_role, lambda engine, by: engine.people.take_role(incident, taken_role, by))
 
 
 @app.command(rich_help_panel=RESPOND)

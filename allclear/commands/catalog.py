@@ -12,12 +12,13 @@ from allclear.commands.hold import Hold, Release
 from allclear.commands.in_place import Undo
 from allclear.commands.notes import Decide, FollowUp, FollowUpDone, Note, Told
 from allclear.commands.post_mortem import WritePostMortem
-from allclear.commands.roles import Acknowledge, HandOver
+from allclear.commands.roles import Acknowledge, HandOver, TakeRole
 
 COMMANDS: tuple[type[Command], ...] = (
     Answer,
     Acknowledge,
     HandOver,
+    TakeRole,
     Note,
     Decide,
     Told,

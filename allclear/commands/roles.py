@@ -26,14 +26,27 @@ class Acknowledge(Command):
 
 
 class HandOver(Command):
-    """Another person has the role from now on."""
+    """Another person is asked to take the role. Its holder keeps it until that person accepts."""
 
     name: ClassVar[str] = "hand-over"
     title: ClassVar[str] = "Hand a role over"
 
     role: str = Field(description="The role that is handed over.")
-    to: str = Field(description="The person who has it from now on.")
+    to: str = Field(description="The person who is asked to take it.")
 
     @override
     async def _do(self, engine: Engine, incident: str, by: By) -> str:
         return engine.people.hand_over(incident, self.role, self.to, by)
+
+
+class TakeRole(Command):
+    """You have the role from now on: it was offered to you, it is free, or its holder receives a message."""
+
+    name: ClassVar[str] = "take-role"
+    title: ClassVar[str] = "Take or accept a role"
+
+    role: str = Field(description="The role that you take.")
+
+    @override
+    async def _do(self, engine: Engine, incident: str, by: By) -> str:
+        return engine.people.take_role(incident, self.role, by)

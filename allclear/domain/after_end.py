@@ -18,6 +18,7 @@ from allclear.domain.records import (
     HoldStarted,
     IncidentEnded,
     Recovered,
+    RoleOffered,
     RoleTaken,
     SeverityChanged,
 )
@@ -27,7 +28,17 @@ from allclear.domain.runbook import Phase
 _REVIEWED = frozenset({Phase.REVIEW.value, DUTY})
 """The phases whose questions the review of a resolved incident waits for."""
 
-_NOT_AFTER_END = (Acknowledged, HoldStarted, HoldEnded, RoleTaken, SeverityChanged, Contained, Recovered, IncidentEnded)
+_NOT_AFTER_END = (
+    Acknowledged,
+    HoldStarted,
+    HoldEnded,
+    RoleOffered,
+    RoleTaken,
+    SeverityChanged,
+    Contained,
+    Recovered,
+    IncidentEnded,
+)
 """Records of the response itself, which the end closes."""
 
 

@@ -198,6 +198,18 @@ class StepState:
 
 
 @dataclass(frozen=True)
+class RoleNews:
+    """A role that is offered to a person, or that a person took from its holder; and the entry that says so."""
+
+    role: str
+    to: str
+    by: str
+    holder: str | None
+    at: datetime
+    number: int
+
+
+@dataclass(frozen=True)
 class ReminderState:
     """A reminder that was due, and the entry that records it."""
 
@@ -233,6 +245,10 @@ class Incident:
     acts: dict[str, Act] = field(default_factory=dict[str, Act])
     asks: dict[str, AskState] = field(default_factory=dict[str, AskState])
     roles: dict[str, str] = field(default_factory=dict[str, str])
+    offers: dict[str, RoleNews] = field(default_factory=dict[str, RoleNews])
+    """Role -> the offer that is not accepted yet."""
+    taken_roles: list[RoleNews] = field(default_factory=list[RoleNews])
+    """The roles that a person took from their holders without an offer."""
     alerts: dict[str, AlertJoined] = field(default_factory=dict[str, AlertJoined])
     """Alert key -> the alert as it was received last."""
     flapping: dict[str, datetime] = field(default_factory=dict[str, datetime])

@@ -42,6 +42,7 @@ PLACEHOLDERS: dict[str, str] = {
     "waiting": "The open questions, one line each, with the command that answers it.",
     "in_place": "What containment left in place, one line each.",
     "status_page": "The address of the status page; a template's line that holds it is left out if the plan has none.",
+    "page": "The address of the incident's page; a template's line that holds it is left out if it is not known.",
     "runbook": "The runbook's title.",
     "simulated": "`[SIMULATED] ` in a drill, nothing in production.",
     "if_resolved": "Nothing; a template's line that holds it is left out until recovery was proven.",

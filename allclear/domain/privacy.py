@@ -27,13 +27,14 @@ def is_private(plan: Plan, incident: Incident) -> bool:
 def may_read(plan: Plan, incident: Incident, person: str) -> bool:
     """Return whether a person whose name is proven may read the incident.
 
-    These are the people of the plan's `private_for` roles, those with a role in this incident, and the person who
-    declared it.
+    These are the people of the plan's `private_for` roles, those with a role in this incident or asked to take one, and
+    the person who declared it.
     """
     roles = reading_roles(plan, incident)
     named = [holder.name for role in roles for holder in plan.holders(role)]
     declared = [incident.opened_by.actor] if incident.opened_by.person else []
-    allowed = {person_key(name) for name in (*named, *incident.roles.values(), *declared)}
+    asked = [offer.to for offer in incident.offers.values()]
+    allowed = {person_key(name) for name in (*named, *incident.roles.values(), *asked, *declared)}
     return not roles or person_key(person) in allowed
 
 

@@ -26,6 +26,7 @@ from allclear.domain.plan import (
 )
 from allclear.domain.records import RunReplaced
 from allclear.domain.reminder import LEAD, MANUAL, ON_CALL, Reminder, known_roles, last_given, led_by, level_given
+from allclear.domain.role_reminders import role_reminders
 from allclear.domain.sentences.progress import BY_A_PERSON, was_replaced
 from allclear.domain.text import answer_commands, bare, plain, shell_word, signature, with_full_stop
 from allclear.domain.ways import STALE_MESSAGE, page_reminders
@@ -59,6 +60,7 @@ def reminders(plan: Plan, incident: Incident, overrides: Sequence[RotaOverride] 
             due += page_reminders(plan, incident, overrides)
             due += _loss(plan, incident)
             due += pager_reminders(plan, incident)
+            due += role_reminders(plan, incident)
             due += _updates(plan, incident)
             due += _news(plan, incident)
     return sorted(

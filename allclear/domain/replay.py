@@ -43,6 +43,7 @@ from allclear.domain.records import (
     PostMortemWritten,
     Recovered,
     ReminderDue,
+    RoleOffered,
     RoleTaken,
     RunReplaced,
     RunStarted,
@@ -327,8 +328,8 @@ def _apply_people(incident: Incident, entry: Entry) -> bool:
             pass  # `apply_author` has done it, as for every entry by a person
         case ReminderDue() as reminder:
             incident.reminders.setdefault(reminder.topic, []).append(ReminderState(reminder, entry.at, entry.number))
-        case RoleTaken() as taken:
-            apply_role(incident, entry, taken)
+        case RoleOffered() | RoleTaken() as role:
+            apply_role(incident, entry, role)
         case NoteAdded() | DecisionMade() as note:
             incident.notes.append((entry.at, entry.by, note))
         case AudienceTold(audience=audience):

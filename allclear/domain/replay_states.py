@@ -13,7 +13,7 @@ from datetime import datetime
 from allclear.domain.action import ActStatus, Finding, Verdict
 from allclear.domain.approval import AskKind
 from allclear.domain.base import person_key
-from allclear.domain.incident import Act, Incident
+from allclear.domain.incident import Act, Incident, RoleNews
 from allclear.domain.page_news import RING_AGAIN, PagerState
 from allclear.domain.records import (
     Acknowledged,
@@ -29,6 +29,7 @@ from allclear.domain.records import (
     IncidentOpened,
     PageHeard,
     Recovered,
+    RoleOffered,
     RoleTaken,
     StepDone,
 )
@@ -98,8 +99,18 @@ def apply_page_heard(incident: Incident, entry: Entry, heard: PageHeard) -> None
         incident.last_change = (entry.number, entry.at)
 
 
-def apply_role(incident: Incident, entry: Entry, taken: RoleTaken) -> None:
-    """Apply that a person has a role from now on."""
+def apply_role(incident: Incident, entry: Entry, taken: RoleOffered | RoleTaken) -> None:
+    """Apply that a person has a role from now on, or is asked to take it."""
+    if isinstance(taken, RoleOffered):
+        offer = RoleNews(taken.role, taken.to, entry.by.actor, taken.holder, entry.at, entry.number)
+        incident.offers[taken.role] = offer
+        return
+    offer, was = incident.offers.pop(taken.role, None), taken.was
+    offered = offer is not None and person_key(offer.to) == person_key(taken.person)
+    themselves = person_key(entry.by.actor) == person_key(taken.person)
+    if was and themselves and not offered and person_key(was) != person_key(taken.person):
+        news = RoleNews(taken.role, taken.person, entry.by.actor, was, entry.at, entry.number)
+        incident.taken_roles.append(news)
     incident.roles[taken.role] = taken.person
     history = incident.holders.get(taken.role, StateHistory())
     ended = history.ended(entry.at, entry.number, f"{taken.person} took over")

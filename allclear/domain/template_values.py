@@ -215,6 +215,7 @@ def values(  # noqa: PLR0913 - everything that placeholders refer to
     now: datetime,
     templates: Mapping[str, str] = _NO_TEMPLATES,
     runbook_title: str = "",
+    page: str = "",
 ) -> TemplateValues:
     """Return a value for every placeholder, and `t_<name>` for each template, rendered with them.
 
@@ -248,6 +249,7 @@ def values(  # noqa: PLR0913 - everything that placeholders refer to
         else Unknown(plan.word("not_resolved")),
         "duration": short_duration(duration(incident, now)),
         "status_page": plan.status_page_url or Unknown(),
+        "page": page or Unknown(),
         "runbook": plain(runbook_title or incident.opened.runbook),
         "simulated": "[SIMULATED] " if incident.opened.simulated else "",
         "if_resolved": "" if incident.recovered_at else Unknown(),

@@ -19,6 +19,7 @@ from allclear.domain.moments import clock, day, named_clock, stamp, zone_name
 from allclear.domain.plan import Plan
 from allclear.domain.plan_text import help_lines, to_be_notified
 from allclear.domain.records import Entry
+from allclear.domain.reminder import LEAD
 from allclear.domain.sentences.sentence import Tone
 from allclear.domain.states import StateHistory
 from allclear.domain.template_values import (
@@ -94,6 +95,9 @@ def _head(incident: Incident, plan: Plan) -> Group:
     grid.add_row("Lead", Text(lead(incident, plan) or plan.word("no_lead")))
     if held := held_words(incident, plan):
         grid.add_row("Hold", Text(held, style="bold red"))
+    for role in dict.fromkeys([*incident.roles, *incident.offers]):
+        if role != LEAD or role in incident.offers:
+            grid.add_row(plan.role_title(role), Text(_holder(incident, role)))
     if incident.storm_umbrella and not incident.over:
         storm = f"No action is automatic: {in_storm(incident)}. Answer the open questions, or start an action."
         grid.add_row(
@@ -107,6 +111,13 @@ def _head(incident: Incident, plan: Plan) -> Group:
             name, Text(f"{stamp(at, plan.zone)}{after}" if at else "not known" if name == "Began" else "not yet")
         )
     return Group(title, grid)
+
+
+def _holder(incident: Incident, role: str) -> str:
+    """Return who has a role, and who is asked to take it."""
+    holder = plain(incident.roles.get(role) or "no one", 60)
+    offer = incident.offers.get(role)
+    return f"{holder}; {plain(offer.to, 60)} is asked to take it" if offer else holder
 
 
 def _times(incident: Incident) -> list[tuple[str, datetime | None, timedelta | None, str]]:

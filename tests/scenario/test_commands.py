@@ -50,6 +50,7 @@ BODIES: dict[str, dict[str, object]] = {
     "answer": {"ask": "VS-1/contain/roll-back", "word": "approve"},
     "acknowledge": {},
     "hand-over": {"role": "incident_commander", "to": "Ben"},
+    "take-role": {"role": "incident_commander"},
     "note": {"text": "Support has 14 tickets"},
     "decide": {"text": "We stop the release", "reason": "it fails"},
     "told": {"audience": "incident_commander", "text": "by phone"},

@@ -62,7 +62,7 @@ async def test_the_current_state_of_an_incident_is_shown(tmp_path: Path) -> None
             (line,) = (await http.get("/incidents")).json()
             assert line["next_deadline"] == page["next_deadlines"][0]
             await run_phase(engine, sim.world, incident, Phase.DETECT)
-            engine.people.hand_over(incident, "incident_commander", "Ana", engine.people.who("Bo", "on_call", "cli"))
+            engine.people.take_role(incident, "incident_commander", engine.people.who("Ana", "on_call", "cli"))
             assert isinstance(await engine.conductor.run(incident, Phase.CONTAIN, MACHINE), Wait)
             page = (await http.get(f"/incidents/{incident}")).json()
             assert (page["phase"], page["severity"], page["service"]) == ("contain", "P0", "storefront")

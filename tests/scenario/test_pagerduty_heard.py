@@ -1,4 +1,4 @@
-"""What people do in PagerDuty with our pages is heard: through the responder's route, the inbox and the journal."""
+"""What people do in PagerDuty with our pages arrives: through the responder's route, the inbox and the journal."""
 
 # ruff: noqa: ANN401 - fields of PagerDuty's events
 from __future__ import annotations
@@ -176,7 +176,7 @@ async def test_an_acknowledgement_that_expires_starts_the_climb_again(tmp_path: 
         assert len(pager.it.simulated.world.pagerduty.pages) == before + 1
         pager.it.engine.people.acknowledge(pager.it.incident_id, pager.it.engine.people.who("Ana Ruiz", None, "page"))
         await due(pager.it, minutes=1)
-        assert pager.it.simulated.world.pagerduty.pages[0].status == "acknowledged"  # PagerDuty is told, too
+        assert pager.it.simulated.world.pagerduty.pages[0].status == "acknowledged"  # PagerDuty shows it, too
 
 
 async def test_a_page_that_is_given_to_another_person_is_not_taken(tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ async def test_a_page_that_is_given_to_another_person_is_not_taken(tmp_path: Pat
 
 
 async def test_older_news_that_comes_later_changes_nothing(tmp_path: Path) -> None:
-    """The expiry was heard before the acknowledgement that it ended."""
+    """The expiry arrived before the acknowledgement that it ended."""
     async with paged(tmp_path) as pager:
         pager.hear("unacknowledged", None, minutes=30)
         pager.hear("acknowledged", user(ANA), minutes=1, status="acknowledged")

@@ -96,4 +96,4 @@ async def test_a_policys_page_does_not_ask_to_call_the_role_that_it_rings(tmp_pa
         await climb(it)
         texts = [page.payload["summary"] for page in it.simulated.world.pagerduty.pages]
         assert "This page does not reach" not in texts[1]
-        assert "This page does not reach" in texts[3]  # everyone is meant, and one policy is rung
+        assert "This page does not reach" in texts[3]  # everyone is meant, and one policy is called

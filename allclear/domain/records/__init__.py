@@ -34,6 +34,7 @@ from allclear.domain.records.people import (
     PageHeard,
     PostMortemWritten,
     ReminderDue,
+    RoleOffered,
     RoleTaken,
 )
 from allclear.domain.records.progress import (
@@ -89,6 +90,7 @@ __all__ = [
     "Record",
     "Recovered",
     "ReminderDue",
+    "RoleOffered",
     "RoleTaken",
     "RunReplaced",
     "RunStarted",

@@ -35,6 +35,7 @@ from allclear.domain.records.people import (
     PageHeard,
     PostMortemWritten,
     ReminderDue,
+    RoleOffered,
     RoleTaken,
 )
 from allclear.domain.records.progress import (
@@ -64,6 +65,7 @@ Record = Annotated[
     | SeverityChanged
     | Assessed
     | ReminderDue
+    | RoleOffered
     | RoleTaken
     | PhaseEntered
     | PhaseLeft

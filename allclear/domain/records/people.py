@@ -56,6 +56,15 @@ class ReminderDue(Model):
     urgent: bool = Field(default=False, description="Whether it is sent as a page.")
 
 
+class RoleOffered(Model):
+    """A person is asked to take a role. Its holder keeps it until the other person accepts."""
+
+    kind: Literal["role.offered"] = "role.offered"
+    role: str
+    to: str = Field(description="The person who is asked.")
+    holder: str | None = Field(default=None, description="Who has the role until then; None for no one.")
+
+
 class RoleTaken(Model):
     """A person has a role from now on."""
 

@@ -18,6 +18,7 @@ from allclear.domain.records import (
     NoteAdded,
     PostMortemWritten,
     ReminderDue,
+    RoleOffered,
     RoleTaken,
 )
 from allclear.domain.sentences.sentence import Sentence, SentenceContext
@@ -33,10 +34,8 @@ def describe(context: SentenceContext, entry: Entry) -> Sentence | None:  # noqa
         case ReminderDue() as reminder:
             title = "Page" if reminder.urgent else "Reminder"
             return Sentence(f"{title}: {with_full_stop(bare(reminder.sentence))}", "bad")
-        case RoleTaken() as taken:
-            before = f" (before: {plain(taken.was, 60)})" if taken.was else ""
-            role = role_words(taken.role, context.plan)
-            return Sentence(f"{plain(taken.person, 60)} is now {role}{before}.", "person")
+        case RoleOffered() | RoleTaken() as role:
+            return _role(context, author, role)
         case NoteAdded(text=text):
             tone = "person" if entry.by.person else "plain"
             return Sentence(f"Note by {author}: {with_full_stop(bare(text))}", tone)
@@ -68,6 +67,17 @@ def _hold(record: object, author: str) -> Sentence | None:
         return Sentence(f"{author} holds the incident: nothing automatic happens until it is released. {reason}", "bad")
     reason = f" {with_full_stop(bare(record.reason))}" if record.reason.strip() else ""
     return Sentence(f"{author} released the incident: automatic action goes on.{reason}", "person")
+
+
+def _role(context: SentenceContext, author: str, record: RoleOffered | RoleTaken) -> Sentence:
+    """Return the sentence that a person has a role now, or is asked to take it."""
+    role = role_words(record.role, context.plan)
+    if isinstance(record, RoleTaken):
+        before = f" (before: {plain(record.was, 60)})" if record.was else ""
+        return Sentence(f"{plain(record.person, 60)} is now {role}{before}.", "person")
+    to = plain(record.to, 60)
+    keeps = f"{plain(record.holder, 60)} keeps it" if record.holder else "no one has it"
+    return Sentence(f"{author} asked {to} to be {role}. Until {to} accepts, {keeps}.", "person")
 
 
 def _in_ledger(context: SentenceContext, entry: Entry) -> Sentence | None:

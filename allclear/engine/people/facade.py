@@ -41,6 +41,7 @@ class People:
         self.opening = declarations.opening
         self.acknowledge = roles.acknowledge
         self.hand_over = roles.hand_over
+        self.take_role = roles.take_role
         self.take_over = roles.take_over
         self.is_our_page = pages_heard.is_ours
         self.hear_page = pages_heard.take

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from allclear.company import Company
-from allclear.domain.base import Clock
+from allclear.domain.base import Clock, person_key
 from allclear.domain.errors import NotAllowed, NotFound
 from allclear.domain.incident import Incident
 from allclear.domain.plan import RotaOverride
-from allclear.domain.records import Acknowledged, By, RoleTaken
+from allclear.domain.records import Acknowledged, By, RoleOffered, RoleTaken
 from allclear.domain.reminder import lead_of
 from allclear.engine.people.identity import Identity
 from allclear.engine.people.incident_writer import IncidentWriter, required_text
@@ -41,21 +41,59 @@ class Roles:
         return f"{incident_id} is acknowledged by {by.actor}. {leads}."
 
     def hand_over(self, incident_id: str, role: str, to: str, by: By) -> str:
-        """Give a role to another person. Raises NotAllowed if the plan forbids one person to have both of two roles."""
+        """Ask another person to take a role, who has it from the moment of accepting. Who names themselves takes it.
+
+        Raises NotAllowed if the plan forbids one person to have both of two roles.
+        """
         plan = self._company.plan
         to = self._identity.who(required_text(to, "name of the new holder"), role, by.via, by.proof).actor
+        if person_key(to) == person_key(by.actor):
+            return self.take_role(incident_id, role, by)
+        if known := self._has_it(incident_id, role, to):
+            return known
 
         def decide(incident: Incident) -> list[Any]:
-            other = conflicting_role(plan, incident, role, to)
-            if other:
-                raise NotAllowed(
-                    f"{to} is {plan.role_title(other)}, and the plan forbids that with {plan.role_title(role)}.",
-                    "Name another person, or hand the other role over first.",
-                )
+            self._check(incident, role, to)
+            return [RoleOffered(role=role, to=to, holder=incident.roles.get(role))]
+
+        self._writer.append(incident_id, by, decide)
+        holder = self._writer.read(incident_id).roles.get(role)
+        keeps = f"{holder} keeps it" if holder else "no one has it"
+        return f"{to} is asked to be {plan.role_title(role)} of {incident_id}. Until {to} accepts, {keeps}."
+
+    def take_role(self, incident_id: str, role: str, by: By) -> str:
+        """Give a role to the person who acts: offered to that person, free, or another's, who receives a message.
+
+        Raises NotAllowed as `hand_over` does.
+        """
+        plan = self._company.plan
+        to = self._identity.who(by.actor, role, by.via, by.proof).actor
+        if known := self._has_it(incident_id, role, to):
+            return known
+
+        def decide(incident: Incident) -> list[Any]:
+            self._check(incident, role, to)
             return [RoleTaken(role=role, person=to, was=incident.roles.get(role))]
 
         self._writer.append(incident_id, by, decide)
         return f"{to} is {plan.role_title(role)} of {incident_id} now."
+
+    def _has_it(self, incident_id: str, role: str, person: str) -> str:
+        """Return the sentence that the person has the role already; empty if not, or if the incident is over."""
+        incident = self._writer.read(incident_id)
+        holder = incident.roles.get(role, "")
+        if incident.over or person_key(holder) != person_key(person):
+            return ""
+        return f"{holder} is {self._company.plan.role_title(role)} of {incident_id} already."
+
+    def _check(self, incident: Incident, role: str, to: str) -> None:
+        """Raise NotAllowed if the person has a role that the plan forbids together with this one."""
+        plan = self._company.plan
+        if other := conflicting_role(plan, incident, role, to):
+            raise NotAllowed(
+                f"{to} is {plan.role_title(other)}, and the plan forbids that with {plan.role_title(role)}.",
+                "Name another person, or hand the other role over first.",
+            )
 
     def take_over(self, role: str, by: By) -> str:
         """Put a person on duty in every layer of the role's rotas in which that person takes turns.

@@ -80,7 +80,7 @@ class Conductor:
         self._proposer = proposer
         self._company = company
         self._clock = clock
-        self._steps = StepContext(journal, company, clock)
+        self._steps = StepContext(journal, company, clock, context.links)
         self._checks = Checks(journal, registry, context, self._steps, clock)
         self._questions = Questions(company, registry, self._steps)
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from allclear.company import Company
 from allclear.domain.base import Clock
 from allclear.domain.incident import Incident
+from allclear.domain.links import Links, LinkTo
 from allclear.domain.plan import Plan
 from allclear.domain.privacy import is_private
 from allclear.domain.runbook import Phase, Runbook
@@ -18,10 +19,11 @@ from allclear.journal.ports import Journal
 class StepContext:
     """An incident's runbook, and the values for the placeholders in its steps."""
 
-    def __init__(self, journal: Journal, company: Company, clock: Clock) -> None:
+    def __init__(self, journal: Journal, company: Company, clock: Clock, links: Links) -> None:
         self._journal = journal
         self._company = company
         self._clock = clock
+        self._links = links
 
     @property
     def plan(self) -> Plan:
@@ -46,6 +48,7 @@ class StepContext:
             now=self._clock(),
             templates=company.templates,
             runbook_title=runbook.title,
+            page=self._links.href(LinkTo(incident=incident.id)) if incident.length else "",
         )
 
     def values_for(self, incident: Incident, action: ActionType) -> TemplateValues:

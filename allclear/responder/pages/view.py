@@ -50,6 +50,8 @@ class RoleRow(NamedTuple):
     role: str
     title: str
     person: str
+    offered: str = ""
+    """The person who is asked to take it and has not accepted yet."""
 
 
 class ActRow(NamedTuple):
@@ -252,7 +254,10 @@ def _deadline(one: Deadline, plan: Plan, now: datetime) -> DeadlineRow:
 def _roles(incident: Incident, plan: Plan) -> list[RoleRow]:
     taken = [RoleRow(role, plan.role_title(role), plain(person, 60)) for role, person in incident.roles.items()]
     free = [RoleRow(role, plan.role_title(role), "") for role in _RESPONSE_ROLES if role in plan.roles]
-    return taken + [row for row in free if row.role not in incident.roles]
+    offered = [RoleRow(role, plan.role_title(role), "") for role in incident.offers if role not in incident.roles]
+    rows = {row.role: row for row in (*taken, *offered, *free) if row.person or row.role not in incident.roles}
+    asked = {role: plain(offer.to, 60) for role, offer in incident.offers.items()}
+    return [row._replace(offered=asked.get(row.role, "")) for row in rows.values()]
 
 
 _RESPONSE_ROLES = ("incident_commander", "tech_lead", "communications_lead", "scribe")

@@ -40,6 +40,7 @@ from allclear.domain.records import (
     Record,
     Recovered,
     ReminderDue,
+    RoleOffered,
     RoleTaken,
     RunReplaced,
     RunStarted,
@@ -128,6 +129,11 @@ EXAMPLES: list[tuple[Any, By, str]] = [
         "The alert storm of VS-30 is over. Actions that the plan allows without an approval are automatic again.",
     ),
     (Acknowledged(), ANA, "Ana (Tech Lead) acknowledged the incident."),
+    (
+        RoleOffered(role="tech_lead", to="Ben", holder="Ana"),
+        ANA,
+        "Ana (Tech Lead) asked Ben to be Tech Lead. Until Ben accepts, Ana keeps it.",
+    ),
     (
         PageHeard(act="detect/page", page="Q1", event="escalated", agent="Ana", rings=True, ringing=["Ben"]),
         MACHINE,

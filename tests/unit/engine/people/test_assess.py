@@ -294,8 +294,8 @@ def test_one_person_cannot_have_two_roles_that_exclude_each_other(room: Room, he
     room.wrote(RoleTaken(role="incident_commander", person="Eve"), RoleTaken(role=held, person="Ben"))
     with pytest.raises(NotAllowed, match="the plan forbids that"):
         room.people.hand_over(room.id, wanted, "BEN", ANA)
-    room.people.hand_over(room.id, held, "Chi", ANA)
-    room.people.hand_over(room.id, wanted, "Ben", ANA)
+    room.people.take_role(room.id, held, CHI)
+    room.people.take_role(room.id, wanted, BEN)
     assert (room.incident.roles[held], room.incident.roles[wanted]) == ("Chi", "Ben")
 
 

@@ -90,6 +90,8 @@ def test_a_role_is_handed_over(room: Room) -> None:
     """A role without holders goes to anyone; a role with holders only to them; an unknown role is not found."""
     room.people.acknowledge(room.id, ANA)
     room.people.hand_over(room.id, "incident_commander", "Ben", ANA)
+    assert room.incident.roles == {"incident_commander": "Ana"}
+    room.people.take_role(room.id, "incident_commander", BEN)
     assert room.incident.roles == {"incident_commander": "Ben"}
     with pytest.raises(NotFound):
         room.people.hand_over(room.id, "king", "Ben", ANA)
