@@ -68,10 +68,22 @@ def _require_company(name: str) -> None:
         raise NotFound(f"There is no company {name!r}.", f"There are: {', '.join(names) or 'none'}.")
 
 
+_GROUPS = {
+    "error": "Errors: the plan cannot be used before they are corrected",
+    "warning": "Warnings: blanks to fill in, and what may surprise you",
+    "assumed": "Assumed: the plan works with these values, and no one has confirmed them",
+}
+"""Level of a diagnostic → the heading above its group, the gravest first."""
+
+
 def _print_diagnostics(company: str, found: list[Diagnostic]) -> None:
-    for diagnostic in found:
-        out.print(f"{diagnostic.level:8}", style=_STYLE[diagnostic.level], end=" ")
-        print_line(str(diagnostic) if diagnostic.level == "assumed" else f"{diagnostic} {diagnostic.next_step}")
+    for level, heading in _GROUPS.items():
+        group = [diagnostic for diagnostic in found if diagnostic.level == level]
+        if group:
+            print_heading(f"{heading} ({len(group)})")
+        for diagnostic in group:
+            out.print(f"{level:8}", style=_STYLE[level], end=" ")
+            print_line(str(diagnostic) if level == "assumed" else f"{diagnostic} {diagnostic.next_step}")
     count = Counter(diagnostic.level for diagnostic in found)
     print_line(f"{company}: {count['error']} errors, {count['warning']} warnings, {count['assumed']} assumed defaults.")
 
@@ -198,6 +210,8 @@ def _piped(unanswered: list[Question]) -> dict[str, str]:
             f"Standard input has more lines than the {len(unanswered)} questions.",
             f"Give one answer a line, in this order: {'; '.join(asked.question for asked in unanswered)}.",
         )
+    if unanswered and not answers:
+        print_line("No question was answered: every value is its default, or a blank that `allclear check` reports.")
     if answers and len(answers) < len(unanswered):
         left = len(unanswered) - len(answers)
         print_line(f"Standard input ended: the other {left} keep their defaults or stay blank.")
