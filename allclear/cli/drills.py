@@ -142,7 +142,8 @@ def _score(played: Played, plan: Plan) -> None:
         ("Time to contain", incident.time_to_contain, ""),
         ("Time to recover", incident.time_to_recover, ""),
     ):
-        print_line(f"{name:16} {short_duration(span) if span is not None else ''}{note}")
+        took = f"{short_duration(span)} after the trouble began" if span is not None else ""
+        print_line(f"{name:16} {took}{note}")
     for choice in played.choices:
         out.print(choice, style="bold yellow", markup=False)
     if played.passed:
