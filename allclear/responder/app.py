@@ -42,6 +42,7 @@ from allclear.responder.workers.inbox_writer import InboxWriter
 from allclear.responder.workers.incident_worker import IncidentWorker
 from allclear.responder.workers.outbox_worker import OutboxWorker
 from allclear.responder.workers.run_recovery import RunRecovery
+from allclear.responder.workers.slack_socket import SlackSocket, has_socket
 from allclear.responder.workers.supervisor import Supervisor
 from allclear.responder.workers.system_tests import STUCK_AFTER, SystemTests
 from allclear.responder.workers.timers import Timers
@@ -144,6 +145,8 @@ class _Parts:
             start("reminders", self._timers.reminders, stuck_after=_STUCK_OUTSIDE)
             start("act-watch", self._timers.act_watch, stuck_after=_STUCK_OUTSIDE)
             start("incidents", self._incidents.run, stuck_after=_STUCK)
+            if has_socket(self.engine):
+                start("slack-socket", SlackSocket(self.engine, self.slack.start).run, stuck_after=_STUCK_OUTSIDE)
             if not self.engine.simulated:
                 start("system-tests", self._systems.run, stuck_after=STUCK_AFTER)
         if self._heartbeat:

@@ -78,7 +78,7 @@ class HttpServer:
             self._dispatch,
             interface="asgi3",
             http=_BreakableProtocol,
-            ws="none",
+            ws="websockets-sansio",  # for Slack's Socket Mode
             lifespan="off",
             log_config=None,
             log_level="error",

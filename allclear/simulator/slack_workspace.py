@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 
 from allclear.simulator.event_log import Clock, EventLog
 from allclear.simulator.scenario_schema import SlackSpec
 
 Message = dict[str, Any]
+
+
+class Socket(Protocol):
+    """A connection over which an app hears of what people do."""
+
+    async def send_json(self, data: object) -> None:
+        """Send a message."""
+        ...
+
+    async def close(self) -> None:
+        """Close it."""
+        ...
 
 
 @dataclass
@@ -42,6 +54,12 @@ class SlackWorkspace:
         self.triggers: dict[str, float] = {}
         """Each trigger, and when it was issued."""
         self.used_triggers: set[str] = set()
+        self.tickets: set[str] = set()
+        """What lets an app open a connection, once each."""
+        self.sockets: list[Socket] = []
+        """The open connections of the app, the newest last."""
+        self.acknowledged: list[str] = []
+        """The envelopes that the app has acknowledged."""
         self.channels = [Channel(_slack_id("C"), name) for name in spec.channels]
 
     def by_id(self, channel_id: str) -> Channel | None:
@@ -89,6 +107,23 @@ class SlackWorkspace:
         self.private.append({"user": user, "channel": channel.name, "ts": ts, **shown})
         self._truth.record("private_message", user=user, channel=channel.name, text=shown.get("text", ""))
         return ts
+
+    async def deliver(self, kind: str, payload: Message) -> str:
+        """Send what a person does over the newest connection, and return the envelope's id.
+
+        `kind` is `interactive` or `slash_commands`. Raises LookupError without a connection.
+        """
+        if not self.sockets:
+            raise LookupError("the app has no connection")
+        envelope = str(uuid4())
+        content = {"envelope_id": envelope, "payload": payload, "accepts_response_payload": True}
+        await self.sockets[-1].send_json({"type": kind, **content})
+        return envelope
+
+    async def refresh_sockets(self) -> None:
+        """Ask the app to connect anew, as Slack does every few hours, and close the old connections."""
+        for socket in list(self.sockets):
+            await socket.send_json({"type": "disconnect", "reason": "refresh_requested"})
 
     def new_trigger(self) -> str:
         """Return a trigger, with which an app may open one form within three seconds."""

@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 from pydantic import Field
 
 from allclear.domain.base import JsonDict, Model
-from allclear.domain.errors import AllclearError, ConfigError, Denied, VendorRefused
+from allclear.domain.errors import AllclearError, ConfigError, Denied, MissingSecret, VendorRefused
 from allclear.domain.systems import Access
-from allclear.vendors.access import options_of, redacted, secret_of, web_address
+from allclear.vendors.access import is_loopback, options_of, redacted, secret_of, web_address
 from allclear.vendors.errors import RATE_LIMITED, VendorRequest, seconds_to_wait
 from allclear.vendors.http import Expected, HttpClient
 from allclear.vendors.retry import Pause
@@ -130,6 +130,15 @@ class Slack:
         )
         self._ids: dict[str, str] = {}
         self._app_token = app_token
+        self._app = HttpClient(
+            "Slack",
+            address,
+            headers={"authorization": f"Bearer {app_token}", "content-type": "application/json; charset=utf-8"},
+            secret=app_token,
+            transport=transport,
+            pause=pause,
+            refused=_refused,
+        )
         self.hears = hears
         """Whether Slack can send us what people press, so that buttons do something."""
 
@@ -157,6 +166,7 @@ class Slack:
     async def close(self) -> None:
         """Release its connections."""
         await self._http.close()
+        await self._app.close()
 
     async def scopes(self) -> frozenset[str]:
         """Return the permissions of our token, as `chat:write`; empty if Slack does not tell. Raises Denied."""
@@ -230,6 +240,29 @@ class Slack:
             else:
                 return
         await self._send(request, "chat.postMessage", json=body | {"channel": user})
+
+    async def open_socket(self) -> str:
+        """Return a fresh address at which Slack sends us what people do: Socket Mode. It is used once.
+
+        Raises MissingSecret without an app token, and ConfigError for an address that is not encrypted.
+        """
+        if not self._app_token:
+            raise MissingSecret(
+                "Slack's app token is missing.", "Name it in systems.yaml, under slack: secrets: app_token."
+            )
+        request = VendorRequest("Slack", "open a connection", write=True)
+        answer: JsonDict = await self._app.send(
+            request, "POST", "/apps.connections.open", json={}, expected=Expected(frozenset({200}), dict, ("ok", "url"))
+        )
+        address = str(answer["url"])
+        if not address.startswith("wss://") and not is_loopback(address):
+            raise request.refused("the address is not encrypted")
+        return address
+
+    @property
+    def is_local(self) -> bool:
+        """Return whether it is a simulated Slack on this machine, which no proxy reaches."""
+        return is_loopback(self._http.base)
 
     async def open_view(self, trigger: str, view: JsonDict) -> None:
         """Open a form for the person whose action the trigger is, at most three seconds ago."""

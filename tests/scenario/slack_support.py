@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 from pydantic import SecretStr
@@ -23,8 +24,8 @@ from tests.contract.simulator_support import until
 from tests.scenario.response_support import ALERT, broken, installed, vintstreet
 from tests.scenario.scenes import Scene, scene
 
-ANA, BEN, EVE = "U0ANA00001", "U0BEN00001", "U0EVE00001"
-"""Slack's ids: Ana is on call, Ben is the CTO, and the plan does not know Eve."""
+ANA, BEN, CLEO, EVE = "U0ANA00001", "U0BEN00001", "U0CLEO0001", "U0EVE00001"
+"""Slack's ids: Ana is on call, Ben is the CTO, Cleo the scribe, and the plan does not name Eve."""
 TOKEN = SecretStr("a-long-secret-token")
 
 
@@ -34,7 +35,8 @@ def with_slack() -> Company:
     company = vintstreet()
     ana = {"name": "Ana", "roles": ["on_call", "incident_commander"], "contacts": {"slack": ANA}}
     ben = {"name": "Ben", "roles": ["cto", "communications_lead"], "contacts": {"slack": f"<@{BEN}>"}}
-    people = [*company.plan.people, Person.model_validate(ana), Person.model_validate(ben)]
+    cleo = {"name": "Cleo", "roles": ["scribe"], "contacts": {"slack": CLEO}}
+    people = [*company.plan.people, *(Person.model_validate(one) for one in (ana, ben, cleo))]
     slack = company.systems.systems["slack"]
     secrets = {"signing_secret": "SLACK_SIGNING_SECRET", "app_token": "SLACK_APP_TOKEN"}
     systems = company.systems.systems | {"slack": slack.model_copy(update={"secrets": secrets})}
@@ -43,6 +45,21 @@ def with_slack() -> Company:
         company.folder,
         company.plan.model_copy(update={"people": people}),
         company.systems.model_copy(update={"systems": systems}),
+        company.runbooks,
+        company.templates,
+        company.post_mortem,
+    )
+
+
+def with_plan(**changes: Any) -> Company:  # noqa: ANN401 - fields of the plan
+    """Return the same company with some fields of its plan changed."""
+    company = with_slack()
+    plan = company.plan.model_copy(update=changes)
+    return Company(
+        company.name,
+        company.folder,
+        plan,
+        company.systems,
         company.runbooks,
         company.templates,
         company.post_mortem,
@@ -101,6 +118,11 @@ class SlackScene:
         """Send what a person does to the responder, as Slack does."""
         return await self.posts("/slack/interactions", form_of(payload), **signature)
 
+    async def types(self, text: str, user: str) -> httpx.Response:
+        """Send `/incident` and a text to the responder, as Slack does."""
+        form = self.people.command(self.workspace.channels[0], text, user)
+        return await self.posts("/slack/commands", urlencode(form).encode())
+
     async def posts(self, path: str, body: bytes, **signature: Any) -> httpx.Response:  # noqa: ANN401 - see `signed`
         """Send a body with Slack's signature."""
         secret = signature.pop("secret", self.it.simulated.secrets["slack.signing_secret"])
@@ -123,9 +145,9 @@ def buttons(message: dict[str, Any]) -> list[str]:
 
 
 @asynccontextmanager
-async def slack_scene(folder: Path) -> AsyncGenerator[SlackScene]:
+async def slack_scene(folder: Path, company: Company | None = None) -> AsyncGenerator[SlackScene]:
     """Yield an incident whose containment waits for an approval, with its card in the thread."""
-    async with scene(folder, with_slack(), broken(), ALERT) as it:
+    async with scene(folder, company or with_slack(), broken(), ALERT) as it:
         # An engine of its own, as another process has: its clients belong to another event loop.
         theirs = make_engine(
             it.engine.settings, environ={}, clock=it.watch, company=it.engine.company, registry=installed()

@@ -21,7 +21,8 @@ from urllib.parse import parse_qsl
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from allclear.simulator.apis.http_api import (
     DIGITS,
@@ -81,6 +82,7 @@ class SlackApi(HttpApi):
         """Return the web API as an ASGI application."""
         return Starlette(
             routes=[
+                WebSocketRoute("/link/", self._connection),
                 Route("/api/{method}", self._any, methods=["GET", "POST"]),
             ]
         )
@@ -101,7 +103,10 @@ class SlackApi(HttpApi):
         return await self.answer(request.path_params["method"], request, self._method)
 
     async def _method(self, request: Request, call: Call) -> Response:
-        method = self._methods.get(request.path_params["method"])
+        name = request.path_params["method"]
+        method = self._methods.get(name)
+        if name == "apps.connections.open":
+            return await self._open_connection(request)
         if method is None:
             raise _no("unknown_method")
         arguments = await _arguments(request)
@@ -111,6 +116,40 @@ class SlackApi(HttpApi):
         if self._token not in (token, arguments.get("token")):
             raise _no("invalid_auth")
         return JSONResponse({"ok": True, **method(arguments, call)}, headers={"x-oauth-scopes": ",".join(SCOPES)})
+
+    async def _open_connection(self, request: Request) -> Response:
+        """Give the app an address for a connection; the app's own token is needed, not the bot's."""
+        token = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if token != self.world.secrets.get("slack.app_token"):
+            raise _no("not_allowed_token_type" if token == self._token else "invalid_auth")
+        ticket = random_text(24)
+        self._workspace.tickets.add(ticket)
+        return JSONResponse({"ok": True, "url": f"ws://{request.headers['host']}/link/?ticket={ticket}"})
+
+    async def _connection(self, socket: WebSocket) -> None:
+        ticket = socket.query_params.get("ticket", "")
+        if ticket not in self._workspace.tickets:
+            await socket.close()
+            return
+        self._workspace.tickets.remove(ticket)
+        await socket.accept()
+        await socket.send_json(
+            {
+                "type": "hello",
+                "num_connections": len(self._workspace.sockets) + 1,
+                "connection_info": {"app_id": self._workspace.app_id},
+                "debug_info": {"host": "simulated", "approximate_connection_time": 18060},
+            }
+        )
+        self._workspace.sockets.append(socket)
+        try:
+            while True:
+                answer = as_object(parse_json(await socket.receive_text())) or {}
+                self._workspace.acknowledged.append(str(answer.get("envelope_id")))
+        except (WebSocketDisconnect, ValueError):
+            pass
+        finally:
+            self._workspace.sockets.remove(socket)
 
     def _auth_test(self, _: Arguments, __: Call) -> Message:
         workspace = self._workspace
@@ -332,6 +371,7 @@ def _no(error: str) -> Rejection:
 
 METHODS = frozenset(
     {
+        "apps.connections.open",
         "auth.test",
         "chat.postEphemeral",
         "chat.postMessage",
