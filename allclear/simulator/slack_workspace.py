@@ -14,7 +14,7 @@ Message = dict[str, Any]
 
 
 class Socket(Protocol):
-    """A connection over which an app hears of what people do."""
+    """A connection over which an app receives what people do."""
 
     async def send_json(self, data: object) -> None:
         """Send a message."""

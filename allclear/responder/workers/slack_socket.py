@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from allclear.bootstrap import Engine
 from allclear.domain.errors import AllclearError, VendorRefused
@@ -20,6 +20,7 @@ from allclear.vendors.slack import APP_TOKEN, Slack
 
 if TYPE_CHECKING:
     from slack_sdk.socket_mode.builtin import SocketModeClient
+    from slack_sdk.socket_mode.client import BaseSocketModeClient
     from slack_sdk.socket_mode.request import SocketModeRequest
 
 log = logging.getLogger("allclear.responder")
@@ -78,13 +79,14 @@ class SlackSocket:
             return pause
         return _CHECK if client.is_connected() else pause
 
-    def _hear(self, loop: asyncio.AbstractEventLoop, socket: SocketModeClient, request: SocketModeRequest) -> None:
+    def _hear(self, loop: asyncio.AbstractEventLoop, socket: BaseSocketModeClient, request: SocketModeRequest) -> None:
         """Acknowledge an envelope, in a thread of the library, and begin the work on it."""
         try:
             socket.send_socket_mode_response({"envelope_id": request.envelope_id})
         except Exception as error:  # noqa: BLE001 - Slack sends it again, and the repeated one is known by its key
             log.warning("Acknowledging what Slack sent failed: %s", type(error).__name__)
-        loop.call_soon_threadsafe(self._begin, request.type, request.payload)
+        payload = cast("dict[str, Any]", request.payload)  # pyright: ignore[reportUnknownMemberType]
+        loop.call_soon_threadsafe(self._begin, request.type, payload)
 
     def _begin(self, kind: str, payload: dict[str, Any]) -> None:
         try:
