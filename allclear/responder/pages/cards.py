@@ -21,7 +21,7 @@ from allclear.engine.people.personal_links import anchor_of
 from allclear.responder.pages.sign_in import Viewer
 
 _MOST_CLOSED = 5
-"""How many questions that were answered last are shown: whoever opens an old link finds what became of it."""
+"""How many questions that were answered last are shown: a person who opens an old link finds what became of it."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def roles_of(viewer: Viewer, incident: Incident, plan: Plan) -> list[str]:
 
 
 def _may_have(role: str, viewer: Viewer, plan: Plan) -> bool:
-    """Return whether the plan gives the person this role, or names nobody for it, so that any person may claim it."""
+    """Return whether the plan gives the person this role, or names no one for it, so that any person may claim it."""
     holders = {person_key(person.name) for person in plan.holders(role)}
     return not holders or person_key(viewer.person) in holders
 
@@ -160,7 +160,7 @@ def _until_words(ask: Ask, plan: Plan) -> str:
     if ask.window.then == "act":
         return f"It is done automatically at {at}, unless a person says no before."
     return (
-        f"If nobody answers by {at} and the service is still failing, the standard text is sent. It is not sent if no "
+        f"If no one answers by {at} and the service is still failing, the standard text is sent. It is not sent if no "
         "alert is authenticated, an alert is flapping, or there is an alert storm."
     )
 

@@ -91,7 +91,7 @@ class IdentityProxy:
             )
         except jwt.PyJWKClientConnectionError:
             raise NotAllowed(
-                "The keys of the identity proxy cannot be read, so nobody can be recognised by it.",
+                "The keys of the identity proxy cannot be read, so no one can be recognised by it.",
                 "Open your personal link. Test the address in ALLCLEAR_PROXY_KEYS_URL.",
             ) from None
         except jwt.ExpiredSignatureError:

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from allclear.bootstrap import Engine
 from allclear.commands.base import Command
-from allclear.commands.catalog import BY_NAME
+from allclear.commands.catalog import COMMANDS
 from allclear.domain.base import utc_now
 from allclear.domain.errors import AllclearError, JournalError, NotAllowed, NotFound
 from allclear.domain.incident import Incident
@@ -42,6 +42,7 @@ from allclear.responder.pages.view import IncidentPage, Source, incident_page, l
 
 log = logging.getLogger("allclear.responder")
 
+_COMMANDS = {command.name: command for command in COMMANDS}
 _MOST_LISTED = 100
 _NOTICE = "said"
 """The cookie that carries what became of a form to the next page."""
@@ -146,7 +147,7 @@ class _Pages:
             return self._failed(error)
         template = "main.html" if part == "main" else "incident.html"
         notice = await self._notice(request, incident, viewer) if not part else None
-        response = page(template, page=view, hidden=self._hidden(view), notice=notice, commands=set(BY_NAME))
+        response = page(template, page=view, hidden=self._hidden(view), notice=notice, commands=set(_COMMANDS))
         if _NOTICE in request.cookies and not part:
             response.delete_cookie(_NOTICE, path=page_path(incident))
         return response
@@ -247,7 +248,7 @@ class _Pages:
             fields = read_fields(request, await body.read(request))
         if command == "sign-out":
             return await self._sign_out(incident, viewer, fields)
-        kind = BY_NAME.get(command)
+        kind = _COMMANDS.get(command)
         if kind is None:
             return self._failed(NotFound(f"There is no command {command}.", "Go back to the incident's page."))
         try:

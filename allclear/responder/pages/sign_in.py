@@ -1,4 +1,4 @@
-"""Who opens a page: proven by an identity proxy, by a personal token or by a personal link; or nobody.
+"""Who opens a page: proven by an identity proxy, by a personal token or by a personal link; or no one.
 
 The three are tried in this order. A link signs a person in for one incident, in a cookie that only its page receives.
 """

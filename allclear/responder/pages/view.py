@@ -17,7 +17,15 @@ from allclear.domain.plan import Plan
 from allclear.domain.post_mortem import PostMortemField
 from allclear.domain.records import AlertJoined, DecisionMade, Entry
 from allclear.domain.sentences.acts import outcome_words
-from allclear.domain.template_values import impact_words, lead, left_in_place, phase_words, status_words, waiting
+from allclear.domain.template_values import (
+    held_words,
+    impact_words,
+    lead,
+    left_in_place,
+    phase_words,
+    status_words,
+    waiting,
+)
 from allclear.domain.text import LONG, change_rows, plain, role_words
 from allclear.domain.timeline import timeline
 from allclear.postmortem.acts_table import approvals, changes_production
@@ -136,6 +144,8 @@ class IncidentPage:
     over: bool
     lead: str
     acknowledged: str
+    held: str
+    """Who stopped everything automatic, since when and why; empty if no one did."""
     viewer: Viewer
     role: str
     """The role in which this person acts, unless a question asks for another one; empty if the person has none."""
@@ -193,9 +203,10 @@ def incident_page(source: Source) -> IncidentPage:
         over=incident.over,
         lead=lead(incident, plan) or "",
         acknowledged=_acknowledged(incident, plan),
+        held=held_words(incident, plan).partition(" Release it:")[0],
         viewer=viewer,
         role=roles[0] if roles else "",
-        asked=[card_of(state, incident, plan, viewer) for state in waiting(incident)],
+        asked=_asked(incident, plan, viewer),
         closed=closed_cards(incident, plan),
         impact=plain(impact_words(incident, source.service_title)),
         impact_facts=_impact_facts(source),
@@ -214,6 +225,12 @@ def incident_page(source: Source) -> IncidentPage:
         follow_ups=_follow_ups(incident, plan),
         zone=zone_name(plan.zone, source.now),
     )
+
+
+def _asked(incident: Incident, plan: Plan, viewer: Viewer) -> list[Card]:
+    """Return the cards of the open questions; those that this person can answer come first."""
+    cards = [card_of(state, incident, plan, viewer) for state in waiting(incident)]
+    return sorted(cards, key=lambda card: bool(card.why_not))
 
 
 def _acknowledged(incident: Incident, plan: Plan) -> str:
@@ -261,7 +278,7 @@ def _roles(incident: Incident, plan: Plan) -> list[RoleRow]:
 
 
 _RESPONSE_ROLES = ("incident_commander", "tech_lead", "communications_lead", "scribe")
-"""The roles that are shown although nobody has taken them."""
+"""The roles that are shown although no one has taken them."""
 
 
 def _is_shown(act: Act) -> bool:

@@ -48,6 +48,13 @@ class Waiting:
     engine: Engine
     app: FastAPI
     id: str
+    simulated: Simulated | None = None
+
+    @property
+    def sim(self) -> Simulated:
+        """The production behind it."""
+        assert self.simulated is not None
+        return self.simulated
 
     @property
     def ask(self) -> str:
@@ -94,7 +101,7 @@ class Browser:
         """Return the hidden fields of a form of the page; of a question's form if `ask` is the name of its place."""
         text = await self.page()
         if ask:
-            text = text[text.index(f'<article class="card" id="{ask}"') :]
+            text = text[text.index(f'id="{ask}" aria-labelledby') :]
         text = text[text.index(f'action="/i/{self.at.id}/{action}"') :]
         return hidden(text[: text.index("</form>")])
 
@@ -139,7 +146,7 @@ async def waiting(folder: Path, company: Company | None = None, **settings: obje
         assert incident is not None
         await run_phase(engine, sim.world, incident, Phase.DETECT)
         assert isinstance(await engine.conductor.run(incident, Phase.CONTAIN, MACHINE), Wait)
-        yield Waiting(engine, make_app(engine, SecretStr(TOKEN)), incident)
+        yield Waiting(engine, make_app(engine, SecretStr(TOKEN)), incident, sim)
         await engine.close()
 
 

@@ -116,7 +116,7 @@ async def test_a_revoked_link_and_its_sign_in_are_refused(tmp_path: Path) -> Non
 
 
 async def test_signing_out_refuses_the_links_that_were_made_before(tmp_path: Path) -> None:
-    """Whoever has the link can no longer use it."""
+    """No one can use the link any more."""
     async with asked(tmp_path) as (at, watch), at.signed_in("Ana") as ana:
         link = at.link("Ana")
         sent = await ana.send("sign-out", await ana.form("sign-out"))

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import unquote
 
 from allclear.domain.proof import Proof
-from tests.scenario.pages.pages_support import waiting
+from allclear.domain.records import NoteAdded
+from allclear.domain.runbook import Phase
+from allclear.journal.sql_journal import SqlJournal
+from allclear.responder.pages.changes import Changes
+from allclear.simulator.scenario_schema import RevisionSpec
+from tests.scenario.pages.pages_support import asked, hidden, waiting
+from tests.scenario.response_support import FIX, MACHINE, run_phase
 
 
 async def test_a_personal_link_leads_to_the_change_and_the_form_approves_it(tmp_path: Path) -> None:
@@ -24,6 +31,77 @@ async def test_a_personal_link_leads_to_the_change_and_the_form_approves_it(tmp_
             "page",
             Proof.LINK,
         )
-        assert (
-            "by Ana (On-Call), identified by a personal link" in await ana.page() or not at.incident.asks[at.ask].open
-        )
+        assert "identified by a personal link, via page" in await ana.page()
+
+
+async def test_each_form_of_the_page_does_what_it_says(tmp_path: Path) -> None:
+    """Acknowledge, hold, release, hand over, note, decide, the post-mortem; each entry says who, by what proof."""
+    async with asked(tmp_path) as (at, _), at.signed_in("Ana") as ana:
+        for action, fields, said in (
+            ("acknowledge", {}, "is acknowledged by Ana"),
+            ("hold", {"reason": "we are moving the database"}, "HELD"),
+            ("release", {}, ""),
+            ("note", {"text": "Support has 14 tickets"}, "Noted in"),
+            ("decide", {"text": "We wait", "reason": "the fix is near"}, "The decision is recorded"),
+            ("post-mortem", {"field": "root_cause", "text": "A null price"}, "root_cause"),
+            ("hand-over", {"role": "incident_commander", "to": "Tom"}, "Tom is Incident Lead"),
+        ):
+            notice = await ana.after(await ana.send(action, {**await ana.form(action), **fields}))
+            assert said.casefold() in notice.casefold(), (action, notice)
+        page = await ana.page()
+        assert "acknowledged by Ana at" in page
+        assert "Support has 14 tickets" in page
+        assert "Because: the fix is near" in page
+        assert "A null price" in page
+        assert "Tom leads" in page
+        people = [entry.by for entry in at.engine.journal.entries(at.id) if entry.by.person]
+        assert {(by.actor, by.proof, by.via) for by in people} == {("Ana", Proof.LINK, "page")}
+
+
+async def test_a_change_that_is_still_in_place_is_undone_after_it_was_shown(tmp_path: Path) -> None:
+    """The first page shows what the undo would change now, and its form is bound to that."""
+    async with waiting(tmp_path) as at, at.signed_in("Ana") as ana:
+        await ana.answer("approve")
+        await run_phase(at.engine, at.sim.world, at.id, Phase.CONTAIN)
+        refused = await ana.http.get(f"/i/{at.id}/undo?act=contain/roll-back")
+        assert "Nothing was done" in refused.text  # the failing revision would get the users back
+        at.sim.world.deploy(RevisionSpec(name=FIX), by="an engineer")
+        address = f"/i/{at.id}/undo?act=contain/roll-back"
+        assert address in unquote(await ana.page())
+        shown = (await ana.http.get(address)).text
+        assert "Undo contain/roll-back" in shown, shown[-900:]
+        assert at.incident.acts["contain/roll-back"].in_place
+        said = await ana.after(await ana.send("undo", {**hidden(shown), "act": "contain/roll-back", "reason": "fixed"}))
+        assert said.startswith("contain/roll-back is undone.")
+        assert not at.incident.acts["contain/roll-back"].in_place
+
+
+async def test_an_open_page_hears_of_every_change(tmp_path: Path) -> None:
+    """Also of one that another process writes, and the stream ends when the server stops."""
+    async with asked(tmp_path) as (at, _):
+        changes: Changes = at.app.state.changes
+
+        async def may_read() -> bool:
+            return True
+
+        stream = changes.stream(at.id, at.incident.length, may_read)
+        assert (await anext(stream)).startswith("retry: ")
+        other = SqlJournal(at.engine.settings.journal_url, at.engine.journal.scope)
+        other.append(at.id, [NoteAdded(text="from elsewhere")], MACHINE)
+        other.close()
+        assert await anext(stream) == f"event: change\ndata: {at.incident.length}\n\n"
+        changes.stopping = lambda: True
+        assert [text async for text in stream] == []
+        assert not changes.full
+
+
+async def test_a_reader_whose_links_are_revoked_hears_no_more(tmp_path: Path) -> None:
+    """The stream checks it again and again, and then ends."""
+    async with asked(tmp_path) as (at, _), at.signed_in() as ana:
+        assert (await ana.http.head(f"/i/{at.id}/events")).status_code == 200
+
+        async def may_read() -> bool:
+            return False
+
+        stream = at.app.state.changes.stream(at.id, at.incident.length, may_read)
+        assert [text async for text in stream][-1] == "event: end\ndata:\n\n"

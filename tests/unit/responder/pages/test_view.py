@@ -125,7 +125,7 @@ def test_the_clocks_are_beside_the_plan() -> None:
 
 
 def test_a_closed_question_says_what_became_of_it() -> None:
-    """Whoever opens an old link finds the answer."""
+    """A person who opens an old link finds the answer."""
     page = shown(story().answered("contain/roll-back", "go"))
     assert page.asked == []
     assert page.closed[0].anchor == "contain-roll-back"
