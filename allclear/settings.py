@@ -69,6 +69,9 @@ class Settings(BaseSettings):
     proxy_keys_url: str = Field(default=IAP_KEYS, description="The address of the proxy's public keys, a JWK set.")
     proxy_header: str = Field(default=IAP_HEADER, description="The header that holds the signed assertion, a JWT.")
     alert_token: SecretStr | None = Field(default=None, description="The bearer token that alerts carry.")
+    token: SecretStr | None = Field(
+        default=None, description="The personal token of the person at the command line, for the responder."
+    )
     metrics_open: bool = Field(default=False, description="Whether /metrics needs no token.")
     simulation: Path | None = Field(default=None, description="A file that describes a simulated production.")
     recovery_over: Duration | None = Field(

@@ -9,13 +9,13 @@ from rich.markdown import Markdown
 
 from allclear.bootstrap import Engine, open_engine
 from allclear.cli.outcome import PATIENCE, awaited, follow, responder_answers
+from allclear.cli.remote_answers import answer_over_http
 from allclear.cli.root import (
     RESPOND,
     As,
     AsJson,
     Reason,
     Role,
-    acting_person,
     app,
     confirmed,
     engine_with_delivery,
@@ -25,6 +25,8 @@ from allclear.cli.root import (
     print_line,
     run,
 )
+from allclear.cli.send import author, give, responder_or_none
+from allclear.commands.close import FalseAlarm
 from allclear.domain.decisions import decision_for
 from allclear.domain.errors import NotAllowed, NotFound, Refused
 from allclear.domain.incident import AskState
@@ -149,11 +151,7 @@ def false_alarm(
         _answer("false alarm", incident, name, role, reason)
         return
 
-    async def work() -> str:
-        async with engine_with_delivery() as engine:
-            return engine.people.false_alarm(incident, reason, acting_person(engine, name, role))
-
-    print_line(run(work()))
+    give(FalseAlarm(reason=reason), incident, name, role)
 
 
 def _answer(  # noqa: PLR0913 - what a person may say
@@ -167,11 +165,14 @@ def _answer(  # noqa: PLR0913 - what a person may say
     as_json: bool = False,
 ) -> None:
     """Give the answer `word` to the question that `given` names, and print what became of it."""
+    if responder := responder_or_none(name, role):
+        print_line(answer_over_http(responder, word, given, reason, choice, quiet=as_json))
+        return
     answered: list[str] = []
 
     async def work() -> str:
         async with engine_with_delivery() as engine:
-            by = acting_person(engine, name, role)
+            by = author(engine, name, role)
             state = _find(engine, word, given)
             decision = decision_for(state.ask, word, choice, engine.company.plan)
             if state.open and not (as_json and state.ask.id == given):

@@ -27,6 +27,8 @@ from allclear.cli.root import (
     reading_engine,
     run,
 )
+from allclear.cli.send import give
+from allclear.commands.post_mortem import WritePostMortem
 from allclear.domain.base import utc_now
 from allclear.domain.errors import ConfigError, JournalError, NotFound, Refused
 from allclear.domain.links import LinkTo
@@ -304,13 +306,14 @@ def postmortem(
     """Print the post-mortem: the company's template, filled from the journal."""
     page = html or (to is not None and to.suffix.lower() in {".html", ".htm"})
 
+    if write is not None:
+        if write[0] not in FIELDS:
+            raise NotFound(f"The post-mortem has no field {write[0]!r}.", f"It has: {', '.join(FIELDS)}.")
+        give(WritePostMortem.model_validate({"field": write[0], "text": write[1]}), incident, name, role)
+        return
+
     async def work() -> str:
         async with reading_engine() as engine:
-            if write is not None:
-                if write[0] not in FIELDS:
-                    raise NotFound(f"The post-mortem has no field {write[0]!r}.", f"It has: {', '.join(FIELDS)}.")
-                author = acting_person(engine, name, role)
-                return engine.people.write_post_mortem(incident, write[0], write[1], author)
             state = engine.conductor.incident(incident)
             service = engine.company.systems.services.get(state.opened.service)
             title = service.title if service else state.opened.service

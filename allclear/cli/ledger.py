@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import quote
 
 import typer
 
@@ -11,16 +12,17 @@ from allclear.cli.root import (
     As,
     IncidentId,
     Role,
-    acting_person,
     app,
     confirmed,
     engine_with_delivery,
     print_line,
     run,
 )
+from allclear.cli.send import author, give, over_http, responder_or_none
+from allclear.commands.acts import Supersede
+from allclear.commands.in_place import Undo
+from allclear.commands.previews import ChangeView, PreviewUndo
 from allclear.domain.errors import Refused
-from allclear.domain.text import must_answer
-from allclear.engine.actions.executor import Preview
 
 ActId = Annotated[str, typer.Argument(metavar="ACT", help="As contain/roll-back; `allclear in-place` lists them.")]
 
@@ -35,35 +37,40 @@ def undo(
     role: Role = None,
 ) -> None:
     """Undo a change that is still in place; the change is shown first. Refused if the system was changed since."""
+    responder = responder_or_none(name, role)
+    if responder is not None:
+        sent = responder.send(f"/incidents/{quote(incident, safe='')}/preview-undo", PreviewUndo(act=act_id))
+        shown = ChangeView.model_validate(sent)
+        command = _confirmed(shown, Undo(act=act_id, reason=reason), yes=yes)
+        print_line(over_http(responder, command, incident) if command else "Nothing was changed.")
+        return
 
     async def work() -> str:
         async with engine_with_delivery() as engine:
-            by = acting_person(engine, name, role)
-            preview = await engine.manual.preview_undo(incident, act_id, by)
-            _show(preview)
-            if not yes and not confirmed("Undo it now?", "Confirm it with --yes."):
-                return "Nothing was changed."
-            shown = None if preview.done else preview.change.digest
-            result = await engine.manual.undo(incident, act_id, reason, by, shown=shown)
-            if result.outcome is None:
-                asked = engine.people.question(result.waiting[0]).ask
-                return f"{act_id} is NOT undone yet. {must_answer(asked, engine.company.plan)}"
-            if not result.outcome.good:
-                raise Refused(f"{act_id} is not undone: {result.outcome.sentence}", result.outcome.next_step)
-            return f"{act_id} is undone. {result.outcome.sentence}"
+            by = author(engine, name, role)
+            shown = await PreviewUndo(act=act_id).show(engine, incident, by)
+            command = _confirmed(shown, Undo(act=act_id, reason=reason), yes=yes)
+            return await command.carry_out(engine, incident, by) if command else "Nothing was changed."
 
     print_line(run(work()))
 
 
-def _show(preview: Preview) -> None:
+def _confirmed(shown: ChangeView, undo: Undo, *, yes: bool) -> Undo | None:
+    """Show the change and return the undo of exactly this change; None if the person does not confirm it."""
+    _show(shown)
+    if not yes and not confirmed("Undo it now?", "Confirm it with --yes."):
+        return None
+    return undo.model_copy(update={"digest": None if shown.done else shown.digest})
+
+
+def _show(change: ChangeView) -> None:
     """Print what the undo changes. Raises Refused if it is refused for a reason that does not pass by itself."""
-    change = preview.change
     print_line(f"{change.summary}\n  risk: {change.risk}\n  undo: {change.undo}")
-    for refusal in preview.refusals:
+    for refusal in change.refusals:
         if not refusal.passes:
             raise Refused(refusal.sentence, refusal.next_step)
         print_line(f"  waits: {refusal.sentence} {refusal.next_step}")
-    if preview.done:
+    if change.done:
         print_line("There is nothing to change: it is as it was before the act. The record will say so.")
 
 
@@ -76,9 +83,4 @@ def supersede(
     role: Role = None,
 ) -> None:
     """Close a change that cannot be undone because the system was changed since. Nothing is changed."""
-
-    async def work() -> str:
-        async with engine_with_delivery() as engine:
-            return await engine.ledger.supersede(incident, act_id, reason, acting_person(engine, name, role))
-
-    print_line(run(work()))
+    give(Supersede(act=act_id, reason=reason), incident, name, role)

@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from allclear.bootstrap import Engine, open_engine
-from allclear.cli.root import READ, RESPOND, As, acting_person, app, print_line, run
+from allclear.cli.root import READ, RESPOND, As, app, print_line, run
+from allclear.cli.send import give
+from allclear.commands.company import TakeOver
 from allclear.domain.base import utc_now
 from allclear.domain.durations import short_duration
 from allclear.domain.moments import stamp
@@ -48,10 +50,4 @@ def take_over(
     name: As = None,
 ) -> None:
     """Take over the current shift of a rota: you are on duty from now on."""
-
-    async def work() -> str:
-        async with open_engine() as engine:
-            by = acting_person(engine, name, role)
-            return engine.people.take_over(role, by)
-
-    print_line(run(work()))
+    give(TakeOver(role=role), "", name, role)

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
-from allclear.bootstrap import Engine, open_engine
+from allclear.bootstrap import open_engine
 from allclear.cli.root import (
     RESPOND,
     As,
     IncidentId,
     Reason,
     Role,
-    acting_person,
     app,
-    engine_with_delivery,
     print_heading,
     print_line,
     run,
 )
+from allclear.cli.send import give
+from allclear.commands.assess import Assess, ChangeSeverity
+from allclear.commands.close import Resolve
+from allclear.commands.company import Declare
+from allclear.commands.hold import Hold, Release
+from allclear.commands.notes import Decide, FollowUp, FollowUpDone, Note, Told
+from allclear.commands.roles import Acknowledge, HandOver, TakeRole
 from allclear.domain.durations import counted
 from allclear.domain.errors import ConfigError
 from allclear.domain.records import By
@@ -42,16 +46,6 @@ KnownSince = Annotated[
     ),
 ]
 Text = Annotated[str, typer.Argument(metavar="TEXT", help="What is recorded.")]
-
-
-def _give(name: str | None, role: str | None, command: Callable[[Engine, By], str]) -> None:
-    """Carry out `command` in a person's name, and print the sentence that it returns."""
-
-    async def work() -> str:
-        async with engine_with_delivery() as engine:
-            return command(engine, acting_person(engine, name, role))
-
-    print_line(run(work()))
 
 
 @app.command(rich_help_panel=RESPOND)
@@ -81,11 +75,16 @@ def respond(  # noqa: PLR0913, PLR0917 - the fields of a declaration
         run(_walk(declared))
         return
 
-    def declare(engine: Engine, by: By) -> str:
-        incident = engine.people.declare(declared, by)
-        return f"{incident} is open. Follow it: allclear show {incident}"
-
-    _give(name, role, declare)
+    given = Declare(
+        title=title,
+        severity=severity,
+        service=service,
+        runbook=runbook,
+        facts=read_facts(fact or []),
+        began=began,
+        known_since=known_since,
+    )
+    give(given, "", name, role)
 
 
 async def _walk(declared: Declaration) -> None:
@@ -112,7 +111,7 @@ async def _walk(declared: Declaration) -> None:
 @app.command(rich_help_panel=RESPOND)
 def ack(incident: IncidentId, name: As = None, role: Role = None) -> None:
     """Acknowledge the incident: you are working on it. The first to acknowledge leads."""
-    _give(name, role, lambda engine, by: engine.people.acknowledge(incident, by))
+    give(Acknowledge(), incident, name, role)
 
 
 @app.command(rich_help_panel=RESPOND)
@@ -131,7 +130,7 @@ def note(
     role: Role = None,
 ) -> None:
     """Add a note to the timeline: what you saw, heard or did."""
-    _give(name, role, lambda engine, by: engine.people.note(incident, text, by, post_mortem))
+    give(Note(text=text, post_mortem=post_mortem), incident, name, role)
 
 
 @app.command(rich_help_panel=RESPOND)
@@ -143,7 +142,7 @@ def decide(
     role: Role = None,
 ) -> None:
     """Record a decision and its reason."""
-    _give(name, role, lambda engine, by: engine.people.decide(incident, text, reason, by))
+    give(Decide(text=text, reason=reason), incident, name, role)
 
 
 @app.command(rich_help_panel=RESPOND)
@@ -155,7 +154,7 @@ def told(
     role: Role = None,
 ) -> None:
     """Record that you have told an audience. Until then people are reminded of it."""
-    _give(name, role, lambda engine, by: engine.people.told(incident, audience, text, by))
+    give(Told(audience=audience, text=text), incident, name, role)
 
 
 @app.command(rich_help_panel=RESPOND)
@@ -167,7 +166,7 @@ def severity(
     role: Role = None,
 ) -> None:
     """Raise or lower the severity."""
-    _give(name, role, lambda engine, by: engine.people.severity(incident, now, reason, by))
+    give(ChangeSeverity(severity=now, reason=reason), incident, name, role)
 
 
 @app.command(rich_help_panel=RESPOND)
@@ -181,8 +180,8 @@ def assess(  # noqa: PLR0913 - what a person may find out
     role: Role = None,
 ) -> None:
     """Record what is known about the incident. If the plan's rules say so, its severity rises."""
-    facets = read_facts(fact or [])
-    _give(name, role, lambda engine, by: engine.people.assess(incident, facets, kind, reason, by, known_since))
+    facts = read_facts(fact or [])
+    give(Assess(facts=facts, kind=kind, reason=reason, known_since=known_since), incident, name, role)
 
 
 @app.command("hand-over", rich_help_panel=RESPOND)
@@ -194,7 +193,7 @@ def hand_over(
     role: Role = None,
 ) -> None:
     """Ask another person to take a role in this incident. Its holder keeps it until that person accepts."""
-    _give(name, role, lambda engine, by: engine.people.hand_over(incident, handed_role, to, by))
+    give(HandOver(role=handed_role, to=to), incident, name, role)
 
 
 @app.command("take-role", rich_help_panel=RESPOND)
@@ -205,13 +204,35 @@ def take_role(
     role: Role = None,
 ) -> None:
     """Take a role in this incident: one that was offered to you, a free one, or another's, who receives a message."""
-    _give(name, role or taken_role, lambda engine, by: engine.people.take_role(incident, taken_role, by))
+    give(TakeRole(role=taken_role), incident, name, role or taken_role)
 
 
 @app.command(rich_help_panel=RESPOND)
 def resolve(incident: IncidentId, reason: Reason = "", name: As = None, role: Role = None) -> None:
     """End an incident: all clear. Refused while something that containment changed is still in place."""
-    _give(name, role, lambda engine, by: engine.people.resolve(incident, reason, by))
+    give(Resolve(reason=reason), incident, name, role)
+
+
+@app.command(rich_help_panel=RESPOND)
+def hold(
+    incident: IncidentId,
+    reason: Annotated[str, typer.Option(help="Why. Required: it goes into the record.")] = "",
+    name: As = None,
+    role: Role = None,
+) -> None:
+    """Stop everything automatic in the incident until `release`. What people approve is still done."""
+    give(Hold(reason=reason), incident, name, role)
+
+
+@app.command(rich_help_panel=RESPOND)
+def release(
+    incident: IncidentId,
+    reason: Annotated[str, typer.Option(help="Why, or what has changed.")] = "",
+    name: As = None,
+    role: Role = None,
+) -> None:
+    """Allow automatic action in the incident again."""
+    give(Release(reason=reason), incident, name, role)
 
 
 @app.command("follow-up", rich_help_panel=RESPOND)
@@ -228,13 +249,8 @@ def follow_up(  # noqa: PLR0913 - the fields of a follow-up
     role: Role = None,
 ) -> None:
     """Add a follow-up: something to be done so that the incident does not happen again."""
-
-    def record(engine: Engine, by: By) -> str:
-        zone = engine.company.plan.zone  # the end of the working day would be another guess: noon is in the day
-        at = due.replace(hour=12, tzinfo=zone).astimezone(UTC) if due else datetime.now(UTC) + timedelta(days=days)
-        return engine.people.follow_up(incident, text, owner, at, by)
-
-    _give(name, role, record)
+    given = FollowUp(text=text, owner=owner, days=days, due=due.date() if due else None)
+    give(given, incident, name, role)
 
 
 @app.command("follow-up-done", rich_help_panel=RESPOND)
@@ -246,4 +262,4 @@ def follow_up_done(
     role: Role = None,
 ) -> None:
     """Report that a follow-up is done. Its reminders end."""
-    _give(name, role, lambda engine, by: engine.people.follow_up_done(incident, number, reason, by))
+    give(FollowUpDone(number=number, note=reason), incident, name, role)

@@ -8,7 +8,8 @@ import typer
 
 from allclear.bootstrap import open_engine
 from allclear.cli.root import PREPARE, As, IncidentId, Reason, Role, acting_person, app, print_line, run
-from allclear.domain.errors import NotAllowed
+from allclear.cli.send import give
+from allclear.commands.company import RevokeLinks
 from allclear.domain.links import LinkTo
 
 
@@ -65,14 +66,5 @@ def revoke_links(
     role: Role = None,
 ) -> None:
     """Refuse from now on the links, sign-ins and tokens of a person, or those to an incident, that were made before."""
-    if everything == bool(person or incident):
-        raise NotAllowed("It is not clear whose links are revoked.", "Give --person, --incident or both, or --all.")
-
-    async def work() -> str:
-        async with open_engine() as engine:
-            if incident:
-                engine.conductor.incident(incident)
-            by = acting_person(engine, name, role)
-            return engine.links.revoke(person, incident, by.actor, reason)
-
-    print_line(run(work()))
+    given = RevokeLinks(person=person, incident=incident, everything=everything, reason=reason)
+    give(given, "", name, role)

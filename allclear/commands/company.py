@@ -8,6 +8,7 @@ from pydantic import Field
 from typing_extensions import override
 
 from allclear.commands.base import Command
+from allclear.domain.errors import NotAllowed
 from allclear.domain.records import By
 
 if TYPE_CHECKING:
@@ -73,8 +74,13 @@ class RevokeLinks(Command):
 
     person: str = Field(default="", description="Whose. Empty: everyone's.")
     incident: str = Field(default="", description="Only those for this incident. Empty: all, and tokens too.")
+    everything: bool = Field(default=False, description="Everyone's, for all incidents.")
     reason: str = Field(description="Why.")
 
     @override
     async def _do(self, engine: Engine, incident: str, by: By) -> str:
+        if self.everything == bool(self.person or self.incident):
+            raise NotAllowed("It is not clear whose links are revoked.", "Give --person, --incident or both, or --all.")
+        if self.incident:
+            engine.conductor.incident(self.incident)
         return engine.links.revoke(self.person, self.incident, by.actor, self.reason)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
@@ -70,9 +70,13 @@ class FollowUp(Command):
     owner: str = Field(description="The person who sees to it.")
     days: int = Field(default=14, ge=0, le=3650, description="Days from now until it is due.")
 
+    due: date | None = Field(default=None, description="The day on which it is due, instead of a number of days.")
+
     @override
     async def _do(self, engine: Engine, incident: str, by: By) -> str:
         due = utc_now() + timedelta(days=self.days)
+        if self.due is not None:
+            due = datetime.combine(self.due, time(12), engine.company.plan.zone).astimezone(UTC)
         return engine.people.follow_up(incident, self.text, self.owner, due, by)
 
 

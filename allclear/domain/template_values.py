@@ -18,7 +18,7 @@ from allclear.domain.post_mortem import said
 from allclear.domain.records import Entry
 from allclear.domain.reminder import lead_of
 from allclear.domain.runbook import Phase
-from allclear.domain.text import LONG, answer_commands, plain, role_words
+from allclear.domain.text import LONG, answer_commands, plain, role_words, signature
 from allclear.domain.timeline import timeline
 
 DATA_STATEMENT = "data-statement"
@@ -67,7 +67,8 @@ def held_words(incident: Incident, plan: Plan) -> str:
     since = stamp(incident.held.since, plan.zone)
     return (
         f"HELD by {plain(incident.held.by, 60)} since {since}: {plain(incident.held.cause).rstrip('.')}. "
-        f"Nothing automatic happens; what people approve is done. Release it: allclear release {incident.id}"
+        f"Nothing automatic happens; what people approve is done. Release it: "
+        f"allclear release {incident.id} {signature(plan)}"
     )
 
 

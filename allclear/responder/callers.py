@@ -9,6 +9,7 @@ import asyncio
 import hmac
 from dataclasses import dataclass
 from typing import Annotated
+from urllib.parse import unquote
 
 from fastapi import Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -69,7 +70,7 @@ class Callers:
 
     def _read(self, request: Request, token: str) -> By:
         via = "cli" if request.headers.get("user-agent", "").startswith(COMMAND_LINE) else "api"
-        name, role = (request.headers.get(header, "") for header in ("allclear-as", "allclear-role"))
+        name, role = unquote(request.headers.get("allclear-as", "")), request.headers.get("allclear-role", "")
         try:
             statement = self.tokens.read(token)
         except NotAllowed as error:

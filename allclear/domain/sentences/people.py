@@ -64,8 +64,10 @@ def _hold(record: object, author: str) -> Sentence | None:
         return None
     if isinstance(record, HoldStarted):
         reason = with_full_stop(bare(record.reason))
-        return Sentence(f"{author} holds the incident: nothing automatic happens until it is released. {reason}", "bad")
-    reason = f" {with_full_stop(bare(record.reason))}" if record.reason.strip() else ""
+        return Sentence(
+            f"{author} holds the incident: nothing automatic happens until it is released. Reason: {reason}", "bad"
+        )
+    reason = f" Reason: {with_full_stop(bare(record.reason))}" if record.reason.strip() else ""
     return Sentence(f"{author} released the incident: automatic action goes on.{reason}", "person")
 
 

@@ -332,7 +332,7 @@ def _require_clearance(incident: Incident, act: Act) -> None:
     if cleared is Clearance.HELD:
         raise NotAllowed(
             f"{act.id} of {incident.id} is not done, because the incident is held.",
-            f"When automatic action may go on: allclear release {incident.id}.",
+            f"When automatic action may go on: allclear release {incident.id} {AS_NAME}",
         )
     state = incident.asks[missing_approvals(incident, act)[0]]
     next_step = must_answer(state.ask) if state.open else f"Read on: allclear show {incident.id}."

@@ -9,7 +9,7 @@ from allclear.domain.errors import NotAllowed
 from allclear.domain.incident import Incident
 from allclear.domain.moments import stamp
 from allclear.domain.records import By, HoldEnded, HoldStarted
-from allclear.domain.text import plain
+from allclear.domain.text import plain, signature
 from allclear.engine.people.incident_writer import IncidentWriter, required_text
 from allclear.engine.response.step_keys import hold_id
 from allclear.journal.ports import OutboxKind, OutboxMessage
@@ -33,14 +33,15 @@ class Hold:
                 raise NotAllowed(
                     f"{incident_id} is held already, by {plain(held.by, 60)} since "
                     f"{stamp(held.since, self._company.plan.zone)}: {plain(held.cause)}.",
-                    f"Nothing automatic happens in it. When it may: allclear release {incident_id}",
+                    "Nothing automatic happens in it. "
+                    f"When it may: allclear release {incident_id} {signature(self._company.plan)}",
                 )
             return [HoldStarted(reason=required_text(reason, "reason"))]
 
         self._writer.append(incident_id, by, decide)
         return (
             f"{incident_id} is held: nothing automatic happens in it. What people approve is still done. "
-            f"When automatic action may go on: allclear release {incident_id}"
+            f"When automatic action may go on: allclear release {incident_id} {signature(self._company.plan)}"
         )
 
     def release(self, incident_id: str, reason: str, by: By) -> str:

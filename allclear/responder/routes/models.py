@@ -63,6 +63,11 @@ class QuestionView(BaseModel):
     id: str = Field(description="For the command that answers it, as `allclear approve`.")
     kind: AskKind
     title: str
+    text: str = Field(default="", description="What is asked, in full: for an approval, the change. Markdown.")
+    words: list[str] = Field(default=[], description="The words that answer it: first yes, then no.")
+    yes: str = Field(default="", description="What happens on yes.")
+    no: str = Field(default="", description="What happens on no.")
+    digest: str | None = Field(default=None, description="The hash of the change: send it with the answer.")
     asked: str = Field(description="Who may answer.")
     commands: list[str] = Field(description="The commands that answer it: first yes, then no.")
     since: datetime

@@ -27,6 +27,8 @@ from allclear.domain.records import (
     DecisionMade,
     FollowUpAdded,
     FollowUpDone,
+    HoldEnded,
+    HoldStarted,
     IncidentEnded,
     IncidentOpened,
     LedgerHandedOver,
@@ -83,6 +85,16 @@ _PROPOSED = ActProposed(
 _OUTCOME = Outcome(status=ActStatus.VERIFIED, changed=True, sentence="web-41 serves 100 %.")
 
 EXAMPLES: list[tuple[Any, By, str]] = [
+    (
+        HoldStarted(reason="we look first"),
+        ANA,
+        "Ana (Tech Lead) holds the incident: nothing automatic happens until it is released. Reason: we look first.",
+    ),
+    (
+        HoldEnded(reason="we have looked"),
+        ANA,
+        "Ana (Tech Lead) released the incident: automatic action goes on. Reason: we have looked.",
+    ),
     (
         AudienceTold(audience="cto", text="by phone"),
         ANA,

@@ -1,0 +1,176 @@
+"""The command line as a client of the responder: the same sentences and errors as with the journal at hand."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from unittest import mock
+
+import pytest
+from pydantic import SecretStr
+from typer.testing import CliRunner
+
+from allclear.bootstrap import Engine
+from allclear.cli import _MODULES, app, responder_client
+from allclear.cli.responder_client import ResponderClient, responder_for
+from allclear.domain.errors import AllclearError, VendorError
+from allclear.domain.proof import Proof
+from allclear.domain.records import Acknowledged, NoteAdded
+from allclear.domain.text import signature
+from allclear.engine.people.declare import Declaration
+from allclear.settings import Settings
+from tests.unit.responder.responder_support import engine_in, make_patient_app, served
+
+KEY = "a-key-of-a-test"
+
+
+@dataclass
+class Desk:
+    """A person at a terminal, with or without a responder that answers."""
+
+    engine: Engine
+    environment: dict[str, str]
+    incident: str
+
+    def types(self, *words: str, **more: str) -> tuple[str, str, str]:
+        """Run a command and return what it prints, what it warns of, and the error that it ends with."""
+        for name in _MODULES:
+            importlib.import_module(f"allclear.cli.{name}")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("ALLCLEAR_", "PREFECT_"))}
+        with mock.patch.dict(os.environ, kept | self.environment | more, clear=True):
+            result = CliRunner().invoke(app, list(words))
+        error = result.exception
+        text = f"{type(error).__name__}: {error}" if isinstance(error, AllclearError) else ""
+        assert text or result.exit_code == 0, result.output
+        return result.stdout, result.stderr, text
+
+
+@pytest.fixture(params=["responder", "journal"])
+def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
+    """Ana's terminal with her token: once a responder answers, once none does."""
+    engine = engine_in(tmp_path, link_key=SecretStr(KEY))
+    declared = Declaration(title="Errors", severity="P1", service="storefront", runbook="bad-deployment")
+    incident = engine.people.declare(declared, engine.people.who("Ana", "on_call", "cli"))
+    environment = {
+        "ALLCLEAR_JOURNAL_URL": engine.settings.journal_url,
+        "ALLCLEAR_LINK_KEY": KEY,
+        "ALLCLEAR_TOKEN": engine.tokens.for_person("Ana", "on_call"),
+        "ALLCLEAR_RESPONDER_URL": "http://127.0.0.1:9",
+        "PREFECT_API_URL": "http://127.0.0.1:9/api",
+        "COLUMNS": "300",
+    }
+    if request.param == "journal":
+        yield Desk(engine, environment, incident)
+    else:
+        with served(make_patient_app(engine)) as port:
+            # Another journal: a command that does not go through the responder would not find the incident.
+            other = {"ALLCLEAR_RESPONDER_URL": f"http://127.0.0.1:{port}", "ALLCLEAR_JOURNAL_URL": "sqlite:////nowhere"}
+            yield Desk(engine, environment | other, incident)
+    engine.journal.close()
+
+
+def test_both_ways_say_the_same(desk: Desk) -> None:
+    """Sentences, errors and what proves the person are the same; only the direct way says that it is direct."""
+    of = desk.incident
+    said = [
+        desk.types("note", of, "14 tickets"),
+        desk.types("decide", of, "we stop", "--reason", "it fails"),
+        desk.types("severity", of, "P0", "--reason", "all users"),
+        desk.types("severity", of, "P9", "--reason", "x"),
+        desk.types("hold", of, "--reason", "we look first"),
+        desk.types("hold", of, "--reason", "again")[2].split(", by Ana")[:1],
+        desk.types("release", of),
+        desk.types("release", of),
+        desk.types("undo", of, "contain/nothing", "--yes"),
+        desk.types("approve", f"{of}/contain/nothing"),
+        desk.types("approve", of),
+        desk.types("note", "VS-99", "x"),
+        desk.types("note", of, "x", "--as", "Bo"),
+        desk.types("follow-up", of, "test it", "--owner", "Ben"),
+        desk.types("false-alarm", of, "--reason", "it was well"),
+    ]
+    release = f"allclear release {of} {signature(desk.engine.company.plan)}"
+    held = (
+        f"{of} is held: nothing automatic happens in it. What people approve is still done. "
+        f"When automatic action may go on: {release}\n"
+    )
+    other = "NotAllowed: Your token is for Ana, not for Bo. Leave the name out, or use your own token: ALLCLEAR_TOKEN."
+    direct = "No responder of vintstreet answers at ALLCLEAR_RESPONDER_URL; the journal is written directly.\n"
+    warned = {one[1] for one in said if isinstance(one, tuple)}
+    assert warned == ({direct} if desk.environment["ALLCLEAR_RESPONDER_URL"].endswith(":9") else {""})
+    assert [one if isinstance(one, list) else (one[0], one[2]) for one in said] == [
+        (f"Noted in {of}.\n", ""),
+        (f"The decision is recorded in {of}.\n", ""),
+        (f"{of} is P0 now (was P1).\n", ""),
+        ("", "NotFound: The plan has no severity 'P9'. It has: P0, P1, P2, P3."),
+        (held, ""),
+        [f"NotAllowed: {of} is held already"],
+        (f"{of} is released: automatic action goes on.\n", ""),
+        ("", f"NotAllowed: {of} is not held. Read it: allclear show {of}."),
+        ("", f"NotFound: There is no act contain/nothing in {of}. Still in place: nothing."),
+        ("", f"NotFound: {of}/contain/nothing was never asked. Nothing is asked now. Read on: allclear show {of}."),
+        ("", f'NotFound: No question in {of} waits for "approve". Read on: allclear show {of}.'),
+        ("", "NotFound: There is no incident VS-99 in this journal. `allclear incidents` lists the incidents."),
+        ("", other),
+        said[-2] if isinstance(said[-2], list) else (said[-2][0], ""),
+        (f"{of} ended as a false alarm.\n", ""),
+    ]
+    (note,) = [one for one in desk.engine.journal.entries(of) if isinstance(one.record, NoteAdded)]
+    assert (note.by.actor, note.by.via, note.by.proof) == ("Ana", "cli", Proof.TOKEN)
+
+
+def test_the_responder_of_another_company_or_production_gets_no_token(tmp_path: Path) -> None:
+    """The token is sent only to a responder that has said that it works on ours."""
+    engine = engine_in(tmp_path)
+    with served(make_patient_app(engine)) as port:
+        settings = Settings(responder_url=f"http://127.0.0.1:{port}", token=SecretStr("x"))
+        assert responder_for(settings, "vintstreet", None, None) is not None
+        assert responder_for(settings, "acme", None, None) is None
+        drill = settings.model_copy(update={"simulation": tmp_path / "simulation.json"})
+        assert responder_for(drill, "vintstreet", None, None) is None
+    engine.journal.close()
+
+
+def test_an_answer_that_is_lost_is_asked_for_once_more(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The first answer is lost after the command was carried out: it is sent again with its key, and written once."""
+    engine = engine_in(tmp_path, link_key=SecretStr(KEY))
+    declared = Declaration(title="Errors", severity="P1", service="storefront", runbook="bad-deployment")
+    incident = engine.people.declare(declared, engine.people.who("Bo", "on_call", "cli"))
+    real, lost = responder_client.request, [1]
+
+    def once_lost(*arguments: object) -> tuple[int, bytes]:
+        answer = real(*arguments)  # type: ignore[arg-type]
+        if lost.pop() if lost else 0:
+            raise ConnectionResetError
+        return answer
+
+    monkeypatch.setattr(responder_client, "request", once_lost)
+    with served(make_patient_app(engine)) as port:
+        client = ResponderClient(f"http://127.0.0.1:{port}", engine.tokens.for_person("Ana", "on_call"))
+        answer = client.send(f"/incidents/{incident}/acknowledge")
+    assert "acknowledged by Ana" in answer["sentence"]
+    assert sum(isinstance(one.record, Acknowledged) for one in engine.journal.entries(incident)) == 1
+    engine.journal.close()
+
+
+def test_a_proxy_that_answers_with_a_page_is_named() -> None:
+    """HTML is no answer of ours; the next step says how to go on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 6\r\n\r\n<html>")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        client = ResponderClient(f"http://127.0.0.1:{server.getsockname()[1]}", "x")
+        with pytest.raises(VendorError, match="not allclear's responder, or a proxy"):
+            client.send("/incidents/VS-1/acknowledge")
+        thread.join()
