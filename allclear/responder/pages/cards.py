@@ -70,10 +70,10 @@ def roles_of(viewer: Viewer, incident: Incident, plan: Plan) -> list[str]:
     known, key = plan.person(viewer.person), person_key(viewer.person)
     taken = [role for role, person in incident.roles.items() if person_key(person) == key]
     named = [*([viewer.role] if viewer.role else []), *(known.roles if known else []), *taken]
-    return [role for role in dict.fromkeys(named) if role in plan.roles and _may_have(role, viewer, plan)]
+    return [role for role in dict.fromkeys(named) if role in plan.roles and may_have(role, viewer, plan)]
 
 
-def _may_have(role: str, viewer: Viewer, plan: Plan) -> bool:
+def may_have(role: str, viewer: Viewer, plan: Plan) -> bool:
     """Return whether the plan gives the person this role, or names no one for it, so that any person may claim it."""
     holders = {person_key(person.name) for person in plan.holders(role)}
     return not holders or person_key(viewer.person) in holders

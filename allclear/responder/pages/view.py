@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from allclear.domain.action import ActStatus
 from allclear.domain.alert import AlertDecision
+from allclear.domain.base import person_key
 from allclear.domain.deadlines import Deadline, deadlines
 from allclear.domain.durations import short_duration
 from allclear.domain.incident import LIVE_MESSAGE, REMINDER, Act, Incident
@@ -35,7 +36,7 @@ from allclear.postmortem.key_events import key_events
 from allclear.postmortem.measurements import measure, requests_affected
 from allclear.postmortem.placeholders import FIELDS
 from allclear.postmortem.suggestions import suggestions
-from allclear.responder.pages.cards import Card, ClosedCard, card_of, closed_cards, roles_of
+from allclear.responder.pages.cards import Card, ClosedCard, card_of, closed_cards, may_have, roles_of
 from allclear.responder.pages.sign_in import Viewer
 
 
@@ -60,6 +61,8 @@ class RoleRow(NamedTuple):
     person: str
     offered: str = ""
     """The person who is asked to take it and has not accepted yet."""
+    take: str = ""
+    """The words of the button with which the reader takes the role; empty if the reader has it or may not have it."""
 
 
 class ActRow(NamedTuple):
@@ -213,7 +216,7 @@ def incident_page(source: Source) -> IncidentPage:
         has_chart=bool(measured.samples),
         legend=legend(measured, marked, plan.zone),
         deadlines=[_deadline(one, plan, source.now) for one in deadlines(plan, incident) if one.due],
-        roles=_roles(incident, plan),
+        roles=_roles(incident, plan, viewer),
         acts=[_act(incident, act, plan) for act in incident.acts.values() if _is_shown(act)],
         in_place=[_in_place(act, plan) for act in incident.in_place],
         events=[(named_clock(event.at, plan.zone, "%H:%M:%S"), event.text) for event in events],
@@ -268,13 +271,24 @@ def _deadline(one: Deadline, plan: Plan, now: datetime) -> DeadlineRow:
     return DeadlineRow(plain(one.title), one.severity, stamp(due, plan.zone), left, tone, running)
 
 
-def _roles(incident: Incident, plan: Plan) -> list[RoleRow]:
+def _roles(incident: Incident, plan: Plan, viewer: Viewer) -> list[RoleRow]:
     taken = [RoleRow(role, plan.role_title(role), plain(person, 60)) for role, person in incident.roles.items()]
     free = [RoleRow(role, plan.role_title(role), "") for role in _RESPONSE_ROLES if role in plan.roles]
     offered = [RoleRow(role, plan.role_title(role), "") for role in incident.offers if role not in incident.roles]
     rows = {row.role: row for row in (*taken, *offered, *free) if row.person or row.role not in incident.roles}
     asked = {role: plain(offer.to, 60) for role, offer in incident.offers.items()}
-    return [row._replace(offered=asked.get(row.role, "")) for row in rows.values()]
+    shown = [row._replace(offered=asked.get(row.role, "")) for row in rows.values()]
+    return [row._replace(take=_take_words(row, incident, plan, viewer)) for row in shown]
+
+
+def _take_words(row: RoleRow, incident: Incident, plan: Plan, viewer: Viewer) -> str:
+    key = person_key(viewer.person)
+    offer = incident.offers.get(row.role)
+    if offer and person_key(offer.to) == key:
+        return f"Accept: you are {row.title}"
+    if person_key(incident.roles.get(row.role, "")) == key or incident.over or not may_have(row.role, viewer, plan):
+        return ""
+    return f"Take {row.title}"
 
 
 _RESPONSE_ROLES = ("incident_commander", "tech_lead", "communications_lead", "scribe")

@@ -44,7 +44,7 @@ async def test_each_form_of_the_page_does_what_it_says(tmp_path: Path) -> None:
             ("note", {"text": "Support has 14 tickets"}, "Noted in"),
             ("decide", {"text": "We wait", "reason": "the fix is near"}, "The decision is recorded"),
             ("post-mortem", {"field": "root_cause", "text": "A null price"}, "root_cause"),
-            ("hand-over", {"role": "incident_commander", "to": "Tom"}, "Tom is Incident Lead"),
+            ("hand-over", {"role": "incident_commander", "to": "Tom"}, "Tom is asked to be Incident Lead"),
         ):
             notice = await ana.after(await ana.send(action, {**await ana.form(action), **fields}))
             assert said.casefold() in notice.casefold(), (action, notice)
@@ -53,9 +53,17 @@ async def test_each_form_of_the_page_does_what_it_says(tmp_path: Path) -> None:
         assert "Support has 14 tickets" in page
         assert "Because: the fix is near" in page
         assert "A null price" in page
-        assert "Tom leads" in page
+        assert "Tom is asked to take it" in page
+        assert "Ana leads" in page
         people = [entry.by for entry in at.engine.journal.entries(at.id) if entry.by.person]
         assert {(by.actor, by.proof, by.via) for by in people} == {("Ana", Proof.LINK, "page")}
+        async with at.signed_in("Tom", "tech_lead") as tom:
+            page = await tom.page()
+            form = page[page.index('id="take-incident_commander"') :]
+            assert "Accept: you are Incident Lead" in form
+            said = await tom.after(await tom.send("take-role", hidden(form[: form.index("</form>")])))
+            assert said.startswith("Tom is Incident Lead")
+            assert "Tom leads" in await tom.page()
 
 
 async def test_a_change_that_is_still_in_place_is_undone_after_it_was_shown(tmp_path: Path) -> None:
