@@ -49,8 +49,8 @@ def _print_incident(engine: Engine, incident: Incident) -> None:
     if held := held_words(incident, engine.company.plan):
         print_line(f"  {held}")
     for role, offer in incident.offers.items():
-        title = engine.company.plan.role_title(role)
-        print_line(f"  {plain(offer.to, 60)} is asked to be {title}: allclear take-role {incident.id} {role} --as NAME")
+        title, sign = engine.company.plan.role_title(role), signature(engine.company.plan, role)
+        print_line(f"  {plain(offer.to, 60)} is asked to be {title}: allclear take-role {incident.id} {role} {sign}")
     if page := engine.links.href(LinkTo(incident=incident.id)):
         print_line(f"  Its page: {page}")
     if not incident.acknowledged and not incident.over:

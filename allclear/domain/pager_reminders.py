@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
 from allclear.domain.reminder import ON_CALL, Reminder, led_by
-from allclear.domain.text import plain
+from allclear.domain.text import plain, signature
 
 
 def pager_reminders(plan: Plan, incident: Incident) -> Iterator[Reminder]:
@@ -18,7 +18,7 @@ def pager_reminders(plan: Plan, incident: Incident) -> Iterator[Reminder]:
         by = f" by {plain(state.resolved_by, 60)}" if state.resolved_by else ""
         sentence = (
             f"The page in PagerDuty was resolved{by}, and the incident is still open. If you work on it: "
-            f"allclear ack {incident.id} --as NAME. What is asked now: allclear show {incident.id}"
+            f"allclear ack {incident.id} {signature(plan)}. What is asked now: allclear show {incident.id}"
         )
         yield Reminder(
             f"page-resolved:{state.resolved}", 1, state.resolved_at, sentence, led_by(plan, incident, ON_CALL)
