@@ -42,7 +42,7 @@ class Card(Model):
 
     ask: str = Field(description="The question's id, as VS-12/contain/roll-back.")
     rows: list[CardRow] = Field(default=[], description="What the change changes.")
-    why: str = Field(description="Why it is asked.")
+    why: str = Field(default="", description="Why it is asked.")
     risk: str = Field(default="", description="What can go wrong.")
     undo: str = Field(default="", description="How the change is undone.")
     who: str = Field(description="Who may answer, and what else an answer needs.")

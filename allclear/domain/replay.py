@@ -156,21 +156,24 @@ def _apply(incident: Incident, entry: Entry) -> None:
 def _note_turn(incident: Incident, entry: Entry) -> None:
     """Note that the entry is a turn, if it is one: a record that changed nothing, as a second end, is none."""
     contained, recovered = incident.containment.current, incident.recovery.current
+    calls, person = False, ""
     match entry.record:
-        case AskAnswered() | VetoWindowEnded():
-            turn, calls = True, False
+        case AskAnswered() | VetoWindowEnded() | HoldStarted() | HoldEnded():
+            turn = True
+        case RoleOffered(to=person):
+            turn = True
         case Contained():
-            turn, calls = contained is not None and contained.number == entry.number, False
+            turn = contained is not None and contained.number == entry.number
         case Recovered():
-            turn, calls = recovered is not None and recovered.number == entry.number, False
+            turn = recovered is not None and recovered.number == entry.number
         case IncidentEnded() as ended:
-            turn, calls = incident.ended is ended, False
+            turn = incident.ended is ended
         case StepDone():
-            turn, calls = incident.loss is not None and incident.loss.number == entry.number, True
+            turn = calls = incident.loss is not None and incident.loss.number == entry.number
         case _:
             return
     if turn:
-        incident.turns.append(Turn(entry.number, entry.at, calls))
+        incident.turns.append(Turn(entry.number, entry.at, calls, person))
 
 
 def _apply_phases(incident: Incident, entry: Entry) -> bool:

@@ -143,5 +143,7 @@ class Turn(NamedTuple):
     number: int
     """The number of the entry that is the turn."""
     at: datetime
-    calls: bool
-    """Whether the people who lead and who are on call are mentioned."""
+    calls: bool = False
+    """Whether the people who are on call are mentioned."""
+    person: str = ""
+    """The one person who is mentioned; empty for none."""

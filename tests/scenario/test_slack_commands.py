@@ -11,7 +11,7 @@ import pytest
 from allclear.domain.proof import Proof
 from allclear.domain.records import NoteAdded
 from tests.contract.simulator_support import until
-from tests.scenario.slack_support import ANA, BEN, EVE, SlackScene, slack_scene
+from tests.scenario.slack_support import ANA, BEN, EVE, SlackScene, shown, slack_scene
 
 
 @pytest.fixture
@@ -39,8 +39,17 @@ async def test_commands_are_carried_out_in_the_name_of_the_person(slack: SlackSc
     assert note.record.text == "14 tickets, says Ben: a <b> &amp; https://x.test/a"
     assert (note.by.actor, note.by.via, note.by.proof) == ("Ana", "slack", Proof.SLACK)
     await slack.types(f"hand-over VS-1 cto <@{BEN}|ben>", ANA)
-    assert "Ben is" in (await slack.told(ANA, 3))[-1]
+    assert (await slack.told(ANA, 3))[-1].startswith("Ben is asked to be CTO of VS-1.")
+    await slack.due()
+    offer = slack.thread()[-1]
+    assert f"<@{BEN}>" in shown(offer)
+    await slack.types("take-role VS-1 cto", BEN)
+    assert "Ben is CTO" in (await slack.told(BEN))[0]
     assert slack.it.incident.roles["cto"] == "Ben"
+    await slack.types("hold VS-1 We look first.", BEN)
+    await slack.told(BEN, 2)
+    await slack.due()
+    assert "We look first." in shown(slack.thread()[-1])
 
 
 async def test_what_cannot_be_understood_says_what_to_type(slack: SlackScene) -> None:

@@ -52,6 +52,20 @@ def card(incident: Incident, state: AskState, plan: Plan, *, closed: bool) -> Ca
     )
 
 
+def private_card_text(incident: Incident, ask: Ask, plan: Plan) -> str:
+    """Return the first line of the card of a private incident."""
+    return plain(f"{incident.id}: {asked_words(ask.policy, plan)} must answer a question.", LONG)
+
+
+def private_card(state: AskState, *, closed: bool) -> Card:
+    """Return the card of a private incident: it has a link and nothing of what the question is about.
+
+    It has no buttons, because no one may approve a change that is not shown.
+    """
+    page = "Read it on the incident's page, which shows it to the people that may read it."
+    return Card(ask=state.ask.id, who=page, closed="Closed: it is answered, or no longer asked." if closed else "")
+
+
 def closing_words(incident: Incident, state: AskState, plan: Plan) -> str:
     """Return how a question ended: who decided and how that person was identified, or why it is no longer asked."""
     if state.open:  # the incident ended while it was asked

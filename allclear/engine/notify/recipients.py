@@ -111,6 +111,11 @@ class RecipientFinder:
                 return found
         return []
 
+    def addresses_of(self, name: str, kind: str, now: datetime) -> list[str]:
+        """Return the addresses of that kind of one person; empty without one."""
+        address = self._recipient(name, now).address(kind)
+        return [address] if address else []
+
     def _by_role(
         self, roles: Sequence[str], incident: Incident, now: datetime
     ) -> tuple[tuple[str, tuple[Recipient, ...]], ...]:

@@ -12,12 +12,13 @@ from allclear.domain.channel import Channel, Post
 from allclear.domain.errors import NotFound
 from allclear.domain.incident import THREAD, AskState, Incident
 from allclear.domain.plan import Plan
+from allclear.domain.privacy import is_private
 from allclear.domain.reminder import ON_CALL
 from allclear.domain.states import Turn
 from allclear.domain.timeline import line_of
 from allclear.engine.actions.executor import Executor
 from allclear.engine.actions.proposals import ActionRequest, Proposer
-from allclear.engine.notify.cards import card, card_text
+from allclear.engine.notify.cards import card, card_text, private_card, private_card_text
 from allclear.engine.notify.recipients import RecipientFinder
 from allclear.engine.notify.sender import BY
 from allclear.engine.notify.threads import DuePost, due_posts
@@ -78,15 +79,25 @@ class ThreadSender:
 
     def _turn(self, incident: Incident, due: DuePost, turn: Turn) -> Post:
         entry = self._journal.entries(incident.id, after=turn.number - 1)[0]
-        text = f"{incident.id}: {line_of(entry, incident, self._plan).text}"
-        return Post(key=due.key, text=text, people=self._mentioned(incident, due, ON_CALL) if turn.calls else [])
+        private = is_private(self._plan, incident)
+        words = "There is news. Read it on the page." if private else line_of(entry, incident, self._plan).text
+        people = self._mentioned(incident, due, ON_CALL) if turn.calls else []
+        if turn.person:
+            people = self._recipients.addresses_of(turn.person, due.channel.contact, self._clock())
+        return Post(key=due.key, text=f"{incident.id}: {words}", people=people)
 
     def _card(self, incident: Incident, due: DuePost) -> Post:
         assert isinstance(due.about, AskState)  # noqa: S101 - the other kind is a turn
         state = incident.asks[due.about.ask.id]
         people = [] if due.closed else self._mentioned(incident, due, *state.ask.policy.roles)
-        shown = card(incident, state, self._plan, closed=due.closed)
-        return Post(key=due.key, text=card_text(incident, state.ask, self._plan), people=people, card=shown)
+        if is_private(self._plan, incident):
+            text, shown = private_card_text(incident, state.ask, self._plan), private_card(state, closed=due.closed)
+        else:
+            text, shown = (
+                card_text(incident, state.ask, self._plan),
+                card(incident, state, self._plan, closed=due.closed),
+            )
+        return Post(key=due.key, text=text, people=people, card=shown)
 
     def _mentioned(self, incident: Incident, due: DuePost, *roles: str) -> list[str]:
         return self._recipients.to_mention(roles, due.channel.contact, incident, self._clock())

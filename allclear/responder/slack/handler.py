@@ -18,10 +18,10 @@ from allclear.commands.answers import Answer
 from allclear.domain.channel import Pressed, read_button
 from allclear.domain.decisions import Decision, asked_now
 from allclear.domain.errors import AllclearError, NotAllowed
-from allclear.domain.incident import AskState
+from allclear.domain.incident import AskState, Incident
 from allclear.domain.links import LinkTo
+from allclear.domain.privacy import require_reader
 from allclear.domain.records import By
-from allclear.engine.incidents import readable
 from allclear.engine.people.declare import Declaration
 from allclear.responder.slack import forms
 from allclear.responder.slack.authors import author, person_of
@@ -34,8 +34,6 @@ log = logging.getLogger("allclear.responder")
 
 _REMEMBERED = 2_000
 """Requests: Slack may send one twice."""
-_RECENT = 50
-"""Incidents among which a declaration that is sent twice is looked for."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +101,7 @@ class SlackHandler:
         request = f"slack:{team}:{place.user}:{action.action_ts}:{action.value}"
         if not self._is_new(request):
             return ""
-        person_of(self._engine.company.plan, place.user)  # an unknown user learns nothing of the incident
+        self._require_reader(place.user, pressed.ask.partition("/")[0])
         state, decision = self._decision(pressed)
         if state.open and state.ask.policy.reason_needed:
             remembered = {"value": action.value, "channel": place.channel, "thread": place.thread, "request": request}
@@ -123,8 +121,8 @@ class SlackHandler:
 
     async def _answer(self, pressed: Pressed, user: str, request: str, reason: str) -> str:
         """Give the answer, and return a sentence if the question is still open then."""
+        incident = self._require_reader(user, pressed.ask.partition("/")[0])
         state, decision = self._decision(pressed)
-        incident = self._engine.conductor.incident(pressed.ask.partition("/")[0])
         by = author(self._engine.company.plan, user, request, incident, state.ask.policy)
         command = Answer(
             ask=pressed.ask,
@@ -163,14 +161,9 @@ class SlackHandler:
             service=sent.entered(forms.SERVICE),
             runbook=sent.entered(forms.RUNBOOK),
         )
-        incident = self._declared_by(by.request) or self._engine.people.declare(declaration, by)
+        incident = self._engine.people.declare(declaration, by)
         await self._go_on()
         return f"{incident} is open. {self._engine.links.href(LinkTo(incident=incident))}".strip()
-
-    def _declared_by(self, request: str) -> str | None:
-        journal = self._engine.journal
-        recent = readable(journal, journal.incidents()[:_RECENT])
-        return next((incident.id for incident in recent if request in incident.requests), None)
 
     # --- commands ------------------------------------------------------------------------------------------
 
@@ -185,12 +178,19 @@ class SlackHandler:
             form = forms.declare_form(self._engine.company, given.title[:150], {"channel": place.channel})
             await self._engine.context.client(Slack).open_view(typed.trigger_id, form)
             return ""
-        incident = self._engine.conductor.incident(given.incident)
+        incident = self._require_reader(place.user, given.incident)
         by = author(plan, place.user, request, incident)
         try:
             return await given.command.carry_out(self._engine, incident.id, by)
         finally:
             await self._go_on()
+
+    def _require_reader(self, user: str, incident_id: str) -> Incident:
+        """Return the incident. Raises UnknownUser or NotAllowed for who may not read it, NotFound."""
+        person = person_of(self._engine.company.plan, user)
+        incident = self._engine.conductor.incident(incident_id)
+        require_reader(self._engine.company.plan, incident, person)
+        return incident
 
     def _names(self) -> dict[str, str]:
         """Return the people of the plan by their Slack user ids."""

@@ -8,14 +8,15 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from allclear.commands.base import Command
-from allclear.commands.catalog import BY_NAME
+from allclear.commands.catalog import COMMANDS
 from allclear.domain.errors import NotAllowed
 from allclear.domain.text import plain
 
 _SHORT = {"ack": "acknowledge", "handover": "hand-over"}
 """Words that people type -> the name of the command."""
-_ELSEWHERE = frozenset({"answer"})
+_ELSEWHERE = frozenset({"answer", "act", "propose", "undo", "supersede", "assess"})
 """Commands that need what is shown with them."""
+_BY_NAME = {command.name: command for command in COMMANDS if command.name not in _ELSEWHERE}
 _INCIDENT = re.compile(r"[A-Za-z]{1,10}-\d{1,9}")
 _MENTION = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^>]*)?>")
 _CHANNEL = re.compile(r"<#[A-Z0-9]+\|([^>]*)>")
@@ -23,7 +24,8 @@ _LINK = re.compile(r"<(https?://[^|>]+)(?:\|[^>]*)?>")
 
 USAGE = (
     "To declare an incident: /incident, or /incident declare TITLE. In an incident: "
-    "/incident ack VS-3, /incident note VS-3 TEXT, /incident hand-over VS-3 ROLE @PERSON."
+    "/incident ack VS-3, /incident note VS-3 TEXT, /incident hold VS-3 REASON, "
+    "/incident hand-over VS-3 ROLE @PERSON."
 )
 
 
@@ -56,8 +58,8 @@ def meaning(text: str, people: dict[str, str]) -> Declare | Given:
     name = _SHORT.get(word.lower(), word.lower())
     if name in {"", "declare"}:
         return Declare(words_of(rest, people))
-    kind = BY_NAME.get(name)
-    if kind is None or name in _ELSEWHERE:
+    kind = _BY_NAME.get(name)
+    if kind is None:
         raise NotAllowed(f'"{plain(word, 40)}" is no command.', _usage())
     incident, _, said = rest.strip().partition(" ")
     if not _INCIDENT.fullmatch(incident):
@@ -93,5 +95,4 @@ def _example(name: str, kind: type[Command]) -> str:
 
 
 def _usage() -> str:
-    others = sorted(set(BY_NAME) - _ELSEWHERE)
-    return f"{USAGE} Commands: {', '.join(others)}."
+    return f"{USAGE} Commands: {', '.join(sorted(_BY_NAME))}."
