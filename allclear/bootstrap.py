@@ -29,6 +29,7 @@ from allclear.engine.actions.registry import Registry
 from allclear.engine.alerts.intake import Intake
 from allclear.engine.alerts.recovery import RecoveryWatcher
 from allclear.engine.doctor import Doctor
+from allclear.engine.notify.on_call_watch import OnCallWatch
 from allclear.engine.notify.reminders import Reminders
 from allclear.engine.people.facade import People
 from allclear.engine.people.identity import Identity
@@ -167,6 +168,7 @@ class Engine:
     recovery: RecoveryWatcher
     doctor: Doctor
     act_watch: ActWatcher
+    on_call_watch: OnCallWatch
 
     @property
     def simulated(self) -> bool:
@@ -235,6 +237,7 @@ def make_engine(
         recovery,
         doctor,
         ActWatcher(journal, executor, clock),
+        OnCallWatch(journal, executor, company.plan, clock),
     )
 
 

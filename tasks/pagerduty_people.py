@@ -171,6 +171,7 @@ class PagePeople(_PageOfPeople):
     params = PagePeopleParams
     pages = True
     reaches = "pagerduty"
+    knows_on_call = True
     acknowledge_action = "pagerduty.acknowledge_people"
     text_params = ("summary",)
     leaves = "page open"
@@ -188,6 +189,10 @@ class PagePeople(_PageOfPeople):
         if now.status == "none":
             raise Refused(f"PagerDuty has no page of {params.incident}.", "Nothing is left to do.")
         return self.change(params, now, "resolved", f"Resolve the page of {params.incident}.")
+
+    @override
+    async def on_call(self, policy: str) -> list[str]:
+        return await self.pager.on_call(policy)
 
 
 class AcknowledgePeople(_PageOfPeople):

@@ -231,6 +231,8 @@ class Action(ABC, Generic[P, S]):
     """Whether it tells the public of the trouble. Like a page, it waits for no other step of the containment."""
     reaches: ClassVar[str | None] = None
     """For a message that can choose its people: the kind of contact that names them in its parameter `people`."""
+    knows_on_call: ClassVar[bool] = False
+    """For a page: whether `on_call` can say who is on call now."""
     acknowledge_action: ClassVar[str | None] = None
     """For a page: the action that acknowledges it at the vendor, so that no one else is paged."""
     leaves: ClassVar[str | None] = None
@@ -242,6 +244,13 @@ class Action(ABC, Generic[P, S]):
 
     def __init__(self, context: ActionContext) -> None:
         self.context = context
+
+    async def on_call(self, policy: str) -> list[str]:
+        """Return who is on call now by an escalation policy of the pager, level by level; each as a contact's address.
+
+        Only for a page that `knows_on_call`. Raises VendorError.
+        """
+        raise NotImplementedError(policy)
 
     def clients(self, params: P) -> tuple[type[Client], ...]:  # noqa: ARG002 - the port
         """Return the vendors that an act with these parameters talks to; by default, all that it needs."""

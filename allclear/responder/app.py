@@ -45,7 +45,7 @@ from allclear.responder.workers.run_recovery import RunRecovery
 from allclear.responder.workers.slack_socket import SlackSocket, has_socket
 from allclear.responder.workers.supervisor import Supervisor
 from allclear.responder.workers.system_tests import STUCK_AFTER, SystemTests
-from allclear.responder.workers.timers import Timers
+from allclear.responder.workers.timers import ON_CALL_INTERVAL, Timers
 from allclear.vendors.slack import SIGNING_SECRET, Slack
 
 _STUCK = 30.0
@@ -144,6 +144,8 @@ class _Parts:
             start("recovery", self._timers.recovery, stuck_after=_STUCK)
             start("reminders", self._timers.reminders, stuck_after=_STUCK_OUTSIDE)
             start("act-watch", self._timers.act_watch, stuck_after=_STUCK_OUTSIDE)
+            if self.engine.on_call_watch.needed:
+                start("on-call", self._timers.on_call, stuck_after=ON_CALL_INTERVAL + _STUCK_OUTSIDE)
             start("incidents", self._incidents.run, stuck_after=_STUCK)
             if has_socket(self.engine):
                 start("slack-socket", SlackSocket(self.engine, self.slack.start).run, stuck_after=_STUCK_OUTSIDE)

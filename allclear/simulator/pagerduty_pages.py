@@ -53,6 +53,8 @@ class PagerDutyPages:
     def __init__(self, clock: Clock, event_log: EventLog) -> None:
         self._clock, self._truth = clock, event_log
         self.pages: list[Page] = []
+        self.on_call: dict[str, list[str]] = {}
+        """Escalation policy -> the users on call by it, level by level; of a policy that is not listed, one user."""
 
     def find_open(self, key: str) -> Page | None:
         """Return the page of that key that is not resolved."""
@@ -90,7 +92,8 @@ class PagerDutyPages:
         return page
 
     def _ring(self, page: Page) -> None:
-        for user in assigned(page):
+        listed = self.on_call.get(page.policy, [])[:1] if not page.people else []
+        for user in listed or assigned(page):
             self._truth.record("phone_rang", user=user, page=page.id, dedup_key=page.dedup_key)
 
 

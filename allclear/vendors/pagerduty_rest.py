@@ -9,6 +9,8 @@ Source: PagerDuty REST API (PagerDuty/api-schema, 2026-08):
   incident with the same key is refused.
 - `PUT /incidents/{id}` with `{"incident": {type, status}}`: 200. Both need the header `From`: a user's mail address.
 - `GET /incidents?incident_key=&service_ids[]=&sort_by=created_at:desc&date_range=all`: 200 with `incidents[]`.
+- `GET /oncalls?escalation_policy_ids[]=&earliest=true`: 200 with `oncalls[]`: `user`, `escalation_policy`,
+  `escalation_level` (1 is called first), `start` and `end` (null: always on call). At most 100 in one answer.
 - Auth is `Authorization: Token token=KEY`. 960 requests a minute, then 429.
 Not confirmed: that a title has at most 1,024 characters, as a summary of the Events API.
 """
@@ -39,6 +41,7 @@ USER = r"^P[A-Z0-9]{3,20}$"
 
 _FOUND = Expected(frozenset({200}), dict, ("incidents",))
 _OPENED = Expected(frozenset({201}), dict, ("incident",))
+_ON_CALLS = Expected(frozenset({200}), dict, ("oncalls",))
 _CHANGED = Expected(frozenset({200}), dict, ("incident",))
 
 PagerStatus = Literal["triggered", "acknowledged", "resolved"]
@@ -147,6 +150,18 @@ class PagerDutyRest:
         body = {"incident": incident}
         answer: JsonDict = await self._http.send(request, "POST", "/incidents", json=body, expected=_OPENED)
         return _incident(answer["incident"])
+
+    async def on_call(self, policy: str) -> list[str]:
+        """Return the id of the first user on call now at each level of an escalation policy, level 1 first."""
+        request = VendorRequest("PagerDuty", f"read who is on call by {policy}", write=False)
+        params = {"escalation_policy_ids[]": policy, "earliest": "true", "limit": "100"}
+        answer: JsonDict = await self._http.send(request, "GET", "/oncalls", params=params, expected=_ON_CALLS)
+        levels: dict[int, str] = {}
+        for entry in cast("list[JsonDict]", answer["oncalls"]):
+            user, level = cast("JsonDict", entry.get("user") or {}), entry.get("escalation_level")
+            if isinstance(level, int) and user.get("id"):
+                levels.setdefault(level, str(user["id"]))
+        return [levels[level] for level in sorted(levels)]
 
     async def change(self, incident: str, status: PagerStatus) -> PagerIncident:
         """Set the status of the incident with that id."""

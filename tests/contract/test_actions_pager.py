@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 import pytest
 
 from allclear.domain.action import Verdict
-from allclear.domain.errors import Refused, VendorRefused
+from allclear.domain.errors import Refused, VendorError, VendorRefused
 from tasks.pagerduty import Page
 from tasks.pagerduty_people import AcknowledgePeople, PagePeople
 from tests.contract.actions_support import carried_out, dumped, production, undone, worked_out
-from tests.contract.simulator_support import Simulated, fault, recorded
+from tests.contract.simulator_support import Simulated, fault, recorded, specification
 
 PAGE: dict[str, Any] = {"incident": "VS-1-7", "summary": "VS-1: no one answered", "people": ["PBEN123"]}
 
@@ -92,3 +93,30 @@ async def test_a_policy_is_paged_if_no_people_are_named() -> None:
         done = await carried_out(PagePeople(context), incident="VS-1-7", summary="Payments fail", policy="PCTOPOL")
         assert done.finding.verdict is Verdict.SUCCESS
         assert [entry["user"] for entry in recorded(sim, "phone_rang")] == ["PONCALLCTOPOL"]
+
+
+async def test_who_is_on_call_is_read_level_by_level() -> None:
+    """The answer fits PagerDuty's own description."""
+    async with production() as (sim, context):
+        sim.world.pagerduty.on_call["PCTOPOL"] = ["PANA123", "PBEN456"]
+        assert await PagePeople(context).on_call("PCTOPOL") == ["PANA123", "PBEN456"]
+        headers = {"authorization": f"Token token={sim.secrets['pagerduty_rest']}"}
+        async with httpx.AsyncClient(base_url=sim.endpoints["pagerduty_rest"], headers=headers) as client:
+            answer = (await client.get("/oncalls", params={"escalation_policy_ids[]": "PCTOPOL"})).json()
+    path = specification("pagerduty-rest.openapi.json")["paths"]["/oncalls"]["get"]
+    example = path["responses"]["200"]["content"]["application/json"]["examples"]["response"]["value"]
+    assert set(answer) == set(example)
+    assert all(set(one) == set(example["oncalls"][0]) for one in answer["oncalls"])
+    assert all(set(one["user"]) == set(example["oncalls"][0]["user"]) for one in answer["oncalls"])
+
+
+@pytest.mark.parametrize("kind", ["unavailable", "rate_limited", "login_page"])
+async def test_a_page_of_a_policy_that_fails_says_why(kind: str) -> None:
+    """No phone rings, and the page counts as failed."""
+    async with production() as (sim, context):
+        action = PagePeople(context)
+        params, change = await worked_out(action, incident="VS-1", summary="Payments fail", policy="PCTOPOL")
+        await fault(sim, "pagerduty_rest", "create_incident", kind, times=9)
+        with pytest.raises(VendorError):
+            await action.apply(params, change, "key")
+        assert recorded(sim, "phone_rang") == []

@@ -22,6 +22,11 @@ def check_rotas(draft: Draft) -> Iterator[Diagnostic]:
         return
     for index, rota in enumerate(draft.plan.rotas):
         yield from _check_rota(draft.plan, draft.files[PLAN], ("rotas", index), rota)
+        role = draft.plan.roles.get(rota.role)
+        if rota.from_pager and role and not role.pager_policy:
+            sentence = f"PagerDuty is to say who is on duty, and `{rota.role}` has no escalation policy there."
+            step = f"Write `pager_policy: PXXXXXX` under `{rota.role}` in `roles`, or leave out `from_pager`."
+            yield draft.files[PLAN].error(("rotas", index, "from_pager"), sentence, step)
 
 
 def _check_rota(plan: Plan, file: YamlFile, place: Place, rota: Rota) -> Iterator[Diagnostic]:

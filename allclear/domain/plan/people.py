@@ -159,6 +159,10 @@ _EARLY = timedelta(hours=1)
 """A person who takes over this long before a turn begins takes that turn."""
 
 
+TOLD_FOR = timedelta(hours=2)
+"""How long the pager's word on who is on duty counts. After that time without news, the turns of the rota do."""
+
+
 def _when(override: RotaOverride) -> datetime:
     return override.at
 
@@ -169,6 +173,10 @@ class Rota(MayBeAssumed):
     role: Slug = Field(description="The role that is taken in turns.")
     zone: Zone | None = Field(default=None, description="The company's zone when left out.")
     layers: list[Layer] = Field(min_length=1, description="The first layer is paged first.")
+    from_pager: bool = Field(
+        default=False,
+        description="True: PagerDuty says who is on duty, by the role's `pager_policy`; the turns count if it is away.",
+    )
     hand_over: bool = Field(
         default=False,
         description="True: a turn begins when its person takes it over, and lasts until the next one does.",
@@ -187,6 +195,17 @@ class Rota(MayBeAssumed):
         local = at.astimezone(zone)
         for layer in self.layers:
             turn = layer.turn_at(at, zone)
+            if (told := self._told(layer, at, overrides)) is not None:
+                following = max(turn, 0) + 1
+                yield Shift(
+                    layer=layer.name,
+                    person=layer.named(told.person) or told.person,
+                    since=told.at,
+                    until=layer.begins(following, zone),
+                    acknowledge_within=layer.acknowledge_within,
+                    next_person=layer.person(following),
+                )
+                continue
             if turn < 0 or WEEKDAYS[local.weekday()] not in layer.days or not _within(f"{local:%H:%M}", layer.hours):
                 continue
             own = (override for override in overrides if override.layer == layer.name and override.at <= at)
@@ -207,3 +226,11 @@ class Rota(MayBeAssumed):
                 acknowledge_within=layer.acknowledge_within,
                 next_person=layer.person(turn if waits else turn + 1),
             )
+
+    def _told(self, layer: Layer, at: datetime, overrides: Sequence[RotaOverride]) -> RotaOverride | None:
+        """Return whom the pager named last for the layer; None if it does not, or has not for too long."""
+        if not self.from_pager:
+            return None
+        told = [one for one in overrides if one.role == self.role and one.layer == layer.name and one.at <= at]
+        last = max(told, key=_when, default=None)
+        return last if last and at - last.at <= TOLD_FOR else None

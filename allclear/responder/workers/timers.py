@@ -14,6 +14,9 @@ _INTERVAL = 1.0
 _RECOVERY_INTERVAL = 5.0
 """Seconds between two checks of the incidents whose alerts may all be clear."""
 
+ON_CALL_INTERVAL = 300.0
+"""Seconds between two looks at who is on duty."""
+
 
 class Timers:
     """One loop for each kind of timer. A slow reminder channel must not delay an action, so the loops are separate."""
@@ -36,6 +39,11 @@ class Timers:
         """Check for recovered incidents until cancelled."""
         failed = "Checking for recovered incidents failed; will retry."
         await self._repeat(lambda: self._engine.recovery.check(each=report_progress), _RECOVERY_INTERVAL, failed)
+
+    async def on_call(self) -> None:
+        """Read from the pager who is on duty, until cancelled."""
+        failed = "Reading who is on duty failed; will retry."
+        await self._repeat(self._engine.on_call_watch.update, ON_CALL_INTERVAL, failed)
 
     async def act_watch(self) -> None:
         """Read acts whose outcome is not proven, and changes that are still in place, until cancelled."""

@@ -1,4 +1,4 @@
-"""PagerDuty's REST API for incidents: ``GET`` and ``POST /incidents``, ``PUT /incidents/{id}``.
+"""PagerDuty's REST API: ``GET`` and ``POST /incidents``, ``PUT /incidents/{id}``, ``GET /oncalls``.
 
 *Source:* PagerDuty/api-schema ``reference/REST/openapiv3.json`` (August 2026): the header ``From`` of
 every write, ``Authorization: Token token=KEY``, 201 on create, errors as ``{"error": {message, code,
@@ -21,7 +21,7 @@ from allclear.simulator.apis.http_api import Call, HttpApi, Rejection, as_object
 from allclear.simulator.apis.registration import SimulatedApi
 from allclear.simulator.event_log import iso
 from allclear.simulator.faults import Fault, FaultPoints
-from allclear.simulator.pagerduty_pages import Page, assigned
+from allclear.simulator.pagerduty_pages import Page, assigned, on_call
 from allclear.simulator.world import World
 
 SERVICE = "PSIMULA"
@@ -52,6 +52,7 @@ class PagerDutyRestApi(HttpApi):
             routes=[
                 Route("/incidents", self._incidents, methods=["GET", "POST"]),
                 Route("/incidents/{incident}", self._incident, methods=["PUT"]),
+                Route("/oncalls", self._on_calls, methods=["GET"]),
             ]
         )
 
@@ -67,6 +68,17 @@ class PagerDutyRestApi(HttpApi):
 
     async def _incident(self, request: Request) -> Response:
         return await self.answer("update_incident", request, self._update)
+
+    async def _on_calls(self, request: Request) -> Response:
+        return await self.answer("list_on_calls", request, self._list_on_calls)
+
+    async def _list_on_calls(self, request: Request, _: Call) -> Response:
+        self._authorize(request)
+        entries: list[dict[str, Any]] = []
+        for policy in request.query_params.getlist("escalation_policy_ids[]"):
+            users = self._pages.on_call.get(policy) or [on_call(policy)]
+            entries += [_on_call(policy, level, user) for level, user in enumerate(users, start=1)]
+        return JSONResponse({"oncalls": entries, "limit": _MAX_PAGE, "offset": 0, "more": False, "total": None})
 
     async def _list(self, request: Request, _: Call) -> Response:
         self._authorize(request)
@@ -169,6 +181,28 @@ def _incident(page: Page) -> dict[str, Any]:
     }
 
 
+def _on_call(policy: str, level: int, user: str) -> dict[str, Any]:
+    return {
+        "user": _reference("user", user, f"User {user}"),
+        "schedule": None,
+        "escalation_policy": _reference("escalation_policy", policy, f"Policy {policy}"),
+        "escalation_level": level,
+        "start": None,
+        "end": None,
+    }
+
+
+def _reference(kind: str, identity: str, summary: str) -> dict[str, Any]:
+    path = {"user": "users", "escalation_policy": "escalation_policies"}[kind]
+    return {
+        "id": identity,
+        "type": f"{kind}_reference",
+        "summary": summary,
+        "self": f"https://api.pagerduty.com/{path}/{identity}",
+        "html_url": f"https://simulated.pagerduty.com/{path}/{identity}",
+    }
+
+
 def _invalid(message: str) -> Rejection:
     return Rejection(_error(400, 2001, "Invalid Input Provided", message), message)
 
@@ -180,7 +214,7 @@ def _error(status: int, code: int, message: str, *errors: str) -> JSONResponse:
 API = SimulatedApi(
     "pagerduty_rest",
     lambda world, key: PagerDutyRestApi(world, key).app(),
-    FaultPoints(frozenset({"list_incidents", "create_incident", "update_incident"})),
+    FaultPoints(frozenset({"list_incidents", "create_incident", "update_incident", "list_on_calls"})),
     new_secret=lambda: secrets.token_urlsafe(15),
     options=lambda _: {"service": SERVICE, "requester": REQUESTER},
 )
