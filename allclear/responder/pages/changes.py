@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from time import monotonic
 
 from allclear.domain.errors import AllclearError
 from allclear.journal.ports import Journal
@@ -30,6 +31,8 @@ class Changes:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._streams = 0
+        self._seen: tuple[float, int | None] = (-_POLL, None)
+        """When the version was read last, and what it was: all streams share one read."""
         self.stopping: Callable[[], bool] = lambda: False
         """Whether the server is stopping: it waits for its connections, so each stream ends then."""
 
@@ -66,10 +69,14 @@ class Changes:
             self._streams -= 1
 
     async def _version(self) -> int | None:
-        try:
-            return await asyncio.to_thread(self._journal.version)
-        except AllclearError:
-            return None
+        at, version = self._seen
+        if monotonic() - at >= _POLL / 2:
+            try:
+                version = await asyncio.to_thread(self._journal.version)
+            except AllclearError:
+                version = None
+            self._seen = (monotonic(), version)
+        return version
 
     async def _length(self, incident: str, known: int) -> int:
         """Return how many entries the incident has; what is known if the journal does not answer."""

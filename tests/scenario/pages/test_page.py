@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import unquote
+
+import httpx
 
 from allclear.domain.proof import Proof
 from allclear.domain.records import NoteAdded
@@ -13,6 +17,7 @@ from allclear.responder.pages.changes import Changes
 from allclear.simulator.scenario_schema import RevisionSpec
 from tests.scenario.pages.pages_support import asked, hidden, waiting
 from tests.scenario.response_support import FIX, MACHINE, run_phase
+from tests.unit.responder.responder_support import WAIT, make_patient_app, served
 
 
 async def test_a_personal_link_leads_to_the_change_and_the_form_approves_it(tmp_path: Path) -> None:
@@ -113,3 +118,22 @@ async def test_a_reader_whose_links_are_revoked_hears_no_more(tmp_path: Path) ->
 
         stream = at.app.state.changes.stream(at.id, at.incident.length, may_read)
         assert [text async for text in stream][-1] == "event: end\ndata:\n\n"
+
+
+async def test_an_open_page_does_not_keep_the_responder_from_stopping(tmp_path: Path) -> None:
+    """The server waits for its connections, and a page's stream would never end by itself."""
+    async with asked(tmp_path) as (at, _), at.signed_in() as ana:
+        [(name, value)] = [(one.name, one.value) for one in ana.http.cookies.jar]
+
+        def listen() -> str:
+            with ExitStack() as stack:
+                server = stack.enter_context(ExitStack())
+                port = server.enter_context(served(make_patient_app(at.engine)))
+                http = stack.enter_context(httpx.Client(headers={"Cookie": f"{name}={value}"}, timeout=WAIT))
+                address = f"http://127.0.0.1:{port}/i/{at.id}/events?length={at.incident.length}"
+                lines = stack.enter_context(http.stream("GET", address)).iter_lines()
+                first = next(lines)
+                server.close()  # stops it, and waits until it has ended
+                return first + "".join(lines)
+
+        assert (await asyncio.to_thread(listen)).startswith("retry: ")
