@@ -91,6 +91,8 @@ class SlackPreflight(Preflight):
     def checks(self, services: Mapping[str, Service], uses: list[PlannedUse]) -> Iterator[PreflightCheck]:
         slack = self.context.client(Slack)
         yield PreflightCheck("token", partial(self._token, slack))
+        if slack.has_app_token:
+            yield PreflightCheck("app token", partial(self._app_token, slack))
         named = [str(use.params.get("channel") or slack.channel).removeprefix("#") for use in uses]
         for channel in dict.fromkeys(name for name in named if "{" not in name):
             yield PreflightCheck(f"#{channel}", partial(self._channel, slack, channel))
@@ -100,6 +102,10 @@ class SlackPreflight(Preflight):
         if scopes and "chat:write" not in scopes:
             raise Denied("The token lacks the scope chat:write, so it cannot post.", "Add it, and reinstall the app.")
         return Passed("The token is valid" + (" and may post." if scopes else "."))
+
+    async def _app_token(self, slack: Slack) -> Passed:
+        await slack.open_socket()
+        return Passed("The app token opens a connection (Socket Mode).")
 
     async def _channel(self, slack: Slack, channel: str) -> Passed:
         await slack.check_readable(channel)

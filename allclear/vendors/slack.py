@@ -260,6 +260,11 @@ class Slack:
         return address
 
     @property
+    def has_app_token(self) -> bool:
+        """Return whether there is an app token, so that a connection can be opened."""
+        return bool(self._app_token)
+
+    @property
     def is_local(self) -> bool:
         """Return whether it is a simulated Slack on this machine, which no proxy reaches."""
         return is_loopback(self._http.base)

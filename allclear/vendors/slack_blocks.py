@@ -8,12 +8,12 @@ only mentions are `mrkdwn`. The library is imported when a card is built, becaus
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, cast
 
 from allclear.domain.base import JsonDict
 from allclear.domain.channel import Card
+from allclear.domain.slack_ids import slack_user_id
 from allclear.vendors.lengths import in_parts, shortened
 
 if TYPE_CHECKING:
@@ -26,18 +26,11 @@ _LONGEST_BLOCK = 2_800
 """Characters of one block. Slack counts some signs twice, and its limit is 3,000."""
 _LONGEST_PART, _LONGEST_WORDS, _MOST_ROWS = 600, 70, 8
 _LONGEST_ADDRESS = 3_000
-_USER = re.compile(r"<?@?([UW][A-Z0-9]{4,20})>?")
-
-
-def user_id(address: str) -> str | None:
-    """Return the user id in a contact of the plan, as `U024BE7LH` or `<@U024BE7LH>`; None for a name."""
-    found = _USER.fullmatch(address.strip())
-    return found.group(1) if found else None
 
 
 def mentions(people: Iterable[str]) -> str:
     """Return the mentions of the people whose address is a user id, as Slack writes them; empty without any."""
-    return " ".join(f"<@{user}>" for user in dict.fromkeys(map(user_id, people)) if user)
+    return " ".join(f"<@{user}>" for user in dict.fromkeys(map(slack_user_id, people)) if user)
 
 
 def text_blocks(text: str) -> list[JsonDict]:

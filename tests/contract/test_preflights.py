@@ -17,6 +17,7 @@ from allclear.settings import Settings
 from allclear.simulator.scenario import load_scenario
 from tests.contract.simulator_support import REPOSITORY, Simulated, fault, quick, recorded
 from tests.scenario.response_support import announced, engine_on, installed, new_journal, vintstreet
+from tests.scenario.slack_support import with_slack
 
 
 @asynccontextmanager
@@ -158,3 +159,16 @@ async def test_a_system_that_limits_our_requests_is_unreachable(tmp_path: Path, 
         await fault(simulation, system, "*", "rate_limited", times=1000)
         reports = await engine.doctor.examine([system])
     assert failed(reports) == {system: Problem.UNREACHABLE}
+
+
+async def test_slacks_app_token_is_tested_by_opening_a_connection(tmp_path: Path) -> None:
+    """Only if systems.yaml names it; one that Slack refuses is reported with what to do."""
+    async with simulated(tmp_path, with_slack()) as (simulation, engine):
+        good = await engine.doctor.examine(["slack"])
+        assert {one.target: one.problem for one in good if one.target != "#incidents"} == {
+            "token": None,
+            "app token": None,
+        }
+        await fault(simulation, "slack", "apps.connections.open", "permission_denied")
+        (wrong,) = [one for one in await engine.doctor.examine(["slack"]) if one.failed]
+        assert (wrong.target, wrong.problem) == ("app token", Problem.REFUSED)

@@ -9,6 +9,7 @@ from allclear.company.load import PLAN, Draft
 from allclear.company.yaml_file import Place, YamlFile
 from allclear.domain.base import person_key
 from allclear.domain.plan import Person, Plan, is_blank
+from allclear.domain.slack_ids import slack_user_id
 
 _FILL_IN = "Fill it in."
 
@@ -42,7 +43,8 @@ def check_people(draft: Draft) -> Iterator[Diagnostic]:
 
 
 def _shared_ids(plan: Plan, file: YamlFile) -> Iterator[Diagnostic]:
-    """Yield an id in PagerDuty that two people have: it would not say who acknowledged a page."""
+    """Yield an id in PagerDuty or Slack that two people have: it would not say who answered."""
+    yield from _shared_slack_ids(plan, file)
     seen: dict[str, str] = {}
     for index, person in enumerate(plan.people):
         contact = person.contacts.get("pagerduty")
@@ -56,6 +58,30 @@ def _shared_ids(plan: Plan, file: YamlFile) -> Iterator[Diagnostic]:
                 "Write each person's own: PagerDuty, People, the person's profile; the address ends in the id.",
             )
         seen.setdefault(address, person.name)
+
+
+def _shared_slack_ids(plan: Plan, file: YamlFile) -> Iterator[Diagnostic]:
+    """Yield contacts in Slack that are no user id, and those that two people have."""
+    seen: dict[str, str] = {}
+    for index, person in enumerate(plan.people):
+        contact, place = person.contacts.get("slack"), ("people", index, "contacts", "slack")
+        if contact is None or is_blank(contact.address) or not person.known:
+            continue
+        found = slack_user_id(contact.address)
+        if not found:
+            yield file.warning(
+                place,
+                f"{contact.address.strip()} is no user id of Slack, so {person.name} cannot answer there.",
+                "Write the id, as U024BE7LH. In Slack: the person's profile, the three dots, Copy member ID.",
+            )
+        elif other := seen.get(found):
+            yield file.error(
+                place,
+                f"{other} and {person.name} have the same user id in Slack, {found}.",
+                "Write each person's own id.",
+            )
+        else:
+            seen[found] = person.name
 
 
 def _person_blanks(plan: Plan, file: YamlFile, index: int, person: Person) -> Iterator[Diagnostic]:

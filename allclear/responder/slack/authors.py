@@ -8,9 +8,9 @@ from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
 from allclear.domain.proof import Proof
 from allclear.domain.records import By
+from allclear.domain.slack_ids import slack_user_id
 from allclear.responder.pages.cards import role_for, roles_of
 from allclear.responder.pages.sign_in import Viewer
-from allclear.vendors.slack_blocks import user_id
 
 
 class UnknownUser(NotAllowed):
@@ -22,7 +22,7 @@ def person_of(plan: Plan, user: str) -> str:
     names = {
         person.name
         for person in plan.people
-        if person.known and (contact := person.contacts.get("slack")) and user_id(contact.address) == user
+        if person.known and (contact := person.contacts.get("slack")) and slack_user_id(contact.address) == user
     }
     if len(names) != 1:
         problem = "names more than one person with" if names else "names no person with"

@@ -22,13 +22,14 @@ from allclear.domain.incident import AskState, Incident
 from allclear.domain.links import LinkTo
 from allclear.domain.privacy import require_reader
 from allclear.domain.records import By
+from allclear.domain.slack_ids import slack_user_id
 from allclear.engine.people.declare import Declaration
 from allclear.responder.slack import forms
 from allclear.responder.slack.authors import author, person_of
 from allclear.responder.slack.payloads import Press, Received, Submission, Typed
 from allclear.responder.slack.typed import Declare, meaning
 from allclear.vendors.slack import Slack
-from allclear.vendors.slack_blocks import ANSWER, user_id
+from allclear.vendors.slack_blocks import ANSWER
 
 log = logging.getLogger("allclear.responder")
 
@@ -195,7 +196,9 @@ class SlackHandler:
     def _names(self) -> dict[str, str]:
         """Return the people of the plan by their Slack user ids."""
         contacts = ((person, person.contacts.get("slack")) for person in self._engine.company.plan.people)
-        return {user: person.name for person, contact in contacts if contact and (user := user_id(contact.address))}
+        return {
+            user: person.name for person, contact in contacts if contact and (user := slack_user_id(contact.address))
+        }
 
     # --- what follows --------------------------------------------------------------------------------------
 

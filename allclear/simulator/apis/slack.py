@@ -46,6 +46,7 @@ MAX_TEXT = 40_000
 MAX_EDIT = 4_000
 """Bytes of the text of an edit."""
 MAX_BLOCKS, MAX_BLOCKS_TEXT = 50, 13_000
+MOST_ACTIONS, MOST_BUTTON_TEXT = 25, 75
 BLOCK_TEXT_LIMITS = {"section": 3000, "header": 150}
 """Characters of a block's text."""
 SCOPES = ("channels:history", "channels:read", "chat:write", "groups:history", "groups:read")
@@ -301,12 +302,30 @@ def _is_block(value: object) -> bool:
     block = as_object(value)
     if block is None or not isinstance(block.get("type"), str):
         return False
+    if block["type"] == "actions":
+        return _are_actions(block.get("elements"))
     limit = BLOCK_TEXT_LIMITS.get(block["type"])
     said = as_object(block.get("text"))
     text = str((said or {}).get("text", ""))
     if block["type"] == "header" and not text:
         return False
     return limit is None or said is None or 1 <= len(text) <= limit
+
+
+def _are_actions(value: object) -> bool:
+    if not isinstance(value, list) or not 1 <= len(cast("list[object]", value)) <= MOST_ACTIONS:
+        return False
+    elements = [as_object(element) or {} for element in cast("list[object]", value)]
+    ids = [element.get("action_id") for element in elements if element.get("action_id")]
+    return len(set(ids)) == len(ids) and all(_is_button(element) for element in elements)
+
+
+def _is_button(element: Message) -> bool:
+    words = str((as_object(element.get("text")) or {}).get("text", ""))
+    sizes = {"action_id": 255, "value": 2000, "url": 3000}
+    fits = all(len(str(element.get(name) or "")) <= size for name, size in sizes.items())
+    known = element.get("style") in (None, "primary", "danger")
+    return element.get("type") == "button" and 1 <= len(words) <= MOST_BUTTON_TEXT and fits and known
 
 
 def _shown(messages: Iterable[Message], arguments: Arguments) -> list[Message]:
