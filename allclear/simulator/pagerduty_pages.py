@@ -9,9 +9,24 @@ from typing import Any, Literal
 from uuid import uuid4
 
 from allclear.simulator.event_log import Clock, EventLog, iso
+from allclear.simulator.pagerduty_webhooks import Webhooks
 
 PageStatus = Literal["triggered", "acknowledged", "resolved"]
 EventAction = Literal["trigger", "acknowledge", "resolve"]
+PersonDoes = Literal["acknowledged", "unacknowledged", "reassigned", "escalated", "resolved", "reopened", "annotated"]
+
+INTEGRATION = {"id": "PSIMULA", "type": "service_reference", "summary": "Simulated"}
+"""The agent of what came through an integration: no person."""
+
+_EVENTS: dict[EventAction, str] = {"trigger": "triggered", "acknowledge": "acknowledged", "resolve": "resolved"}
+_STATUS_AFTER: dict[PersonDoes, PageStatus] = {
+    "acknowledged": "acknowledged",
+    "unacknowledged": "triggered",
+    "reassigned": "triggered",
+    "escalated": "triggered",
+    "reopened": "triggered",
+    "resolved": "resolved",
+}
 
 
 @dataclass
@@ -53,6 +68,7 @@ class PagerDutyPages:
     def __init__(self, clock: Clock, event_log: EventLog) -> None:
         self._clock, self._truth = clock, event_log
         self.pages: list[Page] = []
+        self.webhooks = Webhooks(clock, event_log)
         self.on_call: dict[str, list[str]] = {}
         """Escalation policy -> the users on call by it, level by level; of a policy that is not listed, one user."""
 
@@ -89,12 +105,57 @@ class PagerDutyPages:
         )
         if opened and page is not None:
             self._ring(page)
+        if page is not None and (opened or action != "trigger"):
+            self.report(page, _EVENTS[action], INTEGRATION)
         return page
+
+    def person_does(
+        self, page: Page, what: PersonDoes, user: dict[str, Any] | None, to: Sequence[str] = (), text: str = ""
+    ) -> None:
+        """Let a person do something with a page; `user` is None for PagerDuty's own timers."""
+        if what == "annotated":
+            about = {"id": page.id, "type": "incident_reference", "summary": page.payload.get("summary")}
+            note = {"incident": about, "id": uuid4().hex[:14].upper(), "content": text, "trimmed": False}
+            self.webhooks.send(what, "incident", user, {**note, "type": "incident_note"})
+            return
+        page.status = _STATUS_AFTER[what]
+        page.people = list(to) or page.people
+        self._truth.record("page", action=what, dedup_key=page.dedup_key, page=page.id, status=page.status)
+        if page.status == "triggered":
+            self._ring(page)
+        self.report(page, what, user)
+
+    def report(self, page: Page, what: str, agent: dict[str, Any] | None) -> None:
+        """Send the webhook about what happened to a page."""
+        data = {
+            "id": page.id,
+            "type": "incident",
+            "html_url": f"https://simulated.pagerduty.com/incidents/{page.id}",
+            "number": self.pages.index(page) + 1,
+            "status": page.status,
+            "incident_key": page.dedup_key,
+            "created_at": iso(page.opened_at),
+            "title": page.payload.get("summary"),
+            "service": {"id": "PSIMULA", "type": "service_reference", "summary": "Simulated"},
+            "assignees": [] if page.status == "resolved" else [as_user(one) for one in assigned(page)],
+            "escalation_policy": {"id": page.policy or "PDEFAULT", "type": "escalation_policy_reference"},
+            "teams": [],
+            "priority": None,
+            "urgency": "high",
+            "resolve_reason": None,
+        }
+        self.webhooks.send(what, "incident", agent, data)
 
     def _ring(self, page: Page) -> None:
         listed = self.on_call.get(page.policy, [])[:1] if not page.people else []
         for user in listed or assigned(page):
             self._truth.record("phone_rang", user=user, page=page.id, dedup_key=page.dedup_key)
+
+
+def as_user(identity: str, name: str = "") -> dict[str, Any]:
+    """Return a user as PagerDuty refers to it."""
+    address = f"https://simulated.pagerduty.com/users/{identity}"
+    return {"id": identity, "type": "user_reference", "summary": name or f"User {identity}", "html_url": address}
 
 
 def on_call(policy: str) -> str:

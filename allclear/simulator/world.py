@@ -74,6 +74,7 @@ class World:
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
+        self.pagerduty.webhooks.close()
         for site in self.regional_services:
             site.service.close()
 

@@ -88,7 +88,7 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(
+async def scene(  # noqa: PLR0913 - each part of the scene
     folder: Path,
     company: Company,
     production: Production,
@@ -96,6 +96,7 @@ async def scene(
     *,
     link_key: str = "",
     one_clock: bool = False,
+    environ: dict[str, str] | None = None,
 ) -> AsyncGenerator[Scene]:
     """Yield an incident that `alert` opened.
 
@@ -109,7 +110,7 @@ async def scene(
             simulation=announced(simulated, folder),
             link_key=SecretStr(link_key) if link_key else None,
         )
-        engine = make_engine(settings, environ={}, clock=watch, company=company, registry=installed())
+        engine = make_engine(settings, environ=environ or {}, clock=watch, company=company, registry=installed())
         try:
             taken = engine.intake.take(alert, "delivery-1")
             assert taken.incident is not None

@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 from allclear.simulator.apis.http_api import Rejection, parse_json, read_body
 from allclear.simulator.faults import Fault
+from allclear.simulator.pagerduty_pages import PersonDoes, as_user
 from allclear.simulator.regional_services import RegionalService
 from allclear.simulator.run_service import RunError
 from allclear.simulator.scenario_schema import ALL_TRAFFIC, LATEST, RevisionSpec, TrafficSpec, Trouble
@@ -70,6 +71,28 @@ class Switch(BaseModel):
     enabled: bool
 
 
+class Subscription(BaseModel):
+    """`POST /webhook`: where PagerDuty's webhook sends its events, and the secret that signs them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    address: str
+    secret: str
+
+
+class InPager(BaseModel):
+    """`POST /pages`: a person does something in PagerDuty with the newest page, or with the one that is named."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    does: PersonDoes
+    user: str = ""
+    name: str = ""
+    page: str = ""
+    to: list[str] = []
+    text: str = ""
+
+
 class ControlApi:
     """The control API: reads and changes the world itself, over HTTP."""
 
@@ -84,6 +107,8 @@ class ControlApi:
             "/flags": self._flags,
             "/faults": self._set_fault,
             "/break": self._break,
+            "/webhook": self._subscribe,
+            "/pages": self._person_does,
         }
         gets = {"/log": self._log, "/state": self._state}
         return Starlette(
@@ -139,6 +164,20 @@ class ControlApi:
             raise _unprocessable(f"name: there is no flag {switch.name!r}")
         change = {"enabled": switch.enabled}
         return JSONResponse(self._world.flags.update([switch.name], change, by=_SOMEBODY)[0])
+
+    async def _subscribe(self, request: Request) -> Response:
+        asked = Subscription.model_validate(await _json(request))
+        self._world.pagerduty.webhooks.subscribe(asked.address, asked.secret)
+        return JSONResponse({"address": asked.address}, 201)
+
+    async def _person_does(self, request: Request) -> Response:
+        asked = InPager.model_validate(await _json(request))
+        pages = [page for page in self._world.pagerduty.pages if asked.page in {"", page.id}]
+        if not pages:
+            raise _unprocessable("page: there is no such page")
+        user = as_user(asked.user, asked.name) if asked.user else None
+        self._world.pagerduty.person_does(pages[-1], asked.does, user, asked.to, asked.text)
+        return JSONResponse(pages[-1].as_facts())
 
     async def _set_fault(self, request: Request) -> Response:
         fault = Fault.model_validate(await _json(request))
