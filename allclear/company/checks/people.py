@@ -9,6 +9,7 @@ from allclear.company.load import PLAN, Draft
 from allclear.company.yaml_file import Place, YamlFile
 from allclear.domain.base import person_key
 from allclear.domain.plan import Person, Plan, is_blank
+from allclear.domain.records import PROGRAM
 from allclear.domain.slack_ids import slack_user_id
 
 _FILL_IN = "Fill it in."
@@ -36,6 +37,9 @@ def check_people(draft: Draft) -> Iterator[Diagnostic]:
                 yield file.error(place, f"The plan has no role `{role}`.", suggestion(role, plan.roles))
         yield from _person_blanks(plan, file, index, person)
     yield from _shared_ids(plan, file)
+    if PROGRAM in plan.roles:
+        next_step = "Give the role another name: programs that propose actions have this one, and decide nothing."
+        yield file.error(("roles", PROGRAM), f"The role `{PROGRAM}` is no role of people.", next_step)
     for role in plan.roles:
         if not any(role in person.roles for person in plan.people):
             next_step = "Give it to a person under `people`; until then, any person may claim it."

@@ -111,3 +111,12 @@ def test_a_placeholder_with_one_brace_is_an_error(folder: Path) -> None:
         f"runbooks/{runbook.name}:{opened}: The placeholder {{service is not closed, {rest} {{service}}.",
         f"templates/{template.name}:{closed}: The placeholder lead}} is not opened, {rest} {{lead}}.",
     ]
+
+
+def test_the_role_of_programs_is_no_role_of_people(folder: Path) -> None:
+    """A person with it could do nothing, because programs decide nothing."""
+    plan = folder / "plan.yaml"
+    edit(plan, "roles:\n", "roles:\n  program: {title: Programme lead}\n")
+    at = line_of(plan, "program: {title")
+    (error,) = [one for one in errors(folder) if "no role of people" in one]
+    assert error.startswith(f"plan.yaml:{at}: The role `program` is no role of people. Give the role another name")
