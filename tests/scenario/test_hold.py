@@ -54,7 +54,7 @@ async def test_while_it_is_held_only_what_people_approve_is_done(tmp_path: Path)
 
 
 async def test_a_hold_says_who_and_why_and_ends_once(tmp_path: Path) -> None:
-    """The error of a second person says who holds it already; a release without a hold is refused; both are in the record."""
+    """A second hold says who holds it; a release without a hold is refused; the record has both."""
     async with scene(tmp_path, vintstreet(), broken(), ALERT) as of:
         people, plan = of.engine.people, of.engine.company.plan
         ana, bo = people.who("Ana", "incident_commander", "cli"), people.who("Bo", "on_call", "cli")
