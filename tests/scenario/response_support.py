@@ -335,12 +335,15 @@ def report(engine: Engine) -> str:
 
 
 async def run_phase(engine: Engine, world: World, incident: str, phase: Phase, answer: Answerer = say_yes) -> None:
-    """Carry one phase to its end; every ask is answered at once."""
-    while not isinstance(move := await engine.conductor.run(incident, phase, MACHINE), Over):
-        assert isinstance(move, Wait)
-        for state in engine.conductor.incident(incident).open_asks:
-            if state.ask.id in move.asks:
-                answer(engine, world, state.ask)
+    """Carry one phase to its end; every ask is answered at once, also one that the phase does not wait for."""
+    while True:
+        move = await engine.conductor.run(incident, phase, MACHINE)
+        asked = [state.ask for state in engine.conductor.incident(incident).open_asks if state.ask.phase == phase.value]
+        if isinstance(move, Over) and not asked:
+            return
+        assert isinstance(move, Wait | Over)
+        for ask in asked:
+            answer(engine, world, ask)
 
 
 async def respond(engine: Engine, world: World, answer: Answerer = say_yes) -> str:
