@@ -125,9 +125,17 @@ def closed_cards(incident: Incident, plan: Plan) -> list[ClosedCard]:
     """Return the questions that were closed last, the newest first."""
     closed = [state for state in incident.asks.values() if not state.open][-_MOST_CLOSED:]
     return [
-        ClosedCard(anchor_of(state.ask.id), plain(state.ask.title), plain(closed_because(state, plan.zone), LONG))
+        ClosedCard(anchor_of(state.ask.id), plain(state.ask.title), "; ".join(closing_words(state, plan)))
         for state in reversed(closed)
     ]
+
+
+def closing_words(state: AskState, plan: Plan) -> list[str]:
+    """Return each answer with what proves its author, and then why the question closed without a person's answer."""
+    words = [_answer_words(state, answer, plan) for answer in state.answers]
+    if state.withdrawn is not None or state.veto_window_ended:
+        words.append(plain(closed_because(state, plan.zone), LONG))
+    return words
 
 
 def person_words(answer: Answer, plan: Plan) -> str:

@@ -201,7 +201,7 @@ class _Pages:
         except _NotSignedIn as error:
             return self._unknown(error.reason, incident)
         except AllclearError as error:
-            return self._failed(error)
+            return self._failed(error, incident)
         change = shown.change
         return page(
             "undo.html",
@@ -241,7 +241,7 @@ class _Pages:
         except _NotSignedIn as error:
             return self._unknown(error.reason, incident, done="Nothing was done. ")
         except NotAllowed as error:
-            return self._message("Nothing was done", error, 403)
+            return self._message("Nothing was done", error, 403, incident)
         except AllclearError as error:
             return self._failed(error)
         with self._limits.admit() as body:
@@ -283,7 +283,9 @@ class _Pages:
             )
         except AllclearError as error:
             return self._failed(error)
-        response = page("message.html", title="You have signed out", sentence=said, next_step=_NEW_LINK, **self._frame)
+        response = page(
+            "message.html", title="You have signed out", sentence=said, next_step=_NEW_LINK, back="", **self._frame
+        )
         self._sign_in.end(response, incident)
         return response
 
@@ -360,27 +362,38 @@ class _Pages:
     def _frame(self) -> dict[str, Any]:
         return {"simulated": self._engine.simulated, "company": self._engine.company.plan.company}
 
-    def _message(self, title: str, error: AllclearError, status: int) -> HTMLResponse:
+    def _message(self, title: str, error: AllclearError, status: int, back: str = "") -> HTMLResponse:
         return page(
-            "message.html", status, title=title, sentence=error.message, next_step=error.next_step, **self._frame
+            "message.html",
+            status,
+            title=title,
+            sentence=error.message,
+            next_step=error.next_step,
+            back=back,
+            **self._frame,
         )
 
-    def _failed(self, error: AllclearError) -> HTMLResponse:
+    def _failed(self, error: AllclearError, back: str = "") -> HTMLResponse:
+        """Return the page that says why a request failed; `back` is the incident that the reader may go back to."""
         if isinstance(error, NotFound):
-            return self._message("There is no such page", error, 404)
+            return self._message("There is no such page", error, 404, back)
         if isinstance(error, JournalError):
             return self._message("The journal does not answer", error, 503)
-        return self._message("Nothing was done", error, 403)
+        return self._message("Nothing was done", error, 403, back)
 
     def _unknown(self, reason: NotAllowed | None, what: str, done: str = "") -> HTMLResponse:
         """Return the page for a reader who has not signed in: how to sign in, and nothing of the incident."""
         sentence = f"{done}{reason.message}" if reason else f"{done}You have not signed in, so {what} is not shown."
         proxy = " Or sign in through your company's identity proxy." if self._sign_in.has_proxy else ""
         step = reason.next_step if reason else f"{_OPEN_LINK}{proxy}"
-        response = page("message.html", 401, title="Who are you?", sentence=sentence, next_step=step, **self._frame)
+        response = page(
+            "message.html", 401, title="Who are you?", sentence=sentence, next_step=step, back="", **self._frame
+        )
         response.headers["WWW-Authenticate"] = "Bearer"
         return response
 
 
-_OPEN_LINK = "Open your personal link: it is in the page or message that you received, and `allclear link` makes one."
+_OPEN_LINK = (
+    "Open your personal link: it is in the page or message that you received, and the command allclear link makes one."
+)
 _NEW_LINK = "To come back, open a new personal link."

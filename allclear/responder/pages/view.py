@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
 
 from allclear.domain.action import ActStatus
 from allclear.domain.alert import AlertDecision
@@ -15,7 +14,6 @@ from allclear.domain.durations import short_duration
 from allclear.domain.incident import LIVE_MESSAGE, REMINDER, Act, Incident
 from allclear.domain.moments import clock, day, local, named_clock, stamp, zone_name
 from allclear.domain.plan import Plan
-from allclear.domain.post_mortem import PostMortemField
 from allclear.domain.records import AlertJoined, DecisionMade, Entry
 from allclear.domain.sentences.acts import outcome_words
 from allclear.domain.template_values import (
@@ -29,105 +27,26 @@ from allclear.domain.template_values import (
 )
 from allclear.domain.text import LONG, change_rows, plain, role_words
 from allclear.domain.timeline import timeline
-from allclear.postmortem.acts_table import approvals, changes_production
+from allclear.postmortem.acts_table import changes_production
 from allclear.postmortem.affected import affected_words
 from allclear.postmortem.failures_chart import legend, marks
 from allclear.postmortem.key_events import key_events
 from allclear.postmortem.measurements import measure, requests_affected
 from allclear.postmortem.placeholders import FIELDS
 from allclear.postmortem.suggestions import suggestions
-from allclear.responder.pages.cards import Card, ClosedCard, card_of, closed_cards, may_have, roles_of
+from allclear.responder.pages.cards import Card, ClosedCard, card_of, closed_cards, closing_words, may_have, roles_of
+from allclear.responder.pages.rows import (
+    ActRow,
+    AlertRow,
+    DeadlineRow,
+    FieldRow,
+    InPlaceRow,
+    ListRow,
+    RoleRow,
+    SaidRow,
+    TimelineRow,
+)
 from allclear.responder.pages.sign_in import Viewer
-
-
-class DeadlineRow(NamedTuple):
-    """One clock against the plan."""
-
-    title: str
-    severity: str
-    due: str
-    left: str
-    tone: str
-    """`good`, `bad` or `plain`."""
-    until: datetime | None
-    """When it is due, while it runs."""
-
-
-class RoleRow(NamedTuple):
-    """Who has a role."""
-
-    role: str
-    title: str
-    person: str
-    offered: str = ""
-    """The person who is asked to take it and has not accepted yet."""
-    take: str = ""
-    """The words of the button with which the reader takes the role; empty if the reader has it or may not have it."""
-
-
-class ActRow(NamedTuple):
-    """One act with its change and its outcome."""
-
-    id: str
-    title: str
-    rows: list[tuple[str, str, str]]
-    approved: str
-    at: str
-    outcome: str
-    tone: str
-
-
-class InPlaceRow(NamedTuple):
-    """A change that is still in place."""
-
-    act: str
-    words: str
-    undo: bool
-    """Whether a person undoes it; the end of the incident closes pages."""
-
-
-class TimelineRow(NamedTuple):
-    """One line of the record."""
-
-    number: int
-    at: str
-    text: str
-    detail: Sequence[str]
-    tone: str
-    proof: str
-    """How the author was identified; empty for allclear."""
-
-
-class SaidRow(NamedTuple):
-    """A note or a decision."""
-
-    at: str
-    who: str
-    text: str
-    reason: str
-    decided: bool
-
-
-class FieldRow(NamedTuple):
-    """One field of the post-mortem that people write."""
-
-    name: PostMortemField
-    title: str
-    about: str
-    text: str
-    suggested: list[tuple[str, str]]
-
-
-class AlertRow(NamedTuple):
-    """One alert."""
-
-    title: str
-    source: str
-    state: str
-    proven: str
-    why: str
-    """Why it belongs to this incident, by the rule of the plan that decided."""
-    at: str
 
 
 @dataclass(frozen=True)
@@ -161,6 +80,7 @@ class IncidentPage:
     deadlines: list[DeadlineRow]
     roles: list[RoleRow]
     acts: list[ActRow]
+    messages: list[ActRow]
     in_place: list[InPlaceRow]
     events: list[tuple[str, str]]
     events_left_out: int
@@ -217,7 +137,8 @@ def incident_page(source: Source) -> IncidentPage:
         legend=legend(measured, marked, plan.zone),
         deadlines=[_deadline(one, plan, source.now) for one in deadlines(plan, incident) if one.due],
         roles=_roles(incident, plan, viewer),
-        acts=[_act(incident, act, plan) for act in incident.acts.values() if _is_shown(act)],
+        acts=[_act(incident, act, plan) for act in incident.acts.values() if _is_shown(act) and not _only_tells(act)],
+        messages=[_act(incident, act, plan) for act in incident.acts.values() if _is_shown(act) and _only_tells(act)],
         in_place=[_in_place(act, plan) for act in incident.in_place],
         events=[(named_clock(event.at, plan.zone, "%H:%M:%S"), event.text) for event in events],
         events_left_out=left_out,
@@ -299,6 +220,11 @@ def _is_shown(act: Act) -> bool:
     return act.proposed.phase not in {REMINDER, LIVE_MESSAGE}
 
 
+def _only_tells(act: Act) -> bool:
+    """Return whether it is a message or a page that no one had to approve."""
+    return act.proposed.tells and not act.asks
+
+
 def _act(incident: Incident, act: Act, plan: Plan) -> ActRow:
     outcome = act.outcome
     words = "proposed"
@@ -316,7 +242,7 @@ def _act(incident: Incident, act: Act, plan: Plan) -> ActRow:
         id=act.id,
         title=plain(act.proposed.title),
         rows=change_rows(act.change or {}, lambda text: plain(text, LONG)) if changes_production(act) else [],
-        approved=approvals(incident, act, plan).replace("\\", ""),
+        approved=[words for ask in act.asks for words in closing_words(incident.asks[ask], plan)],
         at=named_clock(when, plan.zone, "%H:%M:%S"),
         outcome=words,
         tone=tone,
@@ -350,7 +276,9 @@ def _said(incident: Incident, plan: Plan) -> list[SaidRow]:
     return [
         SaidRow(
             at=named_clock(at, plan.zone),
-            who=f"{plain(by.actor, 60)}{f' ({role_words(by.role, plan)})' if by.role else ''}",
+            who=f"{plain(by.actor, 60)}{f' ({role_words(by.role, plan)})' if by.role else ''}, {by.proof.words}"
+            if by.person
+            else plain(by.actor, 60),
             text=note.text,
             reason=note.reason if isinstance(note, DecisionMade) else "",
             decided=isinstance(note, DecisionMade),
@@ -397,20 +325,6 @@ def _follow_ups(incident: Incident, plan: Plan) -> list[str]:
 
 
 # --- the list ------------------------------------------------------------------------------------
-
-
-class ListRow(NamedTuple):
-    """One incident in the list."""
-
-    id: str
-    title: str
-    severity: str
-    status: str
-    service: str
-    lead: str
-    opened: str
-    asked: int
-    over: bool
 
 
 def list_row(incident: Incident, plan: Plan) -> ListRow:

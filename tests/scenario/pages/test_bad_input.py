@@ -266,7 +266,7 @@ async def test_of_two_people_at_once_one_wins_and_the_other_is_told_who(tmp_path
         assert first.startswith("Approve: ")
         assert "is closed: approve, said Ana at" in second
         assert [answer.by.actor for answer in at.incident.asks[at.ask].answers] == ["Ana"]
-        assert "approve, said Ana at" in await tom.page()
+        assert "approve, by Ana (On-Call), identified by a personal link" in await tom.page()
 
 
 async def test_one_person_alone_is_not_two(tmp_path: Path) -> None:

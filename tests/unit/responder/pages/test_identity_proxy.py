@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -19,10 +20,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from fastapi import Request
 from typing_extensions import override
 
+from allclear.company import Company
 from allclear.domain.errors import ConfigError, NotAllowed
 from allclear.domain.plan import Plan
+from allclear.domain.proof import Proof
 from allclear.responder.pages.identity_proxy import IdentityProxy, proxy_of
 from allclear.settings import IAP_HEADER, IAP_ISSUER, Settings, load_settings
+from tests.scenario.pages.pages_support import Browser, asked
 from tests.scenario.response_support import vintstreet
 
 AUDIENCE = "/projects/123/global/backendServices/456"
@@ -231,3 +235,26 @@ def test_the_settings_belong_to_one_proxy(monkeypatch: pytest.MonkeyPatch) -> No
         load_settings()
     monkeypatch.setenv("ALLCLEAR_PROXY_KEYS_URL", "https://login.example/keys")
     assert load_settings().proxy_issuer == "https://login.example"
+
+
+async def test_behind_the_proxy_the_page_and_the_list_open_without_a_link(tmp_path: Path, keys: Keys) -> None:
+    """What the proxy asserts counts at each request, and an unknown address is refused without content."""
+    known = vintstreet()
+    company = Company(
+        known.name, known.folder, plan(), known.systems, known.runbooks, known.templates, known.post_mortem
+    )
+    proxied = {"proxy_audience": AUDIENCE, "proxy_issuer": "https://login.example", "proxy_keys_url": keys.url}
+    async with asked(tmp_path, company=company, **proxied) as (at, _):
+        signed = assertion(iss="https://login.example")
+        async with at.browser(**{IAP_HEADER: signed}) as http:
+            assert "You are Ana Ruiz, identified by the identity proxy" in (await http.get(f"/i/{at.id}")).text
+            assert at.id in (await http.get("/i")).text
+            ana = Browser(http, at)
+            assert (await ana.answer("approve")).startswith("Approve: ")
+        [answer] = at.incident.asks[at.ask].answers
+        assert (answer.by.actor, answer.by.role, answer.by.proof) == ("Ana Ruiz", "on_call", Proof.PROXY)
+        async with at.browser(**{IAP_HEADER: assertion(iss="https://login.example", email="eve@x.example")}) as http:
+            refused = await http.get(f"/i/{at.id}")
+            assert refused.status_code == 401
+            assert "no person of the plan has this e-mail address" in refused.text
+            assert "web-41" not in refused.text
