@@ -9,7 +9,8 @@ from rich.markdown import Markdown
 
 from allclear.bootstrap import Engine, open_engine
 from allclear.cli.outcome import PATIENCE, awaited, follow, responder_answers
-from allclear.cli.remote_answers import answer_over_http
+from allclear.cli.remote_answers import answer_over_http, follow_over_http
+from allclear.cli.responder_client import ResponderClient
 from allclear.cli.root import (
     RESPOND,
     As,
@@ -166,7 +167,7 @@ def _answer(  # noqa: PLR0913 - what a person may say
 ) -> None:
     """Give the answer `word` to the question that `given` names, and print what became of it."""
     if responder := responder_or_none(name, role):
-        print_line(answer_over_http(responder, word, given, reason, choice, quiet=as_json))
+        _answer_over_http(responder, word, given, reason, choice, as_json=as_json)
         return
     answered: list[str] = []
 
@@ -194,6 +195,26 @@ def _answer(  # noqa: PLR0913 - what a person may say
         print_line(sentence)
     for ask in answered:
         run(_print_outcome(ask, sentence, as_json=as_json))
+
+
+def _answer_over_http(
+    responder: ResponderClient, word: str, given: str | None, reason: str, choice: str | None, *, as_json: bool
+) -> None:
+    """Do the same through the responder. Raises Refused if a change that was approved was not done."""
+    ask, sentence = answer_over_http(responder, word, given, reason, choice, quiet=as_json)
+    if not as_json:
+        print_line(sentence)
+    followed = follow_over_http(responder, ask, PATIENCE) if ask else None
+    act, incident = followed.act if followed else None, ask.partition("/")[0]
+    if as_json:
+        contained = followed.contained if followed else None
+        named = act["id"] if act else None
+        print_json({"ask": ask, "answer": sentence, "act": named, "outcome": act, "contained": contained})
+    elif act and followed:
+        print_line(act["sentence"] if act["ended"] else f"It has no outcome yet. Follow it: allclear show {incident}")
+        print_line(f"{incident} is {'contained' if followed.contained else 'not contained'}.")
+    if act and act["ended"] and not act["good"]:
+        raise Refused(f"{act['id']}: {act['sentence']}", act["next_step"] or f"Read on: allclear show {incident}.")
 
 
 async def _print_outcome(ask_id: str, answer: str, *, as_json: bool) -> None:

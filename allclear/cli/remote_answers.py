@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -13,14 +15,26 @@ from allclear.cli.send import over_http
 from allclear.commands.answers import Answer
 from allclear.domain.errors import NotAllowed, NotFound
 
+_POLL = 0.5
+"""Seconds between two questions about an outcome."""
+
+
+@dataclass(frozen=True)
+class Followed:
+    """An act that a person has approved, as `GET /incidents/{id}` has it, and whether its incident is contained."""
+
+    act: dict[str, Any]
+    contained: bool
+
+
 Question = dict[str, Any]
 """A question as `GET /incidents/{id}` has it."""
 
 
 def answer_over_http(
     responder: ResponderClient, word: str, given: str | None, reason: str, choice: str | None, *, quiet: bool = False
-) -> str:
-    """Give the answer `word` to the question that `given` names, and return the sentence. Raises AllclearError.
+) -> tuple[str, str]:
+    """Give the answer `word` to the question that `given` names; return its id and the sentence. Raises AllclearError.
 
     The question is shown first. An answer binds to the change that was shown.
     """
@@ -33,9 +47,28 @@ def answer_over_http(
             _show(question)
         instead = f"Name the question: {_command(question, word)}"
         if ask != given and not confirmed(f"{word.capitalize()}?", instead):
-            return "Nothing was answered."
+            return "", "Nothing was answered."
     command = Answer(ask=ask, word=word, reason=reason, choice=choice, digest=digest)
-    return over_http(responder, command, ask.partition("/")[0])
+    return ask, over_http(responder, command, ask.partition("/")[0])
+
+
+def follow_over_http(responder: ResponderClient, ask: str, patience: float) -> Followed | None:
+    """Wait for the outcome of the change that `ask` has approved, for at most `patience` seconds.
+
+    None if the question is about no change, if it needs more approvals or was denied, and for an act by hand, which is
+    carried out before the answer.
+    """
+    incident, end = ask.partition("/")[0], time.monotonic() + patience
+    while True:
+        details = responder.get(f"/incidents/{quote(incident, safe='')}")
+        act = next((act for act in details["acts"] if ask in act["asks"]), None)
+        if act is None or act["id"].startswith("manual/") or act["status"] == "rejected":
+            return None
+        if any(question["id"] == ask for question in details["open_asks"]):
+            return None
+        if act["ended"] or time.monotonic() >= end:
+            return Followed(act, contained=details["contained_at"] is not None)
+        time.sleep(_POLL)
 
 
 def _find(responder: ResponderClient, word: str, given: str | None) -> Question | None:

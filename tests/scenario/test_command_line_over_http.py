@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from allclear.bootstrap import Engine
-from allclear.cli import _MODULES, app, responder_client
+from allclear.cli import _MODULES, app, remote_answers, responder_client
 from allclear.cli.responder_client import ResponderClient, responder_for
 from allclear.domain.errors import AllclearError, VendorError
 from allclear.domain.proof import Proof
@@ -174,3 +174,37 @@ def test_a_proxy_that_answers_with_a_page_is_named() -> None:
         with pytest.raises(VendorError, match="not allclear's responder, or a proxy"):
             client.send("/incidents/VS-1/acknowledge")
         thread.join()
+
+
+@dataclass
+class Answers:
+    """A responder that shows an incident as it changes."""
+
+    views: list[dict[str, object]]
+
+    def get(self, path: str) -> dict[str, object]:
+        """Return the next view; the last one stays."""
+        assert path == "/incidents/VS-1"
+        return self.views.pop(0) if len(self.views) > 1 else self.views[0]
+
+
+def seen(*, ended: bool, asked: bool = False, act: str = "contain/roll-back") -> dict[str, object]:
+    """Return an incident as `GET /incidents/{id}` has it."""
+    shown = {"id": act, "asks": ["VS-1/contain/roll-back"], "ended": ended, "status": "verified"}
+    asks = [{"id": "VS-1/contain/roll-back"}] if asked else []
+    return {"acts": [shown], "open_asks": asks, "contained_at": "2026-11-22T03:00:00Z" if ended else None}
+
+
+def test_the_outcome_of_an_approved_change_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked for until it is there; not while more people must approve, and not for an act by hand."""
+    monkeypatch.setattr(remote_answers.time, "sleep", lambda _: None)
+    ask = "VS-1/contain/roll-back"
+    followed = remote_answers.follow_over_http(Answers([seen(ended=False), seen(ended=True)]), ask, 60)  # type: ignore[arg-type]
+    assert followed is not None
+    assert (followed.act["ended"], followed.contained) == (True, True)
+    late = remote_answers.follow_over_http(Answers([seen(ended=False)]), ask, 0)  # type: ignore[arg-type]
+    assert late is not None
+    assert not late.act["ended"]
+    assert remote_answers.follow_over_http(Answers([seen(ended=False, asked=True)]), ask, 60) is None  # type: ignore[arg-type]
+    by_hand = seen(ended=True, act="manual/x")
+    assert remote_answers.follow_over_http(Answers([by_hand]), ask, 60) is None  # type: ignore[arg-type]

@@ -24,6 +24,7 @@ from allclear.responder.routes.models import (
     NOT_FOUND,
     UNAUTHORIZED,
     UNAVAILABLE,
+    ActView,
     DeadlineView,
     IncidentDetails,
     IncidentListItem,
@@ -107,6 +108,7 @@ def _details(incident: Incident, plan: Plan, reader: str | None) -> IncidentDeta
         acknowledged_at=incident.acknowledged_at,
         open_asks=[_question(state, plan) for state in waiting(incident)],
         in_place=[_in_place(act, plan) for act in incident.in_place],
+        acts=[_act(act) for act in incident.acts.values()],
         next_deadlines=_deadlines(incident, plan),
         roles={role: plain(person, 60) for role, person in incident.roles.items()},
     )
@@ -147,6 +149,23 @@ def _question(state: AskState, plan: Plan) -> QuestionView:
         commands=list(answer_commands(ask, plan)),
         since=state.opened,
         acts_at=ask.window.until if ask.window else None,
+    )
+
+
+def _act(act: Act) -> ActView:
+    outcome = act.outcome
+    return ActView(
+        id=act.id,
+        title=plain(act.proposed.title),
+        change=plain(str((act.change or {}).get("summary", ""))),
+        proposed_by=plain(act.by.actor, 60),
+        reason=plain(act.proposed.reason),
+        asks=list(act.asks),
+        status=act.status,
+        ended=outcome is not None,
+        good=outcome is not None and outcome.good,
+        sentence=plain(outcome.sentence) if outcome else "",
+        next_step=plain(outcome.next_step) if outcome else "",
     )
 
 

@@ -85,6 +85,22 @@ class InPlaceView(BaseModel):
     expires: datetime | None = Field(description="When the owner must review it.")
 
 
+class ActView(BaseModel):
+    """An act: what was proposed, by whom, and what became of it."""
+
+    id: str
+    title: str
+    change: str = Field(description="What it changes, in a sentence; empty if no change could be worked out.")
+    proposed_by: str = Field(description="A person, a program, or allclear.")
+    reason: str = Field(description="Why, in the words of who proposed it; empty for a step of the runbook.")
+    asks: list[str] = Field(description="The questions whether it may be carried out.")
+    status: ActStatus
+    ended: bool = Field(description="Whether it has an outcome.")
+    good: bool = Field(description="Whether it is done and verified.")
+    sentence: str = Field(description="What became of it; empty without an outcome.")
+    next_step: str = Field(description="What to do if it was not done; may be empty.")
+
+
 class DeadlineView(BaseModel):
     """A deadline that is not met yet."""
 
@@ -130,6 +146,7 @@ class IncidentDetails(IncidentSummary):
     acknowledged_at: datetime | None
     open_asks: list[QuestionView]
     in_place: list[InPlaceView]
+    acts: list[ActView] = Field(default=[], description="Every act, oldest first.")
     next_deadlines: list[DeadlineView]
     roles: dict[str, str] = Field(description="Role -> who has it.")
 
