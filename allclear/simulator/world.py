@@ -138,6 +138,7 @@ class World:
                 for channel in self.workspace.channels
                 for message in channel.messages
             ],
+            "private_messages": self.workspace.private,
             "status_incidents": self.status_board.incidents,
             "faults": [fault.model_dump() for fault in self.faults.waiting()],
         }

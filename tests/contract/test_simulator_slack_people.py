@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from slack_sdk import WebClient
@@ -16,9 +18,14 @@ from slack_sdk.models.blocks import InputBlock, PlainTextInputElement
 from slack_sdk.models.views import View
 from slack_sdk.signature import SignatureVerifier
 from slack_sdk.socket_mode.builtin import SocketModeClient
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
+from allclear.simulator.http_server import HttpServer
 from allclear.simulator.slack_people import SlackPeople, form_of, signed
-from tests.contract.simulator_support import Simulated, quick, until
+from tests.contract.simulator_support import Simulated, control, quick, until
 
 ANA = "U0ANA00001"
 
@@ -108,6 +115,32 @@ async def test_socket_mode_delivers_acknowledges_and_reconnects() -> None:
             await asyncio.to_thread(client.close)
         assert [one.payload["text"] for one in heard] == ["ack VS-1", "ack VS-2"]
     assert threading.active_count() < 50
+
+
+async def test_the_control_presses_and_types_for_a_person() -> None:
+    """The app receives what Slack would send, with a signature that Slack's library accepts."""
+    received: list[tuple[str, bytes, dict[str, str]]] = []
+
+    async def take(request: Request) -> Response:
+        received.append((request.url.path, await request.body(), dict(request.headers)))
+        return Response()
+
+    async with Simulated(quick()) as sim:
+        server = HttpServer()
+        address = server.add(Starlette(routes=[Route("/slack/{what}", take, methods=["POST"])]))
+        await server.start()
+        button = {"type": "button", "action_id": "a", "value": "v", "text": {"type": "plain_text", "text": "Approve"}}
+        blocks = [{"type": "actions", "elements": [button]}]
+        sim.world.workspace.post(sim.world.workspace.channels[0], {"text": "?", "blocks": blocks})
+        await control(sim, "POST", "/slack/press", {"user": ANA, "words": "Approve", "to": address})
+        await control(sim, "POST", "/slack/type", {"user": ANA, "text": "ack VS-1", "to": f"{address}/"})
+        await server.stop()
+        verifier = SignatureVerifier(sim.secrets["slack.signing_secret"])
+        assert [path for path, _, _ in received] == ["/slack/interactions", "/slack/commands"]
+        assert all(verifier.is_valid_request(body, headers) for _, body, headers in received)
+        pressed = json.loads(dict(parse_qsl(received[0][1].decode()))["payload"])
+        assert (pressed["user"]["id"], pressed["actions"][0]["value"]) == (ANA, "v")
+        assert dict(parse_qsl(received[1][1].decode()))["text"] == "ack VS-1"
 
 
 async def test_the_bots_token_opens_no_connection() -> None:

@@ -9,8 +9,11 @@ key: only the user who started the simulation can reach it.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
+from urllib.parse import urlencode
 
+import httpx
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -23,6 +26,8 @@ from allclear.simulator.pagerduty_pages import PersonDoes, as_user
 from allclear.simulator.regional_services import RegionalService
 from allclear.simulator.run_service import RunError
 from allclear.simulator.scenario_schema import ALL_TRAFFIC, LATEST, RevisionSpec, TrafficSpec, Trouble
+from allclear.simulator.slack_people import SlackPeople, form_of, signed
+from allclear.simulator.slack_workspace import Message
 from allclear.simulator.world import World
 
 _SOMEBODY = "somebody else"
@@ -93,6 +98,26 @@ class InPager(BaseModel):
     text: str = ""
 
 
+class Pressed(BaseModel):
+    """`POST /slack/press`: a person presses the newest button that says `words`; `to` is the responder's address."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    user: str
+    words: str
+    to: str
+
+
+class Typed(BaseModel):
+    """`POST /slack/type`: a person types `/incident` and a text in the first channel."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    user: str
+    text: str = ""
+    to: str
+
+
 class ControlApi:
     """The control API: reads and changes the world itself, over HTTP."""
 
@@ -109,6 +134,8 @@ class ControlApi:
             "/break": self._break,
             "/webhook": self._subscribe,
             "/pages": self._person_does,
+            "/slack/press": self._press,
+            "/slack/type": self._type,
         }
         gets = {"/log": self._log, "/state": self._state}
         return Starlette(
@@ -198,6 +225,35 @@ class ControlApi:
         if not self._world.break_now():
             raise _unprocessable("the scenario has no trouble, or it has started already")
         return JSONResponse({"broken": True, "serving": self._world.serving()})
+
+    async def _press(self, request: Request) -> Response:
+        pressed, workspace = Pressed.model_validate(await _json(request)), self._world.workspace
+        people = SlackPeople(workspace)
+        for message in sorted((one for channel in workspace.channels for one in channel.messages), key=_newest_first):
+            with suppress(LookupError):
+                payload = people.press(message, pressed.words, pressed.user)
+                return await self._send(f"{pressed.to.rstrip('/')}/slack/interactions", form_of(payload))
+        raise _unprocessable(f"words: no button says {pressed.words!r}")
+
+    async def _type(self, request: Request) -> Response:
+        typed, workspace = Typed.model_validate(await _json(request)), self._world.workspace
+        form = SlackPeople(workspace).command(workspace.channels[0], typed.text, typed.user)
+        return await self._send(f"{typed.to.rstrip('/')}/slack/commands", urlencode(form).encode())
+
+    async def _send(self, address: str, body: bytes) -> Response:
+        """Send a body to the app, signed as Slack does; Slack waits three seconds for the answer."""
+        headers = signed(body, self._world.secrets["slack.signing_secret"])
+        try:
+            async with httpx.AsyncClient(trust_env=False) as client:
+                answer = await client.post(address, content=body, headers=headers, timeout=3.0)
+        except httpx.HTTPError as error:
+            raise _unprocessable(f"to: {type(error).__name__}") from None
+        self._world.event_log.record("slack_sent", to=address, status=answer.status_code)
+        return JSONResponse({"status": answer.status_code, "body": answer.text[:500]})
+
+
+def _newest_first(message: Message) -> float:
+    return -float(message["ts"])
 
 
 def _checked(handle: Handler) -> Handler:
