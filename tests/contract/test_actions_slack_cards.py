@@ -156,6 +156,18 @@ async def test_a_thread_whose_summary_is_gone_is_refused() -> None:
         assert sim.world.workspace.channels[0].messages == []
 
 
+async def test_a_reminder_mentions_the_people_whom_it_is_for() -> None:
+    """A message at the top of the channel can mention people, too; its text stays plain."""
+    async with production() as (sim, context):
+        action = PostMessage(context)
+        await carried_out(action, message="VS-1-reminder", text=HOSTILE, people=["U0ANA00001", "ben@example.com"])
+        (message,) = sim.world.workspace.channels[0].messages
+        assert [(text["type"], text["text"]) for text in texts(message)] == [
+            ("plain_text", HOSTILE),
+            ("mrkdwn", "<@U0ANA00001>"),
+        ]
+
+
 def test_only_a_user_id_is_a_mention() -> None:
     """A handle or a name would mention no one, or someone else."""
     assert [

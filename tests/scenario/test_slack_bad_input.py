@@ -173,7 +173,9 @@ async def test_a_form_that_cannot_open_is_reported(tmp_path: Path) -> None:
         await until(lambda: slack.workspace.views)
 
 
-@pytest.mark.parametrize("kind", ["unavailable", "server_error", "login_page", "permission_denied", "rate_limited"])
+@pytest.mark.parametrize(
+    "kind", ["unavailable", "server_error", "login_page", "permission_denied", "rate_limited", "answer_lost", "slow"]
+)
 async def test_an_answer_counts_while_slack_is_away(slack: SlackScene, kind: str) -> None:
     """Slack takes neither the sentence nor the update: the answer stands, and later the card loses its buttons."""
     pressed = slack.people.press(slack.card("roll-back"), "Approve", ANA)
