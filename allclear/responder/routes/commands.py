@@ -195,7 +195,9 @@ def _add_previews(router: APIRouter, services: CommandServices) -> None:
         response_description="The change. Send its `digest` with the undo.",
         openapi_extra=body_of(PreviewUndo),
     )
-    async def preview_undo(request: Request, incident_id: IncidentId, _described: Described = None) -> JSONResponse:
+    async def preview_undo(
+        request: Request, incident_id: IncidentId, _name: As = "", _role: Role = "", _described: Described = None
+    ) -> JSONResponse:
         """Show the change that undoing an act would make now, before it is done. Nothing is changed."""
 
         async def work(by: By, body: Any) -> ChangeView:  # noqa: ANN401 - JSON
@@ -210,7 +212,9 @@ def _add_previews(router: APIRouter, services: CommandServices) -> None:
         response_description="The change. Send its `digest` with the action.",
         openapi_extra=body_of(PreviewAct),
     )
-    async def preview_act(request: Request, _described: Described = None) -> JSONResponse:
+    async def preview_act(
+        request: Request, _name: As = "", _role: Role = "", _described: Described = None
+    ) -> JSONResponse:
         """Show the change that an action would make now, before it is done or proposed. Nothing is changed."""
 
         async def work(_by: By, body: Any) -> ChangeView:  # noqa: ANN401 - JSON

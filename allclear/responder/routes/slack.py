@@ -41,7 +41,12 @@ def slack_routes(services: SlackServices) -> APIRouter:
     """Return the routes for what people do in Slack."""
     router = APIRouter(tags=["slack"], responses=_REJECTIONS)
 
-    @router.post("/slack/interactions", summary="Hear a press or a form in Slack", openapi_extra=_BODY)
+    @router.post(
+        "/slack/interactions",
+        summary="Hear a press or a form in Slack",
+        openapi_extra=_BODY,
+        response_description="It arrived.",
+    )
     async def interactions(request: Request) -> Response:
         """Take a pressed button or a form that was sent. The empty answer says that it arrived."""
         fields = await _signed_fields(services, request)
@@ -53,7 +58,9 @@ def slack_routes(services: SlackServices) -> APIRouter:
             services.start(received)
         return Response()
 
-    @router.post("/slack/commands", summary="Hear a command in Slack", openapi_extra=_BODY)
+    @router.post(
+        "/slack/commands", summary="Hear a command in Slack", openapi_extra=_BODY, response_description="It arrived."
+    )
     async def commands(request: Request) -> Response:
         """Take what a person typed after `/incident`. The empty answer says that it arrived."""
         fields = await _signed_fields(services, request)
