@@ -48,8 +48,8 @@ class PageNews:
     agent_name: str = ""
     rings: bool = False
     """Whether the page wakes people after this event."""
-    ringing: tuple[str, ...] = ()
-    """The names of those whom it wakes."""
+    ringing: tuple[tuple[str, str], ...] = ()
+    """Those whom it wakes: the pager's id of each, and the name there."""
     text: str = ""
     """What a person wrote: a note, or the message to a responder."""
 

@@ -235,7 +235,7 @@ async def test_a_note_and_a_responder_are_found_by_the_id_that_was_heard_before(
         assert isinstance(note.record, NoteAdded)
         assert (note.record.text, note.by.actor) == ("The database is fine", "Ana Ruiz")
         assert pager.said() == [
-            "PagerDuty calls Ana in PagerDuty.",
+            "PagerDuty calls Ana Ruiz.",
             "Ana Ruiz asked Ben Wu in PagerDuty to help: Please help.",
             "Ben Wu joins, as asked in PagerDuty: Coming.",
         ]

@@ -56,7 +56,12 @@ async def test_the_simulated_event_has_the_fields_of_the_published_example() -> 
     async with Simulated(quick("healthy")) as sim:
         sent: list[tuple[str, dict[str, Any] | None, dict[str, Any]]] = []
         pager = sim.world.pagerduty
-        pager.webhooks.send = lambda kind, _, agent, data: sent.append((kind, agent, data))
+
+        def keep(event_type: str, resource: str, agent: dict[str, Any] | None, data: dict[str, Any]) -> None:
+            assert resource == "incident"
+            sent.append((event_type, agent, data))
+
+        pager.webhooks.send = keep
         page = pager.event("trigger", "allclear/VS-1", {"summary": "Payments fail"})
         assert page is not None
         pager.person_does(page, "acknowledged", as_user("PANA123", "Ana"))

@@ -14,9 +14,9 @@ _SENTENCES: dict[str, tuple[str, Tone]] = {
     "unacknowledged": ("The acknowledgement in PagerDuty has expired, so the page rings again.{now}", "bad"),
     "reassigned": ("{who} gave the page to others in PagerDuty.{now}", "person"),
     "delegated": ("{who} gave the page to others in PagerDuty.{now}", "person"),
-    "escalated": ("The page was escalated in PagerDuty by {who}.{now}", "bad"),
+    "escalated": ("The page was escalated in PagerDuty{by}.{now}", "bad"),
     "reopened": ("{who} opened the page in PagerDuty again.{now}", "bad"),
-    "resolved": ("The page in PagerDuty was resolved by {who}. The incident is still open.", "bad"),
+    "resolved": ("The page in PagerDuty was resolved{by}. The incident is still open.", "bad"),
     "responder-added": ("{who} asked {ringing} in PagerDuty to help{said}", "person"),
     "responder-joined": ("{who} joins, as asked in PagerDuty{said}", "person"),
     "responder-declined": ("{who} declined to help, as asked in PagerDuty{said}", "bad"),
@@ -35,6 +35,7 @@ def describe(context: SentenceContext, entry: Entry) -> Sentence | None:
     template, tone = _SENTENCES.get(heard.event, ("PagerDuty reports of the page: {event}.", "plain"))
     words = {
         "who": plain(heard.agent, 60) or "PagerDuty",
+        "by": f" by {plain(heard.agent, 60)}" if heard.agent else "",
         "ringing": ringing or "the on-call",
         "now": f" PagerDuty calls {ringing} now." if ringing and heard.rings else "",
         "said": f": {with_full_stop(bare(heard.text))}" if heard.text.strip() else ".",

@@ -106,8 +106,11 @@ class PagesHeard:
 
     def _name(self, news: PageNews) -> str:
         """Return the name of the person who did it, in the plan's spelling; empty if no person did."""
-        person = self._company.plan.reached_at(VIA, news.agent) if news.agent else None
-        return person.name if person else plain(news.agent_name or news.agent, 60)
+        return self._named(news.agent, news.agent_name or news.agent) if news.agent else ""
+
+    def _named(self, address: str, name: str) -> str:
+        person = self._company.plan.reached_at(VIA, address)
+        return person.name if person else plain(name, 60)
 
     def _records(self, incident: Incident, page: Act, news: PageNews) -> list[Any]:
         if news.what == "annotated":
@@ -120,7 +123,7 @@ class PagesHeard:
             at=news.at,
             agent=self._name(news),
             rings=news.rings,
-            ringing=list(news.ringing),
+            ringing=[self._named(address, name) for address, name in news.ringing],
             text=plain(news.text, LONG),
             late=late,
         )

@@ -267,7 +267,7 @@ class PagerDuty(Source):
 
 def _news(event: Event, what: PageEvent, page: Page, agent: Who | None) -> PageNews:
     person = agent if agent and agent.is_person and not (event.client and event.client.name == OUR_NAME) else None
-    assigned = [one.summary or one.id for one in page.assignees or []]
+    assigned = [(one.id, one.summary or one.id) for one in page.assignees or []]
     return PageNews(
         event=event.id,
         what=what,
@@ -296,7 +296,7 @@ def _people_news(event: Event, name: str) -> PageNews | None:
         case "responder.replied", "declined":
             return replace(_news(event, "responder-declined", about.incident, about.user), text=about.message)
         case "responder.added", _:
-            ringing = (asked.summary or asked.id,) if asked else ()
+            ringing = ((asked.id, asked.summary or asked.id),) if asked else ()
             news = _news(event, "responder-added", about.incident, event.agent)
             return replace(news, text=about.message, ringing=ringing)
         case _:
