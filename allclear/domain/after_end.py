@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from allclear.domain.deadlines import DUTY
-from allclear.domain.incident import LIVE_MESSAGE, REMINDER, Act, AskState, Incident
+from allclear.domain.incident import MESSAGES, Act, AskState, Incident
 from allclear.domain.records import (
     Acknowledged,
     Contained,
@@ -60,7 +60,7 @@ def may_still_begin(incident: Incident, act: Act) -> bool:
         return undone is not None and undone.in_place
     if proposed.phase == Phase.REVIEW.value:
         return incident.ended.ending == "resolved"
-    return proposed.phase in {REMINDER, LIVE_MESSAGE}
+    return proposed.phase in MESSAGES
 
 
 def may_still_be_written(record: Any) -> bool:  # noqa: ANN401 - a record of any kind

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from allclear.domain.after_end import may_still_begin
-from allclear.domain.incident import LIVE_MESSAGE, REMINDER, THREAD, Act, Incident
+from allclear.domain.incident import MESSAGES, Act, Incident
 
 
 class Clearance(StrEnum):
@@ -64,7 +64,7 @@ def missing_approvals(incident: Incident, act: Act) -> tuple[str, ...]:
 
 def _goes_on_while_held(incident: Incident, act: Act) -> bool:
     """Return whether an act is a person's own, or only wakes or reminds people and keeps them informed."""
-    if act.proposed.pages or act.proposed.phase in {REMINDER, LIVE_MESSAGE, THREAD}:
+    if act.proposed.pages or act.proposed.phase in MESSAGES:
         return True
     if act.asks:
         return all(incident.asks[ask].granted_by_people for ask in act.asks)

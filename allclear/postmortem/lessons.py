@@ -10,7 +10,7 @@ from allclear.domain.action import ActStatus
 from allclear.domain.approval import AskKind
 from allclear.domain.deadlines import Deadline, deadlines
 from allclear.domain.durations import counted, short_duration
-from allclear.domain.incident import REMINDER, Act, Incident
+from allclear.domain.incident import REMINDER, THREAD, Act, Incident
 from allclear.domain.moments import clock
 from allclear.domain.plan import Plan
 from allclear.domain.records import Entry
@@ -114,7 +114,7 @@ def _false_starts(incident: Incident) -> Iterator[str]:
     """Yield the acts that did not do what they were meant to do."""
     for act in incident.acts.values():
         outcome, title = act.outcome, bare(act.proposed.title, SHORT)
-        if act.proposed.phase == REMINDER or outcome is None:
+        if act.proposed.phase in {REMINDER, THREAD} or outcome is None:
             continue
         if outcome.status is ActStatus.REJECTED:
             yield f'"{title}" was proposed and denied.'

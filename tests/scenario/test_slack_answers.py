@@ -49,3 +49,15 @@ async def test_the_thread_has_a_post_at_each_turn(slack: SlackScene) -> None:
     assert "ontained" in texts
     (summary,) = {message["thread_ts"] for message in slack.thread()}
     assert summary in {message["ts"] for message in slack.messages if "thread_ts" not in message}
+
+
+async def test_the_end_closes_each_card_and_is_told_in_the_thread(slack: SlackScene) -> None:
+    """No button is left that would decide nothing."""
+    by = slack.it.engine.people.who("Ana", "incident_commander", "page")
+    slack.it.engine.people.resolve(slack.it.incident_id, "The provider was down, and is back.", by)
+    assert slack.it.incident.over
+    await slack.due()
+    await slack.due()
+    assert [buttons(message) for message in slack.thread() if buttons(message)] == []
+    assert "has ended" in shown(slack.card("roll-back")) or "withdrawn" in shown(slack.card("roll-back"))
+    assert "The provider was down" in shown(slack.thread()[-1])

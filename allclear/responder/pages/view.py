@@ -11,7 +11,7 @@ from allclear.domain.alert import AlertDecision
 from allclear.domain.base import person_key
 from allclear.domain.deadlines import Deadline, deadlines
 from allclear.domain.durations import short_duration
-from allclear.domain.incident import LIVE_MESSAGE, REMINDER, Act, Incident
+from allclear.domain.incident import MESSAGES, Act, Incident
 from allclear.domain.moments import clock, day, local, named_clock, stamp, zone_name
 from allclear.domain.plan import Plan
 from allclear.domain.records import AlertJoined, DecisionMade, Entry
@@ -217,7 +217,7 @@ _RESPONSE_ROLES = ("incident_commander", "tech_lead", "communications_lead", "sc
 
 
 def _is_shown(act: Act) -> bool:
-    return act.proposed.phase not in {REMINDER, LIVE_MESSAGE}
+    return act.proposed.phase not in MESSAGES
 
 
 def _only_tells(act: Act) -> bool:
