@@ -24,7 +24,7 @@ async def led_by_ana(it: Scene) -> None:
 
 
 async def test_a_role_stays_with_its_holder_until_the_other_person_accepts(tmp_path: Path) -> None:
-    """Ben is told, with the command that accepts. When he accepts, the role is his."""
+    """Ben receives a message with the command that accepts. When he accepts, the role is his."""
     async with scene(tmp_path, vintstreet(), broken(), ALERT) as it:
         await led_by_ana(it)
         said = await HandOver(role=LEAD, to="Ben").carry_out(it.engine, it.incident_id, ANA)

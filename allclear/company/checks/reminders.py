@@ -32,6 +32,21 @@ def check_reminders(draft: Draft, capabilities: Capabilities) -> Iterator[Diagno
             yield from _message(draft, capabilities, name, message)
     if rules.page is not None:
         yield from _reach(draft, capabilities, rules.page)
+    yield from _follows(draft, capabilities, rules.page)
+
+
+def _follows(draft: Draft, capabilities: Capabilities, page: MessageAction | None) -> Iterator[Diagnostic]:
+    """Yield the rotas that follow the pager although the plan's page cannot say who is on call there."""
+    kind = capabilities.actions.get(page.action) if page else None
+    if draft.plan is None or (kind and kind.knows_on_call):
+        return
+    for index, rota in enumerate(draft.plan.rotas):
+        if rota.from_pager:
+            yield draft.files[PLAN].error(
+                ("rotas", index, "from_pager"),
+                "PagerDuty is to say who is on duty, and `reminders.page` names no action that can ask it.",
+                "Write `action: pagerduty.page_people` under `reminders.page`, or leave out `from_pager`.",
+            )
 
 
 def _reach(draft: Draft, capabilities: Capabilities, page: MessageAction) -> Iterator[Diagnostic]:
