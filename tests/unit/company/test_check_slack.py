@@ -24,7 +24,7 @@ def findings_for(folder: Path, contact: str, other: str = "") -> list[str]:
 
 
 def test_a_contact_that_is_no_user_id_is_a_warning(tmp_path: Path) -> None:
-    """A handle mentions no one, and a press could not be told to be this person's."""
+    """A handle mentions no one, and no press would be known as this person's."""
     assert any(
         "@ana is no user id of Slack, so Ana cannot answer there." in one for one in findings_for(tmp_path, "@ana")
     )
