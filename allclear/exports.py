@@ -30,7 +30,7 @@ _SECRETS = {secret.variable: secret for secret in (ALERT_TOKEN, LINK_KEY)}
 
 
 def export_lines(stack: Stack) -> list[str]:
-    """Return one line of shell for each variable, and one for `PATH` unless the shell finds `allclear` already."""
+    """Return one line of shell for each variable."""
     environment = stack.environment
     lines = list[str]()
     for name in _EXPORTED:
@@ -40,7 +40,7 @@ def export_lines(stack: Stack) -> list[str]:
             lines.append(_secret_line(stack, _SECRETS[name]))
         elif name in environment:
             lines.append(f"export {name}={shlex.quote(environment[name])}")
-    return [*lines, *path_lines()]
+    return lines
 
 
 def path_lines() -> list[str]:
@@ -49,14 +49,21 @@ def path_lines() -> list[str]:
     found = shutil.which("allclear")
     if found and Path(found).parent == folder:
         return []
-    return [f'export PATH={shlex.quote(str(folder))}:"$PATH"']
+    return [_path_line()]
+
+
+def _path_line() -> str:
+    return f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"'
 
 
 def write_exports(stack: Stack) -> Path:
-    """Write the lines into a file that a terminal can read with `.`, and return its path."""
+    """Write the lines into a file that a terminal can read with `.`, and return its path.
+
+    Its reader's `PATH` is not known, so the file always extends it.
+    """
     path = stack.home / FILE
     with private_file(path) as file:
-        file.write("".join(f"{line}\n" for line in export_lines(stack)).encode())
+        file.write("".join(f"{line}\n" for line in [*export_lines(stack), _path_line()]).encode())
     return path
 
 

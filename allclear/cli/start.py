@@ -13,7 +13,7 @@ from allclear.company import find_company
 from allclear.domain.durations import counted
 from allclear.domain.errors import AllclearError, ConfigError
 from allclear.drill.script import find_script, first_script
-from allclear.exports import export_lines
+from allclear.exports import export_lines, path_lines
 from allclear.journal.url import shown
 from allclear.own_secrets import HOME, with_own_secrets
 from allclear.settings import load_settings
@@ -134,6 +134,6 @@ def print_addresses(stack: Stack) -> None:
     print_line(f"  the journal          {shown(journal)}")
     print_line(f"  logs                 {stack.home / 'logs'}")
     print_line("In another terminal:")
-    for line in export_lines(stack):
+    for line in [*export_lines(stack), *path_lines()]:
         print_line(f"  {line}")
     print_line("Ctrl-C stops everything.")

@@ -57,7 +57,7 @@ def test_an_answer_without_the_question_s_id_is_confirmed(tmp_path: Path) -> Non
             text="From 42 to 41.",
             yes="It is done.",
             no="It is not done.",
-            policy=ONE_PERSON.model_copy(update={"people": 3}),
+            policy=ONE_PERSON,
         )
         engine.journal.append(incident, [AskOpened(ask=ask)], MACHINE)
         for words in (("approve",), ("approve", incident)):
@@ -65,9 +65,11 @@ def test_an_answer_without_the_question_s_id_is_confirmed(tmp_path: Path) -> Non
             assert out.index("From 42 to 41.") < out.index("Approve?")
             assert "Nothing was answered." in out
             assert engine.conductor.incident(incident).asks[ASK].answers == []
-        assert "Noted." in at_terminal(url, "y\n", "approve")
-        assert len(engine.conductor.incident(incident).asks[ASK].answers) == 1
-        assert "Approve?" not in at_terminal(url, "", "deny", ASK)
-        assert engine.conductor.incident(incident).asks[ASK].denied
+        assert "Approve?" in at_terminal(url, "y\n", "approve")
+        assert engine.conductor.incident(incident).asks[ASK].granted
+        again = ask.model_copy(update={"id": f"{ASK}~2"})
+        engine.journal.append(incident, [AskOpened(ask=again)], MACHINE)
+        assert "?" not in at_terminal(url, "", "deny", again.id).splitlines()[-1]
+        assert engine.conductor.incident(incident).asks[again.id].denied
     finally:
         asyncio.run(engine.close())

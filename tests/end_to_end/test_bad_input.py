@@ -116,8 +116,8 @@ def plain(said: Said, code: int, *words: str) -> None:
         ((*ROLL_BACK, "to=vintstreet-99999-zzz", *DO_IT), 6, "vintstreet-99999-zzz"),
         ((*ROLL_BACK, "to=vintstreet-00041-zul", *DO_IT), 6, "vintstreet-00041-zul"),
         (("act", "vintstreet", "feature_flag.disable", "flag=absent", *DO_IT), 4, "absent"),
-        ((*ROLL_BACK, "--yes", "--reason", "x"), 5, "--as"),
-        ((*ROLL_BACK, "--yes", *ME), 5, "reason"),
+        ((*ROLL_BACK, "--yes", "--reason", "x"), 2, "--as"),
+        ((*ROLL_BACK, "--yes", *ME), 2, "reason"),
         ((*ROLL_BACK, "--yes", "--reason", "x", "--as", "Ana", "--role", "king"), 4, "king"),
     ],
 )
@@ -138,9 +138,10 @@ def test_an_answer_needs_an_open_question(cli: Cli) -> None:
     incident = declared(cli)
     plain(cli("approve", f"{incident}/contain/nothing", *ME), 4, "never asked")
     plain(cli("approve", incident, *ME), 4, "waits for", f"allclear show {incident}")
-    plain(cli("false-alarm", incident, *ME), 5, "reason")
+    plain(cli("false-alarm", incident, *ME), 2, "reason")
     assert cli("false-alarm", incident, "--reason", "a test", *ME).code == 0
-    plain(cli("note", incident, "late", *ME), 5, "over")
+    plain(cli("ack", incident, *ME), 5, "over", "allclear note")
+    assert cli("note", incident, "late", *ME).code == 0
     plain(cli("postmortem", incident, "--write", "poem", "x", *ME), 4, "summary")
     plain(cli("show", "VS-99"), 4, "VS-99")
 

@@ -178,7 +178,7 @@ class SlackApi(HttpApi):
         if thread and channel.find(thread) is None:
             raise _no("thread_not_found")
         message = self._workspace.post(channel, {"text": "", **content, **({"thread_ts": thread} if thread else {})})
-        call.facts.update(channel=channel.name, ts=message["ts"])
+        call.facts.update(channel=channel.name, ts=message["ts"], **({"thread": thread} if thread else {}))
         return {"channel": channel.id, "ts": message["ts"], "message": message}
 
     def _change(self, arguments: Arguments, call: Call) -> Message:
