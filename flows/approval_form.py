@@ -18,10 +18,10 @@ from pydantic import Field, create_model
 
 from allclear.bootstrap import Engine
 from allclear.domain.approval import Ask
+from allclear.domain.ask_state import AskState
 from allclear.domain.base import digest, utc_now
 from allclear.domain.decisions import decisions
 from allclear.domain.errors import AllclearError, JournalError
-from allclear.domain.incident import AskState
 from allclear.domain.links import LinkTo
 from allclear.domain.privacy import is_private
 from allclear.domain.records import AnswerRefused, By

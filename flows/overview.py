@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from allclear.domain.incident import AskState, Incident
+from allclear.domain.ask_state import AskState
+from allclear.domain.incident import Incident
 from allclear.domain.moments import named_clock
 from allclear.domain.plan import Plan
 from allclear.domain.template_values import held_words, lead, phase_words, status_words, waiting

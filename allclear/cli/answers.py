@@ -28,9 +28,9 @@ from allclear.cli.root import (
 )
 from allclear.cli.send import author, give, responder_or_none
 from allclear.commands.close import FalseAlarm
+from allclear.domain.ask_state import AskState
 from allclear.domain.decisions import decision_for
 from allclear.domain.errors import NotAllowed, NotFound, Refused
-from allclear.domain.incident import AskState
 from allclear.domain.template_values import waiting
 from allclear.domain.text import answer_commands, asked_words, plain
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import httpx
 
 from allclear.bootstrap import Engine
+from allclear.domain.act import Act
 from allclear.domain.action import Outcome
 from allclear.domain.approval import AskKind
-from allclear.domain.incident import Act, Incident
+from allclear.domain.incident import Incident
 from allclear.domain.records import ActFinished, ActSettled, Contained, Entry, StepDone
 from allclear.domain.timeline import line_of
 

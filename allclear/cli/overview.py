@@ -8,9 +8,10 @@ import typer
 
 from allclear.bootstrap import Engine
 from allclear.cli.root import app, print_heading, print_line, reading_engine, run
+from allclear.domain.ask_state import AskState
 from allclear.domain.base import utc_now
 from allclear.domain.durations import short_duration
-from allclear.domain.incident import AskState, Incident
+from allclear.domain.incident import Incident
 from allclear.domain.links import LinkTo
 from allclear.domain.template_values import held_words, lead, status, waiting
 from allclear.domain.text import answer_commands, asked_words, plain, signature

@@ -107,7 +107,7 @@ async def reading_engine() -> AsyncGenerator[Engine]:
     settings = load_settings()
     missing = missing_file(settings.journal_url)
     if missing is not None:
-        find_company(settings.company)  # a plan that cannot be read is told first
+        find_company(settings.company)  # a plan that cannot be read is reported first
         raise NotFound(
             f"There is no journal at {missing}.",
             "Check ALLCLEAR_JOURNAL_URL. A new journal is made by `allclear up`, and by the first incident: "

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from allclear.domain.act import Act
+from allclear.domain.ask_state import AskState
 from allclear.domain.deadlines import DUTY
-from allclear.domain.incident import MESSAGES, Act, AskState, Incident
+from allclear.domain.incident import MESSAGES, Incident
 from allclear.domain.records import (
     Acknowledged,
     Contained,

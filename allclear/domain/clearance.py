@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from allclear.domain.act import Act
 from allclear.domain.after_end import may_still_begin
-from allclear.domain.incident import MESSAGES, Act, Incident
+from allclear.domain.incident import MESSAGES, Incident
 
 
 class Clearance(StrEnum):

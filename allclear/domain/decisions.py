@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import tzinfo
 
 from allclear.domain.approval import Ask, AskKind
+from allclear.domain.ask_state import AskState
 from allclear.domain.errors import NotAllowed
-from allclear.domain.incident import AskState, Incident
+from allclear.domain.incident import Incident
 from allclear.domain.moments import named_clock
 from allclear.domain.plan import Plan
 from allclear.domain.template_values import waiting

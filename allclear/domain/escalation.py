@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from allclear.domain.approval import AskKind
+from allclear.domain.ask_state import AskState
 from allclear.domain.deadlines import Deadline
 from allclear.domain.durations import in_words
-from allclear.domain.incident import AskState, Incident
+from allclear.domain.incident import Incident
 from allclear.domain.on_call import page_answered, rota_of
 from allclear.domain.plan import (
     DEFAULT_ESCALATION_POLICY,

@@ -5,22 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from allclear.domain.action import ActStatus, Finding, Outcome, Refusal
-from allclear.domain.approval import Ask
-from allclear.domain.base import JsonDict, person_key
+from allclear.domain.act import Act
+from allclear.domain.action import Finding
+from allclear.domain.ask_state import AskState
 from allclear.domain.page_news import PagerState
 from allclear.domain.records import (
-    ActIntended,
-    ActProposed,
     AlertJoined,
-    AnswerRefused,
     By,
     DecisionMade,
     FollowUpAdded,
     IncidentEnded,
     IncidentOpened,
-    LedgerHandedOver,
-    LedgerSuperseded,
     NoteAdded,
     ReminderDue,
     RunReplaced,
@@ -33,157 +28,6 @@ REMINDER, LIVE_MESSAGE, THREAD = "reminder", "live-message", "thread"
 """Stand in place of a phase in acts that send a reminder, keep a message up to date, or post in its thread."""
 MESSAGES = frozenset({REMINDER, LIVE_MESSAGE, THREAD})
 """The phases of such acts, which nothing waits for."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One person's answer to an ask."""
-
-    yes: bool
-    by: By
-    reason: str
-    identity: str
-    at: datetime
-    choice: str | None = None
-
-
-@dataclass
-class AskState:
-    """An ask and its answers so far."""
-
-    ask: Ask
-    opened: datetime
-    answers: list[Answer] = field(default_factory=list[Answer])
-    withdrawn: str | None = None
-    inapplicable: bool = False
-    """Whether it was withdrawn because its step no longer applied: the step is asked again if it applies again."""
-    refused: list[AnswerRefused] = field(default_factory=list[AnswerRefused])
-    """The answers in forms that did not count."""
-    veto_window_ended: bool = False
-    number: int = 0
-    """The number of the entry that opened it: numbers give the order, because clocks can differ."""
-
-    @property
-    def granted(self) -> bool:
-        """Return whether enough different people of the right roles said yes, and none said no."""
-        return self.granted_by_people or (self.veto_window_ended and not self.denied and self.withdrawn is None)
-
-    @property
-    def granted_by_people(self) -> bool:
-        """Return the same without a veto window that ended: whether people have granted it."""
-        if self.denied or self.withdrawn is not None:
-            return False
-        policy = self.ask.policy
-        approvals = [answer for answer in self.answers if answer.yes and answer.by.person]
-        people = {person_key(answer.by.actor) for answer in approvals}
-        right = not policy.one_of or any(answer.by.role in policy.one_of for answer in approvals)
-        return right and len(people) >= policy.people
-
-    @property
-    def chosen(self) -> str | None:
-        """Return the candidate that was chosen last, or None."""
-        return next((answer.choice for answer in reversed(self.answers) if answer.yes and answer.choice), None)
-
-    @property
-    def denied(self) -> bool:
-        """Return whether a person said no; one is enough."""
-        return self.withdrawn is None and any(not answer.yes for answer in self.answers)
-
-    @property
-    def open(self) -> bool:
-        """Return whether an answer still counts."""
-        return self.withdrawn is None and not self.denied and not self.granted
-
-
-@dataclass(frozen=True)
-class LedgerNews:
-    """Something that people must know about a change that is still in place."""
-
-    key: str
-    text: str
-    at: datetime
-
-
-@dataclass
-class Act:
-    """One action in one incident, from the proposal to its outcome and undo."""
-
-    proposed: ActProposed
-    at: datetime
-    by: By
-    asks: list[str] = field(default_factory=list[str])
-    intended: ActIntended | None = None
-    intended_at: datetime | None = None
-    outcome: Outcome | None = None
-    finished_at: datetime | None = None
-    undone_by: str | None = None
-    settled_at: datetime | None = None
-    """When a later read told what had become of it; None if its first outcome stands."""
-    handed_over: LedgerHandedOver | None = None
-    superseded: LedgerSuperseded | None = None
-    superseded_at: datetime | None = None
-    superseded_by: By | None = None
-    news: tuple[LedgerNews, ...] = ()
-    number: int = 0
-    """The number of the entry that proposed it."""
-    issued: int = 0
-    """The number of the entry with its intent; 0 without one."""
-
-    @property
-    def id(self) -> str:
-        """Return its id."""
-        return self.proposed.act
-
-    @property
-    def refusals(self) -> list[Refusal]:
-        """Return the reasons against it when it was proposed."""
-        return self.proposed.refusals
-
-    @property
-    def status(self) -> ActStatus:
-        """Return its status."""
-        if self.undone_by:
-            return ActStatus.UNDONE
-        if self.superseded:
-            return ActStatus.SUPERSEDED
-        if self.outcome:
-            return self.outcome.status
-        return ActStatus.REFUSED if self.refusals else ActStatus.PLANNED
-
-    @property
-    def change(self) -> JsonDict | None:
-        """Return the change as it was issued, or else as it was proposed."""
-        return self.intended.change if self.intended else self.proposed.change
-
-    @property
-    def begun(self) -> bool:
-        """Return whether it was issued and has no outcome yet."""
-        return self.intended is not None and self.outcome is None
-
-    @property
-    def in_place(self) -> bool:
-        """Return whether something of it may still be in place, so that a person must undo it or take it over."""
-        if self.proposed.leaves is None or self.undone_by is not None or self.superseded is not None:
-            return False
-        if self.outcome is None:
-            return self.begun
-        return self.outcome.changed and self.outcome.status in {
-            ActStatus.APPLIED,
-            ActStatus.VERIFIED,
-            ActStatus.UNVERIFIED,
-            ActStatus.INDETERMINATE,
-        }
-
-    @property
-    def unsettled(self) -> bool:
-        """Return whether it may have changed something that no read has proven, so that a later read may tell."""
-        doubtful = {ActStatus.INDETERMINATE, ActStatus.UNVERIFIED}
-        return self.outcome is not None and self.outcome.changed and self.status in doubtful
-
-    @property
-    def not_handed_over(self) -> bool:
-        """Return whether it is in place and no person has taken it over."""
-        return self.in_place and self.handed_over is None
 
 
 @dataclass

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+from allclear.domain.act import Act
 from allclear.domain.base import person_key
-from allclear.domain.incident import REMINDER, Act, Incident
+from allclear.domain.incident import REMINDER, Incident
 from allclear.domain.plan import Plan, Rota, RotaOverride
 from allclear.domain.reminder import LEAD, ON_CALL
 from allclear.domain.text import plain

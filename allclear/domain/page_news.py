@@ -61,7 +61,7 @@ class PageNews:
 
 @dataclass(frozen=True)
 class PagerState:
-    """How a page stands at the pager, as far as it was heard. It can change back."""
+    """How a page stands at the pager, as far as its webhooks tell. It can change back."""
 
     act: str
     status: Literal["triggered", "acknowledged", "resolved"] = "triggered"
@@ -74,10 +74,10 @@ class PagerState:
     """The number of the entry that reports its end; 0 if it is open."""
     resolved_by: str = ""
     resolved_at: datetime | None = None
-    """When its end was heard."""
+    """When its end was received."""
 
     def is_late(self, what: str, at: datetime | None) -> bool:
-        """Return whether an event happened before one of the opposite meaning that was heard already."""
+        """Return whether an event happened before one of the opposite meaning that was received already."""
         if at is None:
             return False
         if what == "acknowledged":

@@ -10,11 +10,12 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import takewhile
 
+from allclear.domain.act import Act
 from allclear.domain.deadlines import Deadline, clock_start, deadlines, duties, status_word
 from allclear.domain.durations import counted, in_words
 from allclear.domain.escalation import page_escalation, question_escalation, severity_escalation
 from allclear.domain.follow_up_reminders import follow_up_reminders
-from allclear.domain.incident import LIVE_MESSAGE, Act, Incident
+from allclear.domain.incident import LIVE_MESSAGE, Incident
 from allclear.domain.moments import named_clock, stamp
 from allclear.domain.pager_reminders import pager_reminders
 from allclear.domain.plan import (

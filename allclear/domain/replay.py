@@ -7,9 +7,11 @@ from copy import copy
 from dataclasses import replace
 from typing import Any, cast
 
+from allclear.domain.act import Act, LedgerNews
 from allclear.domain.action import Outcome
+from allclear.domain.ask_state import Answer, AskState
 from allclear.domain.errors import JournalError
-from allclear.domain.incident import Act, Answer, AskState, Incident, LedgerNews, ReminderState, StepState
+from allclear.domain.incident import Incident, ReminderState, StepState
 from allclear.domain.records import (
     Acknowledged,
     ActFinished,

@@ -10,10 +10,11 @@ from __future__ import annotations
 from copy import copy
 from datetime import datetime
 
+from allclear.domain.act import Act
 from allclear.domain.action import ActStatus, Finding, Verdict
 from allclear.domain.approval import AskKind
 from allclear.domain.base import person_key
-from allclear.domain.incident import Act, Incident, RoleNews
+from allclear.domain.incident import Incident, RoleNews
 from allclear.domain.page_news import RING_AGAIN, PagerState
 from allclear.domain.records import (
     Acknowledged,

@@ -37,5 +37,6 @@ def _offered(plan: Plan, incident: Incident, offer: RoleNews) -> Iterator[Remind
         f"{to} has not accepted the role {title} of {incident.id} within {in_words(ACCEPT_WITHIN)}, so {keeps}. "
         f"Accept: {accept}. Or ask another person: allclear hand-over {incident.id} {offer.role} NAME"
     )
-    people = tuple(dict.fromkeys([to, by, *([plain(offer.holder, 60)] if offer.holder else [])]))
+    holder = [plain(offer.holder, 60)] if offer.holder else list[str]()
+    people = tuple(dict.fromkeys([to, by, *holder]))
     yield Reminder(topic, 2, offer.at + ACCEPT_WITHIN, late, roles, people)

@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
+from allclear.domain.act import Act
 from allclear.domain.after_end import is_still_asked
+from allclear.domain.ask_state import AskState
 from allclear.domain.deadlines import deadlines, notifications_due, update_schedule
 from allclear.domain.durations import counted, in_words, short_duration
 from allclear.domain.errors import ConfigError
-from allclear.domain.incident import Act, AskState, Incident
+from allclear.domain.incident import Incident
 from allclear.domain.moments import clock, stamp
 from allclear.domain.placeholders import INTERNAL, PLACEHOLDERS, Unknown, render_template, unknown_placeholders
 from allclear.domain.plan import Plan, not_known

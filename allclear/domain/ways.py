@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from allclear.domain.incident import REMINDER, Act, Incident, ReminderState
+from allclear.domain.act import Act
+from allclear.domain.incident import REMINDER, Incident, ReminderState
 from allclear.domain.on_call import page_answered
 from allclear.domain.plan import MessageAction, Plan, ReminderRules, RotaOverride
 from allclear.domain.reminder import ON_CALL, Reminder, known_roles

@@ -15,10 +15,11 @@ import httpx
 from allclear.bootstrap import Engine, make_engine
 from allclear.company import Company
 from allclear.domain.approval import AskKind
+from allclear.domain.ask_state import AskState
 from allclear.domain.base import utc_now
 from allclear.domain.durations import counted, short_duration
 from allclear.domain.errors import ConfigError
-from allclear.domain.incident import AskState, Incident
+from allclear.domain.incident import Incident
 from allclear.domain.records import Entry
 from allclear.domain.text import plain
 from allclear.drill.cast import TERMINAL, Cast, Person, finished

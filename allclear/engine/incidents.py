@@ -14,8 +14,9 @@ from itertools import islice
 from threading import Lock
 from weakref import WeakKeyDictionary
 
+from allclear.domain.act import Act
 from allclear.domain.errors import Refused, Unreadable
-from allclear.domain.incident import Act, Incident
+from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan, RotaOverride
 from allclear.domain.records import By
 from allclear.domain.replay import apply_to, replay

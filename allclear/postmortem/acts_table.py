@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from allclear.domain.act import Act
 from allclear.domain.action import ActStatus
-from allclear.domain.incident import LIVE_MESSAGE, THREAD, Act, Answer, AskState, Incident
+from allclear.domain.ask_state import Answer, AskState
+from allclear.domain.incident import LIVE_MESSAGE, THREAD, Incident
 from allclear.domain.moments import clock, zone_name
 from allclear.domain.plan import Plan
 from allclear.domain.sentences.acts import outcome_words

@@ -11,10 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from allclear.domain.approval import AskKind
+from allclear.domain.ask_state import AskState
 from allclear.domain.base import person_key
 from allclear.domain.durations import short_duration
 from allclear.domain.escalation import roles_to_notify
-from allclear.domain.incident import AskState, Incident
+from allclear.domain.incident import Incident
 from allclear.domain.moments import clock, day, named_clock, stamp, zone_name
 from allclear.domain.plan import Plan
 from allclear.domain.plan_text import help_lines, to_be_notified

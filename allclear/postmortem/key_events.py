@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from allclear.domain.act import Act
 from allclear.domain.durations import counted, short_duration
-from allclear.domain.incident import Act, Incident
+from allclear.domain.incident import Incident
 from allclear.domain.moments import day, local
 from allclear.domain.plan import Plan
 from allclear.domain.post_mortem import field_of

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, tzinfo
 from itertools import pairwise
 
+from allclear.domain.act import Act
 from allclear.domain.action import ActStatus
 from allclear.domain.approval import AskKind
 from allclear.domain.deadlines import Deadline, deadlines
 from allclear.domain.durations import counted, short_duration
-from allclear.domain.incident import REMINDER, THREAD, Act, Incident
+from allclear.domain.incident import REMINDER, THREAD, Incident
 from allclear.domain.moments import clock
 from allclear.domain.plan import Plan
 from allclear.domain.records import Entry

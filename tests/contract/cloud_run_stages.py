@@ -16,11 +16,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from allclear.domain.act import Act
 from allclear.domain.action import Action, AnyAction, Client, Outcome
 from allclear.domain.base import utc_now
 from allclear.domain.baseline import Baseline
 from allclear.domain.errors import ConfigError
-from allclear.domain.incident import Act, Incident
+from allclear.domain.incident import Incident
 from allclear.domain.links import Links, NoLinks
 from allclear.domain.records import AskAnswered, IncidentOpened
 from allclear.domain.replay import replay

@@ -102,7 +102,7 @@ def test_the_commands_that_a_drill_prints_work(played: dict[str, Any]) -> None:
     """In a terminal that has read the drill's file, `show`, `verify` and the post-mortem's own commands succeed."""
     incident, file = played["incident"], Path(played["home"]) / "environment.sh"
     commands = [f"allclear show {incident}", f"allclear verify {incident}", f"allclear postmortem {incident}"]
-    commands.append(f'allclear postmortem {incident} --write got_lucky "It was noon." --as "Ana Ruiz"')
+    commands.append(f'allclear postmortem {incident} --write got_lucky "It was noon." --as "Ana Ruiz" --role on_call')
     script = " && ".join([f". {file}", *commands])
     done = subprocess.run(  # noqa: S603 - our own commands
         ["/bin/sh", "-c", script],

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from allclear.bootstrap import Engine
+from allclear.domain.act import Act
 from allclear.domain.action import ActStatus, Outcome
 from allclear.domain.base import utc_now
-from allclear.domain.incident import Act
 from allclear.domain.records import By
 from allclear.domain.runbook import Phase
 from allclear.engine.actions.proposals import ActionRequest

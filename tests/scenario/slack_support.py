@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from allclear.bootstrap import make_engine
 from allclear.company import Company
-from allclear.domain.incident import Answer
+from allclear.domain.ask_state import Answer
 from allclear.domain.plan import Person
 from allclear.domain.runbook import Phase
 from allclear.responder.app import make_app

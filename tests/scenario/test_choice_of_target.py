@@ -9,8 +9,8 @@ import pytest
 
 from allclear.company import Company
 from allclear.domain.approval import AskKind
+from allclear.domain.ask_state import AskState
 from allclear.domain.errors import NotAllowed
-from allclear.domain.incident import AskState
 from allclear.domain.runbook import Phase
 from allclear.engine.response.moves import Over, Wait
 from tests.scenario.response_support import ALERT, broken, person_for

@@ -11,8 +11,8 @@ import pytest
 
 from allclear.commands.answers import Answer
 from allclear.company import Company
+from allclear.domain.ask_state import AskState
 from allclear.domain.errors import NotAllowed
-from allclear.domain.incident import AskState
 from allclear.domain.privacy import is_private, may_read
 from allclear.domain.proof import Proof
 from allclear.domain.runbook import Phase

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self, TypeVar
 
 from typing_extensions import override
 
+from allclear.domain.act import Act
 from allclear.domain.action import (
     Action,
     Change,
@@ -29,7 +30,7 @@ from allclear.domain.action import (
 from allclear.domain.base import Clock, Model, utc_now
 from allclear.domain.baseline import OwnRecord
 from allclear.domain.errors import AnswerLost, Conflict, Refused
-from allclear.domain.incident import Act, Incident
+from allclear.domain.incident import Incident
 from allclear.domain.links import Links, NoLinks
 from allclear.domain.records import AskAnswered, By, IncidentOpened
 from allclear.domain.replay import replay

@@ -1,4 +1,4 @@
-"""Records about people: who acknowledged, who leads, what was said, who was told, and what is left to do."""
+"""Records about people: who acknowledged, who leads, what was said and to whom, and what is left to do."""
 
 from __future__ import annotations
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from typing import Literal, NamedTuple, Self
 
+from allclear.domain.act import Act
 from allclear.domain.approval import Ask, AskKind
-from allclear.domain.incident import Act, Incident
+from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
 from allclear.domain.records import By
 from allclear.domain.runbook import Phase

@@ -15,11 +15,11 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+from allclear.domain.act import Act
 from allclear.domain.action import ActStatus, Fence, Outcome, State, Verdict
 from allclear.domain.backoff import Backoff
 from allclear.domain.base import Clock
 from allclear.domain.errors import AllclearError
-from allclear.domain.incident import Act
 from allclear.domain.records import ActSettled, By, LedgerNoted
 from allclear.engine.actions.executor import LEASE, Executor
 from allclear.engine.actions.loaded_act import LoadedAct

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime, tzinfo
 from typing import Any
 
+from allclear.domain.act import Act
 from allclear.domain.action import Action, Change
 from allclear.domain.approval import ONE_PERSON, AnswerWindow, ApprovalPolicy, Ask, AskKind, Fallback
-from allclear.domain.incident import Act, Incident
+from allclear.domain.incident import Incident
 from allclear.domain.moments import named_clock
 from allclear.domain.plan import Plan
 from allclear.domain.records import By

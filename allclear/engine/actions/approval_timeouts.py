@@ -8,10 +8,12 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from allclear.company import Company
+from allclear.domain.act import Act
 from allclear.domain.action import ActStatus, Finding, Outcome, Verdict
+from allclear.domain.ask_state import AskState
 from allclear.domain.base import Clock
 from allclear.domain.clearance import Clearance, clearance
-from allclear.domain.incident import Act, AskState, Incident
+from allclear.domain.incident import Incident
 from allclear.domain.records import ActFinished, AskWithdrawn, By, NoteAdded, StepDone, VetoWindowEnded
 from allclear.engine.actions.auto_approval import acted_recently, reasons_against
 from allclear.engine.concurrency import Sweep

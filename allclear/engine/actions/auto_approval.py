@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+from allclear.domain.act import Act
 from allclear.domain.action import Finding, Verdict
-from allclear.domain.incident import Act, Incident
+from allclear.domain.incident import Incident
 from allclear.domain.plan import Storm
 from allclear.domain.records import AlertJoined, Entry, StepDone
 from allclear.domain.template_values import in_storm

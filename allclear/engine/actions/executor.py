@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from allclear.domain.act import Act
 from allclear.domain.action import (
     COMPANY,
     ActionContext,
@@ -37,7 +38,7 @@ from allclear.domain.errors import (
     NotFound,
     Refused,
 )
-from allclear.domain.incident import Act, Incident
+from allclear.domain.incident import Incident
 from allclear.domain.records import ActFinished, ActIntended, By
 from allclear.domain.text import AS_NAME, must_answer
 from allclear.engine.actions import reconcile

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from allclear.domain.act import Act
 from allclear.domain.errors import AllclearError, NotAllowed, NotFound, Refused
-from allclear.domain.incident import Act
 from allclear.domain.plan import Plan
 from allclear.domain.records import By, LedgerSuperseded
 from allclear.domain.text import signature

@@ -8,11 +8,12 @@ from functools import partial
 from typing import Any
 
 from allclear.company import Company
+from allclear.domain.act import Act
 from allclear.domain.action import Outcome
 from allclear.domain.base import is_blank
 from allclear.domain.clearance import Clearance, clearance, missing_approvals
 from allclear.domain.errors import ConcurrentWrite, MissingText, NotAllowed, NotFound, Refused
-from allclear.domain.incident import Act, Incident
+from allclear.domain.incident import Incident
 from allclear.domain.records import By, DecisionMade
 from allclear.domain.reminder import MANUAL as PHASE
 from allclear.engine.actions.executor import Executor, Preview

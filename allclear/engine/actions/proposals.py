@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from allclear.domain.act import Act
 from allclear.domain.action import ActStatus, Change, LinkedParams, Outcome, Refusal
 from allclear.domain.approval import ApprovalPolicy
 from allclear.domain.base import Clock
 from allclear.domain.errors import AllclearError, Refused
-from allclear.domain.incident import Act, Incident
+from allclear.domain.incident import Incident
 from allclear.domain.moments import named_clock
 from allclear.domain.plan import Plan
 from allclear.domain.proof import Proof

@@ -20,9 +20,10 @@ from allclear.company import Company
 from allclear.domain.action import Finding, Verdict
 from allclear.domain.alert import AlertState
 from allclear.domain.approval import Ask, AskKind
+from allclear.domain.ask_state import AskState
 from allclear.domain.base import Clock
 from allclear.domain.durations import short_duration
-from allclear.domain.incident import AskState, Incident, StepState
+from allclear.domain.incident import Incident, StepState
 from allclear.domain.records import AskOpened, By, Contained, IncidentEnded, StepDone
 from allclear.domain.reminder import RECOVERY
 from allclear.domain.text import markdown_safe

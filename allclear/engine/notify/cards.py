@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 from allclear.domain.approval import Ask
+from allclear.domain.ask_state import AskState
 from allclear.domain.channel import MOST_BUTTONS, Card, CardButton, CardRow, button_value
 from allclear.domain.decisions import closed_because, decisions
-from allclear.domain.incident import AskState, Incident
+from allclear.domain.incident import Incident
 from allclear.domain.moments import named_clock
 from allclear.domain.plan import Plan
 from allclear.domain.proof import Proof

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import takewhile
 
+from allclear.domain.act import Act
 from allclear.domain.incident import REMINDER as PHASE
-from allclear.domain.incident import Act, Incident
+from allclear.domain.incident import Incident
 from allclear.domain.on_call import page_answered
 from allclear.domain.plan import Plan, RotaOverride
 

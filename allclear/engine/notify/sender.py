@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from allclear.company import Company
+from allclear.domain.act import Act
 from allclear.domain.base import Clock
 from allclear.domain.errors import NotFound, Refused
-from allclear.domain.incident import LIVE_MESSAGE, Act, Incident, ReminderState
+from allclear.domain.incident import LIVE_MESSAGE, Incident, ReminderState
 from allclear.domain.placeholders import render, render_all
 from allclear.domain.plan import RotaOverride
 from allclear.domain.privacy import is_private

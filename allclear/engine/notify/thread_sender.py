@@ -7,10 +7,11 @@ from contextlib import suppress
 from datetime import datetime
 
 from allclear.company import Company
+from allclear.domain.ask_state import AskState
 from allclear.domain.base import Clock
 from allclear.domain.channel import Channel, Post
 from allclear.domain.errors import NotFound
-from allclear.domain.incident import THREAD, AskState, Incident
+from allclear.domain.incident import THREAD, Incident
 from allclear.domain.plan import Plan
 from allclear.domain.privacy import is_private
 from allclear.domain.reminder import ON_CALL

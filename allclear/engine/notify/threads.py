@@ -11,9 +11,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from allclear.domain.act import Act
 from allclear.domain.action import ActStatus
+from allclear.domain.ask_state import AskState
 from allclear.domain.channel import Channel
-from allclear.domain.incident import THREAD, Act, AskState, Incident
+from allclear.domain.incident import THREAD, Incident
 from allclear.domain.runbook import Phase, Runbook
 from allclear.domain.states import Turn
 from allclear.domain.template_values import waiting

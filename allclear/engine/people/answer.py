@@ -8,10 +8,11 @@ from allclear.company import Company
 from allclear.domain.action import ActStatus, Finding, Outcome, Verdict
 from allclear.domain.after_end import is_still_asked
 from allclear.domain.approval import Ask, AskKind
+from allclear.domain.ask_state import AskState
 from allclear.domain.base import is_blank, person_key
 from allclear.domain.decisions import Decision, asked_now, closed_because, decision_named, named_ask
 from allclear.domain.errors import MissingText, NotAllowed, NotFound
-from allclear.domain.incident import AskState, Incident
+from allclear.domain.incident import Incident
 from allclear.domain.privacy import is_private
 from allclear.domain.proof import Proof
 from allclear.domain.records import ActFinished, AskAnswered, By, Contained, StepDone

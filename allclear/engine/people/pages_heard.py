@@ -11,9 +11,10 @@ from datetime import timedelta
 from typing import Any, cast
 
 from allclear.company import Company
+from allclear.domain.act import Act
 from allclear.domain.base import JsonDict, is_blank
 from allclear.domain.errors import AllclearError, JournalError
-from allclear.domain.incident import Act, Incident
+from allclear.domain.incident import Incident
 from allclear.domain.page_news import PEOPLE_PAGE, PageNews
 from allclear.domain.proof import Proof
 from allclear.domain.records import Acknowledged, By, NoteAdded, PageHeard

@@ -6,9 +6,10 @@ containment was lost, the measures that are not in place are tried again, in ord
 
 from __future__ import annotations
 
+from allclear.domain.act import Act
 from allclear.domain.action import ActStatus, Verdict
 from allclear.domain.approval import AskKind
-from allclear.domain.incident import Act, Incident
+from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
 from allclear.domain.reminder import LEAD
 from allclear.domain.runbook import Phase, ProbeCall, Runbook, Step

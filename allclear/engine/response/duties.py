@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from allclear.domain.ask_state import AskState
 from allclear.domain.deadlines import DUTY, duties
-from allclear.domain.incident import AskState, Incident
+from allclear.domain.incident import Incident
 from allclear.domain.plan import Assignment, Duty, Evidence, Plan
 from allclear.domain.runbook import Step
 

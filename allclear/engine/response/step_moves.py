@@ -5,10 +5,11 @@ Each function returns None once the step is done. Containment, recovery and undo
 
 from __future__ import annotations
 
+from allclear.domain.act import Act
 from allclear.domain.action import Verdict
 from allclear.domain.approval import AskKind
 from allclear.domain.clearance import Clearance, clearance, missing_approvals
-from allclear.domain.incident import Act, Incident
+from allclear.domain.incident import Incident
 from allclear.domain.runbook import Phase, ProbeCall, Step
 from allclear.engine.response.moves import AskPeople, CarryOut, FalseAlarm, Move, Propose, RunProbe, Wait
 from allclear.engine.response.step_keys import choice_key

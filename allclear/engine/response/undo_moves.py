@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from allclear.domain.act import Act
 from allclear.domain.approval import AskKind
-from allclear.domain.incident import Act, Incident
+from allclear.domain.incident import Incident
 from allclear.domain.runbook import Phase, Step
 from allclear.engine.response.moves import AskPeople, CarryOut, HandOver, Move, ProposeUndo, Wait
 from allclear.engine.response.step_keys import undo_failed_key, undo_key

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from allclear.domain.act import Act
 from allclear.domain.action import ActStatus, Outcome
 from allclear.domain.approval import AskKind
-from allclear.domain.incident import Act, AskState, Incident
+from allclear.domain.ask_state import AskState
+from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
 from allclear.domain.records import ActFinished, AskWithdrawn
 from allclear.domain.reminder import RECOVERY

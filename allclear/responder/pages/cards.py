@@ -11,9 +11,10 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from allclear.domain.approval import ApprovalPolicy, Ask, AskKind
+from allclear.domain.ask_state import Answer, AskState
 from allclear.domain.base import Candidate, person_key
 from allclear.domain.decisions import closed_because
-from allclear.domain.incident import Answer, AskState, Incident
+from allclear.domain.incident import Incident
 from allclear.domain.moments import named_clock
 from allclear.domain.plan import Plan
 from allclear.domain.text import LONG, asked_words, change_rows, plain, role_words

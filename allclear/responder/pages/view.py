@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from allclear.domain.act import Act
 from allclear.domain.action import ActStatus
 from allclear.domain.alert import AlertDecision
 from allclear.domain.base import person_key
 from allclear.domain.deadlines import Deadline, deadlines
 from allclear.domain.durations import short_duration
-from allclear.domain.incident import MESSAGES, Act, Incident
+from allclear.domain.incident import MESSAGES, Incident
 from allclear.domain.moments import clock, day, local, named_clock, stamp, zone_name
 from allclear.domain.plan import Plan
 from allclear.domain.records import AlertJoined, DecisionMade, Entry

@@ -9,9 +9,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request
 
 from allclear.bootstrap import Engine
+from allclear.domain.act import Act
+from allclear.domain.ask_state import AskState
 from allclear.domain.base import utc_now
 from allclear.domain.deadlines import deadlines
-from allclear.domain.incident import Act, AskState, Incident
+from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
 from allclear.domain.privacy import is_private, may_read
 from allclear.domain.runbook import Phase

@@ -15,10 +15,11 @@ from functools import partial
 
 from allclear.bootstrap import Engine
 from allclear.commands.answers import Answer
+from allclear.domain.ask_state import AskState
 from allclear.domain.channel import Pressed, read_button
 from allclear.domain.decisions import Decision, asked_now
 from allclear.domain.errors import AllclearError, NotAllowed
-from allclear.domain.incident import AskState, Incident
+from allclear.domain.incident import Incident
 from allclear.domain.links import LinkTo
 from allclear.domain.privacy import require_reader
 from allclear.domain.records import By

@@ -14,9 +14,9 @@ from allclear.bootstrap import Engine
 from allclear.cli import answers, overview, response  # each adds its commands
 from allclear.cli.root import app
 from allclear.domain.approval import ONE_PERSON, Ask, AskKind, command_of
+from allclear.domain.ask_state import AskState
 from allclear.domain.base import Candidate
 from allclear.domain.errors import AllclearError, NotAllowed, NotFound
-from allclear.domain.incident import AskState
 from allclear.domain.records import AskOpened, By
 from allclear.engine.people.declare import Declaration
 from tests.scenario.response_support import MACHINE, engine_on, new_journal

@@ -236,7 +236,7 @@ def test_the_status_page_reads_as_in_the_plan(retailgen: Company) -> None:
         "We are currently investigating reports of issues with Export. Our team is working to identify the cause. "
         "We will provide an update in 1 hour."
     )
-    with pytest.raises(Refused, match="brief_cause"):  # the public is not told a cause that no one knows
+    with pytest.raises(Refused, match="brief cause"):  # the public is not told a cause that no one knows
         assert filled["t_status_page_identified"]
     known = cause_known(story)
     filled = values(

@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from allclear.domain.approval import ONE_PERSON, AnswerWindow, Ask, AskKind
+from allclear.domain.ask_state import Answer, AskState
 from allclear.domain.base import Candidate
 from allclear.domain.channel import MOST_BUTTONS
-from allclear.domain.incident import Answer, AskState, Incident
+from allclear.domain.incident import Incident
 from allclear.domain.proof import Proof
 from allclear.domain.records import By, IncidentOpened
 from allclear.engine.notify.cards import card, closing_words, private_card

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from allclear.domain.approval import AnswerWindow, ApprovalPolicy, Ask, AskKind
-from allclear.domain.incident import Answer, AskState, Incident
+from allclear.domain.ask_state import Answer, AskState
+from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
 from allclear.domain.proof import Proof
 from allclear.domain.records import By
