@@ -39,8 +39,8 @@ drill: $(VENV)/.ready ## Play a whole incident (INTERACTIVE=1: you are asked; SC
 up: $(VENV)/.ready ## Start Prefect, runner and responder (SIMULATED=1: a simulated production behind)
 	@$(BIN)/allclear up $(if $(SIMULATED),--simulated) $(ARGS)
 
-unit: $(VENV)/.dev ## Run the fast tests, those of tests/unit
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -q tests/unit $(ARGS)
+unit: $(VENV)/.dev ## Run the fast tests, those of tests/unit, on SQLite alone
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -q -m "not postgresql" tests/unit $(ARGS)
 
 test: $(VENV)/.dev $(VENV)/.ready ## Run all tests (ARGS=--durations=25: name the slow ones)
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -q $(ARGS)

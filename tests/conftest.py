@@ -52,7 +52,7 @@ def postgres() -> Generator[OnPostgres]:
         yield server
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
 def journals(request: pytest.FixtureRequest, tmp_path: Path) -> Journals:
     """Where new journals come from: the test is run on each database."""
     from tests.journal_support import OnSqlite  # noqa: PLC0415 - as above

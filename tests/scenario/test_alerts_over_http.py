@@ -31,6 +31,7 @@ from allclear.responder.sources.alertmanager import sample_alert
 from allclear.responder.sources.request import RawRequest
 from allclear.responder.sources.signatures import AuthenticationLevel
 from allclear.responder.workers.inbox_worker import InboxWorker
+from tests.scenario.test_source_authentication import CANARY, configured, credentials_of, routed
 from tests.unit.responder.responder_support import (
     AUTH,
     PAYMENTS,
@@ -45,7 +46,6 @@ from tests.unit.responder.responder_support import (
     when_decided,
 )
 from tests.unit.responder.sources.sources_support import sample
-from tests.unit.responder.sources.test_authentication import CANARY, configured, credentials_of, routed
 
 BODY = json.dumps(PAYMENTS).encode()
 MINUTE = timedelta(minutes=1)

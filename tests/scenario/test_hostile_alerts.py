@@ -44,10 +44,10 @@ from tests.scenario.response_support import (
     respond,
     vintstreet,
 )
+from tests.scenario.test_source_authentication import CONFIGURED, ENVIRON, company_with, credentials_of
 from tests.unit.responder.responder_support import AUTH, PAYMENTS, make_patient_app, running_responder, until
 from tests.unit.responder.sources.mutations import CANARY, PREFECT_BLOCK, TRICKS, mutated
 from tests.unit.responder.sources.sources_support import EVERY, sample
-from tests.unit.responder.sources.test_authentication import CONFIGURED, ENVIRON, company_with, credentials_of
 
 INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 
@@ -90,7 +90,7 @@ def recording_prefect() -> Generator[tuple[list[tuple[str, str]], str]]:
     """Yield the list of calls to a Prefect that accepts all, and its address."""
     handler: Any = type("MyPrefect", (Prefect,), {"calls": []})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
         yield handler.calls, f"http://127.0.0.1:{server.server_address[1]}/api"

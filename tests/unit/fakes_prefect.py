@@ -172,7 +172,7 @@ def prefect_at() -> Generator[tuple[FakePrefect, str]]:
             """Says nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
         yield fake, f"http://127.0.0.1:{server.server_port}/api"

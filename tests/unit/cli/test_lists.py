@@ -20,7 +20,7 @@ from allclear.domain.errors import NotAllowed, NotFound
 from allclear.domain.records import ActFinished, ActProposed, AskOpened, By
 from allclear.engine.actions.approval_requests import check_again_ask
 from tests.scenario.response_support import ALERT, MACHINE, engine_on, new_journal, received
-from tests.unit.engine.test_damaged_records import damage
+from tests.scenario.test_damaged_records import damage
 
 COMMANDS = (alerts, incidents, overview)
 

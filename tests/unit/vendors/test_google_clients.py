@@ -394,7 +394,7 @@ class TokenEndpoint(BaseHTTPRequestHandler):
 def service_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Application default credentials whose token endpoint is on this machine."""
     with HTTPServer(("127.0.0.1", 0), TokenEndpoint) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         key = rsa.generate_private_key(65537, 2048).private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

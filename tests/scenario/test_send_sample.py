@@ -15,8 +15,8 @@ from allclear.domain.base import utc_now
 from allclear.domain.errors import AllclearError, ConfigError, MissingSecret, NotFound, Unreachable, VendorRefused
 from allclear.responder.authentication import make_authenticator
 from allclear.responder.send_sample import missing_configuration, send_sample
+from tests.scenario.test_source_authentication import CANARY, CONFIGURED, configured
 from tests.unit.responder.responder_support import TOKEN, running_responder, when_decided
-from tests.unit.responder.sources.test_authentication import CANARY, CONFIGURED, configured
 
 
 @pytest.fixture

@@ -101,7 +101,7 @@ def responder(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[
     Responder.url = engine.settings.journal_url
     server = ThreadingHTTPServer(("127.0.0.1", 0), Responder)
     monkeypatch.setenv("ALLCLEAR_RESPONDER_URL", f"http://127.0.0.1:{server.server_port}")
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     yield Responder
     server.shutdown()
     server.server_close()
