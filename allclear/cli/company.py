@@ -71,6 +71,7 @@ def _require_company(name: str) -> None:
 _GROUPS = {
     "error": "Errors: the plan cannot be used before they are corrected",
     "warning": "Warnings: blanks to fill in, and what may surprise you",
+    "here": "On this machine: what is not set here, though the plan needs it where it runs",
     "assumed": "Assumed: the plan works with these values, and no one has confirmed them",
 }
 """Level of a diagnostic → the heading above its group, the gravest first."""

@@ -6,7 +6,7 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -92,18 +92,18 @@ def end_all(up: Up, known: set[str]) -> None:
                 succeed(up, "act", "vintstreet", "cloud_run.restore_latest", "service=storefront", "--yes", *by)
             elif not act.proposed.pages:
                 succeed(up, "undo", incident_id, act.id, "--yes", *by)
-        succeed(up, "false-alarm", incident_id, *by)
+        succeed(up, "false-alarm", incident_id, *by, otherwise=lambda one=incident_id: up.incident(one).over)
 
 
-def succeed(up: Up, *words: str) -> None:
-    """Run `allclear` with `words` until it succeeds; the test fails with what it printed last."""
+def succeed(up: Up, *words: str, otherwise: Callable[[], bool] = lambda: False) -> None:
+    """Run `allclear` with `words` until it succeeds or `otherwise` is true; else the test fails with its output."""
     printed = ""
 
     def done() -> bool:
         nonlocal printed
         result = allclear(*words, **up.variables)
         printed = f"{result.stdout}\n{result.stderr}"
-        return result.returncode == 0
+        return result.returncode == 0 or otherwise()
 
     until(done, lambda: printed)
 

@@ -188,7 +188,8 @@ def test_the_doctor_names_each_of_them(
     code, printed = run(monkeypatch, capsys, "doctor", "slack")
     assert code == 1
     assert printed.splitlines() == [
-        "failed   slack  SLACK_BOT_TOKEN: SLACK_BOT_TOKEN is not set: slack.post cannot be done.",
+        "Company: vintstreet (the default, because ALLCLEAR_COMPANY is not set).",
+        "failed   slack  SLACK_BOT_TOKEN is not set: slack.post cannot be done.",
         f"{'':16}→ Set SLACK_BOT_TOKEN in the environment of the responder and the runner, and start them again.",
         "0 ok, 0 unproven, 1 failed.",
     ]

@@ -44,6 +44,7 @@ async def test_the_thread_has_a_post_at_each_turn(slack: SlackScene) -> None:
     await slack.sends(slack.people.press(slack.card("roll-back"), "Approve", BEN))
     await slack.answered()
     await contain(slack)
+    await slack.due()  # one turn is posted after the other
     texts = "\n".join(shown(message) for message in slack.thread())
     assert 'Ben (CTO) approved "Roll back traffic' in texts
     assert "ontained" in texts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import socket
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
@@ -306,7 +307,7 @@ def test_the_journal_s_address_is_printed_without_its_password(
     print_addresses(Stack("vintstreet", tmp_path, Ports(4200, 8077)))
     printed = capsys.readouterr().out
     assert "s3cret" not in printed
-    assert (f"export ALLCLEAR_JOURNAL_URL={address}" in printed) != secret
+    assert (f"export ALLCLEAR_JOURNAL_URL={shlex.quote(address)}" in printed) != secret
     assert shown(address) in printed
     assert "host:5432/journal" in shown(address) or "/var/lib/journal.db" in shown(address)
 
