@@ -24,7 +24,7 @@ class ApprovalPolicy(Model):
     )
     proof_needed: bool = Field(
         default=False,
-        description="Whether whoever approves must prove who they are; always if two people must approve.",
+        description="Whether a person who approves must prove who it is; always if two people must approve.",
     )
 
     @property

@@ -18,7 +18,7 @@ from allclear.engine.people.signatures import LIFETIME, Purpose, Signatures, Sta
 from allclear.journal.sql_journal import SqlJournal
 from tests.unit.domain.stories import START
 
-KEY = SecretStr("a key that nobody guesses")
+KEY = SecretStr("a key that no one guesses")
 ANA = LinkTo(incident="VS-3", person="Ana Ruiz", role="on_call", ask="VS-3/contain/roll-back")
 REAL = Scope("vintstreet", simulated=False)
 
