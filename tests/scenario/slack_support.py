@@ -88,6 +88,10 @@ class SlackScene:
         """Return the posts in threads, oldest first."""
         return [message for message in self.messages if message.get("thread_ts")]
 
+    def posted(self, words: str) -> bool:
+        """Say whether a post in a thread has these words. The responder may be sending it at this moment."""
+        return any(words in shown(message) for message in self.thread())
+
     def card(self, step: str) -> dict[str, Any]:
         """Return the newest card whose buttons or end are about a step."""
         state = next(one for one in reversed(self.it.incident.asks.values()) if one.ask.step == step)

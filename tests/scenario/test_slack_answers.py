@@ -61,4 +61,4 @@ async def test_the_end_closes_each_card_and_is_told_in_the_thread(slack: SlackSc
     await slack.due()
     assert [buttons(message) for message in slack.thread() if buttons(message)] == []
     assert "has ended" in shown(slack.card("roll-back")) or "withdrawn" in shown(slack.card("roll-back"))
-    assert "The provider was down" in shown(slack.thread()[-1])
+    assert await until(lambda: slack.posted("The provider was down"))

@@ -41,15 +41,14 @@ async def test_commands_are_carried_out_in_the_name_of_the_person(slack: SlackSc
     await slack.types(f"hand-over VS-1 cto <@{BEN}|ben>", ANA)
     assert (await slack.told(ANA, 3))[-1].startswith("Ben is asked to be CTO of VS-1.")
     await slack.due()
-    offer = slack.thread()[-1]
-    assert f"<@{BEN}>" in shown(offer)
+    assert await until(lambda: slack.posted(f"<@{BEN}>"))
     await slack.types("take-role VS-1 cto", BEN)
     assert "Ben is CTO" in (await slack.told(BEN))[0]
     assert slack.it.incident.roles["cto"] == "Ben"
     await slack.types("hold VS-1 We look first.", BEN)
     await slack.told(BEN, 2)
     await slack.due()
-    assert "We look first." in shown(slack.thread()[-1])
+    assert await until(lambda: slack.posted("We look first."))
 
 
 async def test_what_cannot_be_understood_says_what_to_type(slack: SlackScene) -> None:

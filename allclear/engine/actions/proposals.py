@@ -121,12 +121,15 @@ class Proposer:
             preview = await self._executor.preview(request.action, params)
         except Refused as error:
             raise self._done_before(request) or error from error
+        if preview.refusals and (done := self._done_before(request)):
+            raise done
         return preview, policy_for(self._plan, kind, request.step)
 
     def _done_before(self, request: ActionRequest) -> Refused | None:
         """Return that an open incident has done the same and it is still in place, or None.
 
-        It is asked if no change can be worked out: after a rollback, what to roll back to is not known any more.
+        It is asked if no change can be worked out, or if it is refused: after a rollback, what to roll back to is not
+        known any more.
         """
         for row in self._journal.incidents(open_only=True):
             incident = read_or_none(self._journal, row.id)

@@ -1,6 +1,7 @@
 """Who leads an incident: the first person who acts in it, until the role is handed over.
 
-If the plan names people for the role, one of them leads: the first of them to act.
+If the plan names people for the role, one of them leads: the first of them to act. Who acts as the communications
+lead or as the scribe supports the person who leads, and does not become the lead by that.
 """
 
 from __future__ import annotations
@@ -11,14 +12,16 @@ from allclear.domain.plan import Plan
 from allclear.domain.records import By, RoleTaken
 from allclear.domain.reminder import LEAD
 
+SUPPORTING = ("communications_lead", "scribe")
+
 
 def lead_taken_by(plan: Plan, incident: Incident, by: By) -> list[RoleTaken]:
     """Return the record by which the person who acts leads from now on.
 
     Empty if a person has taken the role, if the plan has no such role, names other people for it, or forbids this
-    person to have it.
+    person to have it, and if the person acts in a role that supports the lead.
     """
-    if LEAD in incident.roles or LEAD not in plan.roles or not by.person:
+    if LEAD in incident.roles or LEAD not in plan.roles or not by.person or by.role in SUPPORTING:
         return []
     named = {person_key(person.name) for person in plan.holders(LEAD)}
     if (named and person_key(by.actor) not in named) or conflicting_role(plan, incident, LEAD, by.actor):
