@@ -15,7 +15,9 @@ from tests.unit.domain.stories import Story
 def test_the_first_person_to_act_leads(role: str) -> None:
     """Whatever role that is, as long as it does not support the lead."""
     by = By(actor="Ana", role=role, via="cli", proof=Proof.TOKEN)
-    assert lead_taken_by(vintstreet().plan, Story().opened().incident, by) == [RoleTaken(role="incident_commander", person="Ana")]
+    assert lead_taken_by(vintstreet().plan, Story().opened().incident, by) == [
+        RoleTaken(role="incident_commander", person="Ana")
+    ]
 
 
 @pytest.mark.parametrize("role", SUPPORTING)
