@@ -20,7 +20,6 @@ class Answer:
     yes: bool
     by: By
     reason: str
-    identity: str
     at: datetime
     choice: str | None = None
 

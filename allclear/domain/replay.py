@@ -237,7 +237,7 @@ def _apply_asks(incident: Incident, entry: Entry) -> bool:
             if ask.act in incident.acts:
                 incident.acts[ask.act].asks.append(ask.id)
         case AskAnswered() as answered:
-            answer = Answer(answered.yes, entry.by, answered.reason, answered.identity, entry.at, answered.choice)
+            answer = Answer(answered.yes, entry.by, answered.reason, entry.at, answered.choice)
             incident.asks[answered.ask].answers.append(answer)
         case VetoWindowEnded(ask=ask):
             incident.asks[ask].veto_window_ended = True

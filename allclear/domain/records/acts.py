@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from allclear.domain.action import Outcome, Refusal
 from allclear.domain.approval import Ask
@@ -58,7 +58,12 @@ class AskAnswered(Model):
     yes: bool
     reason: str = ""
     choice: str | None = Field(default=None, description="The candidate, if the question was which one.")
-    identity: str = Field(default="claimed", description="How the name was proven, or `claimed` if it was not.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_identity(cls, stored: Any) -> Any:  # noqa: ANN401 - what a journal has
+        """Leave out `identity`, which older journals repeat here: what proves the person is the entry's `by.proof`."""
+        return {name: value for name, value in stored.items() if name != "identity"} if "identity" in stored else stored
 
 
 class AnswerRefused(Model):

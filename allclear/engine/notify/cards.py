@@ -11,7 +11,6 @@ from allclear.domain.decisions import closed_because, decisions
 from allclear.domain.incident import Incident
 from allclear.domain.moments import named_clock
 from allclear.domain.plan import Plan
-from allclear.domain.proof import Proof
 from allclear.domain.text import LONG, answer_commands, asked_words, bare, change_rows, plain
 from allclear.engine.actions.approval_requests import situation
 
@@ -75,11 +74,10 @@ def closing_words(incident: Incident, state: AskState, plan: Plan) -> str:
     if state.withdrawn is not None or state.veto_window_ended:
         return f"{sentence}."
     last = state.answers[-1]
-    proof = Proof(last.identity).words if last.identity in set(Proof) else last.identity
     before = [plain(answer.by.actor, 60) for answer in state.answers[:-1]]
     others = f", after {' and '.join(before)}" if before else ""
     reason = f' Reason: "{bare(last.reason)}".' if last.reason else ""
-    return f"{sentence}{others} ({proof}).{reason}"
+    return f"{sentence}{others} ({last.by.proof.words}).{reason}"
 
 
 def _who(ask: Ask, plan: Plan) -> str:

@@ -47,7 +47,7 @@ class Answers:
                     f"{incident_id} is no longer a false alarm: an action was carried out meanwhile.",
                     f"Undo it first, or answer no: allclear show {incident_id}.",
                 )
-            answered = AskAnswered(ask=ask_id, yes=yes, reason=reason.strip(), choice=choice, identity=by.proof)
+            answered = AskAnswered(ask=ask_id, yes=yes, reason=reason.strip(), choice=choice)
             return [answered, *_consequences(incident, state.ask, yes=yes, by=by, reason=reason)]
 
         key = f"resume:{ask_id}:{person_key(by.actor)}:{yes}"

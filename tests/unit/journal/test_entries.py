@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from pydantic import model_validator
 from sqlalchemy.exc import DBAPIError
 
 from allclear.domain.action import ActStatus, Outcome
+from allclear.domain.base import JsonDict
 from allclear.domain.errors import ConcurrentWrite, JournalError, NotFound
 from allclear.domain.plan import RotaOverride
-from allclear.domain.records import GENESIS, ActFinished, ActProposed, IncidentEnded, NoteAdded
+from allclear.domain.records import GENESIS, ActFinished, ActProposed, AskAnswered, IncidentEnded, NoteAdded
 from allclear.journal.ports import OutboxKind, OutboxMessage
 from allclear.journal.sql_journal import SqlJournal
 from tests.journal_support import manual, open_one
@@ -156,3 +158,22 @@ def test_incidents_are_found_by_the_resource_of_an_act(journal: SqlJournal) -> N
         journal.append(incident, [act], MACHINE)
     assert journal.incidents_touching("dial:1") == [ids[0], ids[2]]
     assert journal.incidents_touching("dial:2") == []
+
+
+class OldAnswer(AskAnswered):
+    """An answer as older versions stored it: how the name was proven stood here as well as in the entry's author."""
+
+    identity: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_identity(cls, stored: JsonDict) -> JsonDict:
+        return stored
+
+
+def test_an_answer_of_an_older_journal_is_read_and_its_chain_holds(journal: SqlJournal) -> None:
+    """Its `identity` is left out: it is the `proof` of the author. The hash is that of what was stored."""
+    incident = open_one(journal)
+    journal.append(incident, [OldAnswer(ask="VS-1/a/b", yes=True, reason="so", identity="claimed")], MACHINE)
+    assert journal.entries(incident)[-1].record == AskAnswered(ask="VS-1/a/b", yes=True, reason="so")
+    assert journal.broken_link(incident) is None

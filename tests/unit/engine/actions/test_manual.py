@@ -10,6 +10,7 @@ import pytest
 
 from allclear.domain.action import ActStatus
 from allclear.domain.errors import ConcurrentWrite, NotAllowed, Refused
+from allclear.domain.proof import Proof
 from allclear.domain.records import (
     ActProposed,
     AskAnswered,
@@ -19,8 +20,9 @@ from allclear.domain.records import (
     PhaseEntered,
 )
 from allclear.engine.actions.manual import ManualRequest
+from allclear.engine.notify.cards import closing_words
 from allclear.journal.sql_journal import SqlJournal
-from tests.scenario.response_support import new_journal
+from tests.scenario.response_support import new_journal, vintstreet
 from tests.scopes import REAL
 from tests.unit.domain.stories import MACHINE
 from tests.unit.engine.actions.manual_support import ANA, CHI, ByHand
@@ -50,13 +52,10 @@ async def test_a_person_whose_first_act_is_by_hand_leads(by_hand: ByHand) -> Non
     opened = by_hand.incident.opened.model_copy(update={"reported": "an alert"})
     by_hand.id = by_hand.journal.open_incident("VS", opened, MACHINE)[0]
     assert by_hand.incident.roles == {}
-    done = await by_hand.manual.do(by_hand.turn(), CHI)
-    assert by_hand.incident.roles == {"incident_commander": "Chi"}
-    (ask,) = by_hand.incident.open_asks
-    by_hand.people.answer(ask.ask.id, ANA, yes=True, reason="go")
-    await by_hand.manual.after_answer(ask.ask.id, ANA)
-    await by_hand.manual.undo(by_hand.id, done.act, "it squeaks", ANA)
-    assert by_hand.incident.roles == {"incident_commander": "Chi"}
+    done = await by_hand.manual.do(by_hand.turn(), ANA)
+    assert by_hand.incident.roles == {"incident_commander": "Ana"}
+    await by_hand.manual.undo(by_hand.id, done.act, "it squeaks", ANA.model_copy(update={"actor": "Bo"}))
+    assert by_hand.incident.roles == {"incident_commander": "Ana"}
 
 
 async def test_an_undo_by_hand_is_proposed_again_too(by_hand: ByHand) -> None:
@@ -136,3 +135,11 @@ async def test_what_was_left_in_place_can_be_undone_after_the_end(by_hand: ByHan
     assert result is not None
     assert result.outcome is not None
     assert (result.outcome.good, by_hand.dials.points["main"]) == (True, 1)
+
+
+async def test_the_approval_that_lies_in_a_start_has_the_proof_of_the_person(by_hand: ByHand) -> None:
+    """The question that is closed says how it is known who approved: by the same as for any other answer."""
+    done = await by_hand.manual.do(by_hand.turn(), ANA.model_copy(update={"proof": Proof.TOKEN}))
+    incident = by_hand.incident
+    state = incident.asks[incident.acts[done.act].asks[-1]]
+    assert "(identified by a personal token)" in closing_words(incident, state, vintstreet().plan)

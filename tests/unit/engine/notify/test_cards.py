@@ -80,7 +80,7 @@ def test_a_card_says_what_happens_without_an_answer() -> None:
 
 def test_each_end_of_a_question_is_said() -> None:
     """Answered, with proof and reason; withdrawn; done after its window; the incident ended meanwhile."""
-    answered = AskState(an_ask(), AT, answers=[Answer(yes=False, by=BY, reason="Not now.", identity="slack", at=AT)])
+    answered = AskState(an_ask(), AT, answers=[Answer(yes=False, by=BY, reason="Not now.", at=AT)])
     withdrawn = AskState(an_ask(), AT, withdrawn="It recovered.")
     window = AskState(an_ask(), AT, veto_window_ended=True)
     words = [closing_words(an_incident(), one, plan()) for one in (answered, withdrawn, window, AskState(an_ask(), AT))]

@@ -28,7 +28,7 @@ def test_one_yes_grants_an_ask_for_one_person(room: Room) -> None:
     said = room.people.answer(ask, ana, yes=True, reason=" looks right ")
     assert said == f"Approve: {ask}. It is done."
     state = room.incident.asks[ask]
-    assert (state.granted, state.answers[0].reason, state.answers[0].identity) == (True, "looks right", "slack")
+    assert (state.granted, state.answers[0].reason, state.answers[0].by.proof) == (True, "looks right", Proof.SLACK)
     assert {"ask": ask} in [one.detail for one in room.journal.outbox() if one.kind is OutboxKind.RESUME]
 
 
