@@ -132,11 +132,6 @@ class AskKind(StrEnum):
     CHOICE = "choice"
     """Which of several candidates to use, if the evidence does not decide; no continues without one."""
 
-    @property
-    def words(self) -> tuple[str, str]:
-        """Return the two words of most of its questions. `Ask.words` has those of one question."""
-        return _WORDS[self]
-
 
 _WORDS: dict[AskKind, tuple[str, str]] = {
     AskKind.APPROVAL: ("approve", "deny"),
@@ -199,4 +194,4 @@ class Ask(Model):
         """Return the words that answer it with yes and with no, the same in forms, commands and messages."""
         if self.kind is AskKind.STEP and (self.contains or self.ends):
             return CONTAINED_WORDS if self.contains else CLOSE_WORDS
-        return self.kind.words
+        return _WORDS[self.kind]

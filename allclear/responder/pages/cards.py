@@ -94,7 +94,7 @@ def card_of(state: AskState, incident: Incident, plan: Plan, viewer: Viewer) -> 
     act = incident.acts.get(ask.act or "")
     change = act.proposed.change if act and ask.kind is AskKind.APPROVAL else None
     parts = _parts(ask)
-    yes, no = ask.kind.words
+    yes, no = ask.words
     return Card(
         id=ask.id,
         anchor=anchor_of(ask.id),
@@ -146,7 +146,7 @@ def person_words(answer: Answer, plan: Plan) -> str:
 
 
 def _answer_words(state: AskState, answer: Answer, plan: Plan) -> str:
-    word = state.ask.kind.words[0 if answer.yes else 1]
+    word = state.ask.words[0 if answer.yes else 1]
     reason = f": {plain(answer.reason, LONG)}" if answer.reason.strip() else ""
     choice = f" {plain(answer.choice)}" if answer.choice else ""
     return f"{named_clock(answer.at, plan.zone)} {word}{choice}, by {person_words(answer, plan)}{reason}"

@@ -58,8 +58,13 @@ class SignIn:
 
         Raises NotAllowed if something in it says so and does not count, as an expired sign-in; JournalError.
         """
+        cookie = request.cookies.get(self._cookie, "") if incident else ""
         if self._proxy is not None and (asserted := self._proxy.assertion(request)):
-            return Viewer(await self._proxy.person(asserted), Proof.PROXY)
+            try:
+                return Viewer(await self._proxy.person(asserted), Proof.PROXY)
+            except NotAllowed:
+                if not cookie:  # else the personal link, which was opened before, says who it is
+                    raise
         bearer = request.headers.get("authorization", "")
         if bearer.lower().startswith(_BEARER):
             statement = await self._read(Purpose.TOKEN, bearer[len(_BEARER) :].strip())
@@ -69,7 +74,6 @@ class SignIn:
                     "A program reads /incidents and proposes: /openapi.json describes it.",
                 )
             return Viewer(statement.person, Proof.TOKEN, statement.role)
-        cookie = request.cookies.get(self._cookie, "") if incident else ""
         if not cookie:
             return None
         statement = await self._read(Purpose.SESSION, cookie)

@@ -258,3 +258,27 @@ async def test_behind_the_proxy_the_page_and_the_list_open_without_a_link(tmp_pa
             assert refused.status_code == 401
             assert "no person of the plan has this e-mail address" in refused.text
             assert "web-41" not in refused.text
+
+
+async def test_behind_the_proxy_a_personal_link_signs_in_a_person_whom_the_proxy_does_not_know(
+    tmp_path: Path, keys: Keys
+) -> None:
+    """A manager's address is not in the plan, and the keys may be away at night: the link proves the person alone.
+
+    An assertion that counts comes before the link.
+    """
+    known = vintstreet()
+    company = Company(
+        known.name, known.folder, plan(), known.systems, known.runbooks, known.templates, known.post_mortem
+    )
+    proxied = {"proxy_audience": AUDIENCE, "proxy_issuer": "https://login.example", "proxy_keys_url": keys.url}
+    async with asked(tmp_path, company=company, **proxied) as (at, _):
+        unknown = assertion(iss="https://login.example", email="eve@x.example")
+        async with at.browser(**{IAP_HEADER: unknown}) as http:
+            assert (await http.get(at.link("Eve", "cto"))).status_code == 303
+            assert "You are Eve, identified by a personal link" in (await http.get(f"/i/{at.id}")).text
+            assert (await Browser(http, at).answer("approve")).startswith("Approve: ")
+            http.headers[IAP_HEADER] = assertion(iss="https://login.example")
+            assert "You are Ana Ruiz, identified by the identity proxy" in (await http.get(f"/i/{at.id}")).text
+        [answer] = at.incident.asks[at.ask].answers
+        assert (answer.by.actor, answer.by.proof) == ("Eve", Proof.LINK)

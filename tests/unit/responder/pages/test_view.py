@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from allclear.domain.approval import AnswerWindow, ApprovalPolicy, Ask, AskKind
 from allclear.domain.ask_state import Answer, AskState
+from allclear.domain.decisions import decision_for
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
 from allclear.domain.proof import Proof
@@ -92,7 +95,7 @@ def test_an_answer_says_what_proves_the_person() -> None:
         window=AnswerWindow(until=START + timedelta(minutes=1), then="act"),
     )
     answers = [
-        Answer(True, By(actor=name, role=role, via=via, proof=proof), "", proof, START)  # noqa: FBT003 - it is a yes
+        Answer(True, By(actor=name, role=role, via=via, proof=proof), "", START)  # noqa: FBT003 - it is a yes
         for name, role, via, proof in (
             ("Ben", "tech_lead", "page", Proof.PROXY),
             ("Eve", "on_call", "prefect", Proof.CLAIMED),
@@ -104,6 +107,30 @@ def test_an_answer_says_what_proves_the_person() -> None:
     assert (card.why, card.risk, card.undo, card.more) == ("it failed", "much", "none", "")
     assert card.until == START + timedelta(minutes=1)
     assert "unless a person says no before" in card.until_words
+
+
+@pytest.mark.parametrize("kind", AskKind)
+@pytest.mark.parametrize(("contains", "ends"), [(False, False), (True, False), (False, True)])
+def test_each_button_has_a_word_that_answers_its_question(kind: AskKind, contains: bool, ends: bool) -> None:  # noqa: FBT001
+    """Also of the questions that confirm containment or the end, whose words are their own."""
+    ask = Ask(
+        id="VS-1/contain/x",
+        kind=kind,
+        phase="contain",
+        step="x",
+        title="Is it over?",
+        text="It looks so.",
+        yes="It is over.",
+        no="It goes on.",
+        policy=ApprovalPolicy(roles=["on_call"]),
+        contains=contains,
+        ends=ends,
+    )
+    known = incident()
+    card = card_of(AskState(ask, START), known, plan(), ANA)
+    assert (decision_for(ask, card.yes).yes, decision_for(ask, card.no).yes) == (True, False)
+    answered = AskState(ask, START, [Answer(True, By(actor="Ben", role="cto", via="page"), "", START)])  # noqa: FBT003
+    assert f" {card.yes}, by Ben" in card_of(answered, known, plan(), ANA).answered[0]
 
 
 def test_texts_of_strangers_stay_text() -> None:
