@@ -243,7 +243,11 @@ async def test_behind_the_proxy_the_page_and_the_list_open_without_a_link(tmp_pa
     company = Company(
         known.name, known.folder, plan(), known.systems, known.runbooks, known.templates, known.post_mortem
     )
-    proxied = {"proxy_audience": AUDIENCE, "proxy_issuer": "https://login.example", "proxy_keys_url": keys.url}
+    proxied: dict[str, Any] = {
+        "proxy_audience": AUDIENCE,
+        "proxy_issuer": "https://login.example",
+        "proxy_keys_url": keys.url,
+    }
     async with asked(tmp_path, company=company, **proxied) as (at, _):
         signed = assertion(iss="https://login.example")
         async with at.browser(**{IAP_HEADER: signed}) as http:
@@ -271,7 +275,11 @@ async def test_behind_the_proxy_a_personal_link_signs_in_a_person_whom_the_proxy
     company = Company(
         known.name, known.folder, plan(), known.systems, known.runbooks, known.templates, known.post_mortem
     )
-    proxied = {"proxy_audience": AUDIENCE, "proxy_issuer": "https://login.example", "proxy_keys_url": keys.url}
+    proxied: dict[str, Any] = {
+        "proxy_audience": AUDIENCE,
+        "proxy_issuer": "https://login.example",
+        "proxy_keys_url": keys.url,
+    }
     async with asked(tmp_path, company=company, **proxied) as (at, _):
         unknown = assertion(iss="https://login.example", email="eve@x.example")
         async with at.browser(**{IAP_HEADER: unknown}) as http:
