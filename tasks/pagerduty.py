@@ -20,6 +20,8 @@ from allclear.domain.errors import Denied, Refused
 from allclear.domain.preflight import PlannedUse, Preflight, PreflightCheck, Unproven
 from allclear.domain.systems import Service
 from allclear.vendors.pagerduty import KEY_LENGTH, PagerDuty, Urgency, fitting
+from allclear.vendors.pagerduty_rest import PagerDutyRest
+from tasks.pagerduty_preflight import PagerDutyRestPreflight
 
 DEADLINE = timedelta(seconds=15)
 
@@ -155,6 +157,9 @@ class Page(_Page):
     title = "Page the on-call"
     params = PageParams
     pages = True
+    uses = (PagerDutyRest,)
+    preflights = (PagerDutyPreflight, PagerDutyRestPreflight)
+    knows_groups = True
     acknowledge_action = "pagerduty.acknowledge"
     text_params = ("summary",)
     leaves = "page open"
@@ -168,6 +173,10 @@ class Page(_Page):
     @override
     def undo(self, params: PageOf, done: Change[PageState], now: PageState) -> Change[PageState]:
         return self.change(params, now, "resolved", f"Resolve the page of {params.incident}.")
+
+    @override
+    async def keys_in(self, page: str) -> list[str]:
+        return await self.context.client(PagerDutyRest).alert_keys(page)
 
 
 class Acknowledge(_Page):

@@ -6,9 +6,7 @@ plan.yaml is their id in PagerDuty. The page can be read back, so it is verified
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from functools import partial
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StringConstraints, field_validator
@@ -17,15 +15,20 @@ from typing_extensions import override
 from allclear.domain.action import Action, Change, Client, Fence, Finding, LinkedParams, Params, Receipt, State, Verdict
 from allclear.domain.approval import ApprovalPolicy
 from allclear.domain.errors import Refused
-from allclear.domain.preflight import Passed, PlannedUse, Preflight, PreflightCheck, Unproven
-from allclear.domain.systems import Service
+from allclear.domain.preflight import Preflight
 from allclear.vendors.pagerduty import fitting
 from allclear.vendors.pagerduty_rest import USER, PagerDutyRest, PagerStatus
+from tasks.pagerduty_preflight import PagerDutyRestPreflight
 
 DEADLINE = timedelta(seconds=15)
 _OPEN = ("triggered", "acknowledged")
 
 UserId = Annotated[str, StringConstraints(pattern=USER)]
+
+
+def from_command_line(value: object) -> object:
+    """Return the ids in `PANA123,PBEN456`, as the command line has them; any other value as it is."""
+    return [one.strip() for one in value.split(",") if one.strip()] if isinstance(value, str) else value
 
 
 class PageOfPeople(Params):
@@ -46,11 +49,7 @@ class PagePeopleParams(PageOfPeople, LinkedParams):
         default=None, description="The escalation policy that is paged if no people are named, as PXXXXXX."
     )
 
-    @field_validator("people", mode="before")
-    @classmethod
-    def _from_command_line(cls, value: object) -> object:
-        """Read `PANA123,PBEN456`, as the command line has it."""
-        return [one.strip() for one in value.split(",") if one.strip()] if isinstance(value, str) else value
+    _from_command_line = field_validator("people", mode="before")(from_command_line)
 
 
 class PeoplePaged(State):
@@ -68,23 +67,6 @@ class PeoplePaged(State):
     def in_words(self) -> str:
         who = ", ".join(self.names or self.people)
         return f"{self.status}, for {who}" if who else "no page" if self.status == "none" else self.status
-
-
-class PagerDutyRestPreflight(Preflight):
-    """Tests the key and the address by looking for a page that does not exist."""
-
-    client: ClassVar[type[Client]] = PagerDutyRest
-
-    @override
-    def checks(self, services: Mapping[str, Service], uses: list[PlannedUse]) -> Iterator[PreflightCheck]:
-        yield PreflightCheck("key", partial(self._key, self.context.client(PagerDutyRest)))
-
-    async def _key(self, pager: PagerDutyRest) -> Passed | Unproven:
-        await pager.find("allclear/preflight")
-        return Unproven(
-            "The key can read pages; whether it may open them cannot be read.",
-            "Page yourself once: allclear act COMPANY pagerduty.page_people incident=TEST summary=Test people=YOUR-ID.",
-        )
 
 
 class _PageOfPeople(Action[PageOfPeople, PeoplePaged]):
@@ -172,6 +154,7 @@ class PagePeople(_PageOfPeople):
     pages = True
     reaches = "pagerduty"
     knows_on_call = True
+    knows_groups = True
     acknowledge_action = "pagerduty.acknowledge_people"
     text_params = ("summary",)
     leaves = "page open"
@@ -193,6 +176,10 @@ class PagePeople(_PageOfPeople):
     @override
     async def on_call(self, policy: str) -> list[str]:
         return await self.pager.on_call(policy)
+
+    @override
+    async def keys_in(self, page: str) -> list[str]:
+        return await self.pager.alert_keys(page)
 
 
 class AcknowledgePeople(_PageOfPeople):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from allclear.company.capabilities import ActionType, Capabilities, ProbeType
-from allclear.domain.plan import Plan
+from allclear.domain.plan import Plan, is_blank
 from allclear.domain.preflight import PlannedUse, Preflight
 from allclear.domain.runbook import Phase, ProbeCall, Runbook
 from allclear.domain.systems import System, Systems
@@ -52,7 +52,7 @@ def used_systems(
 ) -> dict[str, UsedSystem]:
     """Return the systems that the plan's actions and probes need, and those that they use if systems.yaml has them."""
     found: dict[str, UsedSystem] = {}
-    for name, params in _planned(plan, runbooks):
+    for name, params in [*_planned(plan, runbooks), *_paged(plan, capabilities)]:
         kind = capabilities.actions.get(name) or capabilities.probes.get(name)
         if kind is None:
             continue
@@ -111,6 +111,22 @@ def _planned(plan: Plan, runbooks: Iterable[Runbook]) -> Iterator[tuple[str, Map
     for message in (plan.reminders.message, plan.reminders.page):
         if message:
             yield message.action, message.with_
+
+
+def _paged(plan: Plan, capabilities: Capabilities) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the plan's page with each escalation policy and each person that it may be sent to."""
+    page = plan.reminders.page
+    kind = capabilities.actions.get(page.action) if page else None
+    if page is None or kind is None or kind.reaches is None:
+        return
+    if "policy" in kind.params.model_fields:
+        for role in plan.roles.values():
+            if role.pager_policy:
+                yield page.action, {**page.with_, "policy": role.pager_policy}
+    for person in plan.people:
+        contact = person.contacts.get(kind.reaches)
+        if contact and not is_blank(contact.address):
+            yield page.action, {**page.with_, "people": [contact.address]}
 
 
 def _steps(runbook: Runbook) -> Iterator[tuple[str, Mapping[str, Any]]]:

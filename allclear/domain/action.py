@@ -233,6 +233,8 @@ class Action(ABC, Generic[P, S]):
     """For a message that can choose its people: the kind of contact that names them in its parameter `people`."""
     knows_on_call: ClassVar[bool] = False
     """For a page: whether `on_call` can say who is on call now."""
+    knows_groups: ClassVar[bool] = False
+    """For a page: whether `keys_in` can say which pages the pager has put together, if its system is described."""
     acknowledge_action: ClassVar[str | None] = None
     """For a page: the action that acknowledges it at the vendor, so that no one else is paged."""
     leaves: ClassVar[str | None] = None
@@ -251,6 +253,14 @@ class Action(ABC, Generic[P, S]):
         Only for a page that `knows_on_call`. Raises VendorError.
         """
         raise NotImplementedError(policy)
+
+    async def keys_in(self, page: str) -> list[str]:
+        """Return the keys of all pages that the pager has put into the one with this id of the pager.
+
+        Only for a page that `knows_groups`. Raises ConfigError or MissingSecret if the pager cannot be read here, and
+        VendorError.
+        """
+        raise NotImplementedError(page)
 
     def clients(self, params: P) -> tuple[type[Client], ...]:  # noqa: ARG002 - the port
         """Return the vendors that an act with these parameters talks to; by default, all that it needs."""

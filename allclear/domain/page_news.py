@@ -8,8 +8,8 @@ from typing import Literal
 
 from allclear.domain.records import PageHeard
 
-PAGE, PEOPLE_PAGE = "page", "people-page"
-"""The families of the resources of pages: of one key, and of named people under one key."""
+PAGE, PEOPLE_PAGE, RESPONDERS = "page", "people-page", "page-responders"
+"""The families of the resources of pages: of one key, of named people under one key, and of those asked to join."""
 
 PageEvent = Literal[
     "triggered",

@@ -14,6 +14,7 @@ from allclear.simulator.pagerduty_webhooks import Webhooks
 PageStatus = Literal["triggered", "acknowledged", "resolved"]
 EventAction = Literal["trigger", "acknowledge", "resolve"]
 PersonDoes = Literal["acknowledged", "unacknowledged", "reassigned", "escalated", "resolved", "reopened", "annotated"]
+ResponderState = Literal["pending", "joined", "declined", "user_cancelled"]
 
 INTEGRATION = {"id": "PSIMULA", "type": "service_reference", "summary": "Simulated"}
 """The agent of what came through an integration: no person."""
@@ -48,6 +49,15 @@ class Page:
     client_url: str = ""
     body: str = ""
     """The details of an incident that was opened through the REST API."""
+    alerts: list[str] = field(default_factory=list[str])
+    """The keys of its open alerts: its own, and those that PagerDuty has grouped or a person has merged into it."""
+    requests: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    """User or escalation policy that was asked to join -> the users whose phones rang."""
+    responders: dict[str, ResponderState] = field(default_factory=dict[str, ResponderState])
+    """User who was asked to join -> the answer."""
+    message: str = ""
+    """What the last ones who were asked have read."""
+    merged_into: str = ""
 
     def as_facts(self) -> dict[str, Any]:
         """Return the page as the drill sees it."""
@@ -71,10 +81,16 @@ class PagerDutyPages:
         self.webhooks = Webhooks(clock, event_log)
         self.on_call: dict[str, list[str]] = {}
         """Escalation policy -> the users on call by it, level by level; of a policy that is not listed, one user."""
+        self.groups = False
+        """Whether PagerDuty groups a new alert into the newest open page."""
+        self.unknown: set[str] = set()
+        """The ids of users, services and escalation policies that do not exist."""
+        self.service_status = "active"
+        self.abilities = {"teams", "coordinated_responding"}
 
     def find_open(self, key: str) -> Page | None:
-        """Return the page of that key that is not resolved."""
-        return next((page for page in self.pages if page.dedup_key == key and page.status != "resolved"), None)
+        """Return the open page with an alert of that key."""
+        return next((page for page in self.pages if key in page.alerts and page.status != "resolved"), None)
 
     def event(
         self, action: EventAction, key: str, payload: dict[str, Any], *, people: Sequence[str] = (), policy: str = ""
@@ -86,15 +102,17 @@ class PagerDutyPages:
         page = self.find_open(key)
         if page is not None:
             page.events += 1
+        elif action == "trigger" and self.groups and (page := self._newest_open()):
+            page.alerts.append(key)  # no webhook says so
         opened = action == "trigger" and page is None
         if opened:
-            page = Page(uuid4().hex[:14].upper(), key, self._clock(), payload=payload)
+            page = Page(uuid4().hex[:14].upper(), key, self._clock(), payload=payload, alerts=[key])
             page.people, page.policy = list(people), policy
             self.pages.append(page)
         elif action == "acknowledge" and page is not None:
             page.status = "acknowledged"
         elif action == "resolve" and page is not None:
-            page.status = "resolved"
+            self._resolve_alert(page, key)
         self._truth.record(
             "page",
             action=action,
@@ -105,9 +123,63 @@ class PagerDutyPages:
         )
         if opened and page is not None:
             self._ring(page)
-        if page is not None and (opened or action != "trigger"):
+        if page is not None and (opened or (action != "trigger" and page.status == _EVENTS[action])):
             self.report(page, _EVENTS[action], INTEGRATION)
         return page
+
+    def _newest_open(self) -> Page | None:
+        return next((page for page in reversed(self.pages) if page.status != "resolved"), None)
+
+    def _resolve_alert(self, page: Page, key: str) -> None:
+        """End one alert; the page ends with its last one."""
+        if len(page.alerts) > 1:
+            page.alerts.remove(key)
+        else:
+            page.status = "resolved"
+
+    def merge(self, page: Page, into: Page, user: dict[str, Any] | None) -> None:
+        """Let a person merge a page into another, which then has its alerts."""
+        into.alerts += page.alerts
+        page.alerts, page.status, page.merged_into = [], "resolved", into.id
+        self.report(page, "resolved", user)
+
+    # --- people who are asked to join -------------------------------------------------------------------
+
+    def ask(self, page: Page, targets: Sequence[tuple[str, str]], message: str, requester: dict[str, Any]) -> None:
+        """Ask users and those on call by policies, as (id, kind), to join a page; their phones ring."""
+        page.message = message
+        for identity, kind in targets:
+            is_user = kind == "user_reference"
+            users = [identity] if is_user else (self.on_call.get(identity) or [on_call(identity)])[:1]
+            page.requests[identity] = users
+            for user in users:
+                page.responders[user] = "pending"
+                self._truth.record("phone_rang", user=user, page=page.id, dedup_key=page.dedup_key, asked=True)
+            asked = {"user": as_user(identity)} if is_user else {"escalation_policy": as_policy(identity)}
+            self._report_responder(page, "responder.added", requester, {**asked, "state": "pending"})
+
+    def cancel_request(self, page: Page, identity: str) -> str:
+        """Call a user, or those on call by a policy, no more; return PagerDuty's word for the result."""
+        users = page.requests.get(identity, [])
+        results = [self._cancel_user(page, user) for user in users]
+        return next((one for one in results if one != "cancelled"), "cancelled") if results else "not_found"
+
+    def _cancel_user(self, page: Page, user: str) -> str:
+        if page.responders[user] in ("pending", "user_cancelled"):
+            page.responders[user] = "user_cancelled"
+            return "cancelled"
+        return page.responders[user]
+
+    def responder_answers(self, page: Page, user: str, answer: Literal["joined", "declined"]) -> None:
+        """Let a person who was asked answer."""
+        page.responders[user] = answer
+        about = {"user": as_user(user), "state": answer}
+        self._report_responder(page, "responder.replied", as_user(user), about)
+
+    def _report_responder(self, page: Page, what: str, agent: dict[str, Any], about: dict[str, Any]) -> None:
+        reference = {"id": page.id, "type": "incident_reference", "summary": page.payload.get("summary")}
+        data = {"incident": reference, "message": page.message, "type": "incident_responder", **about}
+        self.webhooks.send(what, "incident", agent, data)
 
     def person_does(
         self, page: Page, what: PersonDoes, user: dict[str, Any] | None, to: Sequence[str] = (), text: str = ""
@@ -142,7 +214,7 @@ class PagerDutyPages:
             "teams": [],
             "priority": None,
             "urgency": "high",
-            "resolve_reason": None,
+            "resolve_reason": _merged(page.merged_into) if page.merged_into else None,
         }
         self.webhooks.send(what, "incident", agent, data)
 
@@ -156,6 +228,17 @@ def as_user(identity: str, name: str = "") -> dict[str, Any]:
     """Return a user as PagerDuty refers to it."""
     address = f"https://simulated.pagerduty.com/users/{identity}"
     return {"id": identity, "type": "user_reference", "summary": name or f"User {identity}", "html_url": address}
+
+
+def as_policy(identity: str) -> dict[str, Any]:
+    """Return an escalation policy as PagerDuty refers to it."""
+    address = f"https://simulated.pagerduty.com/escalation_policies/{identity}"
+    kind = "escalation_policy_reference"
+    return {"id": identity, "type": kind, "summary": f"Policy {identity}", "html_url": address}
+
+
+def _merged(into: str) -> dict[str, Any]:
+    return {"type": "merge_resolve_reason", "incident": {"id": into, "type": "incident_reference"}}
 
 
 def on_call(policy: str) -> str:

@@ -11,6 +11,15 @@ Source: PagerDuty REST API (PagerDuty/api-schema, 2026-08):
 - `GET /incidents?incident_key=&service_ids[]=&sort_by=created_at:desc&date_range=all`: 200 with `incidents[]`.
 - `GET /oncalls?escalation_policy_ids[]=&earliest=true`: 200 with `oncalls[]`: `user`, `escalation_policy`,
   `escalation_level` (1 is called first), `start` and `end` (null: always on call). At most 100 in one answer.
+- `GET /incidents/{id}/alerts`: 200 with `alerts[]`, each with its `alert_key`, the `dedup_key` of its event. An
+  incident into which PagerDuty has grouped ours has its own `incident_key`, and our key in an alert.
+- `POST /incidents/{id}/responder_requests` with `{requester_id, message, responder_request_targets}`: 200. A target is
+  a user or an escalation policy, and is notified until it has joined or declined. 402 if the account lacks the ability
+  `coordinated_responding`, which `GET /abilities` lists. `PUT …/responder_requests/cancel` ends pending requests.
+- An incident has `incidents_responders[]` (`user`, `state`: pending, joined, declined, user_cancelled) and
+  `responder_requests[]` with their targets, if the account has that ability.
+- `GET /users?query=`, `/users/{id}`, `/services/{id}` (`status`: disabled, maintenance …) and
+  `/escalation_policies/{id}`: 200, or 404 with code 2100.
 - Auth is `Authorization: Token token=KEY`. 960 requests a minute, then 429.
 Not confirmed: that a title has at most 1,024 characters, as a summary of the Events API.
 """
@@ -18,12 +27,14 @@ Not confirmed: that a title has at most 1,024 characters, as a summary of the Ev
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
+from urllib.parse import quote
 
 from pydantic import Field
 
 from allclear.domain.base import JsonDict, Model
+from allclear.domain.errors import NotFound
 from allclear.domain.systems import Access
 from allclear.vendors.access import options_of, redacted, secret_of, web_address
 from allclear.vendors.errors import VendorRequest
@@ -39,7 +50,17 @@ LONGEST_TITLE = 1024
 USER = r"^P[A-Z0-9]{3,20}$"
 """The form of a user's or a service's id."""
 
+ASKED = frozenset({"pending", "joined", "assigned"})
+"""The states of a person that the page calls already."""
+_MOST_SEARCHED = 25
+"""Open incidents whose alerts are searched for our key, the newest first."""
+
 _FOUND = Expected(frozenset({200}), dict, ("incidents",))
+_ALERTS = Expected(frozenset({200}), dict, ("alerts",))
+_ASKED = Expected(frozenset({200}), dict, ("responder_request",))
+_CANCELLED = Expected(frozenset({200}), dict, ("responder_request_targets",))
+_USERS = Expected(frozenset({200}), dict, ("users",))
+_ABILITIES = Expected(frozenset({200}), dict, ("abilities",))
 _OPENED = Expected(frozenset({201}), dict, ("incident",))
 _ON_CALLS = Expected(frozenset({200}), dict, ("oncalls",))
 _CHANGED = Expected(frozenset({200}), dict, ("incident",))
@@ -61,6 +82,7 @@ class PagerIncident(Model):
     status: PagerStatus
     people: list[str] = Field(default=[], description="The ids of the users to whom it is assigned now.")
     names: list[str] = Field(default=[], description="Their names.")
+    asked: dict[str, str] = Field(default={}, description="User or policy that was asked to join -> state, as pending.")
 
 
 class PagerDutyRest:
@@ -77,7 +99,9 @@ class PagerDutyRest:
         transport: httpx.AsyncBaseTransport | None = None,
         pause: Pause = asyncio.sleep,
     ) -> None:
-        self._service = options.service
+        self.service = options.service
+        self.requester = options.requester
+        self._requester_id = ""
         self._http = HttpClient(
             "PagerDuty",
             address,
@@ -89,7 +113,7 @@ class PagerDutyRest:
 
     def __repr__(self) -> str:
         """Return the address and the service, without the secret."""
-        return f"PagerDutyRest({redacted(self._http.base)!r}, service={self._service!r})"
+        return f"PagerDutyRest({redacted(self._http.base)!r}, service={self.service!r})"
 
     @classmethod
     def connect(cls, access: Access) -> Self:
@@ -109,7 +133,7 @@ class PagerDutyRest:
         request = VendorRequest("PagerDuty", f"look for the page {key}", write=False)
         params = {
             "incident_key": key,
-            "service_ids[]": self._service,
+            "service_ids[]": self.service,
             "sort_by": "created_at:desc",
             "date_range": "all",
             "limit": "1",
@@ -137,7 +161,7 @@ class PagerDutyRest:
         incident: JsonDict = {
             "type": "incident",
             "title": shortened(title, LONGEST_TITLE),
-            "service": {"id": self._service, "type": "service_reference"},
+            "service": {"id": self.service, "type": "service_reference"},
             "urgency": "high",
             "incident_key": key,
             "body": {"type": "incident_body", "details": details},
@@ -151,6 +175,61 @@ class PagerDutyRest:
         answer: JsonDict = await self._http.send(request, "POST", "/incidents", json=body, expected=_OPENED)
         return _incident(answer["incident"])
 
+    async def find_holding(self, key: str) -> PagerIncident | None:
+        """Return the open incident with an alert of our `key`: PagerDuty may have grouped our page into it."""
+        request = VendorRequest("PagerDuty", f"look for the incident that holds the page {key}", write=False)
+        params = {"service_ids[]": self.service, "sort_by": "created_at:desc", "limit": str(_MOST_SEARCHED)}
+        for status in ("triggered", "acknowledged"):
+            of_status = params | {"statuses[]": status}
+            answer: JsonDict = await self._http.send(request, "GET", "/incidents", params=of_status, expected=_FOUND)
+            for found in cast("list[JsonDict]", answer["incidents"]):
+                incident = _incident(found)
+                if key in await self.alert_keys(incident.id, key):
+                    return incident
+        return None
+
+    async def alert_keys(self, incident: str, key: str = "") -> list[str]:
+        """Return the keys of the alerts in the incident with that id; only `key`, if it is given."""
+        request = VendorRequest("PagerDuty", f"read the alerts of the incident {incident}", write=False)
+        params = {"limit": "100"} | ({"alert_key": key} if key else {})
+        path = f"/incidents/{quote(incident, safe='')}/alerts"
+        answer: JsonDict = await self._http.send(request, "GET", path, params=params, expected=_ALERTS)
+        return [str(alert.get("alert_key") or "") for alert in cast("list[JsonDict]", answer["alerts"])]
+
+    async def ask(self, incident: str, message: str, *, people: Sequence[str], policy: str | None) -> None:
+        """Ask these users, or else those on call by the `policy`, to join the incident with that id."""
+        request = VendorRequest("PagerDuty", f"call people to the page {incident}", write=True, repeatable=True)
+        body = {
+            "requester_id": await self._requesting_user(),
+            "message": message,
+            "responder_request_targets": [{"responder_request_target": one} for one in _targets(people, policy)],
+        }
+        await self._http.send(request, "POST", f"/incidents/{incident}/responder_requests", json=body, expected=_ASKED)
+
+    async def cancel(self, incident: str, *, people: Sequence[str], policy: str | None) -> None:
+        """End the requests to those who have neither joined nor declined."""
+        request = VendorRequest("PagerDuty", f"call no more people to {incident}", write=True, repeatable=True)
+        targets = _targets(people, policy)
+        body = {"requester_id": await self._requesting_user(), "responder_request_targets": targets}
+        path = f"/incidents/{incident}/responder_requests/cancel"
+        await self._http.send(request, "PUT", path, json=body, expected=_CANCELLED)
+
+    async def _requesting_user(self) -> str:
+        """Return the id of the user in whose name we ask. Raises NotFound if no user has that mail address."""
+        if not self._requester_id:
+            request = VendorRequest("PagerDuty", f"find the user {self.requester}", write=False)
+            params = {"query": self.requester, "limit": "100"}
+            answer: JsonDict = await self._http.send(request, "GET", "/users", params=params, expected=_USERS)
+            users = cast("list[JsonDict]", answer["users"])
+            same = [one for one in users if str(one.get("email", "")).casefold() == self.requester.casefold()]
+            self._requester_id = str(same[0].get("id", "")) if same else ""
+        if not self._requester_id:
+            raise NotFound(
+                f"PagerDuty has no user with the mail address {self.requester}.",
+                "Write the address of the key's owner as `requester` under `pagerduty_rest` in systems.yaml.",
+            )
+        return self._requester_id
+
     async def on_call(self, policy: str) -> list[str]:
         """Return the id of the first user on call now at each level of an escalation policy, level 1 first."""
         request = VendorRequest("PagerDuty", f"read who is on call by {policy}", write=False)
@@ -163,6 +242,27 @@ class PagerDutyRest:
                 levels.setdefault(level, str(user["id"]))
         return [levels[level] for level in sorted(levels)]
 
+    async def check_requester(self) -> None:
+        """Raise NotFound if no user has the mail address in whose name we write."""
+        await self._requesting_user()
+
+    async def read(self, kind: Literal["user", "service", "escalation_policy"], identity: str) -> tuple[str, str]:
+        """Return the name and the status of a user, service or escalation policy. Raises NotFound."""
+        what = kind.replace("_", " ")
+        request = VendorRequest("PagerDuty", f"read the {what} {identity}", write=False)
+        path = f"/{_COLLECTIONS[kind]}/{identity}"
+        found: JsonDict = await self._http.send(
+            request, "GET", path, expected=Expected(frozenset({200}), dict, (kind,))
+        )
+        fields = cast("JsonDict", found[kind])
+        return str(fields.get("summary") or fields.get("name") or identity), str(fields.get("status") or "")
+
+    async def may_ask(self) -> bool:
+        """Return whether the account may ask people to join a page."""
+        request = VendorRequest("PagerDuty", "read the abilities of the account", write=False)
+        answer: JsonDict = await self._http.send(request, "GET", "/abilities", expected=_ABILITIES)
+        return "coordinated_responding" in cast("list[str]", answer["abilities"])
+
     async def change(self, incident: str, status: PagerStatus) -> PagerIncident:
         """Set the status of the incident with that id."""
         request = VendorRequest("PagerDuty", f"set the page {incident} to {status}", write=True, repeatable=True)
@@ -171,14 +271,40 @@ class PagerDutyRest:
         return _incident(answer["incident"])
 
 
+_COLLECTIONS = {"user": "users", "service": "services", "escalation_policy": "escalation_policies"}
+
+
+def _targets(people: Sequence[str], policy: str | None) -> list[JsonDict]:
+    users: list[JsonDict] = [{"id": user, "type": "user_reference"} for user in people]
+    return users or ([{"id": policy, "type": "escalation_policy_reference"}] if policy else [])
+
+
 def _incident(entry: Any) -> PagerIncident:  # noqa: ANN401 - parsed JSON
     fields = cast("JsonDict", entry)
     assignments = cast("list[JsonDict]", fields.get("assignments") or [])
     assignees = [cast("JsonDict", one.get("assignee") or {}) for one in assignments]
     status = str(fields.get("status"))
+    people = [str(one.get("id")) for one in assignees]
     return PagerIncident(
         id=str(fields.get("id", "")),
         status="acknowledged" if status == "acknowledged" else "resolved" if status == "resolved" else "triggered",
-        people=[str(one.get("id")) for one in assignees],
+        people=people,
         names=[str(one.get("summary") or one.get("id")) for one in assignees],
+        asked=dict(_asked(fields)) | dict.fromkeys(people, "assigned"),
     )
+
+
+def _asked(fields: JsonDict) -> Iterator[tuple[str, str]]:
+    """Yield each policy and user that was asked to join, and the state of the request."""
+    for request in cast("list[JsonDict]", fields.get("responder_requests") or []):
+        for target in cast("list[JsonDict]", request.get("responder_request_targets") or []):
+            one = cast("JsonDict", target.get("responder_request_target") or target)
+            states = {str(who.get("state")) for who in cast("list[JsonDict]", one.get("incidents_responders") or [])}
+            yield str(one.get("id", "")), next((state for state in _STRONGEST if state in states), "pending")
+    for responder in cast("list[JsonDict]", fields.get("incidents_responders") or []):
+        user = cast("JsonDict", responder.get("user") or {})
+        yield str(user.get("id", "")), str(responder.get("state") or "pending")
+
+
+_STRONGEST = ("joined", "pending", "declined", "user_cancelled")
+"""Of the people whom a policy calls, the state that counts for the policy."""

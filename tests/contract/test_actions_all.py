@@ -13,6 +13,7 @@ from tasks.maintenance import DisableMaintenance, EnableMaintenance
 from tasks.maintenance_handle import MaintenanceHandle
 from tasks.pagerduty import Acknowledge, Page, Resolve
 from tasks.pagerduty_people import PagePeople
+from tasks.pagerduty_responders import AddResponders
 from tasks.slack import PostMessage
 from tasks.statuspage import OpenIncident
 from tests.contract.actions_support import Carried, dumped, production, proven, worked_out
@@ -32,6 +33,7 @@ EVERY: list[tuple[type[AnyAction], dict[str, Any]]] = [
     (Acknowledge, {"incident": "VS-1"}),
     (Resolve, {"incident": "VS-1"}),
     (PagePeople, PAGE),
+    (AddResponders, PAGE | {"people": ["PBEN123"]}),
     (PostMessage, {"message": "VS-1", "text": "Investigating"}),
     (OpenIncident, OPEN),
 ]

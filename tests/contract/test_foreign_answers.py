@@ -64,6 +64,13 @@ CALLS: dict[str, list[Callable[[Any], Awaitable[object]]]] = {
         lambda pager: pager.find("VS-1"),
         lambda pager: pager.open("VS-1", "text", people=["PBEN123"], details=""),
         lambda pager: pager.change("P123456", "resolved"),
+        lambda pager: pager.find_holding("VS-1"),
+        lambda pager: pager.alert_keys("P123456"),
+        lambda pager: pager.ask("P123456", "text", people=["PBEN123"], policy=None),
+        lambda pager: pager.cancel("P123456", people=["PBEN123"], policy=None),
+        lambda pager: pager.on_call("P123456"),
+        lambda pager: pager.read("user", "P123456"),
+        lambda pager: pager.may_ask(),
     ],
     "statuspage": [
         lambda page: page.find("VS-1"),

@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from allclear.company import Company
 from allclear.domain.plan import Person, ReminderRules, Role
 from allclear.domain.runbook import Phase
 from allclear.domain.systems import System
+from allclear.simulator.faults import Fault
 from tests.contract.simulator_support import recorded
 from tests.scenario.response_support import ALERT, broken, vintstreet
 from tests.scenario.scenes import Scene, scene
@@ -23,17 +27,23 @@ PEOPLE = {
 }
 
 
-def company(*, named: bool) -> Company:
+PAGED_ANEW = {
+    "action": "pagerduty.page_people",
+    "with": {"incident": "{incident}-{number}", "summary": "[{severity}] {incident}: {reminder} (for {for})"},
+}
+ASKED_TO_JOIN = {
+    "action": "pagerduty.add_responders",
+    "with": {"incident": "{incident}", "number": "{number}", "summary": "[{severity}] {incident}: {reminder}"},
+}
+
+
+def company(*, named: bool, page: dict[str, Any] = PAGED_ANEW) -> Company:
     """Return VintStreet with a phone for each role: of a named person, or of an escalation policy in PagerDuty."""
     company = vintstreet()
     people = [
         Person.model_validate({"name": name, "roles": roles, "contacts": {"pagerduty": address}})
         for name, (address, roles) in PEOPLE.items()
     ]
-    page = {
-        "action": "pagerduty.page_people",
-        "with": {"incident": "{incident}-{number}", "summary": "[{severity}] {incident}: {reminder} (for {for})"},
-    }
     rules = ReminderRules.model_validate({"message": company.plan.reminders.message, "page": page})
     roles: dict[str, Role] = dict(company.plan.roles)
     if not named:
@@ -97,3 +107,57 @@ async def test_a_policys_page_does_not_ask_to_call_the_role_that_it_rings(tmp_pa
         texts = [page.payload["summary"] for page in it.simulated.world.pagerduty.pages]
         assert "This page does not reach" not in texts[1]
         assert "This page does not reach" in texts[3]  # everyone is meant, and one policy is called
+
+
+async def test_responders_join_the_one_page_that_is_open(tmp_path: Path) -> None:
+    """The same phones ring, and PagerDuty has one incident. Once Ben joins, no one is called any more."""
+    plan = company(named=True, page=ASKED_TO_JOIN)
+    async with scene(tmp_path, plan, broken(), ALERT, one_clock=True) as it:
+        phones = await climb(it)
+        assert phones[:3] == [(0, "PONCALL"), (3, "PBEN002"), (6, "PCLEO03")]
+        # Ben and Cleo are being called already.
+        assert {phone for minute, phone in phones if minute == 10} == {"PANA001", "PDEE004"}
+        (page,) = it.simulated.world.pagerduty.pages
+        assert production_writes(it) == []
+        it.simulated.world.pagerduty.responder_answers(page, "PBEN002", "joined")
+        it.engine.people.acknowledge(it.incident_id, it.engine.people.who("Ben Wu", "tech_lead", "pagerduty"))
+        for _ in range(3):
+            await due(it, seconds=31)
+        pending = {user for user, state in page.responders.items() if state == "pending"}
+        assert (page.status, page.responders["PBEN002"], pending) == ("acknowledged", "joined", set())
+
+
+async def test_policies_are_asked_to_join_if_no_one_has_a_name(tmp_path: Path) -> None:
+    """PagerDuty knows who is on call as tech lead and CTO."""
+    plan = company(named=False, page=ASKED_TO_JOIN)
+    async with scene(tmp_path, plan, broken(), ALERT, one_clock=True) as it:
+        phones = await climb(it)
+        asked = ["PONCALLPOLTWO", "PONCALLPOLTRE", "PONCALLPOLONE"]
+        assert phones == [(0, "PONCALL"), *zip((3, 6, 10), asked, strict=True)]
+        assert production_writes(it) == []
+
+
+@pytest.mark.parametrize("kind", ["unavailable", "server_error", "rate_limited", "login_page", "answer_lost"])
+async def test_a_request_that_fails_is_made_again_and_the_team_is_told(tmp_path: Path, kind: str) -> None:
+    """The climb rings the tech lead's phone as soon as PagerDuty answers; no phone is called twice for one request."""
+    plan = company(named=True, page=ASKED_TO_JOIN)
+    async with scene(tmp_path, plan, broken(), ALERT, one_clock=True) as it:
+        fault = {"api": "pagerduty_rest", "method": "create_responder_request", "kind": kind, "times": 3}
+        it.simulated.world.faults.set(Fault.model_validate(fault))
+        phones = await climb(it)
+        assert [phone for _, phone in phones].count("PBEN002") == 1
+        assert production_writes(it) == []
+
+
+async def test_a_first_page_that_failed_does_not_stop_the_climb(tmp_path: Path) -> None:
+    """The Events API is away all night; the REST API opens a page for the tech lead."""
+    plan = company(named=True, page=ASKED_TO_JOIN)
+    async with scene(tmp_path, plan, broken(), ALERT, one_clock=True) as it:
+        fault = {"api": "pagerduty", "method": "enqueue", "kind": "unavailable", "times": 999}
+        it.simulated.world.faults.set(Fault.model_validate(fault))
+        await it.to(Phase.DETECT)
+        await it.to(Phase.CONTAIN)
+        began = it.watch.now
+        for _ in range(22):
+            await due(it, seconds=30)
+        assert [phone for _, phone in rung(it, began)][:2] == ["PBEN002", "PCLEO03"]

@@ -15,7 +15,7 @@ from allclear.domain.act import Act
 from allclear.domain.base import JsonDict, is_blank
 from allclear.domain.errors import AllclearError, JournalError
 from allclear.domain.incident import Incident
-from allclear.domain.page_news import PEOPLE_PAGE, PageNews
+from allclear.domain.page_news import PEOPLE_PAGE, RESPONDERS, PageNews
 from allclear.domain.proof import Proof
 from allclear.domain.records import Acknowledged, By, NoteAdded, PageHeard
 from allclear.domain.reminder import ON_CALL
@@ -142,6 +142,12 @@ def _is_echo(incident: Incident, page: Act, news: PageNews) -> bool:
     With a routing key no person stands behind our writes. The REST API shows the owner of the key as their author, so
     the time decides there.
     """
+    if news.what == "responder-added":
+        requests = f"{RESPONDERS}:{page.proposed.resource.partition(':')[2]}/"
+        asked = (
+            act for act in incident.acts.values() if act.issued and (act.proposed.resource or "").startswith(requests)
+        )
+        return any(_near(act, news) for act in asked)
     if news.what not in {"acknowledged", "resolved"}:
         return False
     ours = [
