@@ -276,6 +276,10 @@ class Action(ABC, Generic[P, S]):
         """Return why `params` do not fit the company's services. Reads nothing: `allclear check` calls it."""
         return ()
 
+    def review_after(self, params: P) -> timedelta | None:  # noqa: ARG002 - the port
+        """Return when to remind of what it leaves in place, if the runbook does not say; None: no reminder."""
+        return None
+
     @abstractmethod
     def resource(self, params: P) -> str:
         """Return what is changed, as `family:name`."""

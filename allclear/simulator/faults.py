@@ -26,10 +26,18 @@ FaultKind = Literal[
     "act_as_denied",
     "unauthenticated",
     "login_page",
+    "cut_off",
+    "other_shape",
+    "ignored",
 ]
-"""`login_page`: a proxy answers in the vendor's place, with 200 and a web page, and the call does not reach the API."""
+"""`login_page`: a proxy answers in the vendor's place, with 200 and a web page, and the call does not reach the API.
+`cut_off`: the call is done, and its answer ends in the middle. `other_shape`: the call is done, and its answer is JSON
+of another shape. `ignored`: a write is answered as if it were done, and nothing is done.
+"""
 ANY_METHOD = "*"
-_OF_ONE_API = frozenset({"stale_read", "lands_late", "already_exists", "act_as_denied", "unauthenticated"})
+_OF_ONE_API = frozenset({"stale_read", "lands_late", "already_exists", "act_as_denied", "unauthenticated", "ignored"})
+_OVER_HTTP = frozenset({"login_page", "cut_off", "other_shape"})
+"""Faults of JSON over HTTP, which gRPC cannot have."""
 """Faults that an API must offer: the others can happen to every call."""
 
 
@@ -45,6 +53,8 @@ class FaultPoints:
     """Whether a call belongs to a region."""
     only_on: Mapping[FaultKind, str] = field(default_factory=dict[FaultKind, str])
     """Faults of this API alone -> the method that can meet each."""
+    ignorable: frozenset[str] = frozenset()
+    """The writes that can be answered as if they were done, although nothing is done."""
 
     def objection(self, fault: Fault) -> str | None:
         """Return why `fault` cannot be set here, or None."""
@@ -52,13 +62,18 @@ class FaultPoints:
             return f"{fault.api} has no method {fault.method!r}; it has {', '.join(sorted(self.methods))}"
         if fault.kind == "stale_etag" and fault.method != (self.concurrent_write or None):
             return f"stale_etag needs a call that compares versions, and {fault.method} of {fault.api} does not"
-        if fault.kind in _OF_ONE_API and self.only_on.get(fault.kind) not in (fault.method, ANY_METHOD):
+        if fault.kind in _OF_ONE_API and not self._can_happen(fault):
             return f"{fault.kind} cannot happen to {fault.method} of {fault.api}"
-        if fault.kind == "login_page" and self.regional:
-            return f"{fault.api} is called over gRPC too, which no login page answers"
+        if fault.kind in _OVER_HTTP and self.regional:
+            return f"{fault.api} is called over gRPC too, which {fault.kind} cannot happen to"
         if fault.region and not self.regional:
             return f"the calls of {fault.api} belong to no region"
         return None
+
+    def _can_happen(self, fault: Fault) -> bool:
+        if fault.kind == "ignored":
+            return fault.method in self.ignorable
+        return self.only_on.get(fault.kind) in (fault.method, ANY_METHOD)
 
 
 class Fault(BaseModel):

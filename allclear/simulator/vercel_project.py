@@ -22,6 +22,7 @@ from allclear.simulator.event_log import Clock
 from allclear.simulator.revisions import Revision, Target
 from allclear.simulator.run_service import Edit, Operation, RunService
 from allclear.simulator.scenario_schema import VercelSpec
+from allclear.simulator.vercel_firewall import VercelFirewall
 
 JobKind = Literal["rollback", "promote"]
 _ID_LENGTH = 28
@@ -63,6 +64,7 @@ class VercelProject:
         self.spec, self._service, self._clock = spec, service, clock
         self.id = f"prj_{_digest(spec.project)}"
         self.job: Job | None = None
+        self.firewall = VercelFirewall(spec.plan, spec.team, self.id, clock)
         self._served = {name for name, revision in service.revisions.items() if revision.ready and not revision.staged}
 
     @property

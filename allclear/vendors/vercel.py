@@ -12,6 +12,7 @@ vendor's own command line uses it (github.com/vercel/vercel, packages/cli/src/co
   `readySubstate` (STAGED never had production traffic, PROMOTED has), `isRollbackCandidate`.
 - `GET /v13/deployments/{id}` has one deployment with the same fields; its creation time is `createdAt`.
 - The project's `rollbackDescription` {userId, username, description, createdAt in ms} says who rolled back and why.
+- The project's `security` has `attackModeEnabled` and `attackModeActiveUntil` in ms, which may have passed.
 - After a rollback new deployments do not get the production domains, until a promotion
   (vercel.com/docs/instant-rollback). On the Hobby plan only the deployment just before may be rolled back to.
 
@@ -28,7 +29,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 
 from pydantic import Field
 
-from allclear.domain.base import JsonDict, Model
+from allclear.domain.base import JsonDict, Model, utc_now
 from allclear.domain.systems import Access
 from allclear.vendors.access import options_of, redacted, secret_of, web_address
 from allclear.vendors.errors import VendorRequest
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     import httpx
 
 JobStatus = Literal["pending", "in-progress", "succeeded", "failed", "skipped", "unknown"]
-_READ = Expected(frozenset({200}), dict)
+READ = Expected(frozenset({200}), dict)
 _ACCEPTED = Expected(frozenset({201, 202}))
 LONGEST_DESCRIPTION = 250
 """Characters of the reason of a rollback (Vercel's published description, 2026-08)."""
@@ -97,12 +98,20 @@ class AliasJob(Model):
         return self.status in ("pending", "in-progress")
 
 
+class AttackMode(Model):
+    """Whether every visitor is challenged, and until when; None: until it is switched off."""
+
+    on: bool = False
+    until: datetime | None = None
+
+
 class Project(Model):
-    """A project, with the fields that a rollback needs."""
+    """A project, with the fields that its actions need."""
 
     id: str
     name: str
     job: AliasJob | None = None
+    attack_mode: AttackMode = AttackMode()
     rolled_back_by: str = ""
     """Who rolled it back; empty if Vercel does not say."""
 
@@ -151,50 +160,62 @@ class Vercel:
     async def project(self, name: str) -> Project:
         """Return the project of that name or id, with its last job. Raises NotFound, VendorError."""
         request = VendorRequest("Vercel", f"read the project {name}", write=False)
-        project = await self._send(request, "GET", f"/v9/projects/{name}", {"rollbackInfo": "true"})
+        project = await self.send(request, "GET", f"/v9/projects/{name}", {"rollbackInfo": "true"})
         reason: object = project.get("rollbackDescription")
         author = cast("JsonDict", reason).get("username") if isinstance(reason, dict) else None
         return Project(
             id=str(project.get("id", "")),
             name=str(project.get("name", "")),
             job=_job(project),
+            attack_mode=_attack_mode(project),
             rolled_back_by=author if isinstance(author, str) else "",
         )
 
     async def serving(self, domain: str, project: str) -> str:
         """Return the id of the deployment that `domain` points to. Raises NotFound, VendorError."""
         request = VendorRequest("Vercel", f"read where {domain} points", write=False)
-        alias = await self._send(request, "GET", f"/v4/aliases/{domain}", {"projectId": project})
+        alias = await self.send(request, "GET", f"/v4/aliases/{domain}", {"projectId": project})
         return str(alias.get("deploymentId") or "")
 
     async def deployments(self, project: str) -> list[Deployment]:
         """Return the newest production deployments, newest first."""
         request = VendorRequest("Vercel", "list the production deployments", write=False)
         params = {"projectId": project, "target": "production", "limit": str(LISTED)}
-        answer = await self._send(request, "GET", "/v6/deployments", params)
+        answer = await self.send(request, "GET", "/v6/deployments", params)
         deployments = [_deployment(entry) for entry in cast("list[JsonDict]", answer.get("deployments") or [])]
         return sorted(deployments, key=lambda deployment: deployment.created, reverse=True)
 
     async def deployment(self, deployment: str) -> Deployment:
         """Return the deployment of that id. Raises NotFound, VendorError."""
         request = VendorRequest("Vercel", f"read the deployment {deployment}", write=False)
-        return _deployment(await self._send(request, "GET", f"/v13/deployments/{deployment}", {}))
+        return _deployment(await self.send(request, "GET", f"/v13/deployments/{deployment}", {}))
 
     async def roll_back(self, project: str, deployment: str, reason: str) -> None:
         """Request that the production domains point to an earlier deployment. Vercel does it later: see `project`."""
         request = VendorRequest("Vercel", f"roll back to {deployment}", write=True)
         path = f"/v1/projects/{project}/rollback/{deployment}"
-        await self._send(request, "POST", path, {"description": shortened(reason, LONGEST_DESCRIPTION)}, body={})
+        await self.send(request, "POST", path, {"description": shortened(reason, LONGEST_DESCRIPTION)}, body={})
 
     async def promote(self, project: str, deployment: str) -> None:
         """Request that they point to `deployment` and to each later one. Vercel does it later: see `project`."""
         request = VendorRequest("Vercel", f"promote {deployment}", write=True)
-        await self._send(request, "POST", f"/v10/projects/{project}/promote/{deployment}", {}, body={})
+        await self.send(request, "POST", f"/v10/projects/{project}/promote/{deployment}", {}, body={})
 
-    async def _send(
-        self, request: VendorRequest, method: str, path: str, params: dict[str, str], body: JsonDict | None = None
+    async def send(
+        self,
+        request: VendorRequest,
+        method: str,
+        path: str,
+        params: dict[str, str],
+        body: JsonDict | None = None,
+        expected: Expected | None = None,
     ) -> JsonDict:
-        query, expected = {**params, **self._team}, _ACCEPTED if request.write else _READ
+        """Return the JSON object of a good answer, empty if it holds none.
+
+        `expected` is 200 with an object for a read, and 201 or 202 for a write, if it is left out. Raises the error of
+        `request`.
+        """
+        query, expected = {**params, **self._team}, expected or (_ACCEPTED if request.write else READ)
         answer: Any = await self._http.send(request, method, path, json=body, params=query, expected=expected)
         return cast("JsonDict", answer) if isinstance(answer, dict) else {}
 
@@ -210,6 +231,15 @@ def _job(project: JsonDict) -> AliasJob | None:
         status=_JOBS.get(job.get("jobStatus"), "unknown"),
         requested=_moment(job.get("requestedAt")),
     )
+
+
+def _attack_mode(project: JsonDict) -> AttackMode:
+    security: object = project.get("security")
+    shown = cast("JsonDict", security) if isinstance(security, dict) else {}
+    until: object = shown.get("attackModeActiveUntil")
+    end = _moment(until) if isinstance(until, int | float) else None
+    running = shown.get("attackModeEnabled") is True and (end is None or end > utc_now())
+    return AttackMode(on=running, until=end if running else None)
 
 
 def _deployment(entry: JsonDict) -> Deployment:

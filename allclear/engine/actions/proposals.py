@@ -175,8 +175,11 @@ class Proposer:
             )
         in_place = None if request.undoes else self._same_in_place(change.resource, request, preview)
         undoes = request.undoes or _reversed_act(incident, change.resource, action.reverses)
-        proposed = self._proposed(request, act, action.title).model_copy(
+        proposed = self._proposed(request, act, action.title)
+        reviewed = None if request.undoes else action.review_after(preview.params)
+        proposed = proposed.model_copy(
             update={
+                "expires": proposed.expires or (self._clock() + reviewed if reviewed else None),
                 "change": change.model_dump(mode="json"),
                 "digest": change.digest,
                 "resource": change.resource,

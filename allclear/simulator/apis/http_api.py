@@ -32,6 +32,8 @@ DIGITS = string.digits
 LETTERS = string.ascii_letters + string.digits
 
 Answer = TypeVar("Answer")
+_DONE_FIRST = frozenset({"answer_lost", "stale_etag", "stale_read", "cut_off", "other_shape", "ignored"})
+"""The faults of a call that reaches the API."""
 
 
 @dataclass
@@ -44,6 +46,10 @@ class Call:
     """Whether another writer changes the same object right before this call."""
     stale: bool = False
     """Whether this read shows the object as it was before its last change."""
+    ignored: bool = False
+    """Whether this write is answered as if it were done, although nothing is done."""
+    garbled: str = ""
+    """How the answer is spoilt on its way to the caller: `cut_off` or `other_shape`; empty if it is not."""
 
 
 class Rejection(Exception):
@@ -78,7 +84,12 @@ class FaultInjector:
         """
         fault = self._take(method, region)
         kind = fault.kind if fault else None
-        call = Call(concurrent_write=kind == "stale_etag", stale=kind == "stale_read")
+        call = Call(
+            concurrent_write=kind == "stale_etag",
+            stale=kind == "stale_read",
+            ignored=kind == "ignored",
+            garbled=kind if kind in ("cut_off", "other_shape") else "",
+        )
         try:
             if fault and kind == "slow":
                 await asyncio.sleep(fault.seconds)
@@ -87,13 +98,15 @@ class FaultInjector:
                 self._world.later(timedelta(seconds=fault.seconds), lambda: self._do_late(handle))
                 await hang_up()
                 return refuse(fault)
-            elif fault and kind not in ("answer_lost", "stale_etag", "stale_read"):
+            elif fault and kind not in _DONE_FIRST:
                 call.result = f"refused: {kind}"
                 return refuse(fault)
             answer = await handle(call)
             if kind == "answer_lost":
                 call.result += ", answer lost"
                 await hang_up()
+            if call.ignored and call.result == "done":
+                call.result = "ignored"
             return answer
         finally:
             if method in self._writes:
@@ -151,7 +164,7 @@ class HttpApi:
 
         async def handled(call: Call) -> Response:
             try:
-                return await handle(request, call)
+                return _garbled(await handle(request, call), call.garbled)
             except Rejection as no:
                 call.result = f"refused: {no.why}"
                 return no.response
@@ -160,6 +173,15 @@ class HttpApi:
 
     def _refuse(self, fault: Fault) -> Response:
         return HTMLResponse(_LOGIN_PAGE) if fault.kind == "login_page" else self.refusal(fault)
+
+
+def _garbled(answer: Response, how: str) -> Response:
+    """Return the answer as the fault spoils it: ending in the middle, or as JSON of another shape."""
+    if not how:
+        return answer
+    body = bytes(answer.body)
+    spoilt = body[: len(body) // 2] or b"{" if how == "cut_off" else b'[{"unexpected": true}]'
+    return Response(spoilt, answer.status_code, media_type="application/json")
 
 
 async def break_connection(request: Request) -> None:

@@ -1,4 +1,4 @@
-"""Vercel's API for one project: its deployments, where its domain points, rollbacks and promotions.
+"""Vercel's API for one project: its deployments, where its domain points, rollbacks and promotions; its firewall.
 
 *Source:* the REST API reference (vercel.com/docs/rest-api, read November 2026): paths, parameters, status codes, the
 fields of projects, aliases and deployments, errors as `{"error": {code, message}}`. Older versions of the paths,
@@ -18,12 +18,15 @@ from starlette.routing import Route
 
 from allclear.simulator.apis.http_api import Call, HttpApi, Rejection, random_text, whole_number
 from allclear.simulator.apis.registration import SimulatedApi
+from allclear.simulator.apis.vercel_firewall import READS, WRITES, FirewallRoutes
 from allclear.simulator.faults import Fault, FaultPoints
 from allclear.simulator.revisions import Revision
 from allclear.simulator.scenario import Production
 from allclear.simulator.vercel_project import VercelError, VercelProject, deployment_id
 from allclear.simulator.world import World
 
+_OWN = frozenset({"get_project", "get_alias", "list_deployments", "get_deployment", "rollback", "promote"})
+"""The calls of this module; the others stand in the modules of their routes."""
 LISTED = 20
 """Deployments in a list that names no limit."""
 _REFUSALS = {
@@ -37,7 +40,7 @@ class VercelApi(HttpApi):
     """Shows and moves the production domain, for callers with the token."""
 
     name = "vercel"
-    writes = frozenset({"rollback", "promote"})
+    writes = frozenset({"rollback", "promote"}) | WRITES
 
     def __init__(self, world: World, project: VercelProject, token: str) -> None:
         super().__init__(world)
@@ -59,6 +62,7 @@ class VercelApi(HttpApi):
                     self._post(f"/{version}/projects/{{project}}/promote/{{deployment}}", "promote")
                     for version in ("v9", "v10")
                 ),
+                *FirewallRoutes(self, self._project.firewall).routes(),
             ]
         )
 
@@ -85,15 +89,15 @@ class VercelApi(HttpApi):
         return await self.answer("get_deployment", request, self._show_deployment)
 
     async def _show_deployment(self, request: Request, _: Call) -> Response:
-        self._authorize(request)
+        self.authorize(request)
         try:
             return JSONResponse(self._deployment(self._project.find(request.path_params["deployment"])))
         except VercelError as error:
             raise _error(error.status, error.code, error.message) from None
 
     async def _show_project(self, request: Request, _: Call) -> Response:
-        self._authorize(request)
-        self._check_project(request.path_params["project"])
+        self.authorize(request)
+        self.check_project(request.path_params["project"])
         project, job = self._project, self._project.job
         last = job and {
             "fromDeploymentId": job.source,
@@ -105,10 +109,17 @@ class VercelApi(HttpApi):
         told = {"id": project.id, "name": project.spec.project, "accountId": project.spec.team}
         back = job if job and job.kind == "rollback" else None
         why = back and {"username": back.by, "description": back.reason, "createdAt": _milliseconds(back.requested_at)}
-        return JSONResponse({**told, "lastAliasRequest": last, "rollbackDescription": why})
+        attack = project.firewall.attack
+        security = {
+            "attackModeEnabled": attack.enabled,
+            "attackModeUpdatedAt": _milliseconds(attack.updated_at) if attack.updated_at else 0,
+            "attackModeActiveUntil": _milliseconds(attack.until) if attack.until else None,
+            "firewallEnabled": project.firewall.enabled,
+        }
+        return JSONResponse({**told, "lastAliasRequest": last, "rollbackDescription": why, "security": security})
 
     async def _show_alias(self, request: Request, _: Call) -> Response:
-        self._authorize(request)
+        self.authorize(request)
         project = self._project
         if request.path_params["alias"] != project.spec.domain:
             raise _error(404, "not_found", "The alias was not found.")
@@ -124,10 +135,10 @@ class VercelApi(HttpApi):
         )
 
     async def _show_deployments(self, request: Request, _: Call) -> Response:
-        self._authorize(request)
+        self.authorize(request)
         asked = request.query_params
         if asked.get("projectId"):
-            self._check_project(asked["projectId"])
+            self.check_project(asked["projectId"])
         listed = [self._deployment(one) for one in self._project.deployments()]
         if asked.get("state"):
             listed = [one for one in listed if one["readyState"] in asked["state"].split(",")]
@@ -139,8 +150,8 @@ class VercelApi(HttpApi):
         return JSONResponse({"deployments": listed, "pagination": {"count": len(listed), "next": None, "prev": None}})
 
     async def _start(self, request: Request, call: Call) -> Response:
-        self._authorize(request)
-        self._check_project(request.path_params["project"])
+        self.authorize(request)
+        self.check_project(request.path_params["project"])
         deployment = request.path_params["deployment"]
         back = "/rollback/" in request.url.path
         call.facts["deployment"] = deployment
@@ -154,6 +165,10 @@ class VercelApi(HttpApi):
         except VercelError as error:
             raise _error(error.status, error.code, error.message) from None
         return Response(status_code=201)
+
+    def error(self, status: int, code: str, message: str) -> Rejection:
+        """Return the vendor's refusal."""
+        return _error(status, code, message)
 
     def _deployment(self, revision: Revision) -> dict[str, Any]:
         served = self._project.has_served(revision.name)
@@ -174,13 +189,15 @@ class VercelApi(HttpApi):
             "type": "LAMBDAS",
         }
 
-    def _authorize(self, request: Request) -> None:
+    def authorize(self, request: Request) -> None:
+        """Raise Rejection for another token, or another team."""
         if request.headers.get("authorization") != f"Bearer {self._token}":
             raise _error(403, "forbidden", "Not authorized")
         if request.query_params.get("teamId") not in (None, self._project.spec.team):
             raise _error(403, "team_unauthorized", "You are not authorized to access this team.")
 
-    def _check_project(self, name: str) -> None:
+    def check_project(self, name: str) -> None:
+        """Raise Rejection for a project that this account does not have."""
         if name not in (self._project.id, self._project.spec.project):
             raise _error(404, "not_found", "Project not found.")
 
@@ -210,7 +227,7 @@ def _team(scenario: Production) -> dict[str, str]:
 API = SimulatedApi(
     "vercel",
     _vercel_app,
-    FaultPoints(frozenset({"get_project", "get_alias", "list_deployments", "get_deployment", "rollback", "promote"})),
+    FaultPoints(frozenset({*_OWN, *READS, *WRITES}), ignorable=WRITES),
     new_secret=lambda: random_text(24),
     options=_team,
     exists=lambda scenario: scenario.vercel is not None,

@@ -20,6 +20,7 @@ from tasks.pagerduty import Acknowledge, Page, Resolve
 from tasks.slack import PostMessage
 from tasks.statuspage import OpenIncident, ResolveIncident, UpdateIncident
 from tasks.vercel.actions import Deployments, Promote, RollBack
+from tasks.vercel.firewall import BlockAddresses, UnblockAddresses
 from tests.unit.fakes_context import FakeContext
 
 ACTIONS: list[type[AnyAction]] = [
@@ -38,6 +39,8 @@ ACTIONS: list[type[AnyAction]] = [
     ResolveIncident,
     RollBack,
     Promote,
+    BlockAddresses,
+    UnblockAddresses,
 ]
 
 
@@ -48,7 +51,7 @@ def test_every_action_is_installed_under_its_own_name() -> None:
 
 
 def test_approvals_have_the_documented_defaults() -> None:
-    """None for pages; one person for traffic and flags; a reason for maintenance; speakers for public messages."""
+    """None for pages; one person for traffic and flags; a reason for what users notice; speakers for the public."""
     asked = {kind.name: kind.approval for kind in ACTIONS}
     assert asked == {
         "cloud_run.rollback_traffic": ONE_PERSON,
@@ -66,6 +69,8 @@ def test_approvals_have_the_documented_defaults() -> None:
         "status_page.resolve": SPEAKERS,
         "vercel.rollback": ONE_PERSON,
         "vercel.promote": ONE_PERSON,
+        "vercel.block_addresses": ONE_PERSON_WITH_REASON,
+        "vercel.unblock_addresses": ONE_PERSON,
     }
 
 

@@ -51,7 +51,12 @@ def test_each_company_is_offered_the_actions_that_its_services_can_run() -> None
         "maintenance.enable",
         "maintenance.disable",
     }
-    assert set(actions("retailgen").values()) == {"vercel.rollback", "vercel.promote"}
+    assert set(actions("retailgen").values()) == {
+        "vercel.rollback",
+        "vercel.promote",
+        "vercel.block_addresses",
+        "vercel.unblock_addresses",
+    }
 
 
 def test_a_deployment_of_an_action_has_the_action_s_title() -> None:

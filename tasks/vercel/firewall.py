@@ -1,0 +1,349 @@
+"""Blocking addresses in a project's firewall on Vercel, and unblocking them.
+
+Each range is one rule, written at once into the published configuration. A draft that a person has prepared there is
+neither published nor changed. Vercel offers no version to write against, so the rules are read once more before the
+write, and a rule that exists already is not written again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
+from typing import ClassVar
+
+from typing_extensions import override
+
+from allclear.domain.action import (
+    COMPANY,
+    Action,
+    Change,
+    Client,
+    Fence,
+    Finding,
+    News,
+    ParamProblem,
+    Params,
+    Receipt,
+    Refusal,
+    State,
+    Verdict,
+)
+from allclear.domain.address_ranges import (
+    NeverBlocked,
+    Range,
+    contains,
+    require_blockable,
+    shown,
+)
+from allclear.domain.approval import ONE_PERSON, ONE_PERSON_WITH_REASON
+from allclear.domain.base import digest
+from allclear.domain.durations import counted
+from allclear.domain.errors import AllclearError, AnswerLost, Conflict, Refused
+from allclear.domain.preflight import Preflight
+from allclear.domain.systems import Handle, Service
+from allclear.vendors.vercel import Vercel, VercelHandle
+from allclear.vendors.vercel_firewall import EVERY_HOST, LIMITS, Firewall
+from tasks.service_params import handle_of
+from tasks.vercel.firewall_state import (
+    AddressParams,
+    BlockState,
+    added,
+    allowed_ranges,
+    candidates,
+    is_are,
+    listed,
+    range_of,
+    shown_rule,
+    sizes,
+)
+from tasks.vercel.preflight import VercelPreflight
+
+DEADLINE = timedelta(seconds=30)
+"""Vercel says that a change takes effect everywhere within 300 ms."""
+REVIEWED_AFTER = timedelta(days=1)
+"""An address soon belongs to another person: providers hand it out again."""
+OURS = "allclear "
+"""How the notes of our rules begin."""
+_OFFERED = 10
+
+
+class _Addresses(Action[AddressParams, BlockState]):
+    """The base of blocking and unblocking."""
+
+    params: ClassVar[type[Params]] = AddressParams
+    state: ClassVar[type[State]] = BlockState
+    needs: ClassVar[tuple[type[Client], ...]] = (Vercel,)
+    preflights: ClassVar[tuple[type[Preflight], ...]] = (VercelPreflight,)
+    handles: ClassVar[tuple[type[Handle], ...]] = (VercelHandle,)
+    fence: ClassVar[Fence] = Fence.NONE
+    chooses: ClassVar[str] = "addresses"
+
+    @property
+    def firewall(self) -> Firewall:
+        """Return the client."""
+        return Firewall(self.context.client(Vercel))
+
+    def project(self, params: AddressParams) -> str:
+        """Return the project's name or id. Raises ConfigError if systems.yaml has none."""
+        return handle_of(self.context, params.service, VercelHandle, "Add its `project` and `domain` there.").project
+
+    @classmethod
+    @override
+    def check_params(cls, params: AddressParams, services: Mapping[str, Service]) -> Iterator[ParamProblem]:
+        if not params.addresses:  # people choose them in the incident
+            return
+        try:
+            params.ranges()
+        except Refused as error:
+            yield ParamProblem(param="addresses", sentence=error.message, next_step=error.next_step)
+
+    @override
+    def resource(self, params: AddressParams) -> str:
+        names = [shown(one) for one in params.ranges()] if params.addresses.strip() else ["none"]
+        more = f"+{len(names) - 1}-{digest(names)[:8]}" if len(names) > 1 else ""
+        return f"firewall:{self.project(params)}/{names[0]}{more}"
+
+    @override
+    async def observe(self, params: AddressParams) -> BlockState:
+        project = await self.context.client(Vercel).project(self.project(params))
+        return await self._read(project.id, project.name or self.project(params), params)
+
+    async def _read(self, project_id: str, name: str, params: AddressParams) -> BlockState:
+        view = await self.firewall.view(project_id)
+        wanted = params.ranges() if params.addresses.strip() else []
+        denying = [rule for rule in view.rules if (rule.action, rule.hostname) == ("deny", EVERY_HOST)]
+        rules = [rule for rule in denying if range_of(rule) in wanted]
+        own = {range_of(rule) for rule in rules}
+        wider = [network for rule in denying if (network := range_of(rule)) is not None and network not in wanted]
+        return BlockState(
+            project=name,
+            blocked=tuple(shown(one) for one in wanted if one in own),
+            rules=tuple(rules),
+            covered=tuple(shown(one) for one in wanted if any(contains(outer, one) for outer in wider)),
+            allowed=tuple(rule.ip for rule in view.rules if rule.action == "bypass"),
+            enabled=view.enabled,
+            others=view.others,
+            unpublished=view.unpublished,
+        )
+
+    @override
+    async def apply(self, params: AddressParams, change: Change[BlockState], key: str) -> Receipt:
+        project = await self.context.client(Vercel).project(self.project(params))
+        now = await self._read(project.id, change.after.project, params)
+        if now.matters() != change.before.matters() and not set(now.blocked) <= {
+            *change.before.blocked,
+            *change.after.blocked,
+        }:
+            raise Conflict(f"The rules of {change.after.project} have changed.", "Check them, and decide again.")
+        done = list[str]()
+        try:
+            for network in change.after.blocked:
+                if network not in now.blocked:
+                    await self.firewall.deny(project.id, network, f"{OURS}{key}")
+                    done.append(network)
+            for rule in now.rules:
+                if (gone := shown_rule(rule)) in change.before.blocked and gone not in change.after.blocked:
+                    await self.firewall.remove(project.id, rule)
+                    done.append(gone)
+        except AnswerLost:
+            raise
+        except AllclearError as error:
+            if not done:
+                raise
+            return Receipt(facts={"done": done, "refused": str(error)})
+        return Receipt(facts={"done": done})
+
+    @override
+    def verify(self, change: Change[BlockState], after: BlockState, receipt: Receipt | None) -> Finding:
+        wanted, was = set(change.after.blocked), set(change.before.blocked)
+        missing = [one for one in change.after.blocked if one not in after.blocked]
+        left = [one for one in after.blocked if one in was - wanted]
+        refused = receipt.facts.get("refused") if receipt else None
+        facts = {"blocked": list(after.blocked), "missing": missing, "left": left}
+
+        def finding(verdict: Verdict, sentence: str, *, final: bool = False) -> Finding:
+            return Finding(verdict=verdict, sentence=sentence, facts=facts, final=final)
+
+        if missing or left:
+            open_still = (
+                f"{listed(missing)} {is_are(missing)} not blocked by {after.project}'s firewall." if missing else ""
+            )
+            blocked_still = (
+                f"{listed(left)} {is_are(left)} still blocked by {after.project}'s firewall." if left else ""
+            )
+            words = " ".join(part for part in (open_still, blocked_still, str(refused or "")) if part)
+            return finding(Verdict.FAILURE, words, final=bool(refused))
+        if not after.enabled and wanted - was:
+            return finding(
+                Verdict.FAILURE, f"The rules are there, and the firewall of {after.project} is switched off."
+            )
+        changed = [*(one for one in change.after.blocked if one not in was), *(one for one in was - wanted)]
+        verb = "blocked" if wanted - was else "no longer blocked"
+        sentence = f"{listed(changed)} {is_are(changed)} {verb} by {after.project}'s firewall."
+        if change.before.others and after.others and after.others != change.before.others:
+            sentence += " Other rules of the firewall changed at the same time: find out who changed them."
+        return finding(Verdict.SUCCESS, sentence)
+
+    def change(
+        self, params: AddressParams, before: BlockState, blocked: Iterable[str], *, summary: str, risk: str, undo: str
+    ) -> Change[BlockState]:
+        """Return the change after which exactly `blocked` of the addresses are blocked."""
+        after = before.model_copy(update={"blocked": tuple(blocked)})
+        return Change(
+            action=self.name,
+            resource=self.resource(params),
+            summary=summary,
+            before=before,
+            after=after,
+            becomes=after.in_words(),
+            risk=risk,
+            undo=undo,
+            deadline=DEADLINE,
+        )
+
+    def blocking(self, params: AddressParams, before: BlockState, ranges: Iterable[str]) -> Change[BlockState]:
+        """Return the change that blocks `ranges` too."""
+        new = [one for one in ranges if one not in before.blocked]
+        every = [*before.blocked, *new]
+        blocked = [name for one in params.ranges() if (name := shown(one)) in every]
+        return self.change(
+            params,
+            before,
+            blocked,
+            summary=f"Block {listed(new or blocked)} on every domain of {before.project}.",
+            risk=f"Every request from {listed(new or blocked)} is denied{sizes(new)}. Everyone else behind the"
+            " same addresses is locked out too, as in a company's or a mobile network.",
+            undo="Removes exactly the rules that this adds.",
+        )
+
+    def unblocking(self, params: AddressParams, before: BlockState, ranges: Iterable[str]) -> Change[BlockState]:
+        """Return the change that removes the rules of `ranges`."""
+        removed = [one for one in ranges if one in before.blocked]
+        return self.change(
+            params,
+            before,
+            [one for one in before.blocked if one not in removed],
+            summary=f"Unblock {listed(removed) if removed else 'these addresses'} on every domain of {before.project}.",
+            risk=f"Requests from {listed(removed) if removed else 'these addresses'} reach {before.project} again.",
+            undo="Blocks them again.",
+        )
+
+
+class BlockAddresses(_Addresses):
+    """Denies every request from addresses or ranges, on every domain of a project."""
+
+    name = "vercel.block_addresses"
+    title = "Block addresses in Vercel's firewall"
+    handles = (VercelHandle, NeverBlocked)
+    approval = ONE_PERSON_WITH_REASON
+    leaves = "addresses blocked"
+
+    @override
+    def review_after(self, params: AddressParams) -> timedelta:
+        return REVIEWED_AFTER
+
+    @override
+    async def observe_for_plan(self, params: AddressParams) -> BlockState:
+        state = await self.observe(params)
+        if params.addresses.strip():
+            return state
+        project = await self.context.client(Vercel).project(self.project(params))
+        return state.model_copy(update={"denied": tuple((await self.firewall.denied(project.id))[:_OFFERED])})
+
+    @override
+    def plan(self, params: AddressParams, before: BlockState) -> Change[BlockState]:
+        if not params.addresses.strip():
+            raise Refused(
+                "No address was named.",
+                "Name the attacker's addresses as the request logs show them:"
+                f" allclear act {COMPANY} {self.name} service={params.service} addresses=203.0.113.7 --reason WHY"
+                " --as NAME",
+                candidates(before.denied),
+            )
+        ranges = params.ranges()
+        require_blockable(ranges, {**self._never(params), **allowed_ranges(before)}, LIMITS)
+        return self.blocking(params, before, [shown(one) for one in ranges if shown(one) not in before.covered])
+
+    def _never(self, params: AddressParams) -> Mapping[Range, str]:
+        handle = self.context.service(params.service).handle(NeverBlocked)
+        return handle.ranges() if handle else {}
+
+    @override
+    async def precheck(self, params: AddressParams, change: Change[BlockState]) -> list[Refusal]:
+        now, refusals = change.before, list[Refusal]()
+        if not now.enabled and change.after.blocked:
+            refusals.append(
+                Refusal(
+                    sentence=f"The firewall of {now.project} is switched off, so a block would have no effect.",
+                    next_step="Switch it on in the project's Firewall at vercel.com, then start this again.",
+                )
+            )
+        if now.unpublished:
+            refusals.append(
+                Refusal(
+                    sentence=f"A person has prepared {counted(now.unpublished, 'change')} of the firewall and not"
+                    " published: that draft stays as it is.",
+                    next_step="",
+                    warning=True,
+                )
+            )
+        if not self._never(params):
+            refusals.append(
+                Refusal(
+                    sentence=f"systems.yaml has no `{NeverBlocked.key}` for {params.service}, so our own addresses were"
+                    " not compared.",
+                    next_step="",
+                    warning=True,
+                )
+            )
+        return refusals
+
+    @override
+    def news_of(self, done: Change[BlockState], now: BlockState) -> News | None:
+        gone = [one for one in added(done) if one not in now.blocked]
+        if not gone:
+            return None
+        sentence = f"{listed(gone)} {is_are(gone)} no longer blocked in {now.project}'s firewall."
+        return News(key=f"unblocked:{digest(gone)[:12]}", sentence=sentence, moved=len(gone) == len(added(done)))
+
+    @override
+    def undo(self, params: AddressParams, done: Change[BlockState], now: BlockState) -> Change[BlockState]:
+        ours = added(done)
+        foreign = [rule for rule in now.rules if shown_rule(rule) in ours and not (rule.notes or "").startswith(OURS)]
+        if foreign:
+            notes = foreign[0].notes or "without notes"
+            raise Refused(
+                f"The rule that blocks {foreign[0].ip} is another person's now ({notes}).",
+                "Ask why it was made. Then remove it in the project's Firewall at vercel.com, or leave it.",
+            )
+        if not any(one in now.blocked for one in ours):
+            sentence = f"{listed(ours)} {is_are(ours)} not blocked any more."
+            raise Refused(sentence, "Nothing is left of this change to undo.")
+        return self.unblocking(params, now, ours)
+
+
+class UnblockAddresses(_Addresses):
+    """Lets requests from addresses reach a project again."""
+
+    name = "vercel.unblock_addresses"
+    title = "Unblock addresses in Vercel's firewall"
+    approval = ONE_PERSON
+    reverses = "vercel.block_addresses"
+
+    @override
+    def plan(self, params: AddressParams, before: BlockState) -> Change[BlockState]:
+        if not params.addresses.strip():
+            raise Refused("No address was named.", "Name the addresses that are blocked: addresses=203.0.113.7.")
+        wanted = [shown(one) for one in params.ranges()]
+        wider = [one for one in wanted if one in before.covered and one not in before.blocked]
+        if wider:
+            raise Refused(
+                f"{listed(wider)} {is_are(wider)} blocked by a rule for a wider range.",
+                "Name that range, or change its rule in the project's Firewall at vercel.com.",
+            )
+        return self.unblocking(params, before, wanted)
+
+    @override
+    def undo(self, params: AddressParams, done: Change[BlockState], now: BlockState) -> Change[BlockState]:
+        removed = [one for one in done.before.blocked if one not in done.after.blocked]
+        return self.blocking(params, now, removed)

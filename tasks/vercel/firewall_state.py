@@ -1,0 +1,113 @@
+"""What an act on a project's firewall reads: which of its addresses are blocked by which rule, and the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from pydantic import Field
+from typing_extensions import override
+
+from allclear.domain.action import Change, State
+from allclear.domain.address_ranges import Range, read_range, read_ranges, shown
+from allclear.domain.base import Candidate
+from allclear.domain.errors import Refused
+from allclear.vendors.vercel_firewall import AddressRule, Denied
+from tasks.service_params import ServiceParams
+
+_NAMED = 4
+"""How many ranges a sentence names."""
+
+
+class AddressParams(ServiceParams):
+    """Which service, and which addresses."""
+
+    addresses: str = Field(
+        default="",
+        max_length=2_000,
+        description="Addresses and ranges, separated by spaces: 203.0.113.7 198.51.100.0/24.",
+    )
+
+    def ranges(self) -> list[Range]:
+        """Return the ranges. Raises Refused."""
+        return read_ranges(self.addresses)
+
+
+class BlockState(State):
+    """Which of the addresses are blocked by a rule of their own, and what else the firewall holds."""
+
+    incidental: ClassVar[frozenset[str]] = frozenset(
+        {"rules", "covered", "allowed", "enabled", "others", "unpublished", "denied"}
+    )
+
+    project: str
+    blocked: tuple[str, ...] = ()
+    rules: tuple[AddressRule, ...] = ()
+    """The rules that block them."""
+    covered: tuple[str, ...] = ()
+    """Those that a wider rule blocks."""
+    allowed: tuple[str, ...] = ()
+    """What a rule of the firewall lets through."""
+    enabled: bool = True
+    others: str = ""
+    """A hash of all else that is published."""
+    unpublished: int = 0
+    """How many changes a person has prepared and not published."""
+    denied: tuple[Denied, ...] = ()
+    """Addresses on whose requests the firewall has acted lately; read only if no address is named."""
+
+    @override
+    def in_words(self) -> str:
+        return f"{listed(self.blocked)} blocked" if self.blocked else "open to these addresses"
+
+
+def listed(ranges: Iterable[str]) -> str:
+    """Return the ranges as a sentence names them: the first few, and how many more."""
+    names = list(ranges)
+    if len(names) > _NAMED + 1:
+        return f"{', '.join(names[:_NAMED])} and {len(names) - _NAMED} more"
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
+
+
+def range_of(rule: AddressRule) -> Range | None:
+    """Return the range of a rule; None if a person has written one in a form that we refuse."""
+    try:
+        return read_range(rule.ip)
+    except Refused:
+        return None
+
+
+def shown_rule(rule: AddressRule) -> str:
+    """Return the range of a rule as we write it."""
+    network = range_of(rule)
+    return shown(network) if network is not None else rule.ip
+
+
+def added(done: Change[BlockState]) -> list[str]:
+    """Return what a change has blocked that was not blocked before."""
+    return [one for one in done.after.blocked if one not in done.before.blocked]
+
+
+def allowed_ranges(state: BlockState) -> dict[Range, str]:
+    """Return what a rule of the firewall lets through, with that reason."""
+    rules = {text: range_of(AddressRule(id="", ip=text, hostname="", action="bypass")) for text in state.allowed}
+    return {network: "a rule of Vercel's firewall lets it through" for network in rules.values() if network is not None}
+
+
+def candidates(denied: Iterable[Denied]) -> tuple[Candidate, ...]:
+    """Return the addresses that a person can choose, with what the firewall has seen of each."""
+    return tuple(
+        Candidate(name=one.address, reason=f"Vercel's firewall acted on {one.count} requests of it ({one.action})")
+        for one in denied
+    )
+
+
+def is_are(names: list[str]) -> str:
+    """Return `is` for one name and `are` for several."""
+    return "is" if len(names) == 1 else "are"
+
+
+def sizes(ranges: list[str]) -> str:
+    """Return how many addresses each range has, in brackets; empty if all are single addresses."""
+    counted = [f"{one} has {read_range(one).num_addresses:,} addresses" for one in ranges if "/" in one]
+    return f" ({'; '.join(counted[:_NAMED])})" if counted else ""
