@@ -26,6 +26,7 @@ from tasks.feature_flags import flags_of
 
 _LABELS = {
     "ask": "Question",
+    "audience": "Audience",
     "choice": "Candidate",
     "decision": "Decision",
     "due_in_days": "Due in days",
@@ -39,6 +40,7 @@ _LABELS = {
     "reason": "Reason",
     "role": "Your role",
     "role_to_hand_over": "Role to hand over",
+    "role_to_take": "Role to take",
     "text": "Text",
     "title": "What is wrong",
     "to": "New holder",
@@ -59,6 +61,7 @@ def choices_of(company: Company) -> dict[str, list[str]]:
         "runbook": list(company.runbooks),
         "role": list(plan.roles),
         "role_to_hand_over": list(plan.roles),
+        "role_to_take": list(plan.roles),
         "flag": sorted({flag for service in services.values() for flag in flags_of(service)}),
         "kind": list(plan.kinds),
         "decision": [word for words in ANSWER_WORDS for word in words],

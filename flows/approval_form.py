@@ -17,6 +17,7 @@ from prefect.input import RunInput
 from pydantic import Field, create_model
 
 from allclear.bootstrap import Engine
+from allclear.commands.answers import Answer as AnswerCommand
 from allclear.domain.approval import Ask
 from allclear.domain.ask_state import AskState
 from allclear.domain.base import digest, utc_now
@@ -30,7 +31,7 @@ from allclear.domain.text import answer_commands, markdown_safe, with_full_stop
 from allclear.engine.flow_runs import is_asked
 from allclear.engine.outbox import ANSWERED_ELSEWHERE
 from flows.private_incidents import in_prefect, private_text
-from flows.run_context import run_id
+from flows.run_context import author, run_id
 
 QUICK = 5.0
 """Seconds to wait for an answer before the run is suspended: to start it again costs more than that."""
@@ -184,8 +185,9 @@ def record_answer(engine: Engine, ask_id: str, form: str, given: Answer) -> str:
         return _refuse(engine, ask_id, form, given, problem) if still_asked else ""
     try:
         decision = engine.people.decision(given.decision)
-        by = engine.people.who(given.name, given.role or None, "prefect")
-        engine.people.answer(decision.ask, by, yes=decision.yes, reason=given.reason, choice=decision.choice)
+        by = author(engine, given.name, given.role, form)
+        said = {"ask": decision.ask, "word": decision.word, "reason": given.reason, "choice": decision.choice}
+        AnswerCommand.model_validate(said).record(engine, by)
     except JournalError:
         raise
     except AllclearError as error:

@@ -1,46 +1,71 @@
-"""The commands that a person gives in an incident from Prefect's UI, one small flow for each."""
+"""The commands that a person gives in an incident from Prefect's UI, one small flow for each.
+
+Each flow sends the commands of `allclear.commands`, as the page, the API, the command line and Slack do. `OFFERED` says
+which flow sends which, and `NOT_OFFERED` why the others are not given in Prefect.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping
+from typing import Any
 
-from prefect import flow, get_run_logger
+from prefect import Flow, flow, get_run_logger
 from prefect.states import Completed
 
 from allclear.bootstrap import Engine, open_engine
-from allclear.domain.decisions import decision_for
+from allclear.commands.acts import Act, Propose, Supersede
+from allclear.commands.answers import Answer
+from allclear.commands.assess import Assess, ChangeSeverity
+from allclear.commands.base import Command, read_fields
+from allclear.commands.close import FalseAlarm, Resolve
+from allclear.commands.company import Declare, RevokeLinks, TakeOver
+from allclear.commands.hold import Hold, Release
+from allclear.commands.in_place import Undo
+from allclear.commands.notes import Decide, FollowUp, FollowUpDone, Note, Told
+from allclear.commands.post_mortem import WritePostMortem
+from allclear.commands.roles import Acknowledge, HandOver, TakeRole
 from allclear.domain.errors import AllclearError
-from allclear.domain.records import By
+from allclear.domain.privacy import is_private
 from allclear.engine.people.assess import read_facts
 from flows.artifacts import publish
-from flows.run_context import Ended, deliver, name_run, not_done
+from flows.manual_action import manual_action
+from flows.private_incidents import private_text
+from flows.respond import respond
+from flows.run_context import Ended, author, deliver, name_run, not_done
 
-Command = Callable[[Engine, str, By], str]
-"""Takes the engine, the incident's id and the person; returns a sentence about what was recorded."""
 
+async def give(kind: type[Command], incident: str, name: str, role: str, said: Mapping[str, Any]) -> Ended:
+    """Carry out a command in a person's name; end as Failed, with the reason, if the person may not give it.
 
-async def run_command(incident: str, name: str, role: str, command: Command, step: str = "") -> Ended:
-    """Carry out `command` in a person's name; end as Failed, with the reason, if the person may not give it.
-
-    `step` is the step that an answer is about: an action that waited for this answer is carried out at once.
+    `said` are the command's fields. The run's id is the key of the request: a run that starts again repeats nothing.
     """
-    incident, done = incident.strip().upper(), True
+    incident = incident.strip().upper()
     try:
         async with open_engine() as engine:
-            by = engine.people.who(name, role or None, "prefect")
-            sentence = command(engine, incident, by)
-            if step and (result := await engine.manual.after_answer(f"{incident}/{step}", by)) and result.outcome:
-                sentence, done = f"{sentence} {result.outcome.sentence}", result.outcome.good
+            by = author(engine, name, role)
+            engine.conductor.incident(incident)
+            try:
+                sentence, done = await read_fields(kind, said).carry_out(engine, incident, by), True
+            except AllclearError as error:
+                sentence, done = str(error), False
             await name_run(engine.conductor.incident(incident))
             await publish(engine, incident)
             await deliver(engine, incident)
+            sentence = _in_prefect(engine, incident, sentence, done=done)
     except AllclearError as error:
         return not_done(str(error))
     if not done:
         return not_done(sentence)
     get_run_logger().info(sentence)
     return Completed(message=sentence)
+
+
+def _in_prefect(engine: Engine, incident_id: str, sentence: str, *, done: bool) -> str:
+    """Return the sentence; for a private incident, only whether the command was carried out and where to read more."""
+    incident = engine.conductor.incident(incident_id)
+    if not is_private(engine.company.plan, incident):
+        return sentence
+    return f"{'It is recorded.' if done else 'It was NOT done.'} {private_text(engine, incident)}"
 
 
 @flow(name="acknowledge", persist_result=False)
@@ -52,11 +77,7 @@ async def acknowledge(incident: str, name: str, role: str = "") -> Ended:
         name: Who you are.
         role: The role in which you act. Leave it out if the plan names you.
     """
-
-    def command(engine: Engine, incident: str, by: By) -> str:
-        return engine.people.acknowledge(incident, by)
-
-    return await run_command(incident, name, role, command)
+    return await give(Acknowledge, incident, name, role, {})
 
 
 @flow(name="answer", persist_result=False)
@@ -73,11 +94,9 @@ async def answer(ask: str, decision: str, name: str, role: str = "", reason: str
     """
     incident, _, step = ask.strip().partition("/")
 
-    def command(engine: Engine, incident: str, by: By) -> str:
-        given = decision_for(engine.people.question(f"{incident}/{step}").ask, decision, choice.strip() or None)
-        return engine.people.answer(given.ask, by, yes=given.yes, reason=reason, choice=given.choice)
-
-    return await run_command(incident, name, role, command, step)
+    given = f"{incident.upper()}/{step}"
+    said = {"ask": given, "word": decision, "reason": reason, "choice": choice.strip() or None}
+    return await give(Answer, incident, name, role, said)
 
 
 @flow(name="note", persist_result=False)
@@ -91,11 +110,7 @@ async def note(incident: str, text: str, name: str, role: str = "scribe", post_m
         role: The role in which you write.
         post_mortem: Where the post-mortem shows it: among its key events (timeline), or as the suggestion for a field.
     """
-
-    def command(engine: Engine, incident: str, by: By) -> str:
-        return engine.people.note(incident, text, by, post_mortem)
-
-    return await run_command(incident, name, role, command)
+    return await give(Note, incident, name, role, {"text": text, "post_mortem": post_mortem})
 
 
 @flow(name="decide", persist_result=False)
@@ -109,11 +124,7 @@ async def decide(incident: str, text: str, name: str, reason: str = "", role: st
         reason: Why it was decided.
         role: The role in which you decide.
     """
-
-    def command(engine: Engine, incident: str, by: By) -> str:
-        return engine.people.decide(incident, text, reason, by)
-
-    return await run_command(incident, name, role, command)
+    return await give(Decide, incident, name, role, {"text": text, "reason": reason})
 
 
 @flow(name="change_severity", persist_result=False)
@@ -129,11 +140,7 @@ async def change_severity(
         name: Who you are.
         role: The role in which you decide.
     """
-
-    def command(engine: Engine, incident: str, by: By) -> str:
-        return engine.people.severity(incident, severity, reason, by)
-
-    return await run_command(incident, name, role, command)
+    return await give(ChangeSeverity, incident, name, role, {"severity": severity, "reason": reason})
 
 
 @flow(name="assess", persist_result=False)
@@ -157,11 +164,12 @@ async def assess(  # noqa: PLR0913 - the fields of its form
         known_since: When the company became aware of it, as 2026-11-20 17:00. Duties that count from it start then.
         role: The role in which you assess it.
     """
-
-    def command(engine: Engine, incident: str, by: By) -> str:
-        return engine.people.assess(incident, read_facts(facts or []), kind or None, reason, by, known_since)
-
-    return await run_command(incident, name, role, command)
+    try:
+        known = read_facts(facts or [])
+    except AllclearError as error:
+        return not_done(str(error))
+    said = {"facts": known, "kind": kind or None, "reason": reason, "known_since": known_since}
+    return await give(Assess, incident, name, role, said)
 
 
 @flow(name="hand_over", persist_result=False)
@@ -170,8 +178,6 @@ async def hand_over(
 ) -> Ended:
     """Ask another person to take a role in this incident. Its holder keeps it until that person accepts.
 
-    To accept a role that is offered to you, name yourself as the person who takes it.
-
     Args:
         incident: The incident's id, as VS-12.
         role_to_hand_over: The role that the other person takes.
@@ -179,11 +185,59 @@ async def hand_over(
         name: Who you are.
         role: The role in which you act.
     """
+    return await give(HandOver, incident, name, role, {"role": role_to_hand_over, "to": to})
 
-    def command(engine: Engine, incident: str, by: By) -> str:
-        return engine.people.hand_over(incident, role_to_hand_over, to, by)
 
-    return await run_command(incident, name, role, command)
+@flow(name="take_role", persist_result=False)
+async def take_role(incident: str, role_to_take: str, name: str) -> Ended:
+    """Take a role in this incident: one that was offered to you, a free one, or another's, who receives a message.
+
+    Args:
+        incident: The incident's id, as VS-12.
+        role_to_take: The role that you take.
+        name: Who you are.
+    """
+    return await give(TakeRole, incident, name, role_to_take, {"role": role_to_take})
+
+
+@flow(name="tell", persist_result=False)
+async def tell(incident: str, audience: str, name: str, text: str = "", role: str = "communications_lead") -> Ended:
+    """Record that you have told an audience. Until then people are reminded of it.
+
+    Args:
+        incident: The incident's id, as VS-12.
+        audience: Whom you told: a role, or an audience of the plan, as customers.
+        name: Who you are.
+        text: What you said, and how.
+        role: The role in which you told it.
+    """
+    return await give(Told, incident, name, role, {"audience": audience, "text": text})
+
+
+@flow(name="hold", persist_result=False)
+async def hold(incident: str, reason: str, name: str, role: str = "") -> Ended:
+    """Stop everything automatic in the incident until it is released. What people approve is still done.
+
+    Args:
+        incident: The incident's id, as VS-12.
+        reason: Why.
+        name: Who you are.
+        role: The role in which you act. Leave it out if the plan names you.
+    """
+    return await give(Hold, incident, name, role, {"reason": reason})
+
+
+@flow(name="release", persist_result=False)
+async def release(incident: str, name: str, reason: str = "", role: str = "") -> Ended:
+    """Allow automatic action in the incident again.
+
+    Args:
+        incident: The incident's id, as VS-12.
+        name: Who you are.
+        reason: Why, or what has changed.
+        role: The role in which you act. Leave it out if the plan names you.
+    """
+    return await give(Release, incident, name, role, {"reason": reason})
 
 
 @flow(name="end_incident", persist_result=False)
@@ -197,12 +251,7 @@ async def end_incident(incident: str, reason: str, name: str, false_alarm: bool 
         false_alarm: On if there was no trouble at all.
         role: The role in which you act. Leave it out if the plan names you.
     """
-
-    def command(engine: Engine, incident: str, by: By) -> str:
-        end = engine.people.false_alarm if false_alarm else engine.people.resolve
-        return end(incident, reason, by)
-
-    return await run_command(incident, name, role, command)
+    return await give(FalseAlarm if false_alarm else Resolve, incident, name, role, {"reason": reason})
 
 
 @flow(name="write_post_mortem", persist_result=False)
@@ -216,11 +265,7 @@ async def write_post_mortem(incident: str, field: str, text: str, name: str, rol
         name: Who you are.
         role: The role in which you write.
     """
-
-    def command(engine: Engine, incident: str, by: By) -> str:
-        return engine.people.write_post_mortem(incident, field, text, by)
-
-    return await run_command(incident, name, role, command)
+    return await give(WritePostMortem, incident, name, role, {"field": field, "text": text})
 
 
 @flow(name="add_follow_up", persist_result=False)
@@ -237,12 +282,8 @@ async def add_follow_up(
         due_in_days: The number of days from now until it is due.
         role: The role in which you act.
     """
-
-    def command(engine: Engine, incident: str, by: By) -> str:
-        due = datetime.now(UTC) + timedelta(days=due_in_days)
-        return engine.people.follow_up(incident, text, owner, due, by)
-
-    return await run_command(incident, name, role, command)
+    said = {"text": text, "owner": owner, "days": due_in_days}
+    return await give(FollowUp, incident, name, role, said)
 
 
 @flow(name="finish_follow_up", persist_result=False)
@@ -256,8 +297,36 @@ async def finish_follow_up(incident: str, number: int, name: str, note: str = ""
         note: What was done.
         role: The role in which you act.
     """
+    return await give(FollowUpDone, incident, name, role, {"number": number, "note": note})
 
-    def command(engine: Engine, incident: str, by: By) -> str:
-        return engine.people.follow_up_done(incident, number, note, by)
 
-    return await run_command(incident, name, role, command)
+OFFERED: Mapping[type[Command], Flow[..., Any]] = {
+    Acknowledge: acknowledge,
+    Act: manual_action,
+    Answer: answer,
+    Assess: assess,
+    ChangeSeverity: change_severity,
+    Decide: decide,
+    Declare: respond,
+    FalseAlarm: end_incident,
+    FollowUp: add_follow_up,
+    FollowUpDone: finish_follow_up,
+    HandOver: hand_over,
+    Hold: hold,
+    Note: note,
+    Release: release,
+    Resolve: end_incident,
+    TakeRole: take_role,
+    Told: tell,
+    WritePostMortem: write_post_mortem,
+}
+"""The command -> the flow by which a person gives it in Prefect."""
+
+NOT_OFFERED: Mapping[type[Command], str] = {
+    Propose: "A person starts the action itself: if another one must approve it, its run waits and asks.",
+    Undo: "The change is shown before it is undone, and a form of Prefect cannot show it: the page and `undo` do.",
+    Supersede: "It needs a look at the change that stays: the page shows it, and `in-place` lists it.",
+    TakeOver: "It changes the rota of everyone and belongs to no incident: `take-over`.",
+    RevokeLinks: "It is about the keys of people, and not about an incident: `revoke-links`.",
+}
+"""The other commands, with the reason why no flow of Prefect sends them."""

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from prefect import flow, get_run_logger
 from prefect.states import Completed
 
 from allclear.bootstrap import Engine, open_engine
+from allclear.commands.acts import Act
+from allclear.commands.base import read_fields
 from allclear.domain.errors import AllclearError, NotAllowed
-from allclear.engine.actions.manual import ManualRequest, ManualResult, may_start_manually
-from allclear.engine.incidents import request_key
+from allclear.engine.actions.manual import ManualResult, may_start_manually
 from flows.approval_form import wait_for_answer
 from flows.artifacts import publish
-from flows.run_context import Ended, deliver, name_run, not_done, run_id
+from flows.run_context import Ended, author, deliver, name_run, not_done, run_id
 
 
 @flow(name="manual_action", persist_result=False)
@@ -35,13 +35,14 @@ async def manual_action(
     """
     stripped = {key: value.strip() if isinstance(value, str) else value for key, value in params.items()}
     given = {key: value for key, value in stripped.items() if value not in (None, "")}
-    request = ManualRequest(action, given, reason, incident.strip().upper() or None)
+    said = {"action": action, "params": given, "reason": reason, "incident": incident.strip().upper() or None}
     try:
+        act = read_fields(Act, said)
         async with open_engine() as engine:
-            result = await _carry_out(engine, _continued(engine, request), name, role)
+            result = await _carry_out(engine, _continued(engine, act), name, role)
             while result.outcome is None:
                 await wait_for_answer(engine, result.incident, result.waiting[0])
-                result = await _carry_out(engine, _continued(engine, request), name, role)
+                result = await _carry_out(engine, _continued(engine, act), name, role)
     except AllclearError as error:
         return not_done(str(error))
     if not result.outcome.good:
@@ -51,26 +52,23 @@ async def manual_action(
     return Completed(message=sentence)
 
 
-def _continued(engine: Engine, request: ManualRequest) -> ManualRequest:
-    """Return the request, for the incident in which this run has waited before. Raises NotAllowed if it has ended."""
+def _continued(engine: Engine, act: Act) -> Act:
+    """Return the command, for the incident in which this run has waited before. Raises NotAllowed if it has ended."""
     waited = engine.journal.awaited_by(run_id())
     if waited is None:
-        return request
+        return act
     if engine.conductor.incident(waited[0]).over:
         problem = f"{waited[0]} ended while this action waited for an approval: it is NOT done."
         raise NotAllowed(problem, "Start it again if it is still needed.")
-    return replace(request, incident=waited[0])
+    return act.model_copy(update={"incident": waited[0]})
 
 
-async def _carry_out(engine: Engine, request: ManualRequest, name: str, role: str) -> ManualResult:
+async def _carry_out(engine: Engine, act: Act, name: str, role: str) -> ManualResult:
     """Return the action's result. Raises AllclearError if a parameter does not fit, or the person may not decide."""
-    action = engine.registry.action(request.action)
+    action = engine.registry.action(act.action)
     if not may_start_manually(action):  # a run may name another action than its deployment does
         raise NotAllowed(f"{action.name} is not an action to start by hand in Prefect.", "Use its own deployment.")
-    by = engine.people.who(name, role or None, "prefect")
-    if run := run_id():  # a run that starts again after a crash goes on with the same act
-        by = by.model_copy(update={"request": request_key("prefect", run, "")})
-    result = await engine.manual.do(request, by)
+    result = await act.start(engine, author(engine, name, role))
     await name_run(engine.conductor.incident(result.incident), action.title)
     await publish(engine, result.incident)
     await deliver(engine, result.incident)

@@ -8,15 +8,16 @@ from prefect import flow, get_run_logger
 from prefect.states import Completed
 
 from allclear.bootstrap import Engine, open_engine
+from allclear.commands.base import read_fields
+from allclear.commands.company import Declare
 from allclear.domain.errors import AllclearError
 from allclear.domain.records import By
 from allclear.domain.runbook import Phase
 from allclear.domain.template_values import waiting
-from allclear.engine.people.declare import Declaration
 from allclear.engine.response.flow_starts import start_message
 from flows.artifacts import publish
 from flows.private_incidents import in_prefect
-from flows.run_context import Ended, deliver, name_run, not_done
+from flows.run_context import Ended, author, deliver, name_run, not_done
 
 _TRIES, _PAUSE = 25, 0.2
 """How often, and with how many seconds between, to look for the first question, so that the run's page shows it."""
@@ -47,25 +48,26 @@ async def respond(  # noqa: PLR0913, PLR0917 - the fields of its form
         began: When the trouble began, as 2026-11-20 17:00 in the plan's time zone; empty if that is not known.
         known_since: When the company became aware of it, if that was earlier than now. Duties count from it.
     """
-    declared = Declaration(
-        title=title.strip(), severity=severity, service=service, runbook=runbook, began=began, known_since=known_since
-    )
+    said = {
+        "title": title.strip(),
+        "severity": severity or None,
+        "service": service,
+        "runbook": runbook,
+        "began": began,
+        "known_since": known_since,
+    }
     try:
         async with open_engine() as engine:
             if incident.strip():
                 started = _continue(engine, incident.strip().upper())
             else:
-                started = _open(engine, declared, name, role)
+                declared = read_fields(Declare, said)
+                started = declared.open(engine, author(engine, name, role), Phase.DETECT.value)
             sentence = await _show(engine, started)
     except AllclearError as error:
         return not_done(str(error))
     get_run_logger().info(sentence)
     return Completed(message=sentence)
-
-
-def _open(engine: Engine, declared: Declaration, name: str, role: str) -> str:
-    """Open the incident that a person declares, and return its id. Raises NotAllowed, NotFound."""
-    return engine.people.declare(declared, engine.people.who(name, role or None, "prefect"), first=Phase.DETECT.value)
 
 
 def _continue(engine: Engine, incident: str) -> str:

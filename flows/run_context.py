@@ -13,7 +13,9 @@ from prefect.states import Failed
 from allclear.bootstrap import Engine
 from allclear.domain.errors import AllclearError
 from allclear.domain.incident import Incident
+from allclear.domain.records import By
 from allclear.engine.flow_runs import tags_of
+from allclear.engine.incidents import request_key
 from allclear.engine.outbox import OutboxDelivery
 from allclear.prefect_api import PrefectApi
 
@@ -25,6 +27,18 @@ def run_id() -> str:
     """Return the id of the flow run that calls this; empty outside of one."""
     context = FlowRunContext.get()
     return str(context.flow_run.id) if context and context.flow_run else ""
+
+
+def author(engine: Engine, name: str, role: str, form: str = "") -> By:
+    """Return the person whom a form of Prefect names. The run is the request: one that starts again repeats nothing.
+
+    `form` is the key of the form, for a run that shows several. Raises NotAllowed, NotFound if the person may not act
+    in that role.
+    """
+    by = engine.people.who(name, role or None, "prefect")
+    if run := run_id():
+        by = by.model_copy(update={"request": request_key("prefect", f"{run}/{form}" if form else run, "")})
+    return by
 
 
 def not_done(sentence: str) -> Ended:

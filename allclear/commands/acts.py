@@ -15,6 +15,7 @@ from allclear.domain.text import must_answer
 
 if TYPE_CHECKING:
     from allclear.bootstrap import Engine
+    from allclear.engine.actions.manual import ManualResult
 
 
 class Propose(Command):
@@ -45,26 +46,36 @@ class Act(Command):
 
     name: ClassVar[str] = "act"
     title: ClassVar[str] = "Carry out an action by hand"
+    of_incident: ClassVar[bool] = False
 
     action: str = Field(description="An action, as cloud_run.rollback_traffic; `allclear actions` lists them.")
     params: JsonDict = Field(default={}, description="The action's parameters, as service -> storefront.")
     reason: str = Field(description="Why. It goes into the record.")
+    incident: str | None = Field(
+        default=None, description="The incident that it belongs to. Default: the open one of its service, or a new one."
+    )
+    severity: str | None = Field(default=None, description="The severity, if a new incident is opened.")
     digest: str | None = Field(default=None, description="The digest of the change that you saw; another is refused.")
 
     @override
     async def _do(self, engine: Engine, incident: str, by: By) -> str:
-        from allclear.engine.actions.manual import ManualRequest  # noqa: PLC0415 - as above
-
-        request = ManualRequest(self.action, self.params, self.reason, incident, shown=self.digest)
-        result = await engine.manual.do(request, by)
+        result = await self.start(engine, by)
         if result.outcome is None:
             asked = engine.people.question(result.waiting[0]).ask
             return f"{result.act} of {result.incident} is NOT done yet. {must_answer(asked, engine.company.plan)}"
         if not result.outcome.good:
             raise Refused(
-                f"{result.act} is {result.outcome.status.value}. {result.outcome.sentence}", result.outcome.next_step
+                f"{result.act} of {result.incident} is {result.outcome.status.value}. {result.outcome.sentence}",
+                result.outcome.next_step,
             )
         return f"{result.incident}: {result.outcome.status.value}. {result.outcome.sentence}"
+
+    async def start(self, engine: Engine, by: By) -> ManualResult:
+        """Carry the action out, unless other people must approve it first. Raises what `ManualActions.do` raises."""
+        from allclear.engine.actions.manual import ManualRequest  # noqa: PLC0415 - as above
+
+        wanted = ManualRequest(self.action, self.params, self.reason, self.incident, self.severity, self.digest)
+        return await engine.manual.do(wanted, by)
 
 
 class Supersede(Command):

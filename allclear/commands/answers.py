@@ -34,6 +34,20 @@ class Answer(Command):
     async def _do(self, engine: Engine, incident: str, by: By) -> str:
         if self.ask.partition("/")[0] != incident:
             raise NotAllowed(f"{self.ask} is no question of {incident}.", f"Read on: allclear show {incident}.")
+        sentence = self.record(engine, by)
+        result = await engine.manual.after_answer(self.ask, by)
+        if result is None or result.outcome is None:
+            return sentence
+        if not result.outcome.good:
+            raise Refused(f"{result.act}: {result.outcome.sentence}", result.outcome.next_step)
+        return f"{sentence} {result.outcome.sentence}"
+
+    def record(self, engine: Engine, by: By) -> str:
+        """Record the answer alone, and return a sentence for the person.
+
+        For a run that waits for the answer and then carries out what it allows. Raises what `People.answer` raises, and
+        NotAllowed if the change is not the one that was shown.
+        """
         ask = engine.people.question(self.ask).ask
         if self.digest is not None and self.digest != ask.digest:
             raise NotAllowed(
@@ -41,10 +55,4 @@ class Answer(Command):
                 "Read the question again, and answer it.",
             )
         decision = decision_for(ask, self.word, self.choice, engine.company.plan)
-        sentence = engine.people.answer(self.ask, by, yes=decision.yes, reason=self.reason, choice=decision.choice)
-        result = await engine.manual.after_answer(self.ask, by)
-        if result is None or result.outcome is None:
-            return sentence
-        if not result.outcome.good:
-            raise Refused(f"{result.act}: {result.outcome.sentence}", result.outcome.next_step)
-        return f"{sentence} {result.outcome.sentence}"
+        return engine.people.answer(self.ask, by, yes=decision.yes, reason=self.reason, choice=decision.choice)

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from allclear.domain.base import Model
-from allclear.domain.errors import NotAllowed
+from allclear.domain.errors import ConfigError, NotAllowed
 from allclear.domain.privacy import require_reader
 from allclear.domain.proof import Proof
 from allclear.domain.records import By
+from allclear.domain.text import plain
 
 if TYPE_CHECKING:
     from allclear.bootstrap import Engine
+
+
+M = TypeVar("M", bound=BaseModel)
 
 
 class Command(Model, ABC):
@@ -45,3 +51,16 @@ class Command(Model, ABC):
     @abstractmethod
     async def _do(self, engine: Engine, incident: str, by: By) -> str:
         """Do it: see `carry_out`."""
+
+
+def read_fields(model: type[M], said: Any) -> M:  # noqa: ANN401 - JSON
+    """Return the model that has these fields. Raises ConfigError, which names the first field that does not fit."""
+    try:
+        return model.model_validate(said)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(plain(str(part), 60) for part in first["loc"]) or "the whole"
+        fields = ", ".join(one.alias or name for name, one in model.model_fields.items()) or "none"
+        raise ConfigError(
+            f"What was sent does not fit: {field}: {plain(first['msg'], 200).rstrip('.')}.", f"Its fields: {fields}."
+        ) from error

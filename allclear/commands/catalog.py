@@ -27,7 +27,6 @@ COMMANDS: tuple[type[Command], ...] = (
     Hold,
     Release,
     Propose,
-    Act,
     Undo,
     Supersede,
     Resolve,
@@ -38,7 +37,7 @@ COMMANDS: tuple[type[Command], ...] = (
 )
 """The commands of one incident."""
 
-COMPANY_COMMANDS: tuple[type[Command], ...] = (Declare, TakeOver, RevokeLinks)
-"""The commands that name no incident."""
+COMPANY_COMMANDS: tuple[type[Command], ...] = (Declare, Act, TakeOver, RevokeLinks)
+"""The commands whose route names no incident."""
 
 BY_NAME: dict[str, type[Command]] = {command.name: command for command in (*COMMANDS, *COMPANY_COMMANDS)}

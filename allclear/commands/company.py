@@ -35,8 +35,11 @@ class Declare(Command):
         opened = self.open(engine, by)
         return f"{opened} is open. Follow it: allclear show {opened}"
 
-    def open(self, engine: Engine, by: By) -> str:
-        """Open the incident and return its id. Raises what `People.declare` raises."""
+    def open(self, engine: Engine, by: By, first: str = "respond") -> str:
+        """Open the incident and return its id; `first` is the flow that is started for it.
+
+        Raises what `People.declare` raises.
+        """
         from allclear.engine.people.declare import Declaration  # noqa: PLC0415 - the command line starts without it
 
         declared = Declaration(
@@ -48,7 +51,7 @@ class Declare(Command):
             began=self.began,
             known_since=self.known_since,
         )
-        return engine.people.declare(declared, by)
+        return engine.people.declare(declared, by, first=first)
 
 
 class TakeOver(Command):

@@ -17,6 +17,8 @@ _KINDS: dict[str, type[AllclearError]] = {
         errors.MissingSecret,
         errors.NotFound,
         errors.NotAllowed,
+        errors.MissingText,
+        errors.StillInPlace,
         errors.VendorError,
         errors.JournalError,
     )
@@ -29,8 +31,8 @@ class Problem(Model):
     detail: str = Field(description="What is wrong, in a sentence.")
     next_step: str = Field(description="What to do about it, in a sentence.")
     error: str = Field(
-        description="The kind of error: ConfigError, MissingSecret, NotFound, NotAllowed, Refused, VendorError or "
-        "JournalError."
+        description="The kind of error: ConfigError, MissingSecret, NotFound, NotAllowed, MissingText, StillInPlace, "
+        "Refused, VendorError or JournalError."
     )
     candidates: list[Candidate] = Field(default=[], description="What can be chosen instead, if a choice is missing.")
 

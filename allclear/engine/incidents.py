@@ -161,8 +161,12 @@ def find_request(journal: Journal, request: str) -> Incident | None:
     """Return the incident to which the request wrote, among the newest ones, or None. Raises JournalError."""
     if not request:
         return None
-    newest = islice(journal.incidents(), _SEARCHED)
-    return next((one for one in readable(journal, newest) if request in one.requests), None)
+    return next((one for one in _newest(journal) if request in one.requests), None)
+
+
+def _newest(journal: Journal) -> Iterator[Incident]:
+    """Yield the incidents among which a request is searched that names none."""
+    return readable(journal, islice(journal.incidents(), _SEARCHED))
 
 
 def refuse_reused_key(incident: Incident, request: str) -> None:
@@ -177,3 +181,10 @@ def refuse_reused_key(incident: Incident, request: str) -> None:
             "The Idempotency-Key was used before for another request, so nothing was done.",
             "Send a new key for each request, and the same key only to repeat it.",
         )
+
+
+def refuse_key_reused_anywhere(journal: Journal, request: str) -> None:
+    """Raise Refused if the key of a request that names no incident was used for something else. Raises JournalError."""
+    if request and find_request(journal, request) is None:
+        for incident in _newest(journal):
+            refuse_reused_key(incident, request)

@@ -14,6 +14,8 @@ from allclear.domain.base import is_blank
 from allclear.domain.clearance import Clearance, clearance, missing_approvals
 from allclear.domain.errors import ConcurrentWrite, MissingText, NotAllowed, NotFound, Refused
 from allclear.domain.incident import Incident
+from allclear.domain.privacy import require_reader
+from allclear.domain.proof import Proof
 from allclear.domain.records import By, DecisionMade
 from allclear.domain.reminder import MANUAL as PHASE
 from allclear.engine.actions.executor import Executor, Preview
@@ -96,6 +98,8 @@ class ManualActions:
         if is_blank(request.reason):
             raise MissingText("A manual action needs a reason.", 'Add it: --reason "…".')
         incident = self._incident(request, by)
+        if by.proof is not Proof.CLAIMED:
+            require_reader(self._company.plan, incident, by.actor)
         for begun in incident.unfinished:
             if begun.proposed.action == request.action:  # interrupted: first find out what became of it
                 await self._executor.carry_out(incident.id, begun.id, by)

@@ -10,14 +10,15 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Request
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 
 from allclear.bootstrap import Engine
-from allclear.commands.base import Command
+from allclear.commands.acts import Act
+from allclear.commands.base import Command, read_fields
 from allclear.commands.catalog import COMMANDS
 from allclear.commands.company import Declare, RevokeLinks, TakeOver
 from allclear.commands.previews import ChangeView, PreviewAct, PreviewUndo
@@ -34,7 +35,7 @@ from allclear.domain.errors import (
 )
 from allclear.domain.records import By
 from allclear.domain.text import plain
-from allclear.engine.incidents import read_incident, refuse_reused_key
+from allclear.engine.incidents import read_incident, refuse_key_reused_anywhere, refuse_reused_key
 from allclear.responder import strict_json
 from allclear.responder.callers import CHALLENGE, LONGEST_KEY, Callers, Described, NotIdentified, with_request
 from allclear.responder.limits import RETRY_AFTER, Limits
@@ -93,9 +94,6 @@ PROBLEMS: Responses = {
 }
 
 
-M = TypeVar("M", bound=BaseModel)
-
-
 @dataclass(frozen=True)
 class CommandServices:
     """What the routes of commands need."""
@@ -132,7 +130,7 @@ def command_routes(services: CommandServices) -> APIRouter:
     router = APIRouter(responses=PROBLEMS, tags=["commands"])
     for command in COMMANDS:
         _add(router, services, command)
-    for command in (TakeOver, RevokeLinks):
+    for command in (Act, TakeOver, RevokeLinks):
         _add_of_company(router, services, command)
     _add_declare(router, services)
     _add_previews(router, services)
@@ -150,7 +148,7 @@ def _add(router: APIRouter, services: CommandServices, command: type[Command]) -
     ) -> JSONResponse:
         async def work(by: By, body: Any) -> Done:  # noqa: ANN401 - JSON
             by = with_request(by, key, [command.name, incident_id, body])
-            given = read_body(command, body)
+            given = read_fields(command, body)
             refuse_reused_key(read_incident(services.engine.journal, incident_id), by.request)
             return Done(sentence=await given.carry_out(services.engine, incident_id, by))
 
@@ -165,7 +163,9 @@ def _add_of_company(router: APIRouter, services: CommandServices, command: type[
     ) -> JSONResponse:
         async def work(by: By, body: Any) -> Done:  # noqa: ANN401 - JSON
             by = with_request(by, key, [command.name, body])
-            return Done(sentence=await read_body(command, body).carry_out(services.engine, "", by))
+            given = read_fields(command, body)
+            refuse_key_reused_anywhere(services.engine.journal, by.request)
+            return Done(sentence=await given.carry_out(services.engine, "", by))
 
         return await services.answer(request, work)
 
@@ -178,7 +178,8 @@ def _add_declare(router: APIRouter, services: CommandServices) -> None:
     ) -> JSONResponse:
         async def work(by: By, body: Any) -> Declared:  # noqa: ANN401 - JSON
             by = with_request(by, key, ["incidents", body])
-            given = read_body(Declare, body)
+            given = read_fields(Declare, body)
+            refuse_key_reused_anywhere(services.engine.journal, by.request)
             incident = given.open(services.engine, by)
             return Declared(sentence=f"{incident} is open. Follow it: allclear show {incident}", incident=incident)
 
@@ -201,7 +202,7 @@ def _add_previews(router: APIRouter, services: CommandServices) -> None:
         """Show the change that undoing an act would make now, before it is done. Nothing is changed."""
 
         async def work(by: By, body: Any) -> ChangeView:  # noqa: ANN401 - JSON
-            return await read_body(PreviewUndo, body).show(services.engine, incident_id, by)
+            return await read_fields(PreviewUndo, body).show(services.engine, incident_id, by)
 
         return await services.answer(request, work)
 
@@ -218,7 +219,7 @@ def _add_previews(router: APIRouter, services: CommandServices) -> None:
         """Show the change that an action would make now, before it is done or proposed. Nothing is changed."""
 
         async def work(_by: By, body: Any) -> ChangeView:  # noqa: ANN401 - JSON
-            return await read_body(PreviewAct, body).show(services.engine)
+            return await read_fields(PreviewAct, body).show(services.engine)
 
         return await services.answer(request, work)
 
@@ -248,19 +249,6 @@ def read_json(body: bytes) -> Any:  # noqa: ANN401 - JSON
         return strict_json.decode(body) if body.strip() else {}
     except ValueError as error:
         raise ConfigError("The body is not JSON that can be read.", f"Correct it: {plain(str(error), 200)}.") from error
-
-
-def read_body(model: type[M], body: Any) -> M:  # noqa: ANN401 - JSON
-    """Return what a body holds. Raises ConfigError, which names the first field that does not fit."""
-    try:
-        return model.model_validate(body)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(plain(str(part), 60) for part in first["loc"]) or "the body"
-        fields = ", ".join(one.alias or name for name, one in model.model_fields.items()) or "none"
-        raise ConfigError(
-            f"The body does not fit: {field}: {plain(first['msg'], 200).rstrip('.')}.", f"Its fields: {fields}."
-        ) from error
 
 
 def problem_response(error: AllclearError) -> JSONResponse:

@@ -7,16 +7,20 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
+from allclear.commands.acts import Propose, Supersede
+from allclear.commands.answers import Answer
+from allclear.commands.assess import Assess
 from allclear.commands.base import Command
 from allclear.commands.catalog import COMMANDS
+from allclear.commands.in_place import Undo
 from allclear.domain.errors import NotAllowed
 from allclear.domain.text import plain
 
 _SHORT = {"ack": "acknowledge", "handover": "hand-over"}
 """Words that people type -> the name of the command."""
-_ELSEWHERE = frozenset({"answer", "act", "propose", "undo", "supersede", "assess"})
+_ELSEWHERE = frozenset[type[Command]]({Answer, Propose, Undo, Supersede, Assess})
 """Commands that need what is shown with them."""
-_BY_NAME = {command.name: command for command in COMMANDS if command.name not in _ELSEWHERE}
+_BY_NAME = {command.name: command for command in COMMANDS if command not in _ELSEWHERE}
 _INCIDENT = re.compile(r"[A-Za-z]{1,10}-\d{1,9}")
 _MENTION = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^>]*)?>")
 _CHANNEL = re.compile(r"<#[A-Z0-9]+\|([^>]*)>")

@@ -140,6 +140,8 @@ OPTIONAL = {
     "End an incident": {"false_alarm"},
     "Add a follow-up": {"due_in_days"},
     "Finish a follow-up": {"note"},
+    "Record whom you told": {"text"},
+    "Release an incident": {"reason"},
     "Add a note": {"post_mortem"},
 }
 """What may stay empty in a form. In the form of an action it is the incident."""
