@@ -19,6 +19,7 @@ class ChangeSeverity(Command):
 
     name: ClassVar[str] = "severity"
     title: ClassVar[str] = "Change the severity"
+    typed: ClassVar[tuple[str, ...] | None] = ("severity", "reason")
 
     severity: str = Field(description="The new severity, on the plan's own scale.")
     reason: str = Field(description="Why it changes.")

@@ -33,6 +33,11 @@ class Command(Model, ABC):
     for_programs: ClassVar[bool] = False
     """Whether a program may send it as well. A program never decides, so that almost nothing is for programs."""
 
+    typed: ClassVar[tuple[str, ...] | None] = None
+    """The fields that are typed in a chat, as `/incident hold VS-3 REASON`, in their order; the last one has the rest.
+
+    None: it is not typed, because people must see something before they send it."""
+
     async def carry_out(self, engine: Engine, incident: str, by: By) -> str:
         """Do it, and return a sentence for the person.
 

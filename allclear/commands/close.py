@@ -19,6 +19,7 @@ class Resolve(Command):
 
     name: ClassVar[str] = "resolve"
     title: ClassVar[str] = "End the incident as resolved"
+    typed: ClassVar[tuple[str, ...] | None] = ("reason",)
 
     reason: str = Field(description="How you know that it is over.")
 
@@ -32,6 +33,7 @@ class FalseAlarm(Command):
 
     name: ClassVar[str] = "false-alarm"
     title: ClassVar[str] = "End the incident as a false alarm"
+    typed: ClassVar[tuple[str, ...] | None] = ("reason",)
 
     reason: str = Field(description="How you know that there was no trouble.")
 

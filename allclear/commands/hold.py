@@ -19,6 +19,7 @@ class Hold(Command):
 
     name: ClassVar[str] = "hold"
     title: ClassVar[str] = "Stop everything automatic"
+    typed: ClassVar[tuple[str, ...] | None] = ("reason",)
 
     reason: str = Field(description="Why.")
 
@@ -32,6 +33,7 @@ class Release(Command):
 
     name: ClassVar[str] = "release"
     title: ClassVar[str] = "Allow automatic action again"
+    typed: ClassVar[tuple[str, ...] | None] = ("reason",)
 
     reason: str = Field(default="", description="Why, or what has changed.")
 

@@ -21,6 +21,7 @@ class Note(Command):
 
     name: ClassVar[str] = "note"
     title: ClassVar[str] = "Add a note"
+    typed: ClassVar[tuple[str, ...] | None] = ("text",)
 
     text: str = Field(description="What you saw, heard or did.")
     post_mortem: str = Field(
@@ -37,6 +38,7 @@ class Decide(Command):
 
     name: ClassVar[str] = "decide"
     title: ClassVar[str] = "Record a decision"
+    typed: ClassVar[tuple[str, ...] | None] = ("text",)
 
     text: str = Field(description="What was decided.")
     reason: str = Field(default="", description="Why.")
@@ -51,6 +53,7 @@ class Told(Command):
 
     name: ClassVar[str] = "told"
     title: ClassVar[str] = "Record whom you told"
+    typed: ClassVar[tuple[str, ...] | None] = ("audience", "text")
 
     audience: str = Field(description="A role, or an audience of the plan, as `customers`.")
     text: str = Field(default="", description="What you said, and how.")
@@ -65,6 +68,7 @@ class FollowUp(Command):
 
     name: ClassVar[str] = "follow-up"
     title: ClassVar[str] = "Add a follow-up"
+    typed: ClassVar[tuple[str, ...] | None] = ("owner", "text")
 
     text: str = Field(description="What has to be done.")
     owner: str = Field(description="The person who sees to it.")
@@ -85,6 +89,7 @@ class FollowUpDone(Command):
 
     name: ClassVar[str] = "follow-up-done"
     title: ClassVar[str] = "Report that a follow-up is done"
+    typed: ClassVar[tuple[str, ...] | None] = ("number", "note")
 
     number: int = Field(ge=1, description="Its number among the incident's follow-ups, 1 for the first.")
     note: str = Field(default="", description="What was done.")

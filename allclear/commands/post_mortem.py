@@ -20,6 +20,7 @@ class WritePostMortem(Command):
 
     name: ClassVar[str] = "post-mortem"
     title: ClassVar[str] = "Write a field of the post-mortem"
+    typed: ClassVar[tuple[str, ...] | None] = ("field", "text")
 
     field: PostMortemField = Field(description="The field that the text answers.")
     text: str = Field(description="The text. A field of several points has a line for each.")

@@ -19,6 +19,7 @@ class Acknowledge(Command):
 
     name: ClassVar[str] = "acknowledge"
     title: ClassVar[str] = "Acknowledge"
+    typed: ClassVar[tuple[str, ...] | None] = ()
 
     @override
     async def _do(self, engine: Engine, incident: str, by: By) -> str:
@@ -30,6 +31,7 @@ class HandOver(Command):
 
     name: ClassVar[str] = "hand-over"
     title: ClassVar[str] = "Hand a role over"
+    typed: ClassVar[tuple[str, ...] | None] = ("role", "to")
 
     role: str = Field(description="The role that is handed over.")
     to: str = Field(description="The person who is asked to take it.")
@@ -44,6 +46,7 @@ class TakeRole(Command):
 
     name: ClassVar[str] = "take-role"
     title: ClassVar[str] = "Take or accept a role"
+    typed: ClassVar[tuple[str, ...] | None] = ("role",)
 
     role: str = Field(description="The role that you take.")
 

@@ -59,7 +59,7 @@ async def test_what_cannot_be_understood_says_what_to_type(slack: SlackScene) ->
         "ack": "Type: /incident acknowledge VS-3.",
         "note VS-1": "Type: /incident note VS-3 TEXT.",
         "hand-over VS-1 cto": "Type: /incident hand-over VS-3 ROLE TO.",
-        "answer VS-1 approve": "is no command",
+        "answer VS-1 approve": "is not typed in Slack",
         "note VS-999 hello": "VS-999",
         "ack VS-1 please": "takes nothing more",
     }

@@ -7,20 +7,15 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from allclear.commands.acts import Propose, Supersede
-from allclear.commands.answers import Answer
-from allclear.commands.assess import Assess
 from allclear.commands.base import Command
 from allclear.commands.catalog import COMMANDS
-from allclear.commands.in_place import Undo
 from allclear.domain.errors import NotAllowed
 from allclear.domain.text import plain
 
 _SHORT = {"ack": "acknowledge", "handover": "hand-over"}
 """Words that people type -> the name of the command."""
-_ELSEWHERE = frozenset[type[Command]]({Answer, Propose, Undo, Supersede, Assess})
-"""Commands that need what is shown with them."""
-_BY_NAME = {command.name: command for command in COMMANDS if command not in _ELSEWHERE}
+_BY_NAME = {command.name: command for command in COMMANDS if command.typed is not None}
+_NOT_TYPED = {command.name: command for command in COMMANDS if command.typed is None}
 _INCIDENT = re.compile(r"[A-Za-z]{1,10}-\d{1,9}")
 _MENTION = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^>]*)?>")
 _CHANNEL = re.compile(r"<#[A-Z0-9]+\|([^>]*)>")
@@ -63,6 +58,8 @@ def meaning(text: str, people: dict[str, str]) -> Declare | Given:
     if name in {"", "declare"}:
         return Declare(words_of(rest, people))
     kind = _BY_NAME.get(name)
+    if name in _NOT_TYPED:
+        raise NotAllowed(f"{plain(name, 40)} is not typed in Slack.", "Do it on the incident's page.")
     if kind is None:
         raise NotAllowed(f'"{plain(word, 40)}" is no command.', _usage())
     incident, _, said = rest.strip().partition(" ")
@@ -73,7 +70,7 @@ def meaning(text: str, people: dict[str, str]) -> Declare | Given:
 
 def _command(name: str, kind: type[Command], said: str, people: dict[str, str]) -> Command:
     """Return the command whose fields are the words in order; the last field takes the rest."""
-    fields = _fields(kind)
+    fields = kind.typed or ()
     words = said.split(maxsplit=max(len(fields) - 1, 0)) if fields else []
     values = {field: words_of(word, people).removeprefix("@") for field, word in zip(fields, words, strict=False)}
     if said and not fields:
@@ -87,14 +84,8 @@ def _command(name: str, kind: type[Command], said: str, people: dict[str, str]) 
         ) from error
 
 
-def _fields(kind: type[Command]) -> list[str]:
-    """Return the fields that are typed: those that are needed, or else the first."""
-    needed = [name for name, field in kind.model_fields.items() if field.is_required()]
-    return needed or list(kind.model_fields)[:1]
-
-
 def _example(name: str, kind: type[Command]) -> str:
-    words = " ".join(field.upper().replace("_", " ") for field in _fields(kind))
+    words = " ".join(field.upper().replace("_", " ") for field in kind.typed or ())
     return f"Type: /incident {name} VS-3 {words}".strip() + "."
 
 
