@@ -27,6 +27,7 @@ from tasks.service_params import ServiceParams
 AT_ONCE = 10
 """Concurrent requests of one smoke test, which must not become a load test."""
 _OUR_FAULT = frozenset({401, 403, 407, 429})
+_CHALLENGE = "the firewall's challenge, which only a browser passes"
 _CLIENT_ERROR = 400
 _SERVER_ERROR = 500
 
@@ -70,6 +71,8 @@ class Health(Probe[ServiceParams]):
             return Finding(
                 verdict=Verdict.INCONCLUSIVE, sentence="The service shows its maintenance page.", facts=facts
             )
+        if answer.challenged:
+            return Finding(verdict=Verdict.INCONCLUSIVE, sentence=f"The health check met {_CHALLENGE}.", facts=facts)
         if answer.other_host:
             sentence = f"The health check redirects to another host, {answer.other_host}."
             return Finding(verdict=Verdict.INCONCLUSIVE, sentence=sentence, facts=facts)
@@ -136,7 +139,9 @@ def judge(smoke: Smoke, answers: Sequence[tuple[SmokePath, WebAnswer]]) -> Findi
         return finding(Verdict.INCONCLUSIVE, f"{len(maintenance)} of {len(answers)} requests got the maintenance page.")
     if 2 * len(judged) <= len(answers):
         sentence = f"Too few answers count: {len(maintenance)} of {len(answers)} got the maintenance page"
-        return finding(Verdict.INCONCLUSIVE, f"{sentence}, {len(unclear)} were refused or redirected.")
+        challenged = sum(answer.challenged for _, answer in answers)
+        met = f", and {challenged} met {_CHALLENGE}" if challenged else ""
+        return finding(Verdict.INCONCLUSIVE, f"{sentence}, {len(unclear)} were refused or redirected{met}.")
     if failed and all(answer.status is None for answer in judged):
         return finding(Verdict.FAILURE, f"None of {len(judged)} requests was answered: {failed[0].trouble}.")
     if share > smoke.error_rate:
@@ -188,7 +193,7 @@ def _failed(answer: WebAnswer) -> bool:
 
 
 def _unclear(answer: WebAnswer) -> bool:
-    return answer.other_host is not None or answer.status in _OUR_FAULT
+    return answer.challenged or answer.other_host is not None or answer.status in _OUR_FAULT
 
 
 def _p95(seconds: Sequence[float]) -> float:

@@ -68,6 +68,11 @@ class VercelFirewall:
         """Return the addresses and ranges that are denied on every host."""
         return [rule["ip"] for rule in self.addresses if (rule["action"], rule["hostname"]) == ("deny", "*")]
 
+    @property
+    def challenges(self) -> bool:
+        """Return whether every visitor is challenged now."""
+        return self.attack.enabled and (self.attack.until is None or self.attack.until > self.clock())
+
     def insert(self, value: Rule) -> None:
         """Add a rule for addresses.
 

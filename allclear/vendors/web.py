@@ -25,6 +25,9 @@ AT_ONCE = 50
 """The connections that all probes of a process share."""
 _LARGEST_BODY = 1_000_000
 _HOPS = 3
+_MITIGATED = ("x-vercel-mitigated", "cf-mitigated")
+"""With `challenge`, Vercel's or Cloudflare's firewall asks for proof of a browser. Source: Cloudflare's page "Detect a
+Challenge Page response", 2026; Vercel's header and its status 429 are known from other people's clients, 2026."""
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -41,6 +44,8 @@ class WebAnswer(Model):
     seconds: float
     trouble: str = ""
     maintenance: bool = False
+    challenged: bool = False
+    """Whether a firewall wants proof of a browser before it lets the request through."""
     other_host: str | None = None
     """The other host that it redirects to."""
 
@@ -135,5 +140,8 @@ def _answer(response: httpx.Response, seconds: float) -> WebAnswer:
     unavailable = 503
     notice = "x-maintenance" in response.headers or "retry-after" in response.headers
     return WebAnswer(
-        status=response.status_code, seconds=seconds, maintenance=response.status_code == unavailable and notice
+        status=response.status_code,
+        seconds=seconds,
+        maintenance=response.status_code == unavailable and notice,
+        challenged=any(response.headers.get(header) == "challenge" for header in _MITIGATED),
     )

@@ -20,6 +20,7 @@ from allclear.engine.actions.registry import read_params
 from allclear.engine.actions.write import Write
 from allclear.vendors.vercel import VercelHandle
 from tasks.vercel.firewall import BlockAddresses, UnblockAddresses
+from tasks.vercel.firewall_state import AddressParams
 from tests.contract.actions_support import SimulatedContext, carried_out, dumped, proven, undone, worked_out
 from tests.contract.simulator_support import Simulated, fault, recorded, specification
 from tests.contract.test_actions_vercel import SERVICE, hosted
@@ -31,7 +32,8 @@ OFFICE = {"198.51.100.0/28": "our office"}
 @asynccontextmanager
 async def attacked(**service: Any) -> AsyncGenerator[tuple[Simulated, SimulatedContext]]:
     """Run RetailGen's production; its office is on the list of what is never blocked."""
-    async with hosted(**({"never_blocked": NeverBlocked.model_validate(OFFICE)} | service)) as (sim, context):
+    fields: dict[str, Any] = {"never_blocked": NeverBlocked.model_validate(OFFICE)} | service
+    async with hosted(None, **fields) as (sim, context):
         yield sim, context
 
 
@@ -233,7 +235,7 @@ async def test_its_owner_is_reminded_after_a_day_if_the_runbook_names_no_time() 
     """An address belongs to another person soon."""
     async with attacked() as (_, context):
         action = BlockAddresses(context)
-        assert action.review_after(action.params.model_validate({"service": SERVICE})) == timedelta(days=1)
+        assert action.review_after(AddressParams(service=SERVICE)) == timedelta(days=1)
 
 
 @pytest.mark.parametrize(

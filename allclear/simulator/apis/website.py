@@ -48,6 +48,8 @@ class WebsiteApi(HttpApi):
 
     async def _page(self, request: Request, _: Call) -> Response:
         path = request.url.path
+        if self.world.vercel and self.world.vercel.firewall.challenges:  # the simulated users have browsers
+            return Response("Vercel Security Checkpoint", 429, {"x-vercel-mitigated": "challenge"})
         tag, mark, _service = (request.url.hostname or "").partition(TAG_MARK)
         visit = self.world.shop.visit(request.method, path, self._site, tag if mark else "")
         if visit.latency:

@@ -20,6 +20,7 @@ from tasks.pagerduty import Acknowledge, Page, Resolve
 from tasks.slack import PostMessage
 from tasks.statuspage import OpenIncident, ResolveIncident, UpdateIncident
 from tasks.vercel.actions import Deployments, Promote, RollBack
+from tasks.vercel.attack_mode import EndAttackMode, StartAttackMode
 from tasks.vercel.firewall import BlockAddresses, UnblockAddresses
 from tests.unit.fakes_context import FakeContext
 
@@ -41,6 +42,8 @@ ACTIONS: list[type[AnyAction]] = [
     Promote,
     BlockAddresses,
     UnblockAddresses,
+    StartAttackMode,
+    EndAttackMode,
 ]
 
 
@@ -71,6 +74,8 @@ def test_approvals_have_the_documented_defaults() -> None:
         "vercel.promote": ONE_PERSON,
         "vercel.block_addresses": ONE_PERSON_WITH_REASON,
         "vercel.unblock_addresses": ONE_PERSON,
+        "vercel.attack_mode": ONE_PERSON_WITH_REASON,
+        "vercel.end_attack_mode": ONE_PERSON,
     }
 
 

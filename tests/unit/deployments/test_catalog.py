@@ -56,6 +56,8 @@ def test_each_company_is_offered_the_actions_that_its_services_can_run() -> None
         "vercel.promote",
         "vercel.block_addresses",
         "vercel.unblock_addresses",
+        "vercel.attack_mode",
+        "vercel.end_attack_mode",
     }
 
 
