@@ -81,7 +81,7 @@ def deployments_of(company: Company, registry: Registry) -> list[DeploymentSpec]
         *_starts(company, choices),
         *(_simple(STARTED_BY_ALLCLEAR[flow.fn.__name__], flow, "phase", choices, company) for flow in _PHASES),
         _simple(STARTED_BY_ALLCLEAR["question"], question, "question", choices, company),
-        *(_action(manual, choices, company) for manual in manual_actions(company, registry, choices)),
+        *(_action(manual, choices, company) for manual in manual_actions(company, registry)),
         *(_simple(name, flow, "command", choices, company) for name, flow in _COMMANDS.items()),
         _drill(company, choices),
     ]

@@ -22,7 +22,6 @@ from allclear.domain.plan_text import severity_help
 from allclear.domain.post_mortem import NOTE_FOR
 from allclear.drill.script import scripts
 from allclear.postmortem.placeholders import FIELDS
-from tasks.feature_flags import flags_of
 
 _LABELS = {
     "ask": "Question",
@@ -54,15 +53,14 @@ _NO_BLANK: JsonDict = {"minLength": 1, "pattern": r"\S"}
 
 def choices_of(company: Company) -> dict[str, list[str]]:
     """Return the values that a form offers for a parameter of that name."""
-    plan, services = company.plan, company.systems.services
+    plan = company.plan
     return {
         "severity": [severity.name for severity in plan.severities],
-        "service": list(services),
+        "service": list(company.systems.services),
         "runbook": list(company.runbooks),
         "role": list(plan.roles),
         "role_to_hand_over": list(plan.roles),
         "role_to_take": list(plan.roles),
-        "flag": sorted({flag for service in services.values() for flag in flags_of(service)}),
         "kind": list(plan.kinds),
         "decision": [word for words in ANSWER_WORDS for word in words],
         "scenario": scripts(company),

@@ -11,7 +11,8 @@ from allclear.bootstrap import Engine, open_engine
 from allclear.commands.acts import Act
 from allclear.commands.base import read_fields
 from allclear.domain.errors import AllclearError, NotAllowed
-from allclear.engine.actions.manual import ManualResult, may_start_manually
+from allclear.engine.actions.manual import ManualResult
+from allclear.engine.actions.offered import may_start_manually
 from flows.approval_form import wait_for_answer
 from flows.artifacts import publish
 from flows.run_context import Ended, author, deliver, name_run, not_done, run_id

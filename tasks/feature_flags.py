@@ -130,6 +130,13 @@ class _SetFlag(Action[FlagParams, FlagState]):
 
     @classmethod
     @override
+    def offers(cls, param: str, services: Mapping[str, Service]) -> list[str] | None:
+        if param == "flag":
+            return sorted({flag for service in services.values() for flag in flags_of(service)})
+        return super().offers(param, services)
+
+    @classmethod
+    @override
     def check_params(cls, params: FlagParams, services: Mapping[str, Service]) -> Iterator[ParamProblem]:
         known = list(dict.fromkeys(flag for service in services.values() for flag in flags_of(service)))
         if params.flag not in known:

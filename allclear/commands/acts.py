@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 from typing_extensions import override
 
-from allclear.commands.base import Command
+from allclear.commands.base import Command, Section
+from allclear.commands.choices import actions, acts_in_place, parameters
+from allclear.commands.inputs import LINES, NOT_ASKED, EachOf, OneOf, nested
 from allclear.domain.base import JsonDict
 from allclear.domain.errors import Refused
+from allclear.domain.incident import Incident
 from allclear.domain.records import By
 from allclear.domain.text import must_answer
 
 if TYPE_CHECKING:
     from allclear.bootstrap import Engine
+    from allclear.commands.effects import Effect
     from allclear.engine.actions.manual import ManualResult
+
+ActionName = Annotated[
+    str,
+    OneOf(actions),
+    Field(description="An action, as cloud_run.rollback_traffic; `allclear actions` lists them."),
+]
+Parameters = Annotated[
+    JsonDict, EachOf(parameters), Field(description="The action's parameters, as service -> storefront.")
+]
 
 
 class Propose(Command):
@@ -27,10 +41,20 @@ class Propose(Command):
     name: ClassVar[str] = "proposals"
     title: ClassVar[str] = "Propose an action"
     for_programs: ClassVar[bool] = True
+    shown_first: ClassVar[bool] = True
+    asked_before: ClassVar[tuple[str, ...]] = ("action", "params")
 
-    action: str = Field(description="An action, as cloud_run.rollback_traffic; `allclear actions` lists them.")
-    params: JsonDict = Field(default={}, description="The action's parameters, as service -> storefront.")
-    reason: str = Field(description="Why it should be done. People read it before they decide.")
+    action: ActionName
+    params: Parameters = {}
+    reason: Annotated[str, LINES] = Field(description="Why it should be done. People read it before they decide.")
+
+    @classmethod
+    @override
+    async def effect(cls, engine: Engine, incident: Incident, by: By, known: Mapping[str, str]) -> Effect:
+        from allclear.commands.effects import effect_of_action  # noqa: PLC0415 - the command line starts without it
+
+        params = nested(known).get("params", {})
+        return await effect_of_action(engine, known["action"], params, proposed=True)
 
     @override
     async def _do(self, engine: Engine, incident: str, by: By) -> str:
@@ -47,15 +71,29 @@ class Act(Command):
     name: ClassVar[str] = "act"
     title: ClassVar[str] = "Carry out an action by hand"
     of_incident: ClassVar[bool] = False
+    shown_first: ClassVar[bool] = True
+    asked_before: ClassVar[tuple[str, ...]] = ("action", "params")
 
-    action: str = Field(description="An action, as cloud_run.rollback_traffic; `allclear actions` lists them.")
-    params: JsonDict = Field(default={}, description="The action's parameters, as service -> storefront.")
+    action: ActionName
+    params: Parameters = {}
     reason: str = Field(description="Why. It goes into the record.")
-    incident: str | None = Field(
+    incident: Annotated[str | None, NOT_ASKED] = Field(
         default=None, description="The incident that it belongs to. Default: the open one of its service, or a new one."
     )
-    severity: str | None = Field(default=None, description="The severity, if a new incident is opened.")
-    digest: str | None = Field(default=None, description="The digest of the change that you saw; another is refused.")
+    severity: Annotated[str | None, NOT_ASKED] = Field(
+        default=None, description="The severity, if a new incident is opened."
+    )
+    digest: Annotated[str | None, NOT_ASKED] = Field(
+        default=None, description="The digest of the change that you saw; another is refused."
+    )
+
+    @classmethod
+    @override
+    async def effect(cls, engine: Engine, incident: Incident, by: By, known: Mapping[str, str]) -> Effect:
+        from allclear.commands.effects import effect_of_action  # noqa: PLC0415 - the command line starts without it
+
+        params = nested(known).get("params", {})
+        return await effect_of_action(engine, known["action"], params, proposed=False)
 
     @override
     async def _do(self, engine: Engine, incident: str, by: By) -> str:
@@ -83,9 +121,24 @@ class Supersede(Command):
 
     name: ClassVar[str] = "supersede"
     title: ClassVar[str] = "Close a change as superseded"
+    section: ClassVar[Section] = "none"
+    shown_first: ClassVar[bool] = True
+    asked_before: ClassVar[tuple[str, ...]] = ("act",)
 
-    act: str = Field(description="The act, as contain/roll-back.")
+    act: Annotated[str, OneOf(acts_in_place)] = Field(description="The act, as contain/roll-back.")
     reason: str = Field(description="Why it needs no undo.")
+
+    @classmethod
+    @override
+    def offered(cls, incident: Incident) -> bool:
+        return bool(incident.changes_in_place)
+
+    @classmethod
+    @override
+    async def effect(cls, engine: Engine, incident: Incident, by: By, known: Mapping[str, str]) -> Effect:
+        from allclear.commands.effects import effect_of_supersede  # noqa: PLC0415 - as above
+
+        return await effect_of_supersede(engine, incident, known["act"])
 
     @override
     async def _do(self, engine: Engine, incident: str, by: By) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 from typing_extensions import override
 
-from allclear.commands.base import Command
+from allclear.commands.base import Command, Section
 from allclear.domain.decisions import decision_for
 from allclear.domain.errors import NotAllowed, Refused
 from allclear.domain.records import By
@@ -21,6 +21,7 @@ class Answer(Command):
 
     name: ClassVar[str] = "answer"
     title: ClassVar[str] = "Answer a question"
+    section: ClassVar[Section] = "none"
 
     ask: str = Field(description="The question's id, as VS-12/contain/roll-back.")
     word: str = Field(description="One of the two words that answer it, as `approve` or `not done`.")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 from typing_extensions import override
 
 from allclear.commands.base import Command
+from allclear.commands.choices import facets, kinds, severities
+from allclear.commands.inputs import EachOf, OneOf
 from allclear.domain.records import By
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ class ChangeSeverity(Command):
     title: ClassVar[str] = "Change the severity"
     typed: ClassVar[tuple[str, ...] | None] = ("severity", "reason")
 
-    severity: str = Field(description="The new severity, on the plan's own scale.")
+    severity: Annotated[str, OneOf(severities)] = Field(description="The new severity, on the plan's own scale.")
     reason: str = Field(description="Why it changes.")
 
     @override
@@ -34,9 +36,12 @@ class Assess(Command):
 
     name: ClassVar[str] = "assess"
     title: ClassVar[str] = "Record what is known"
+    after_end: ClassVar[bool] = True
 
-    facts: dict[str, str] = Field(default={}, description="Facet -> value, as in the plan: customer_facing -> yes.")
-    kind: str | None = Field(default=None, description="The incident's kind, if it changes.")
+    facts: Annotated[dict[str, str], EachOf(facets)] = Field(
+        default={}, description="Facet -> value, as in the plan: customer_facing -> yes."
+    )
+    kind: Annotated[str | None, OneOf(kinds)] = Field(default=None, description="The incident's kind, if it changes.")
     reason: str = Field(default="", description="How that is known.")
     known_since: str = Field(default="", description="When the company became aware of it, as 2026-11-20 17:00.")
 

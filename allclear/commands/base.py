@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from allclear.domain.base import Model
 from allclear.domain.errors import ConfigError, NotAllowed
+from allclear.domain.incident import Incident
 from allclear.domain.privacy import require_reader
 from allclear.domain.proof import Proof
 from allclear.domain.records import By
@@ -16,6 +18,10 @@ from allclear.domain.text import plain
 
 if TYPE_CHECKING:
     from allclear.bootstrap import Engine
+    from allclear.commands.effects import Effect
+
+Section = Literal["incident", "roles", "notes", "follow_ups", "none"]
+"""A part of the incident's page that holds forms."""
 
 
 M = TypeVar("M", bound=BaseModel)
@@ -32,11 +38,31 @@ class Command(Model, ABC):
     """Whether it belongs to one incident, which its route names."""
     for_programs: ClassVar[bool] = False
     """Whether a program may send it as well. A program never decides, so that almost nothing is for programs."""
-
     typed: ClassVar[tuple[str, ...] | None] = None
     """The fields that are typed in a chat, as `/incident hold VS-3 REASON`, in their order; the last one has the rest.
 
     None: it is not typed, because people must see something before they send it."""
+    section: ClassVar[Section] = "incident"
+    """Where the incident's page offers its form; `none` if the page has another place for it, as a question's card."""
+    shown_first: ClassVar[bool] = False
+    """Whether a person is shown what it would do (`effect`), and confirms it then."""
+    after_end: ClassVar[bool] = False
+    """Whether people may send it after the incident has ended."""
+    asked_before: ClassVar[tuple[str, ...]] = ()
+    """The fields on which `effect` depends: a form asks for them before it, one after the other."""
+
+    @classmethod
+    def offered(cls, incident: Incident) -> bool:
+        """Return whether it makes sense now, so that a form offers it."""
+        return cls.after_end or not incident.over
+
+    @classmethod
+    async def effect(cls, engine: Engine, incident: Incident, by: By, known: Mapping[str, str]) -> Effect | None:  # noqa: ARG003 - the port
+        """Return what it would do now, or None if its title says it all. Writes nothing.
+
+        `known` holds the fields that were asked before. Raises AllclearError if it would be refused.
+        """
+        return None
 
     async def carry_out(self, engine: Engine, incident: str, by: By) -> str:
         """Do it, and return a sentence for the person.

@@ -40,4 +40,7 @@ COMMANDS: tuple[type[Command], ...] = (
 COMPANY_COMMANDS: tuple[type[Command], ...] = (Declare, Act, TakeOver, RevokeLinks)
 """The commands whose route names no incident."""
 
+PAGE_COMMANDS: tuple[type[Command], ...] = (Act, *COMMANDS)
+"""The commands that the incident's page sends: an action by hand then belongs to this incident."""
+
 BY_NAME: dict[str, type[Command]] = {command.name: command for command in (*COMMANDS, *COMPANY_COMMANDS)}

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 from typing_extensions import override
 
 from allclear.commands.base import Command
+from allclear.commands.inputs import LINES
+from allclear.domain.incident import Incident
 from allclear.domain.records import By
 
 if TYPE_CHECKING:
     from allclear.bootstrap import Engine
+    from allclear.commands.effects import Effect
 
 
 class Resolve(Command):
@@ -20,8 +24,16 @@ class Resolve(Command):
     name: ClassVar[str] = "resolve"
     title: ClassVar[str] = "End the incident as resolved"
     typed: ClassVar[tuple[str, ...] | None] = ("reason",)
+    shown_first: ClassVar[bool] = True
 
-    reason: str = Field(description="How you know that it is over.")
+    reason: Annotated[str, LINES] = Field(description="How you know that it is over.")
+
+    @classmethod
+    @override
+    async def effect(cls, engine: Engine, incident: Incident, by: By, known: Mapping[str, str]) -> Effect:
+        from allclear.commands.effects import effect_of_end  # noqa: PLC0415 - the command line starts without it
+
+        return effect_of_end(engine, incident, "resolved")
 
     @override
     async def _do(self, engine: Engine, incident: str, by: By) -> str:
@@ -34,8 +46,16 @@ class FalseAlarm(Command):
     name: ClassVar[str] = "false-alarm"
     title: ClassVar[str] = "End the incident as a false alarm"
     typed: ClassVar[tuple[str, ...] | None] = ("reason",)
+    shown_first: ClassVar[bool] = True
 
-    reason: str = Field(description="How you know that there was no trouble.")
+    reason: Annotated[str, LINES] = Field(description="How you know that there was no trouble.")
+
+    @classmethod
+    @override
+    async def effect(cls, engine: Engine, incident: Incident, by: By, known: Mapping[str, str]) -> Effect:
+        from allclear.commands.effects import effect_of_end  # noqa: PLC0415 - the command line starts without it
+
+        return effect_of_end(engine, incident, "false-alarm")
 
     @override
     async def _do(self, engine: Engine, incident: str, by: By) -> str:

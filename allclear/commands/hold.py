@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 from typing_extensions import override
 
-from allclear.commands.base import Command
+from allclear.commands.base import Command, Section
+from allclear.domain.incident import Incident
 from allclear.domain.records import By
 
 if TYPE_CHECKING:
@@ -20,8 +21,14 @@ class Hold(Command):
     name: ClassVar[str] = "hold"
     title: ClassVar[str] = "Stop everything automatic"
     typed: ClassVar[tuple[str, ...] | None] = ("reason",)
+    section: ClassVar[Section] = "none"
 
     reason: str = Field(description="Why.")
+
+    @classmethod
+    @override
+    def offered(cls, incident: Incident) -> bool:
+        return not incident.over and incident.held is None
 
     @override
     async def _do(self, engine: Engine, incident: str, by: By) -> str:
@@ -34,8 +41,14 @@ class Release(Command):
     name: ClassVar[str] = "release"
     title: ClassVar[str] = "Allow automatic action again"
     typed: ClassVar[tuple[str, ...] | None] = ("reason",)
+    section: ClassVar[Section] = "none"
 
     reason: str = Field(default="", description="Why, or what has changed.")
+
+    @classmethod
+    @override
+    def offered(cls, incident: Incident) -> bool:
+        return incident.held is not None
 
     @override
     async def _do(self, engine: Engine, incident: str, by: By) -> str:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 from typing_extensions import override
 
-from allclear.commands.base import Command
+from allclear.commands.base import Command, Section
+from allclear.commands.choices import audiences, note_places, open_follow_ups, people
+from allclear.commands.inputs import LINES, OneOf
 from allclear.domain.base import utc_now
+from allclear.domain.incident import Incident
 from allclear.domain.records import By
 
 if TYPE_CHECKING:
@@ -22,10 +25,14 @@ class Note(Command):
     name: ClassVar[str] = "note"
     title: ClassVar[str] = "Add a note"
     typed: ClassVar[tuple[str, ...] | None] = ("text",)
+    section: ClassVar[Section] = "notes"
+    after_end: ClassVar[bool] = True
 
-    text: str = Field(description="What you saw, heard or did.")
-    post_mortem: str = Field(
-        default="", description="Where the post-mortem shows it: `timeline`, or the field that it answers."
+    text: Annotated[str, LINES] = Field(title="Note", description="What you saw, heard or did.")
+    post_mortem: Annotated[str, OneOf(note_places)] = Field(
+        default="",
+        title="In the post-mortem",
+        description="Where the post-mortem shows it: `timeline`, or the field that it answers.",
     )
 
     @override
@@ -39,9 +46,11 @@ class Decide(Command):
     name: ClassVar[str] = "decide"
     title: ClassVar[str] = "Record a decision"
     typed: ClassVar[tuple[str, ...] | None] = ("text",)
+    section: ClassVar[Section] = "notes"
+    after_end: ClassVar[bool] = True
 
-    text: str = Field(description="What was decided.")
-    reason: str = Field(default="", description="Why.")
+    text: Annotated[str, LINES] = Field(title="Decision", description="What was decided.")
+    reason: str = Field(default="", title="Why", description="What speaks for it.")
 
     @override
     async def _do(self, engine: Engine, incident: str, by: By) -> str:
@@ -54,9 +63,13 @@ class Told(Command):
     name: ClassVar[str] = "told"
     title: ClassVar[str] = "Record whom you told"
     typed: ClassVar[tuple[str, ...] | None] = ("audience", "text")
+    section: ClassVar[Section] = "notes"
+    after_end: ClassVar[bool] = True
 
-    audience: str = Field(description="A role, or an audience of the plan, as `customers`.")
-    text: str = Field(default="", description="What you said, and how.")
+    audience: Annotated[str, OneOf(audiences)] = Field(
+        description="A role, or an audience of the plan, as `customers`."
+    )
+    text: Annotated[str, LINES] = Field(default="", title="What you said", description="What you said, and how.")
 
     @override
     async def _do(self, engine: Engine, incident: str, by: By) -> str:
@@ -69,12 +82,19 @@ class FollowUp(Command):
     name: ClassVar[str] = "follow-up"
     title: ClassVar[str] = "Add a follow-up"
     typed: ClassVar[tuple[str, ...] | None] = ("owner", "text")
+    section: ClassVar[Section] = "follow_ups"
+    after_end: ClassVar[bool] = True
 
-    text: str = Field(description="What has to be done.")
-    owner: str = Field(description="The person who sees to it.")
-    days: int = Field(default=14, ge=0, le=3650, description="Days from now until it is due.")
-
-    due: date | None = Field(default=None, description="The day on which it is due, instead of a number of days.")
+    text: Annotated[str, LINES] = Field(
+        title="What has to be done", description="What has to be done so that it does not happen again."
+    )
+    owner: Annotated[str, OneOf(people, others=True)] = Field(
+        title="Who sees to it", description="The person who sees to it."
+    )
+    days: int = Field(default=14, ge=0, le=3650, title="Due in days", description="Days from now until it is due.")
+    due: date | None = Field(
+        default=None, title="Or due on", description="The day on which it is due, instead of a number of days."
+    )
 
     @override
     async def _do(self, engine: Engine, incident: str, by: By) -> str:
@@ -90,9 +110,17 @@ class FollowUpDone(Command):
     name: ClassVar[str] = "follow-up-done"
     title: ClassVar[str] = "Report that a follow-up is done"
     typed: ClassVar[tuple[str, ...] | None] = ("number", "note")
+    section: ClassVar[Section] = "follow_ups"
 
-    number: int = Field(ge=1, description="Its number among the incident's follow-ups, 1 for the first.")
-    note: str = Field(default="", description="What was done.")
+    number: Annotated[int, OneOf(open_follow_ups)] = Field(
+        ge=1, title="Follow-up", description="Its number among the incident's follow-ups, 1 for the first."
+    )
+    note: str = Field(default="", title="What was done", description="What was done, in a few words.")
+
+    @classmethod
+    @override
+    def offered(cls, incident: Incident) -> bool:
+        return len(incident.follow_ups) > len(incident.follow_ups_done)
 
     @override
     async def _do(self, engine: Engine, incident: str, by: By) -> str:

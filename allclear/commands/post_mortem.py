@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 from typing_extensions import override
 
-from allclear.commands.base import Command
+from allclear.commands.base import Command, Section
 from allclear.domain.post_mortem import PostMortemField
 from allclear.domain.records import By
 
@@ -21,6 +21,7 @@ class WritePostMortem(Command):
     name: ClassVar[str] = "post-mortem"
     title: ClassVar[str] = "Write a field of the post-mortem"
     typed: ClassVar[tuple[str, ...] | None] = ("field", "text")
+    section: ClassVar[Section] = "none"
 
     field: PostMortemField = Field(description="The field that the text answers.")
     text: str = Field(description="The text. A field of several points has a line for each.")

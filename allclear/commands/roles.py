@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 from typing_extensions import override
 
-from allclear.commands.base import Command
+from allclear.commands.base import Command, Section
+from allclear.commands.choices import people, roles
+from allclear.commands.inputs import OneOf
 from allclear.domain.records import By
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ class Acknowledge(Command):
     name: ClassVar[str] = "acknowledge"
     title: ClassVar[str] = "Acknowledge"
     typed: ClassVar[tuple[str, ...] | None] = ()
+    section: ClassVar[Section] = "none"
 
     @override
     async def _do(self, engine: Engine, incident: str, by: By) -> str:
@@ -32,9 +35,10 @@ class HandOver(Command):
     name: ClassVar[str] = "hand-over"
     title: ClassVar[str] = "Hand a role over"
     typed: ClassVar[tuple[str, ...] | None] = ("role", "to")
+    section: ClassVar[Section] = "roles"
 
-    role: str = Field(description="The role that is handed over.")
-    to: str = Field(description="The person who is asked to take it.")
+    role: Annotated[str, OneOf(roles)] = Field(description="The role that is handed over.")
+    to: Annotated[str, OneOf(people, others=True)] = Field(description="The person who is asked to take it.")
 
     @override
     async def _do(self, engine: Engine, incident: str, by: By) -> str:
@@ -47,8 +51,9 @@ class TakeRole(Command):
     name: ClassVar[str] = "take-role"
     title: ClassVar[str] = "Take or accept a role"
     typed: ClassVar[tuple[str, ...] | None] = ("role",)
+    section: ClassVar[Section] = "roles"
 
-    role: str = Field(description="The role that you take.")
+    role: Annotated[str, OneOf(roles)] = Field(description="The role that you take.")
 
     @override
     async def _do(self, engine: Engine, incident: str, by: By) -> str:

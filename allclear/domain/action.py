@@ -280,6 +280,13 @@ class Action(ABC, Generic[P, S]):
         """Return when to remind of what it leaves in place, if the runbook does not say; None: no reminder."""
         return None
 
+    @classmethod
+    def offers(cls, param: str, services: Mapping[str, Service]) -> list[str] | None:
+        """Return the values that a form offers for a parameter; None if any text may be typed."""
+        if param != "service":
+            return None
+        return [name for name, one in services.items() if all(one.handle(kind) is not None for kind in cls.handles)]
+
     @abstractmethod
     def resource(self, params: P) -> str:
         """Return what is changed, as `family:name`."""

@@ -29,12 +29,15 @@ class Ledger:
         done = f"{act_id} of {incident_id} is closed as superseded. Nothing was changed."
         if by.request and by.request in self._writer.read(incident_id).requests:
             return done
-        act = self._in_place(incident_id, act_id)
         reason = required_text(reason, "reason")
-        found = await self._found(incident_id, act)
+        found = await self.found(incident_id, act_id)
         record = LedgerSuperseded(act=act_id, reason=reason, found=found)
         self._writer.append(incident_id, by, lambda _: [record])
         return done
+
+    async def found(self, incident_id: str, act_id: str) -> str:
+        """Return what the target of an act is now, in words, if its change can be closed. Raises as `supersede`."""
+        return await self._found(incident_id, self._in_place(incident_id, act_id))
 
     def _in_place(self, incident_id: str, act_id: str) -> Act:
         incident = self._writer.read(incident_id)

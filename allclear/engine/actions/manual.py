@@ -20,7 +20,7 @@ from allclear.domain.records import By, DecisionMade
 from allclear.domain.reminder import MANUAL as PHASE
 from allclear.engine.actions.executor import Executor, Preview
 from allclear.engine.actions.proposals import ActionRequest, Proposer
-from allclear.engine.actions.registry import ActionType, read_params
+from allclear.engine.actions.registry import read_params
 from allclear.engine.incidents import act_of_request, find_open, find_request, read_incident
 from allclear.engine.people.declare import Declaration
 from allclear.engine.people.facade import People
@@ -61,11 +61,6 @@ class ManualResult:
     act: str
     outcome: Outcome | None
     waiting: tuple[str, ...] = ()
-
-
-def may_start_manually(action: ActionType) -> bool:
-    """Return whether a person may start an action from Prefect: it needs an approval, and neither pages nor speaks."""
-    return action.approval is not None and not action.pages and not action.text_params
 
 
 class ManualActions:

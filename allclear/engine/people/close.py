@@ -18,8 +18,8 @@ Ending = Literal["resolved", "false-alarm"]
 class Closing:
     """Ends incidents.
 
-    Both methods return a sentence for the person, and raise NotAllowed while an act is being carried out or is still in
-    place, if the incident has ended, or without a reason.
+    `resolve` and `false_alarm` return a sentence for the person, and raise NotAllowed while an act is being carried out
+    or is still in place, if the incident has ended, or without a reason.
     """
 
     def __init__(self, writer: IncidentWriter) -> None:
@@ -35,26 +35,27 @@ class Closing:
         self._end(incident_id, "false-alarm", reason, by)
         return f"{incident_id} ended as a false alarm."
 
+    def check_may_end(self, incident: Incident) -> None:
+        """Raise NotAllowed if the incident may not end now; StillInPlace if the reason is a change that is in place."""
+        plan = self._writer.plan
+        if incident.ended:
+            raise is_over(incident, plan)
+        if incident.unfinished:
+            raise NotAllowed(
+                f"{incident.id} cannot end: {incident.unfinished[0].id} is being carried out.",
+                f"Wait for its outcome: allclear show {incident.id}.",
+            )
+        if incident.blocks_ending:
+            raise StillInPlace(*_still_in_place(incident, plan))
+
     def _end(self, incident_id: str, kind: Ending, reason: str, by: By) -> None:
         ended = IncidentEnded(ending=kind, reason=required_text(reason, "reason"))
 
         def decide(incident: Incident) -> list[Any]:
-            _check_may_end(incident, self._writer.plan)
+            self.check_may_end(incident)
             return ending(incident, ended)[0]
 
         self._writer.append(incident_id, by, decide, outbox=lambda incident: ending(incident, ended)[1])
-
-
-def _check_may_end(incident: Incident, plan: Plan) -> None:
-    if incident.ended:
-        raise is_over(incident, plan)
-    if incident.unfinished:
-        raise NotAllowed(
-            f"{incident.id} cannot end: {incident.unfinished[0].id} is being carried out.",
-            f"Wait for its outcome: allclear show {incident.id}.",
-        )
-    if incident.blocks_ending:
-        raise StillInPlace(*_still_in_place(incident, plan))
 
 
 def _still_in_place(incident: Incident, plan: Plan) -> tuple[str, str]:

@@ -60,5 +60,6 @@ class People:
         self.follow_up_done = notes.follow_up_done
         self.hold = hold.hold
         self.release = hold.release
+        self.check_may_end = closing.check_may_end
         self.resolve = closing.resolve
         self.false_alarm = closing.false_alarm

@@ -16,6 +16,7 @@ from markupsafe import Markup
 from pydantic import ValidationError
 
 from allclear.commands.base import Command
+from allclear.commands.inputs import nested
 from allclear.domain.base import person_key
 from allclear.domain.errors import NotAllowed
 from allclear.domain.records import By
@@ -98,8 +99,9 @@ def command_from(kind: type[Command], fields: dict[str, str], form: SignedStatem
     Raises NotAllowed for a field that the command does not have, or a value that does not fit.
     """
     shown = {"ask": form.ask, "digest": form.digest}
-    said = {name: value for name, value in fields.items() if name not in {KEY, *shown}}
+    said = {name: value for name, value in fields.items() if name not in {KEY, "incident", *shown}}
     values: dict[str, Any] = {name: value for name, value in said.items() if value or _required(kind, name)}
+    values = nested(values) | ({"incident": form.incident} if "incident" in kind.model_fields else {})
     values |= {name: value for name, value in shown.items() if name in kind.model_fields and value}
     try:
         return kind.model_validate(values)
@@ -110,4 +112,5 @@ def command_from(kind: type[Command], fields: dict[str, str], form: SignedStatem
 
 
 def _required(kind: type[Command], name: str) -> bool:
+    name = name.partition(".")[0]
     return name not in kind.model_fields or kind.model_fields[name].is_required()

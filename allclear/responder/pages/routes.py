@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from itertools import islice
 from typing import Annotated, Any, NamedTuple
 
@@ -13,14 +14,13 @@ from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
 from markupsafe import Markup
 
 from allclear.bootstrap import Engine
-from allclear.commands.base import Command
-from allclear.commands.catalog import COMMANDS
+from allclear.commands.base import Command, Section
+from allclear.commands.catalog import PAGE_COMMANDS
 from allclear.domain.base import utc_now
 from allclear.domain.errors import AllclearError, JournalError, NotAllowed, NotFound
 from allclear.domain.incident import Incident
 from allclear.domain.privacy import may_read, require_reader
-from allclear.domain.text import LONG, change_rows, plain
-from allclear.engine.actions.executor import Preview
+from allclear.domain.text import plain
 from allclear.engine.incidents import read_incident, readable, refuse_reused_key
 from allclear.engine.people.personal_links import page_path
 from allclear.engine.people.signatures import Purpose, Statement
@@ -28,6 +28,7 @@ from allclear.responder.limits import Limits
 from allclear.responder.pages.cards import roles_of
 from allclear.responder.pages.changes import Changes
 from allclear.responder.pages.chart import chart_svg
+from allclear.responder.pages.command_forms import CommandForm, forms_of, next_form, with_effect
 from allclear.responder.pages.forms import (
     author,
     check_origin,
@@ -42,7 +43,7 @@ from allclear.responder.pages.view import IncidentPage, Source, incident_page, l
 
 log = logging.getLogger("allclear.responder")
 
-_COMMANDS = {command.name: command for command in COMMANDS}
+_COMMANDS = {command.name: command for command in PAGE_COMMANDS}
 _MOST_LISTED = 100
 _NOTICE = "said"
 """The cookie that carries what became of a form to the next page."""
@@ -65,6 +66,13 @@ class PageServices(NamedTuple):
     """Called after a command, from any thread: the background workers go on at once."""
 
 
+def _command(name: str) -> type[Command]:
+    """Return the command of that name. Raises NotFound."""
+    if name not in _COMMANDS:
+        raise NotFound(f"There is no command {plain(name, 60)}.", "Go back to the incident's page.")
+    return _COMMANDS[name]
+
+
 class _NotSignedIn(Exception):
     """No one has signed in, or what was presented does not count; `reason` says why."""
 
@@ -83,7 +91,7 @@ def page_routes(services: PageServices) -> APIRouter:
     router.add_api_route("/i/{incident}", pages.incident)
     router.add_api_route("/i/{incident}/events", pages.events)
     router.add_api_route("/i/{incident}/chart.svg", pages.chart)
-    router.add_api_route("/i/{incident}/undo", pages.undo)
+    router.add_api_route("/i/{incident}/{command}", pages.form)
     router.add_api_route("/i/{incident}/{command}", pages.command, methods=["POST"])
     return router
 
@@ -139,15 +147,15 @@ class _Pages:
     async def incident(self, request: Request, incident: IncidentPath, part: str = "") -> Response:
         """Show an incident's page, or with `part=main` only what changes in it."""
         try:
-            viewer = await self._viewer(request, incident)
-            view = await asyncio.to_thread(self._view, incident, viewer)
+            viewer, state = await self._reader(request, incident)
+            view, forms = await asyncio.to_thread(self._view, state, viewer)
         except _NotSignedIn as error:
             return self._unknown(error.reason, incident)
         except AllclearError as error:
             return self._failed(error)
         template = "main.html" if part == "main" else "incident.html"
         notice = await self._notice(request, incident, viewer) if not part else None
-        response = page(template, page=view, hidden=self._hidden(view), notice=notice, commands=set(_COMMANDS))
+        response = page(template, page=view, hidden=self._hidden(view), notice=notice, forms_in=forms)
         if _NOTICE in request.cookies and not part:
             response.delete_cookie(_NOTICE, path=page_path(incident))
         return response
@@ -155,8 +163,7 @@ class _Pages:
     async def events(self, request: Request, incident: IncidentPath, length: int = 0) -> Response:
         """Stream the changes of an incident as server-sent events, from the length that the page shows."""
         try:
-            await self._viewer(request, incident)
-            await asyncio.to_thread(self._engine.conductor.incident, incident)
+            await self._reader(request, incident)
         except _NotSignedIn:
             return Response(status_code=401)
         except AllclearError as error:
@@ -168,7 +175,7 @@ class _Pages:
 
         async def may_read() -> bool:
             try:
-                await self._viewer(request, incident)
+                await self._reader(request, incident)
             except (_NotSignedIn, AllclearError):
                 return False
             return True
@@ -182,8 +189,8 @@ class _Pages:
     async def chart(self, request: Request, incident: IncidentPath) -> Response:
         """Return the chart of failures as an SVG image."""
         try:
-            await self._viewer(request, incident)
-            svg = await asyncio.to_thread(self._chart, incident)
+            _, state = await self._reader(request, incident)
+            svg = await asyncio.to_thread(self._chart, state)
         except _NotSignedIn:
             return Response(status_code=401)
         except AllclearError as error:
@@ -191,45 +198,23 @@ class _Pages:
         policy = "default-src 'none'; style-src 'unsafe-inline'"
         return Response(svg, headers=HEADERS | {"Content-Security-Policy": policy}, media_type="image/svg+xml")
 
-    async def undo(self, request: Request, incident: IncidentPath, act: str = "") -> Response:
-        """Show what undoing an act would change now, with the form that does it."""
-        engine = self._engine
+    async def form(self, request: Request, incident: IncidentPath, command: str) -> Response:
+        """Show the form of a command, with what it would do now if a person must see that first. Changes nothing."""
+        engine, said = self._engine, dict(request.query_params)
         try:
-            viewer = await self._viewer(request, incident)
-            role = await asyncio.to_thread(self._role, incident, viewer)
-            shown = await self._run(lambda: self._preview(incident, act, viewer, role))
+            viewer, state = await self._reader(request, incident)
+            kind, roles = _command(command), roles_of(viewer, state, engine.company.plan)
+            by = engine.people.who(viewer.person, roles[0] if roles else None, "page", viewer.proof)
+            form = await asyncio.to_thread(next_form, kind, engine, state, said)
+            if kind.shown_first and not form.asks_on:
+                form = await self._run(partial(with_effect, form, engine, state, by))
         except _NotSignedIn as error:
             return self._unknown(error.reason, incident)
         except AllclearError as error:
             return self._failed(error, incident)
-        change = shown.change
-        return page(
-            "undo.html",
-            incident=incident,
-            act=act,
-            viewer=viewer,
-            summary=plain(change.summary, LONG),
-            rows=change_rows(change.model_dump(mode="json"), lambda text: plain(text, LONG)),
-            risk=plain(change.risk, LONG),
-            undo=plain(change.undo, LONG),
-            refused=[f"{refusal.sentence} {refusal.next_step}" for refusal in shown.refusals],
-            stopped=any(not refusal.passes for refusal in shown.refusals),
-            done=shown.done,
-            hidden=hidden_fields(engine.links, viewer, incident, role, digest="" if shown.done else change.digest),
-            **self._frame,
-        )
-
-    async def _preview(self, incident_id: str, act: str, viewer: Viewer, role: str) -> Preview:
-        engine = self._engine
-        known = engine.conductor.incident(incident_id).acts.get(act)
-        if known is not None and known.begun:  # to find out what became of it may write, and this only shows
-            raise NotAllowed(f"{act} is being carried out.", "Wait for its outcome.")
-        by = engine.people.who(viewer.person, role or None, "page", viewer.proof)
-        return await engine.manual.preview_undo(incident_id, act, by)
-
-    def _role(self, incident_id: str, viewer: Viewer) -> str:
-        roles = roles_of(viewer, self._engine.conductor.incident(incident_id), self._engine.company.plan)
-        return roles[0] if roles else ""
+        digest = form.effect.digest if form.effect else ""
+        hidden = hidden_fields(engine.links, viewer, incident, by.role or "", digest=digest)
+        return page("command.html", incident=incident, viewer=viewer, form=form, hidden=hidden, **self._frame)
 
     # --- doing -----------------------------------------------------------------------------------
 
@@ -237,7 +222,7 @@ class _Pages:
         """Carry out what a form says, and lead back to the page, which shows what became of it."""
         try:
             check_origin(request, self._engine.settings.public_url)
-            viewer = await self._viewer(request, incident)
+            viewer, _ = await self._reader(request, incident)
         except _NotSignedIn as error:
             return self._unknown(error.reason, incident, done="Nothing was done. ")
         except NotAllowed as error:
@@ -248,9 +233,10 @@ class _Pages:
             fields = read_fields(request, await body.read(request))
         if command == "sign-out":
             return await self._sign_out(incident, viewer, fields)
-        kind = _COMMANDS.get(command)
-        if kind is None:
-            return self._failed(NotFound(f"There is no command {command}.", "Go back to the incident's page."))
+        try:
+            kind = _command(command)
+        except NotFound as error:
+            return self._failed(error)
         try:
             said, good = await self._carry_out(kind, fields, viewer, incident), True
         except AllclearError as error:
@@ -318,17 +304,24 @@ class _Pages:
 
     # --- parts -----------------------------------------------------------------------------------
 
+    async def _reader(self, request: Request, incident_id: str) -> tuple[Viewer, Incident]:
+        """Return who reads an incident, and the incident, which is read once for a request.
+
+        Raises _NotSignedIn, NotFound, JournalError, and NotAllowed if it is private.
+        """
+        viewer = await self._viewer(request, incident_id)
+        incident = await asyncio.to_thread(self._engine.conductor.incident, incident_id)
+        require_reader(self._engine.company.plan, incident, viewer.person)
+        return viewer, incident
+
     async def _viewer(self, request: Request, incident: str = "") -> Viewer:
-        """Return who reads. Raises _NotSignedIn, NotFound, JournalError, and NotAllowed if it is private."""
+        """Return who sends a request. Raises _NotSignedIn, JournalError."""
         try:
             viewer = await self._sign_in.viewer(request, incident)
         except NotAllowed as error:
             raise _NotSignedIn(error) from None
         if viewer is None:
             raise _NotSignedIn
-        if incident:
-            state = await asyncio.to_thread(self._engine.conductor.incident, incident)
-            require_reader(self._engine.company.plan, state, viewer.person)
         return viewer
 
     def _list(self, viewer: Viewer) -> list[Incident]:
@@ -336,18 +329,17 @@ class _Pages:
         found, plan = readable(self._engine.journal, self._engine.journal.incidents()), self._engine.company.plan
         return list(islice((one for one in found if may_read(plan, one, viewer.person)), _MOST_LISTED))
 
-    def _view(self, incident_id: str, viewer: Viewer) -> IncidentPage:
+    def _view(self, incident: Incident, viewer: Viewer) -> tuple[IncidentPage, dict[Section, list[CommandForm]]]:
         engine = self._engine
-        incident = engine.conductor.incident(incident_id)
-        entries = engine.journal.entries(incident_id)[: incident.length]
+        entries = engine.journal.entries(incident.id)[: incident.length]
         service = engine.company.systems.services.get(incident.opened.service)
         title = service.title if service else incident.opened.service
-        decisions = engine.journal.decisions(incident=incident_id)
-        return incident_page(Source(incident, entries, engine.company.plan, title, viewer, utc_now(), decisions))
+        decisions = engine.journal.decisions(incident=incident.id)
+        source = Source(incident, entries, engine.company.plan, title, viewer, utc_now(), decisions)
+        return incident_page(source), forms_of(engine, incident)
 
-    def _chart(self, incident_id: str) -> str:
-        incident = self._engine.conductor.incident(incident_id)
-        entries = self._engine.journal.entries(incident_id)
+    def _chart(self, incident: Incident) -> str:
+        entries = self._engine.journal.entries(incident.id)[: incident.length]
         return chart_svg(incident, entries, self._engine.company.plan)
 
     def _hidden(self, view: IncidentPage) -> Callable[..., Markup]:

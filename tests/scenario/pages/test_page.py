@@ -82,7 +82,7 @@ async def test_a_change_that_is_still_in_place_is_undone_after_it_was_shown(tmp_
         address = f"/i/{at.id}/undo?act=contain/roll-back"
         assert address in unquote(await ana.page())
         shown = (await ana.http.get(address)).text
-        assert "Undo contain/roll-back" in shown, shown[-900:]
+        assert "<b>act</b> contain/roll-back" in shown, shown[-900:]
         assert at.incident.acts["contain/roll-back"].in_place
         said = await ana.after(await ana.send("undo", {**hidden(shown), "act": "contain/roll-back", "reason": "fixed"}))
         assert said.startswith("contain/roll-back is undone.")

@@ -1,0 +1,123 @@
+"""What people may choose in a command: the severities, facts, people and audiences of the plan, and what is in place.
+
+Each function returns the options for one incident, with the plan's own definitions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from allclear.commands.inputs import Input, Option
+from allclear.domain.incident import Incident
+from allclear.domain.moments import day
+from allclear.domain.plan import UNKNOWN
+from allclear.domain.post_mortem import NOTE_FOR
+from allclear.domain.template_values import left_in_place
+from allclear.domain.text import LONG, plain
+
+if TYPE_CHECKING:
+    from allclear.bootstrap import Engine
+
+
+def severities(engine: Engine, incident: Incident) -> list[Option]:
+    """Return the plan's other severities, each with its definition."""
+    return [
+        Option(one.name, f"{one.name} {one.title}", one.definition)
+        for one in engine.company.plan.severities
+        if one.name != incident.severity
+    ]
+
+
+def kinds(engine: Engine, incident: Incident) -> list[Option]:
+    """Return the plan's other kinds of incidents."""
+    known = engine.company.plan.kinds
+    return [Option(name, kind.title, kind.about) for name, kind in known.items() if name != incident.kind]
+
+
+def facets(engine: Engine, incident: Incident, _known: Mapping[str, str]) -> list[Input]:
+    """Return an input for each facet of the plan; it tells what is known now."""
+    found: list[Input] = []
+    for name, facet in engine.company.plan.facets.items():
+        now = incident.facets.get(name, UNKNOWN)
+        options = [Option(value, value) for value in (*facet.values, UNKNOWN) if value != now]
+        found.append(Input(f"facts.{name}", facet.title, f"Now: {now}.", "choice", options=tuple(options)))
+    return found
+
+
+def roles(engine: Engine, incident: Incident) -> list[Option]:
+    """Return the plan's roles, each with who has it."""
+    plan, taken = engine.company.plan, incident.roles
+    return [
+        Option(role, f"{plan.role_title(role)} ({plain(taken[role], 60)})" if role in taken else plan.role_title(role))
+        for role in plan.roles
+    ]
+
+
+def people(engine: Engine, incident: Incident) -> list[Option]:  # noqa: ARG001 - as the others
+    """Return the people whom the plan names."""
+    plan = engine.company.plan
+    return [
+        Option(one.name, ", ".join(plan.role_title(role) for role in one.roles)) for one in plan.people if one.known
+    ]
+
+
+def audiences(engine: Engine, incident: Incident) -> list[Option]:  # noqa: ARG001 - as the others
+    """Return the audiences of the plan, and its roles."""
+    plan = engine.company.plan
+    listed = [line.audience for line in (*plan.updates, *plan.notifications)]
+    return [Option(name, plan.role_title(name)) for name in dict.fromkeys([*listed, *plan.roles])]
+
+
+def note_places(engine: Engine, incident: Incident) -> list[Option]:  # noqa: ARG001 - as the others
+    """Return where the post-mortem may show a note."""
+    return [Option(name, name.replace("_", " ")) for name in NOTE_FOR]
+
+
+def acts_in_place(engine: Engine, incident: Incident) -> list[Option]:
+    """Return the acts of which something is still in place."""
+    plan = engine.company.plan
+    return [Option(act.id, left_in_place(act, plan)) for act in incident.changes_in_place]
+
+
+def open_follow_ups(engine: Engine, incident: Incident) -> list[Option]:
+    """Return the follow-ups that are not done."""
+    zone = engine.company.plan.zone
+    return [
+        Option(str(number), f"{number}. {plain(one.text, LONG)} ({plain(one.owner, 60)}, by {day(one.due, zone)})")
+        for number, one in enumerate(incident.follow_ups, 1)
+        if number not in incident.follow_ups_done
+    ]
+
+
+def actions(engine: Engine, incident: Incident) -> list[Option]:  # noqa: ARG001 - as the others
+    """Return the actions that a person may start by hand, and that a service of the company can run."""
+    from allclear.engine.actions.offered import offered_actions  # noqa: PLC0415 - the command line starts without it
+
+    return [Option(one.name, one.title) for one in offered_actions(engine.company, engine.registry)]
+
+
+def parameters(engine: Engine, incident: Incident, known: Mapping[str, str]) -> list[Input]:
+    """Return an input for each parameter of the action that was chosen. Raises NotFound for an unknown action."""
+    if not known.get("action"):
+        return []
+    kind = engine.registry.action(known["action"])
+    services = engine.company.systems.services
+    found: list[Input] = []
+    for name, field in kind.params.model_fields.items():
+        offered = kind.offers(name, services) or []
+        value = field.get_default() if not field.is_required() else None
+        if value is None and name == "service" and incident.opened.service in offered:
+            value = incident.opened.service
+        found.append(
+            Input(
+                f"params.{name}",
+                field.title or name.replace("_", " ").capitalize(),
+                field.description or "",
+                "choice" if offered else "text",
+                required=field.is_required(),
+                value="" if value is None else str(value),
+                options=tuple(Option(one, services[one].title if one in services else one) for one in offered),
+            )
+        )
+    return found

@@ -1,0 +1,130 @@
+"""What a command asks for, as inputs that a form shows: worked out from the command's own fields.
+
+A field says with `Annotated` what may be chosen (`OneOf`), that it has a part for each of several things (`EachOf`),
+that its text has several lines (`LINES`), or that no one types it (`NOT_ASKED`). So a new command has its form at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from allclear.domain.incident import Incident
+
+if TYPE_CHECKING:
+    from allclear.bootstrap import Engine
+    from allclear.commands.base import Command
+
+InputKind = Literal["text", "lines", "choice", "number", "date"]
+
+LINES = "several lines"
+"""Marks a text of several lines."""
+
+NOT_ASKED = "not asked"
+"""Marks a field that no one types: the place of the form says it, as the incident, or the change that was shown."""
+
+
+class Option(NamedTuple):
+    """One value that may be chosen."""
+
+    value: str
+    label: str
+    about: str = ""
+    """When to choose it, in the plan's own words; empty if the label says enough."""
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input of a form."""
+
+    name: str
+    """The field; a part of a field with several parts is `facts.customer_facing`."""
+    label: str
+    about: str = ""
+    kind: InputKind = "text"
+    required: bool = False
+    value: str = ""
+    """What it holds at first."""
+    options: tuple[Option, ...] = ()
+    others: bool = False
+    """Whether another value than the options may be typed."""
+
+
+Options = Callable[["Engine", Incident], list[Option]]
+Parts = Callable[["Engine", Incident, Mapping[str, str]], list[Input]]
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """The value is one of these; or any text, if `others`."""
+
+    options: Options
+    others: bool = False
+
+
+@dataclass(frozen=True)
+class EachOf:
+    """The field is a mapping, and has an input for each of these. They may depend on what is known already."""
+
+    parts: Parts
+
+
+def inputs_of(command: type[Command], engine: Engine, incident: Incident, known: Mapping[str, str]) -> list[Input]:
+    """Return the inputs of a command's form, in the order of its fields; `known` is what has been said already."""
+    asked = {name: field for name, field in command.model_fields.items() if NOT_ASKED not in field.metadata}
+    return [one for name, field in asked.items() for one in _inputs(name, field, engine, incident, known)]
+
+
+def _inputs(name: str, field: FieldInfo, engine: Engine, incident: Incident, known: Mapping[str, str]) -> list[Input]:
+    each = next((one for one in field.metadata if isinstance(one, EachOf)), None)
+    if each is not None:
+        return [_with(one, known) for one in each.parts(engine, incident, known)]
+    return [_with(input_of(name, field, engine, incident), known)]
+
+
+def _with(one: Input, known: Mapping[str, str]) -> Input:
+    return replace(one, value=known.get(one.name, one.value))
+
+
+def input_of(name: str, field: FieldInfo, engine: Engine, incident: Incident) -> Input:
+    """Return the input of one field."""
+    chosen = next((one for one in field.metadata if isinstance(one, OneOf)), None)
+    options = tuple(chosen.options(engine, incident)) if chosen else _literals(field.annotation)
+    others = chosen is not None and chosen.others
+    default = field.get_default() if not field.is_required() else None
+    return Input(
+        name=name,
+        label=field.title or name.replace("_", " ").capitalize(),
+        about=field.description or "",
+        kind="choice" if options and not others else "lines" if LINES in field.metadata else _kind(field.annotation),
+        required=field.is_required(),
+        value="" if default is None else str(default),
+        options=options,
+        others=others,
+    )
+
+
+def _literals(annotation: Any) -> tuple[Option, ...]:  # noqa: ANN401 - a type
+    values = get_args(annotation) if get_origin(annotation) is Literal else ()
+    return tuple(Option(value, value.replace("_", " ")) for value in values)
+
+
+def _kind(annotation: Any) -> InputKind:  # noqa: ANN401 - a type
+    kinds = {annotation, *get_args(annotation)}
+    return "number" if int in kinds else "date" if date in kinds else "text"
+
+
+def nested(said: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a form with the parts of a field below its name: `facts.users` -> `{"facts": {…}}`."""
+    values: dict[str, Any] = {}
+    for name, value in said.items():
+        field, dot, part = name.partition(".")
+        if not dot:
+            values[name] = value
+        elif isinstance(below := values.setdefault(field, {}), dict):
+            below[part] = value
+    return values

@@ -1,0 +1,91 @@
+"""The forms of the commands: built from what each command asks for, so that a new command needs no template.
+
+Most commands are one form within a fold. Those whose effect a person must see first (`shown_first`) have a page of
+their own: it asks for what the effect depends on, then shows the effect, and only then offers the button.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from allclear.bootstrap import Engine
+from allclear.commands.base import Command, Section
+from allclear.commands.catalog import PAGE_COMMANDS
+from allclear.commands.effects import Effect
+from allclear.commands.inputs import Input, inputs_of
+from allclear.domain.errors import NotFound
+from allclear.domain.incident import Incident
+from allclear.domain.records import By
+
+
+@dataclass(frozen=True)
+class CommandForm:
+    """The form of one command."""
+
+    name: str
+    title: str
+    about: str
+    inputs: tuple[Input, ...]
+    shown_first: bool
+    known: tuple[tuple[str, str], ...] = ()
+    """Fields that were asked before, which the form sends along."""
+    effect: Effect | None = None
+    asks_on: bool = False
+    """Whether more is asked after it, so that it only leads on and sends nothing."""
+
+
+def forms_of(engine: Engine, incident: Incident) -> dict[Section, list[CommandForm]]:
+    """Return the forms that make sense now, by their section of the page."""
+    found: dict[Section, list[CommandForm]] = {"incident": [], "roles": [], "notes": [], "follow_ups": [], "none": []}
+    for command in PAGE_COMMANDS:
+        if command.offered(incident):
+            inputs = [] if command.shown_first else inputs_of(command, engine, incident, {})
+            found[command.section].append(_form(command, inputs))
+    return found
+
+
+def next_form(kind: type[Command], engine: Engine, incident: Incident, said: Mapping[str, str]) -> CommandForm:
+    """Return what a command asks next, given what was said: the first field that its effect depends on, or the rest.
+
+    Raises NotFound for a field that the command does not have.
+    """
+    unknown = [name for name in said if name.partition(".")[0] not in kind.model_fields]
+    if unknown:
+        raise NotFound(f"{kind.title} has no field {unknown[0]}.", "Go back to the incident's page.")
+    inputs = inputs_of(kind, engine, incident, said)
+    known = tuple((name, value) for name, value in said.items() if value)
+    for field in kind.asked_before:
+        parts = [one for one in inputs if one.name.partition(".")[0] == field]
+        if parts and not all(one.name in said and (said[one.name] or not one.required) for one in parts):
+            before = tuple(pair for pair in known if pair[0].partition(".")[0] != field)
+            return _form(kind, parts, before, asks_on=True)
+    asked = {name for name, _ in known}
+    rest = [one for one in inputs if one.name.partition(".")[0] not in {*kind.asked_before, *asked}]
+    prefilled = [one for one in inputs if one.name in asked and one.name.partition(".")[0] not in kind.asked_before]
+    sent = tuple(pair for pair in known if pair[0].partition(".")[0] in kind.asked_before)
+    return _form(kind, [*prefilled, *rest], sent)
+
+
+async def with_effect(form: CommandForm, engine: Engine, incident: Incident, by: By) -> CommandForm:
+    """Return the form with what its command would do now. Raises AllclearError if that cannot be told."""
+    kind = next(one for one in PAGE_COMMANDS if one.name == form.name)
+    return replace(form, effect=await kind.effect(engine, incident, by, dict(form.known)))
+
+
+def _form(
+    command: type[Command],
+    inputs: list[Input],
+    known: tuple[tuple[str, str], ...] = (),
+    *,
+    asks_on: bool = False,
+) -> CommandForm:
+    return CommandForm(
+        name=command.name,
+        title=command.title,
+        about=" ".join((command.__doc__ or "").split("\n\n")[0].split()),
+        inputs=tuple(inputs),
+        shown_first=command.shown_first,
+        known=known,
+        asks_on=asks_on,
+    )
