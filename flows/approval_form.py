@@ -27,7 +27,7 @@ from allclear.domain.links import LinkTo
 from allclear.domain.privacy import is_private
 from allclear.domain.records import AnswerRefused, By
 from allclear.domain.template_values import held_words
-from allclear.domain.text import answer_commands, markdown_safe, with_full_stop
+from allclear.domain.text import answer_commands, markdown_safe, with_full_stop, with_proof
 from allclear.engine.flow_runs import is_asked
 from allclear.engine.outbox import ANSWERED_ELSEWHERE
 from flows.private_incidents import in_prefect, private_text
@@ -163,7 +163,8 @@ def description_of(engine: Engine, ask: Ask, problem: str) -> str:
         why = "this approval needs proof of who you are" if ask.policy.needs_proof else "the plan does not allow it"
         elsewhere = (
             f"**It cannot be approved in Prefect, because {why}.** "
-            f"Approve it {f'{on_page}, or ' if on_page else ''}with `{yes}`. A denial counts here, too."
+            f"Approve it {f'{on_page}, or ' if on_page else ''}on the command line: "
+            f"{with_proof(f'`{yes}`', ask.policy)}. A denial counts here, too."
         )
     return f"{simulated}{hold}{warning}### {markdown_safe(ask.title)}\n\n{ask.text}\n\n{elsewhere}"
 

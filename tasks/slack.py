@@ -15,6 +15,7 @@ kept up to date too. The message itself is written last, so its fingerprint prov
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from functools import partial
@@ -259,6 +260,12 @@ class PostMessage(Action[MessageParams, MessageState]):
 
     def _channel(self, params: MessageParams) -> str:
         return (params.channel or self.slack.channel).removeprefix("#")
+
+
+def _incident_of(key: str) -> str:
+    """Return the incident whose id a message's key begins with: VS-1 of VS-1-alert and of VS-1-customers."""
+    found = re.match(r"[A-Za-z]+-\d+", key)
+    return found[0] if found else key
 
 
 def _fingerprint_of(params: MessageParams) -> str:

@@ -158,6 +158,11 @@ def answer_commands(ask: Ask, plan: Plan | None = None) -> tuple[str, str]:
     return f"allclear {yes} {plain(ask.id)}{which}{rest}", f"allclear {no} {plain(ask.id)}{rest}"
 
 
+def with_proof(command: str, policy: ApprovalPolicy) -> str:
+    """Return a command that answers; if the answer needs proof of who gives it, with what proves it."""
+    return f"{command} (with your token in ALLCLEAR_TOKEN)" if policy.needs_proof else command
+
+
 def must_answer(ask: Ask, plan: Plan | None = None) -> str:
     """Return who must answer `ask`, and the commands: `Tech Lead or CTO must answer: allclear approve …`."""
     yes, no = answer_commands(ask, plan)

@@ -151,8 +151,10 @@ async def test_a_thread_whose_summary_is_gone_is_refused() -> None:
     async with production() as (sim, context):
         action = await with_summary(context)
         sim.world.workspace.channels[0].messages.clear()
-        with pytest.raises(VendorRefused, match="no thread to post in"):
-            await carried_out(action, **params(a_card()))
+        for thread in ("VS-1-alert", "VS-1-customers"):
+            with pytest.raises(VendorRefused, match="no thread to post in") as refused:
+                await carried_out(action, **params(a_card()) | {"thread": thread})
+            assert refused.value.next_step.endswith(": allclear show VS-1.")
         assert sim.world.workspace.channels[0].messages == []
 
 

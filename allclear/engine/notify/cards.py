@@ -11,7 +11,7 @@ from allclear.domain.decisions import closed_because, decisions
 from allclear.domain.incident import Incident
 from allclear.domain.moments import named_clock
 from allclear.domain.plan import Plan
-from allclear.domain.text import LONG, answer_commands, asked_words, bare, change_rows, plain
+from allclear.domain.text import LONG, answer_commands, asked_words, bare, change_rows, plain, with_proof
 from allclear.engine.actions.approval_requests import situation
 
 _TABLE_OR_EMPHASIS = re.compile(r"^\|.*$|\*\*", re.MULTILINE)
@@ -39,7 +39,7 @@ def card(incident: Incident, state: AskState, plan: Plan, *, closed: bool) -> Ca
         risk=plain(str(change.get("risk") or ""), LONG),
         undo=plain(str(change.get("undo") or ""), LONG),
         who=_who(ask, plan),
-        commands="" if closed else " or: ".join(answer_commands(ask, plan)),
+        commands="" if closed else with_proof(" or: ".join(answer_commands(ask, plan)), ask.policy),
         buttons=[
             CardButton(
                 words=plain(f"{decision.word} {decision.choice or ''}").capitalize(),
@@ -74,10 +74,10 @@ def closing_words(incident: Incident, state: AskState, plan: Plan) -> str:
     if state.withdrawn is not None or state.veto_window_ended:
         return f"{sentence}."
     last = state.answers[-1]
-    before = [plain(answer.by.actor, 60) for answer in state.answers[:-1]]
+    before = [f"{plain(answer.by.actor, 60)} ({answer.by.proof.words})" for answer in state.answers[:-1]]
     others = f", after {' and '.join(before)}" if before else ""
     reason = f' Reason: "{bare(last.reason)}".' if last.reason else ""
-    return f"{sentence}{others} ({last.by.proof.words}).{reason}"
+    return f"{sentence} ({last.by.proof.words}){others}.{reason}"
 
 
 def _who(ask: Ask, plan: Plan) -> str:

@@ -16,7 +16,7 @@ from allclear.domain.incident import Incident
 from allclear.domain.privacy import is_private
 from allclear.domain.proof import Proof
 from allclear.domain.records import ActFinished, AskAnswered, By, Contained, StepDone
-from allclear.domain.text import answer_commands, plain
+from allclear.domain.text import answer_commands, plain, with_proof
 from allclear.engine.people.incident_writer import IncidentWriter
 from allclear.engine.response.withdrawals import questions_to_withdraw
 from allclear.journal.ports import OutboxKind, OutboxMessage
@@ -112,7 +112,8 @@ class Answers:
         if by.via == "prefect" and yes and not policy.prefect_may:
             raise NotAllowed(
                 f"{state.ask.id} cannot be approved in Prefect, because Prefect does not know who you are.",
-                f"Answer on the command line: {answer_commands(state.ask, plan)[0]}",
+                "Answer on the incident's page, or on the command line: "
+                f"{with_proof(answer_commands(state.ask, plan)[0], policy)}",
             )
         if yes and (policy.needs_proof or is_private(plan, incident)) and by.proof is Proof.CLAIMED:
             raise NotAllowed(

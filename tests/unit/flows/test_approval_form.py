@@ -179,6 +179,7 @@ def test_the_form_leads_to_the_incidents_page(engine: Engine) -> None:
     text = description_of(engine, asked(engine, "restore", AskKind.APPROVAL, two), "")
     assert "cannot be approved in Prefect, because this approval needs proof of who you are" in text
     assert f"Approve it on [the incident's page]({page}restore)" in text
+    assert "(with your token in ALLCLEAR_TOKEN)" in text
     assert "/l/" not in text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -87,6 +88,10 @@ def test_each_end_of_a_question_is_said() -> None:
     assert words[0].startswith("Closed: deny, said Ana at ")
     assert words[0].endswith('(identified by Slack). Reason: "Not now".')
     assert words[1] == "Closed: withdrawn: It recovered."
+    both = [Answer(yes=True, by=BY.model_copy(update={"actor": name}), reason="", at=AT) for name in ("Ben", "Ana")]
+    both[0] = replace(both[0], by=both[0].by.model_copy(update={"proof": Proof.LINK}))
+    two = closing_words(an_incident(), AskState(an_ask(), AT, answers=both), plan())
+    assert two.endswith("(identified by Slack), after Ben (identified by a personal link).")
     assert words[2] == "Closed: carried out automatically after its veto window."
     assert words[3] == "Closed: VS-1 has ended."
 

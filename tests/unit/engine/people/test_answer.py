@@ -105,8 +105,10 @@ def test_a_claimed_name_is_not_enough_where_proof_is_needed(room: Room, policy: 
 def test_prefect_cannot_give_an_approval_that_the_policy_keeps_from_it(room: Room, policy: ApprovalPolicy) -> None:
     """Prefect has no users, so it can give neither an approval of two people nor one that the plan forbids it."""
     ask = room.asked(policy=policy)
-    with pytest.raises(NotAllowed, match="Prefect"):
+    with pytest.raises(NotAllowed, match="Prefect") as raised:
         room.people.answer(ask, ANA.model_copy(update={"via": "prefect"}), yes=True)
+    assert "Answer on the incident's page" in raised.value.next_step
+    assert ("ALLCLEAR_TOKEN" in raised.value.next_step) is policy.needs_proof
 
 
 def test_prefect_can_give_the_approval_of_one_person(room: Room) -> None:

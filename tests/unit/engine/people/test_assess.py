@@ -265,7 +265,8 @@ def test_everyone_may_raise_and_some_may_lower(room: Room, by: By, now: str, *, 
 
 def test_without_a_rule_everyone_may_lower(room: Room) -> None:
     """If `may_lower` is left out, everyone may; if it is empty, no one may."""
-    for may_lower, refused in ((None, False), ([], True)):
+    cases: tuple[tuple[list[str] | None, bool], ...] = ((None, False), ([], True))
+    for may_lower, refused in cases:
         plan = room.company.plan.model_copy(update={"may_lower": may_lower})
         people = People(room.journal, replace(room.company, plan=plan), utc_now)
         if refused:
