@@ -225,7 +225,7 @@ class PostMessage(Action[MessageParams, MessageState]):
             if params.thread and summary is None:
                 raise VendorRefused(
                     f"The message {params.thread} is not in #{change.after.channel}, so there is no thread to post in.",
-                    f"Its text is in the record: allclear show {params.thread.partition('-alert')[0]}.",
+                    f"Its text is in the record: allclear show {_incident_of(params.thread)}.",
                 )
             message = await self.slack.post(
                 summary.channel if summary else change.after.channel,
