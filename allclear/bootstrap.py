@@ -32,6 +32,7 @@ from allclear.engine.doctor import Doctor
 from allclear.engine.notify.on_call_watch import OnCallWatch
 from allclear.engine.notify.reminders import Reminders
 from allclear.engine.people.facade import People
+from allclear.engine.people.grouped_pages import GroupedPages
 from allclear.engine.people.identity import Identity
 from allclear.engine.people.personal_links import PersonalLinks
 from allclear.engine.people.signatures import Signatures
@@ -169,6 +170,7 @@ class Engine:
     doctor: Doctor
     act_watch: ActWatcher
     on_call_watch: OnCallWatch
+    grouped_pages: GroupedPages
 
     @property
     def simulated(self) -> bool:
@@ -238,6 +240,7 @@ def make_engine(
         doctor,
         ActWatcher(journal, executor, clock),
         OnCallWatch(journal, executor, company.plan, clock),
+        GroupedPages(journal, executor, company, people.is_our_page, clock),
     )
 
 

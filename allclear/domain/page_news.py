@@ -24,6 +24,7 @@ PageEvent = Literal[
     "responder-joined",
     "responder-declined",
     "annotated",
+    "merged",
 ]
 
 RING_AGAIN: frozenset[str] = frozenset({"unacknowledged", "reassigned", "escalated", "delegated", "reopened"})
@@ -52,6 +53,8 @@ class PageNews:
     """Those whom it wakes: the pager's id of each, and the name there."""
     text: str = ""
     """What a person wrote: a note, or the message to a responder."""
+    into: str = ""
+    """For a page that was merged into another: the pager's id of that one, if it says so."""
 
     @property
     def resources(self) -> tuple[str, ...]:

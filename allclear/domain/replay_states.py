@@ -91,6 +91,11 @@ def apply_page_heard(incident: Incident, entry: Entry, heard: PageHeard) -> None
     if heard.late:
         incident.pager.setdefault(heard.page, before)
         return
+    if heard.event == "merged":
+        incident.pager.pop(heard.page, None)
+        if heard.into:
+            incident.pager[heard.into] = before
+        return
     after = before.after(heard, entry.number, entry.at)
     incident.pager[heard.page] = after
     if heard.event in RING_AGAIN and heard.rings:

@@ -35,7 +35,9 @@ from allclear.responder.routes.slack import SlackServices, slack_routes
 from allclear.responder.scrubber import Scrubber
 from allclear.responder.slack.handler import SlackHandler
 from allclear.responder.slack.payloads import Received
+from allclear.responder.sources import SOURCES
 from allclear.responder.workers.background import BackgroundLoop
+from allclear.responder.workers.grouped_pages import GroupedPagesWorker
 from allclear.responder.workers.heartbeat import heartbeat_of
 from allclear.responder.workers.inbox_worker import InboxWorker
 from allclear.responder.workers.inbox_writer import InboxWriter
@@ -137,6 +139,9 @@ class _Parts:
     async def _start(self) -> None:
         start = self._supervisor.start
         start("inbox", self._inbox.run, stuck_after=_STUCK)
+        if any(SOURCES[source].reports_pages for source in self.engine.company.systems.alerts if source in SOURCES):
+            grouped = GroupedPagesWorker(self.engine.grouped_pages, self._inbox.arrived)
+            start("grouped-pages", grouped.run, stuck_after=_STUCK_OUTSIDE)
         start("outbox", self._outbox.run, stuck_after=_STUCK_OUTSIDE)
         start("run-recovery", RunRecovery(self.engine, self._prefect).run, stuck_after=_STUCK_OUTSIDE)
         if self._drives:

@@ -23,7 +23,7 @@ async def page_is_open(context: Any) -> None:  # noqa: ANN401 - the context of `
     await carried_out(Page(context), incident="VS-1", summary="Payments are failing")
 
 
-def rung(sim: Simulated) -> list[str]:
+def phones_called(sim: Simulated) -> list[str]:
     """Return the phones that have rung, in order."""
     return [str(ring["user"]) for ring in recorded(sim, "phone_rang")]
 
@@ -34,7 +34,7 @@ async def test_a_person_is_asked_to_join_the_page_that_is_open() -> None:
         await page_is_open(context)
         done = await carried_out(AddResponders(context), **ASK)
         assert done.finding.sentence == "PagerDuty shows PBEN123: pending."
-        assert rung(sim) == ["PONCALL", "PBEN123"]
+        assert phones_called(sim) == ["PONCALL", "PBEN123"]
         assert len(sim.world.pagerduty.pages) == 1
         assert sim.world.pagerduty.pages[0].message == ASK["summary"]
         assert sim.secrets["pagerduty_rest"] not in dumped(done)
@@ -46,7 +46,7 @@ async def test_a_policy_is_asked_if_no_people_are_named() -> None:
         await page_is_open(context)
         done = await carried_out(AddResponders(context), incident="VS-1", summary="Trouble", policy="PCTOPOL")
         assert done.finding.verdict is Verdict.SUCCESS
-        assert rung(sim) == ["PONCALL", "PONCALLCTOPOL"]
+        assert phones_called(sim) == ["PONCALL", "PONCALLCTOPOL"]
 
 
 async def test_those_who_are_called_already_are_not_asked_again() -> None:
@@ -56,12 +56,12 @@ async def test_those_who_are_called_already_are_not_asked_again() -> None:
         action = AddResponders(context)
         await carried_out(action, **ASK)
         await carried_out(action, **ASK | {"people": ["PBEN123", "PCLEO12"], "number": "2"})
-        assert rung(sim) == ["PONCALL", "PBEN123", "PCLEO12"]
+        assert phones_called(sim) == ["PONCALL", "PBEN123", "PCLEO12"]
         _, again = await worked_out(action, **ASK)
         assert action.target_reached(again, again.before)
         sim.world.pagerduty.responder_answers(sim.world.pagerduty.pages[0], "PBEN123", "declined")
         await carried_out(action, **ASK | {"number": "3"})
-        assert rung(sim)[-1] == "PBEN123"
+        assert phones_called(sim)[-1] == "PBEN123"
 
 
 async def test_undo_calls_those_no_more_who_have_not_answered() -> None:
@@ -87,7 +87,7 @@ async def test_without_an_open_page_one_is_opened_for_them(*, resolved: bool) ->
         action = AddResponders(context)
         done = await carried_out(action, **ASK)
         assert done.finding.sentence == "PagerDuty shows PBEN123: assigned."
-        assert rung(sim)[-1] == "PBEN123"
+        assert phones_called(sim)[-1] == "PBEN123"
         await undone(action, done)
         assert sim.world.pagerduty.pages[-1].status == "resolved"
 
@@ -133,7 +133,7 @@ async def test_an_account_without_the_ability_refuses_and_rings_no_phone() -> No
         params, change = await worked_out(action, **ASK)
         with pytest.raises(VendorRefused, match="abilities"):
             await action.apply(params, change, "key")
-        assert rung(sim) == ["PONCALL"]
+        assert phones_called(sim) == ["PONCALL"]
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ async def test_a_request_that_fails_rings_no_phone_and_says_why(kind: str, error
             await action.apply(params, change, "key")
         assert "PagerDuty" in failed.value.message
         assert failed.value.next_step
-        assert rung(sim) == ["PONCALL"]
+        assert phones_called(sim) == ["PONCALL"]
 
 
 async def test_a_request_whose_answer_was_lost_is_found_and_not_made_twice() -> None:
@@ -170,7 +170,7 @@ async def test_a_request_whose_answer_was_lost_is_found_and_not_made_twice() -> 
         with pytest.raises(AnswerLost):
             await action.apply(params, change, "key")
         assert action.target_reached(change, await action.observe(params))
-        assert rung(sim) == ["PONCALL", "PBEN123"]
+        assert phones_called(sim) == ["PONCALL", "PBEN123"]
 
 
 async def test_the_simulated_answers_have_the_fields_of_pagerdutys_description() -> None:

@@ -41,6 +41,7 @@ class PageHeard(Model):
     rings: bool = Field(default=False, description="Whether the page wakes people after this.")
     ringing: list[str] = Field(default=[], description="Whom it wakes, as the pager calls them.")
     text: str = Field(default="", description="The message to a responder.")
+    into: str = Field(default="", description="For a page that was merged into another: the pager's id of that one.")
     late: bool = Field(default=False, description="Whether a later event came before it, so that it changes nothing.")
 
 

@@ -17,6 +17,7 @@ _SENTENCES: dict[str, tuple[str, Tone]] = {
     "escalated": ("The page was escalated in PagerDuty{by}.{now}", "bad"),
     "reopened": ("{who} opened the page in PagerDuty again.{now}", "bad"),
     "resolved": ("The page in PagerDuty was resolved{by}. The incident is still open.", "bad"),
+    "merged": ("{who} merged the page into another incident in PagerDuty.", "person"),
     "responder-added": ("{who} asked {ringing} in PagerDuty to help{said}", "person"),
     "responder-joined": ("{who} joins, as asked in PagerDuty{said}", "person"),
     "responder-declined": ("{who} declined to help, as asked in PagerDuty{said}", "bad"),

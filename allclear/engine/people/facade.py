@@ -44,6 +44,7 @@ class People:
         self.take_role = roles.take_role
         self.take_over = roles.take_over
         self.is_our_page = pages_heard.is_ours
+        self.shares_page = pages_heard.is_shared
         self.hear_page = pages_heard.take
         self.answer = answers.answer
         self.question = answers.question

@@ -49,6 +49,11 @@ class PagesHeard:
         """Return whether the report is about a page that we sent. Raises JournalError."""
         return self._find(news) is not None
 
+    def is_shared(self, news: PageNews) -> bool:
+        """Return whether the pager's incident has another key than our page in it. Raises JournalError."""
+        found = self._find(news)
+        return found is not None and bool(news.key) and found[1].proposed.resource not in news.resources
+
     def take(self, news: PageNews) -> IntakeResult:
         """Record the report in the page's incident, once; return what became of it. Raises JournalError."""
         found = self._find(news)
@@ -87,7 +92,7 @@ class PagesHeard:
             for incident_id in reversed(self._journal.incidents_touching(resource)):
                 if incident := read_or_none(self._journal, incident_id):
                     yield incident
-        if not news.key:  # a report about a responder or a note has no key
+        if news.what != "triggered":  # a report may have no key, or that of an incident into which our page was put
             yield from readable(self._journal, self._journal.incidents(open_only=True))
 
     # --- who did it -------------------------------------------------------------------------------------
@@ -126,6 +131,7 @@ class PagesHeard:
             rings=news.rings,
             ringing=[self._named(address, name) for address, name in news.ringing],
             text=plain(news.text, LONG),
+            into=news.into,
             late=late,
         )
         return [heard, Acknowledged()] if news.what in _TAKES and news.agent and not late else [heard]

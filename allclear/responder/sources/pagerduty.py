@@ -8,7 +8,8 @@ does not cover `X-Webhook-Id`; the body has the event's own id.
 
 Order: `occurred_at`, because PagerDuty may deliver events in another order.
 
-PagerDuty "resolves" an incident that was merged into another; the problem has not ended, so this is ignored.
+PagerDuty "resolves" an incident that was merged into another (`resolve_reason`: `merge_resolve_reason`, and the other
+incident); the problem has not ended, so this is no resolution of an alert, and a page of ours goes on in the other one.
 
 News of our own pages (`page_news`): `incident_key` is the key under which we paged, with one alert an incident. The
 agent is the user who did it; null, a service or an integration is no person. `incident.responder.*` and
@@ -56,6 +57,8 @@ _PAGE_EVENTS: dict[str, PageEvent] = {
 _ABOUT_PAGES = frozenset({"annotated", "responder.added", "responder.replied"})
 """The events whose data is a note or a responder. They name the incident by its id only."""
 
+_MERGED = "merge_resolve_reason"
+
 OUR_NAME = "allclear"
 """The client that we name in our own events."""
 
@@ -90,6 +93,7 @@ _OTHER_EVENTS = frozenset(
 class Reference(Body):
     """A reference in an incident: a service, priority or team."""
 
+    id: Identifier = ""
     summary: Text = ""
 
 
@@ -112,6 +116,13 @@ class Client(Body):
     name: Text = ""
 
 
+class ResolveReason(Body):
+    """Why an incident was resolved, if PagerDuty says so."""
+
+    type: Text = ""
+    incident: Reference | None = None
+
+
 class Page(Body):
     """An incident as far as it says whom it wakes."""
 
@@ -119,6 +130,7 @@ class Page(Body):
     incident_key: Text = ""
     status: Text = ""
     assignees: list[Who] | None = None
+    resolve_reason: ResolveReason | None = None
 
 
 class AboutPage(Body):
@@ -130,12 +142,6 @@ class AboutPage(Body):
     message: Text = ""
     state: Text = ""
     content: Text = ""
-
-
-class ResolveReason(Body):
-    """Why an incident was resolved, if PagerDuty says so."""
-
-    type: Text = ""
 
 
 class Incident(Body):
@@ -208,6 +214,7 @@ class PagerDuty(Source):
     title = "PagerDuty"
     bodies_are_unique = True
     needed_headers = ("x-webhook-id",)
+    reports_pages = True
     samples = {
         "firing": _sample("incident.triggered"),
         "resolved": _sample("incident.resolved"),
@@ -248,7 +255,7 @@ class PagerDuty(Source):
             return NoAlert(f"PagerDuty's {event.event_type!r} means neither firing nor resolved.")
         incident = validate(Incident, event.data)
         state = _STATES[event.event_type]
-        if state == "resolved" and incident.resolve_reason and incident.resolve_reason.type == "merge_resolve_reason":
+        if state == "resolved" and incident.resolve_reason and incident.resolve_reason.type == _MERGED:
             return NoAlert("The incident was merged into another at PagerDuty; the problem has not ended.")
         priority = incident.priority.summary if incident.priority else ""
         alert_labels = labels(
@@ -282,7 +289,11 @@ def _news(event: Event, what: PageEvent, page: Page, agent: Who | None) -> PageN
 
 
 def _incident_news(event: Event, what: PageEvent) -> PageNews:
-    return _news(event, what, validate(Page, event.data), event.agent)
+    page = validate(Page, event.data)
+    reason = page.resolve_reason
+    if what == "resolved" and reason and reason.type == _MERGED:
+        return replace(_news(event, "merged", page, event.agent), into=reason.incident.id if reason.incident else "")
+    return _news(event, what, page, event.agent)
 
 
 def _people_news(event: Event, name: str) -> PageNews | None:

@@ -123,6 +123,8 @@ class Source(ABC):
     """
     needed_headers: ClassVar[tuple[str, ...]] = ()
     """The headers that `parse` needs, in lower case; the inbox stores no others."""
+    reports_pages: ClassVar[bool] = False
+    """Whether it is a pager, so that `page_news` may return what became of a page."""
     samples: ClassVar[Mapping[str, MakeSample]] = {}
     """Samples by name; `firing` and `resolved` have the same key. `allclear alert send` signs and sends them."""
 

@@ -25,7 +25,7 @@ from allclear.journal.ports import INCIDENTS, Delivery
 from allclear.responder.deliveries import is_authenticated
 from allclear.responder.sources import SOURCES
 from allclear.responder.sources.request import stored_request
-from allclear.responder.sources.source import IncompleteAlerts, NoAlert
+from allclear.responder.sources.source import IncompleteAlerts, NoAlert, ParseResult
 from allclear.responder.workers.supervisor import report_progress
 
 log = logging.getLogger("allclear.responder")
@@ -64,7 +64,7 @@ class OpenDelivery:
     quarantined: bool = False
     """Whether it holds more alerts, which could not be read."""
     news: PageNews | None = None
-    """What it reports about a page of ours, in place of alerts."""
+    """What it reports about a page of ours: in place of alerts, or about an incident that holds our page and others."""
 
     @property
     def finished(self) -> bool:
@@ -86,6 +86,7 @@ class InboxWorker:
         self._journal = engine.journal
         self._intake = engine.intake
         self._people = engine.people
+        self._grouped = engine.grouped_pages
         self._sources = engine.company.systems.alerts
         self._wake = wake or asyncio.Event()
         self._length, self._pause = turn, pause
@@ -113,7 +114,7 @@ class InboxWorker:
 
     def take_in(self) -> None:
         """Take in every delivery that waits. Raises JournalError; the remaining deliveries then stay in the inbox."""
-        while waiting := self._journal.unread():
+        while waiting := [one for one in self._journal.unread() if not self._waits_for_pager(*one)]:
             self._open = {delivery: self._open[delivery] for delivery, _ in waiting if delivery in self._open}
             while waiting:
                 reached = self._turn(self._next(waiting))
@@ -123,6 +124,23 @@ class InboxWorker:
                 ]
                 sleep(self._pause)
                 report_progress()  # a long queue is not a stuck loop
+
+    def _waits_for_pager(self, delivery_id: str, source: str) -> bool:
+        """Return whether a report waits until the pager has said whether its incident holds a page of ours."""
+        known = SOURCES.get(source)
+        if known is None or not known.reports_pages or delivery_id in self._open:
+            return False
+        try:
+            news = self._news(self._journal.delivery(delivery_id))
+        except ValueError:  # `_parse` quarantines it
+            return False
+        return news is not None and self._grouped.key_of(news) is None
+
+    def _news(self, delivery: Delivery) -> PageNews | None:
+        """Return what an authenticated delivery reports about a page. Raises ValueError if it cannot be read."""
+        if not is_authenticated(delivery):
+            return None
+        return SOURCES[delivery.source].page_news(stored_request(delivery.headers, delivery.body))
 
     # --- one transaction -------------------------------------------------------------------------------
 
@@ -202,11 +220,7 @@ class InboxWorker:
 
     def _parse(self, delivery: Delivery) -> OpenDelivery:
         try:
-            request = stored_request(delivery.headers, delivery.body)
-            news = SOURCES[delivery.source].page_news(request) if is_authenticated(delivery) else None
-            if news and self._people.is_our_page(news):
-                return OpenDelivery(delivery, news=news)
-            alerts = SOURCES[delivery.source].parse_configured(request, self._options(delivery.source))
+            news, alerts = self._read(delivery)
         except (ValueError, KeyError) as error:
             return OpenDelivery(
                 delivery, result=("quarantined", plain(f"It cannot be read: {error}.", _LONGEST_REASON))
@@ -219,14 +233,33 @@ class InboxWorker:
                 delivery, result=("quarantined", f"An internal error occurred: {type(error).__name__}.")
             )
         if isinstance(alerts, NoAlert):
-            return OpenDelivery(delivery, result=("ignored", plain(alerts.reason, _LONGEST_REASON)))
+            result = None if news else ("ignored", plain(alerts.reason, _LONGEST_REASON))
+            return OpenDelivery(delivery, news=news, result=result)
         if not alerts:
             return OpenDelivery(delivery, result=("quarantined", "Its source found no alert in it, and no reason why."))
         authenticated = is_authenticated(delivery)
         incomplete = alerts if isinstance(alerts, IncompleteAlerts) else IncompleteAlerts(alerts, "")
         checked = tuple(replace(alert, authenticated=authenticated) for alert in alerts)
         taken = self._taken_before(delivery)[: len(checked)]
-        return OpenDelivery(delivery, checked, taken, note=incomplete.note, quarantined=incomplete.quarantined)
+        note, quarantined = incomplete.note, incomplete.quarantined
+        return OpenDelivery(delivery, checked, taken, note=note, quarantined=quarantined, news=news)
+
+    def _read(self, delivery: Delivery) -> tuple[PageNews | None, ParseResult]:
+        """Return what a delivery reports about a page of ours, and its alerts.
+
+        A report about a page of ours holds no alert, unless the pager's incident is another one that holds our page.
+        Raises ValueError if it cannot be read.
+        """
+        source, news = SOURCES[delivery.source], self._news(delivery)
+        key = self._grouped.key_of(news) if news else ""
+        shared = bool(key)
+        if news and not key:
+            news, shared = (news, self._people.shares_page(news)) if self._people.is_our_page(news) else (None, False)
+        if news and not shared:
+            return news, NoAlert("It is about a page of ours.")
+        request = stored_request(delivery.headers, delivery.body)
+        alerts = source.parse_configured(request, self._options(delivery.source))
+        return (replace(news, key=key) if news and key else news), alerts
 
     def _options(self, source: str) -> Mapping[str, Any]:
         configured = self._sources.get(source)
@@ -262,8 +295,8 @@ class InboxWorker:
         if current.result:
             self._journal.set_delivery_state(current.delivery.id, *current.result)
             return
-        if current.news:
-            heard = self._people.hear_page(current.news)
+        heard = self._people.hear_page(current.news) if current.news else None
+        if heard and not current.alerts:
             self._journal.set_delivery_state(
                 current.delivery.id, heard.state, plain(heard.reason, _LONGEST_REASONS), heard.incident
             )
@@ -271,7 +304,10 @@ class InboxWorker:
         taken = sorted(current.taken, key=lambda result: get_args(Decision).index(result.state))
         incident = next((result.incident for result in taken if result.incident), None)
         reasons = plain(
-            " ".join(dict.fromkeys([current.note, *(taken.reason for taken in current.taken)])), _LONGEST_REASONS
+            " ".join(
+                dict.fromkeys([current.note, heard.reason if heard else "", *(taken.reason for taken in current.taken)])
+            ),
+            _LONGEST_REASONS,
         )
         state = "quarantined" if current.quarantined else taken[0].state
         self._journal.set_delivery_state(current.delivery.id, state, reasons, incident)
