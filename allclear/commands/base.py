@@ -12,7 +12,6 @@ from allclear.domain.base import Model
 from allclear.domain.errors import ConfigError, NotAllowed
 from allclear.domain.incident import Incident
 from allclear.domain.privacy import require_reader
-from allclear.domain.proof import Proof
 from allclear.domain.records import By
 from allclear.domain.text import plain
 
@@ -37,7 +36,9 @@ class Command(Model, ABC):
     of_incident: ClassVar[bool] = True
     """Whether it belongs to one incident, which its route names."""
     for_programs: ClassVar[bool] = False
-    """Whether a program may send it as well. A program never decides, so that almost nothing is for programs."""
+    """Whether a program may send it, too. Only proposals are."""
+    needs_reader: ClassVar[bool] = True
+    """Whether only its readers may do it in a private incident: everything but to say that one knows of it."""
     typed: ClassVar[tuple[str, ...] | None] = None
     """The fields that are typed in a chat, as `/incident hold VS-3 REASON`, in their order; the last one has the rest.
 
@@ -75,8 +76,8 @@ class Command(Model, ABC):
                 f"{by.actor} is a program, and only a person may do this: {self.title.lower()}.",
                 "Ask a person, or propose an action: POST /incidents/{id}/proposals.",
             )
-        if self.of_incident and by.proof is not Proof.CLAIMED:
-            require_reader(engine.company.plan, engine.conductor.incident(incident), by.actor)
+        if self.of_incident and self.needs_reader:
+            require_reader(engine.company.plan, engine.conductor.incident(incident), by)
         return await self._do(engine, incident, by)
 
     @abstractmethod

@@ -9,7 +9,6 @@ from pydantic import Field
 from allclear.domain.action import Refusal
 from allclear.domain.base import JsonDict, Model
 from allclear.domain.privacy import require_reader
-from allclear.domain.proof import Proof
 from allclear.domain.records import By
 from allclear.domain.text import asked_words
 
@@ -55,8 +54,7 @@ class PreviewUndo(Model):
 
     async def show(self, engine: Engine, incident: str, by: By) -> ChangeView:
         """Return what undoing it would change. Raises NotFound, and Refused if it cannot be undone."""
-        if by.proof is not Proof.CLAIMED:
-            require_reader(engine.company.plan, engine.conductor.incident(incident), by.actor)
+        require_reader(engine.company.plan, engine.conductor.incident(incident), by)
         return ChangeView.of(await engine.manual.preview_undo(incident, self.act, by))
 
 

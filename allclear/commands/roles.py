@@ -21,6 +21,7 @@ class Acknowledge(Command):
 
     name: ClassVar[str] = "acknowledge"
     title: ClassVar[str] = "Acknowledge"
+    needs_reader: ClassVar[bool] = False
     typed: ClassVar[tuple[str, ...] | None] = ()
     section: ClassVar[Section] = "none"
 

@@ -140,6 +140,8 @@ class Incident:
     """The number of the last entry by which a person took the incident with `allclear ack`."""
     last_ack_by: str = ""
     """The person who wrote it, by `person_key`."""
+    acks: dict[str, tuple[int, By]] = field(default_factory=dict[str, tuple[int, By]])
+    """Each person who took the incident, by `person_key` -> the number and the author of the last such entry."""
     pager: dict[str, PagerState] = field(default_factory=dict[str, PagerState])
     """The pager's id of a page of ours -> how it stands there, as far as the pager has reported it."""
     rung_again: tuple[int, datetime] | None = None

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import partial
 
 from allclear.domain.act import Act
 from allclear.domain.base import person_key
 from allclear.domain.incident import REMINDER, Incident
 from allclear.domain.plan import Plan, Rota, RotaOverride
+from allclear.domain.privacy import is_reader
+from allclear.domain.records import By
 from allclear.domain.reminder import LEAD, ON_CALL
 from allclear.domain.text import plain
 
@@ -40,16 +43,27 @@ def page_answered(plan: Plan, incident: Incident, overrides: Sequence[RotaOverri
     """Return whether no one has to be woken any more: by `page`, or by any page since containment was lost.
 
     A page is answered by `allclear ack`, by an entry of a person on duty, and, after it was sent, by the answer to an
-    approval and by an entry in a role that was paged.
+    approval and by an entry in a role that was paged. In a private incident, a person who may not read it ends the page
+    that rings, and the next people are woken all the same, until a proven reader answers.
     """
     since, at = _asked_for(incident, page)
-    if incident.last_ack > since or incident.last_answer > max(since, _first_page(incident)):
+    counts = partial(_counts, plan, incident, ended=page is not None)
+    if any(number > since and counts(by) for number, by in incident.acks.values()):
+        return True
+    if incident.last_answer > max(since, _first_page(incident)):
         return True
     on_duty, roles = _on_duty(plan, at, overrides), list(_paged_roles(plan, incident))
     return any(
-        number > since and (key in on_duty or any(number > paged and role == by_role for paged, role in roles))
+        number > since
+        and counts(incident.actors[key])
+        and (key in on_duty or any(number > paged and role == by_role for paged, role in roles))
         for (key, by_role), number in incident.last_entries.items()
     )
+
+
+def _counts(plan: Plan, incident: Incident, by: By, *, ended: bool) -> bool:
+    """Return whether what a person did answers a page; `ended`: it is enough that this page need not ring any more."""
+    return ended or is_reader(plan, incident, by)
 
 
 def _asked_for(incident: Incident, page: Act | None) -> tuple[int, datetime]:

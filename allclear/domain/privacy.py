@@ -2,6 +2,9 @@
 
 Messages, pages and Prefect have only the incident's id and the link to its page. Privacy follows the present kind and
 severity: an incident that turns out to be a leak is private from then on.
+
+`require_reader` is the one rule for people who act. It is asked where a command is carried out, and again where a
+record of a person is written, because the incident may have become private in between.
 """
 
 from __future__ import annotations
@@ -10,13 +13,27 @@ from allclear.domain.base import person_key
 from allclear.domain.errors import NotAllowed
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
+from allclear.domain.proof import Proof
+from allclear.domain.records import By, IncidentOpened
+
+REHEARSED = ("drill", "terminal")
+"""The channels of a drill's people, whom the drill itself plays: their names need no proof in a rehearsal."""
+
+
+class NotAReader(NotAllowed):
+    """A person may not do this in a private incident. Its sentences say nothing of what the incident is about."""
+
+
+def reading_roles_of(plan: Plan, kind: str, severity: str) -> list[str]:
+    """Return the roles that may read an incident of that kind and severity; empty if everyone may."""
+    known, grade = plan.kinds.get(kind), plan.severity(severity)
+    marked = [*(known.private_for if known else []), *(grade.private_for if grade else [])]
+    return list(dict.fromkeys(marked))
 
 
 def reading_roles(plan: Plan, incident: Incident) -> list[str]:
     """Return the roles that may read a private incident; empty if everyone may, because it is not private."""
-    kind, severity = plan.kinds.get(incident.kind), plan.severity(incident.severity)
-    marked = [*(kind.private_for if kind else []), *(severity.private_for if severity else [])]
-    return list(dict.fromkeys(marked))
+    return reading_roles_of(plan, incident.kind, incident.severity)
 
 
 def is_private(plan: Plan, incident: Incident) -> bool:
@@ -38,7 +55,33 @@ def may_read(plan: Plan, incident: Incident, person: str) -> bool:
     return not roles or person_key(person) in allowed
 
 
-def require_reader(plan: Plan, incident: Incident, person: str) -> None:
-    """Raise NotAllowed if the incident is private and not for this person."""
-    if not may_read(plan, incident, person):
-        raise NotAllowed(f"{incident.id} is private, and not for {person}.", "Ask its incident lead for a role in it.")
+def is_proven(incident: Incident, by: By) -> bool:
+    """Return whether it is known who acts: by proof, or because a drill plays this person in a rehearsal."""
+    return by.proof is not Proof.CLAIMED or (incident.opened.simulated and by.via in REHEARSED)
+
+
+def is_reader(plan: Plan, incident: Incident, by: By) -> bool:
+    """Return whether a person or program may read the incident and act in it: proven, if the incident is private."""
+    return not is_private(plan, incident) or (is_proven(incident, by) and may_read(plan, incident, by.actor))
+
+
+def require_reader(plan: Plan, incident: Incident, by: By) -> None:
+    """Raise NotAReader if a person or program may not read the incident and act in it; allclear itself always may."""
+    if not (by.person or by.program) or is_reader(plan, incident, by):
+        return
+    if not is_proven(incident, by):
+        raise NotAReader(
+            f"{incident.id} is private, and your name is only claimed.",
+            f"Open your personal link to {incident.id}, or send your own token: ALLCLEAR_TOKEN.",
+        )
+    raise NotAReader(f"{incident.id} is private, and not for {by.actor}.", "Ask its incident lead for a role in it.")
+
+
+def require_proof_to_act(plan: Plan, opened: IncidentOpened, by: By) -> None:
+    """Raise NotAReader if an action by hand would open a private incident for a name that is only claimed."""
+    proven = by.proof is not Proof.CLAIMED or (opened.simulated and by.via in REHEARSED)
+    if not proven and reading_roles_of(plan, opened.incident_kind or "", opened.severity):
+        raise NotAReader(
+            "An action by hand would open a private incident here, and your name is only claimed.",
+            "Send your own token: ALLCLEAR_TOKEN, which `allclear token` makes.",
+        )

@@ -52,6 +52,7 @@ def apply_author(incident: Incident, entry: Entry) -> None:
     match entry.record:
         case Acknowledged():
             incident.last_ack, incident.last_ack_by = entry.number, key
+            incident.acks[key] = entry.number, entry.by
         case AskAnswered() if not _answers_step(incident, entry):
             incident.last_answer = entry.number
         case _:

@@ -10,31 +10,23 @@ from pathlib import Path
 import pytest
 
 from allclear.commands.answers import Answer
-from allclear.company import Company
+from allclear.commands.roles import Acknowledge
 from allclear.domain.ask_state import AskState
 from allclear.domain.errors import NotAllowed
+from allclear.domain.on_call import page_answered
 from allclear.domain.privacy import is_private, may_read
-from allclear.domain.proof import Proof
 from allclear.domain.runbook import Phase
 from allclear.engine.people.declare import Declaration
 from flows.approval_form import ELSEWHERE, description_of, form_for
 from flows.private_incidents import in_prefect
+from tests.scenario.private_support import ON_CALL, OUTSIDERS, READER, private, private_if_security
 from tests.scenario.response_support import ALERT, broken, person_for, vintstreet
 from tests.scenario.scenes import Scene, scene
+from tests.scenario.test_reminders import pages
 
 CANARY = "canary-4711"
 LEAK = replace(ALERT, title=f"Customer table copied by {CANARY}", authenticated=True)
 IMPACT = "Payment processing down"
-
-
-def private() -> Company:
-    """Return VintStreet as a company whose outages only its leaders may read."""
-    company = vintstreet()
-    kinds = {
-        name: kind.model_copy(update={"private_for": ["incident_commander", "tech_lead"]})
-        for name, kind in company.plan.kinds.items()
-    }
-    return replace(company, plan=company.plan.model_copy(update={"kinds": kinds}))
 
 
 def sent(it: Scene) -> str:
@@ -48,7 +40,7 @@ async def test_no_message_and_no_page_says_what_a_private_incident_is_about(tmp_
     """The response is carried on with reminders and a note of a person; the channel and the pager read the id alone."""
     async with scene(tmp_path, private(), broken(), LEAK) as it:
         await it.past_detection()
-        it.engine.people.note(it.incident_id, f"It was {CANARY}", person_for(it.incident.open_asks[0].ask))
+        it.engine.people.note(it.incident_id, f"It was {CANARY}", READER)
         for _ in range(4):
             it.watch.now += timedelta(minutes=4)
             await it.engine.reminders.start_due()
@@ -86,39 +78,66 @@ async def test_only_a_reader_whose_name_is_proven_approves(tmp_path: Path) -> No
     async with scene(tmp_path, private(), broken(), LEAK) as it:
         await it.past_detection()
         ask = next(state.ask for state in it.incident.open_asks if state.ask.step == "roll-back")
-        answer, claimed = Answer(ask=ask.id, word="approve", reason="so"), person_for(ask)
-        with pytest.raises(NotAllowed, match="needs proof"):
-            await answer.carry_out(it.engine, it.incident_id, claimed)
-        outsider = claimed.model_copy(update={"actor": "Mallory", "proof": Proof.SLACK})
-        with pytest.raises(NotAllowed, match="is private, and not for Mallory"):
-            await answer.carry_out(it.engine, it.incident_id, outsider)
-        it.engine.people.hand_over(it.incident_id, "incident_commander", "Ben", claimed)
-        reader = claimed.model_copy(update={"actor": "Ben", "proof": Proof.LINK})
-        assert "approve" in (await answer.carry_out(it.engine, it.incident_id, reader)).lower()
+        answer = Answer(ask=ask.id, word="approve", reason="so")
+        for by in OUTSIDERS.values():
+            with pytest.raises(NotAllowed):
+                await answer.carry_out(it.engine, it.incident_id, by)
+        assert not it.incident.asks[ask.id].answers
+        assert "approve" in (await answer.carry_out(it.engine, it.incident_id, READER)).lower()
+
+
+async def test_the_on_call_ends_the_page_and_its_readers_are_still_called(tmp_path: Path) -> None:
+    """Ana's page stops ringing when she acknowledges. She may not read what it is about, so Ben is called."""
+    async with scene(tmp_path, private(), broken(), LEAK) as it:
+        await it.past_detection()
+        plan = it.engine.company.plan
+        page = next(act for act in it.incident.acts.values() if act.proposed.pages)
+        said = await Acknowledge().carry_out(it.engine, it.incident_id, ON_CALL)
+        assert "people are called until a reader acknowledges it" in said
+        assert page_answered(plan, it.incident, [], page)
+        await passes(it, 1)
+        assert [status for _, status in pages(it)] == ["acknowledged"]
+        assert not page_answered(plan, it.incident, [])
+        await passes(it, 15)
+        called = [
+            state for topic, states in it.incident.reminders.items() for state in states if "acknowledge" in topic
+        ]
+        assert called
+        await Acknowledge().carry_out(it.engine, it.incident_id, READER)
+        await Acknowledge().carry_out(it.engine, it.incident_id, ON_CALL)
+        assert page_answered(plan, it.incident, [])
+        before = it.incident.reminders.keys()
+        await passes(it, 60)
+        assert [topic for topic in it.incident.reminders.keys() - before if "acknowledge" in topic] == []
+
+
+async def passes(it: Scene, minutes: int) -> None:
+    """Move the clock on, and send what is due."""
+    it.watch.now += timedelta(minutes=minutes)
+    await it.engine.reminders.start_due()
+    await it.engine.reminders.wait()
 
 
 async def test_privacy_follows_the_present_kind_and_severity(tmp_path: Path) -> None:
     """An incident becomes private when its kind turns out to be one that is."""
-    company = vintstreet()
-    kinds = company.plan.kinds | {
-        "security": company.plan.kinds["security"].model_copy(update={"private_for": ["cto"]})
-    }
-    async with scene(
-        tmp_path, replace(company, plan=company.plan.model_copy(update={"kinds": kinds})), broken(), LEAK
-    ) as it:
+    async with scene(tmp_path, private_if_security(), broken(), LEAK) as it:
         plan, by = it.engine.company.plan, person_for((await _first_ask(it)).ask)
         assert not is_private(plan, it.incident)
         assert may_read(plan, it.incident, "Mallory")
         it.engine.people.assess(it.incident_id, {}, "security", "a dump was found", by)
         assert is_private(plan, it.incident)
         assert not may_read(plan, it.incident, "Mallory")
+        with pytest.raises(NotAllowed, match="your name is only claimed"):
+            it.engine.people.assess(it.incident_id, {}, "outage", "", by)
+        it.engine.people.assess(it.incident_id, {}, "outage", "", READER)
+        assert may_read(plan, it.incident, "Mallory")
 
 
 async def test_who_declares_a_private_incident_may_read_it(tmp_path: Path) -> None:
     """Ana found it, so she knows already."""
     async with scene(tmp_path, private(), broken(), LEAK) as it:
-        by = person_for((await _first_ask(it)).ask)
-        declared = Declaration("Keys on a paste site", "P0", "storefront", "bad-deployment")
+        declared = Declaration("Keys on a paste site", "P0", "storefront", "broken-feature")
+        by = ON_CALL
         incident = it.engine.conductor.incident(it.engine.people.declare(declared, by))
         assert may_read(it.engine.company.plan, incident, by.actor)
         assert not may_read(it.engine.company.plan, incident, "Mallory")

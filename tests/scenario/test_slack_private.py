@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from allclear.domain.proof import Proof
 from tests.scenario.slack_support import ANA, BEN, CLEO, SlackScene, shown, slack_scene, with_plan, with_slack
 
 
@@ -28,8 +29,8 @@ async def test_the_channel_reads_nothing_of_a_private_incident(tmp_path: Path) -
         assert await slack.told(BEN) == ["Noted in VS-1."]
         ask = next(iter(slack.it.incident.open_asks)).ask
         await slack.types("ack VS-1", ANA)
-        assert "is private" in (await slack.told(ANA))[0]
-        by = slack.it.engine.people.who("Ben", "cto", "page")
+        assert "VS-1 is acknowledged by Ana. It is private, and not for Ana" in (await slack.told(ANA))[0]
+        by = slack.it.engine.people.who("Ben", "cto", "page", Proof.LINK)
         slack.it.engine.people.answer(ask.id, by, yes=False, reason="canary 4711")
         await slack.due()
         await slack.due()

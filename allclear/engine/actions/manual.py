@@ -14,8 +14,7 @@ from allclear.domain.base import is_blank
 from allclear.domain.clearance import Clearance, clearance, missing_approvals
 from allclear.domain.errors import ConcurrentWrite, MissingText, NotAllowed, NotFound, Refused
 from allclear.domain.incident import Incident
-from allclear.domain.privacy import require_reader
-from allclear.domain.proof import Proof
+from allclear.domain.privacy import require_proof_to_act, require_reader
 from allclear.domain.records import By, DecisionMade
 from allclear.domain.reminder import MANUAL as PHASE
 from allclear.engine.actions.executor import Executor, Preview
@@ -87,14 +86,14 @@ class ManualActions:
 
         If the plan lets one person approve it, starting it is the approval. It joins the open incident of its service,
         or opens one. A request that is repeated, by its key in `by`, goes on with the act that it proposed before.
-        Raises NotAllowed without a reason or for a program, NotFound, ConfigError.
+        Raises NotAllowed without a reason, for a program, or for who is no proven reader of a private incident;
+        NotFound, ConfigError.
         """
         _require_person(by)
         if is_blank(request.reason):
             raise MissingText("A manual action needs a reason.", 'Add it: --reason "…".')
         incident = self._incident(request, by)
-        if by.proof is not Proof.CLAIMED:
-            require_reader(self._company.plan, incident, by.actor)
+        require_reader(self._company.plan, incident, by)
         for begun in incident.unfinished:
             if begun.proposed.action == request.action:  # interrupted: first find out what became of it
                 await self._executor.carry_out(incident.id, begun.id, by)
@@ -141,6 +140,7 @@ class ManualActions:
         if is_blank(request.reason):
             raise NotAllowed("A proposal needs a reason.", "Say why the action should be taken: `reason`.")
         incident = self._read(request.incident or "")
+        require_reader(self._company.plan, incident, by)
         if known := act_of_request(incident, by):
             return known.asks[-1]
         if incident.over:
@@ -180,6 +180,7 @@ class ManualActions:
     async def _left(self, incident_id: str, act_id: str, by: By) -> tuple[Incident, Act]:
         """Return the incident and an act of it that is still in place. Raises NotFound, Refused if none of it is."""
         incident = self._read(incident_id)
+        require_reader(self._company.plan, incident, by)
         act = incident.acts.get(act_id)
         if act is None:
             in_place = ", ".join(other.id for other in incident.in_place) or "nothing"
@@ -208,6 +209,7 @@ class ManualActions:
     async def _go_on(self, incident_id: str, act_id: str, by: By) -> ManualResult:
         """Carry out the act, unless other people must approve it first."""
         incident = self._read(incident_id)
+        require_reader(self._company.plan, incident, by)
         act = incident.acts[act_id]
         if clearance(incident, act) is Clearance.WAITING:
             return ManualResult(incident_id, act_id, None, missing_approvals(incident, act))
@@ -253,6 +255,7 @@ class ManualActions:
         severity = request.severity or self._company.plan.severities[0].name
         title = f"By hand: {self._executor.action(request.action).title.lower()}"
         declaration = Declaration(title=title, severity=severity, service=service, runbook=runbook.name)
+        require_proof_to_act(self._company.plan, self._people.opening(declaration, by), by)
         return self._read(self._people.declare(declaration, by, first=None))
 
     def service_of(self, request: ManualRequest) -> str:

@@ -15,6 +15,7 @@ from allclear.domain.errors import AllclearError, Refused
 from allclear.domain.incident import Incident
 from allclear.domain.moments import named_clock
 from allclear.domain.plan import Plan
+from allclear.domain.privacy import is_private, require_reader
 from allclear.domain.proof import Proof
 from allclear.domain.records import ActFinished, ActProposed, AskAnswered, AskOpened, By, DecisionMade
 from allclear.domain.runbook import Step
@@ -89,8 +90,9 @@ class Proposer:
 
         An act that is refused, already done, or cannot be worked out gets its outcome in the same transaction. Raises
         ConcurrentWrite if the incident has changed since it was read: decide again. Raises Refused if `request.shown`
-        is the digest of another change.
+        is the digest of another change, NotAReader if the incident is private and `by` is no proven reader of it.
         """
+        require_reader(self._plan, incident, by)
         kind = type(self._executor.action(request.action))
         act = _act_id(incident, request)
         request = self._with_link(incident, self._mark_simulated(request, kind.text_params), kind)
@@ -133,11 +135,18 @@ class Proposer:
         """
         for row in self._journal.incidents(open_only=True):
             incident = read_or_none(self._journal, row.id)
-            for act in incident.changes_in_place if incident else []:
+            if incident is None:
+                continue
+            for act in incident.changes_in_place:
                 given = {name: str(value) for name, value in request.params.items()}
                 same = given.items() <= {name: str(value) for name, value in act.proposed.params.items()}.items()
                 if act.proposed.action == request.action and same and act.finished_at:
                     at = named_clock(act.finished_at, self._plan.zone)
+                    if is_private(self._plan, incident):
+                        return Refused(
+                            f"{row.id} did this at {at}, and it is still in place. There is nothing to do.",
+                            f"{row.id} is private: its readers can undo it.",
+                        )
                     return Refused(
                         f"{row.id} did this at {at}, and it is still in place ({act.id}). There is nothing to do.",
                         f"To undo it: allclear undo {row.id} {act.id} {signature(self._plan)}",
@@ -265,13 +274,18 @@ class Proposer:
         """
         for incident_id in self._journal.incidents_touching(resource):
             other = read_or_none(self._journal, incident_id)
-            for act in other.in_place if other else []:
+            if other is None:
+                continue
+            for act in other.in_place:
                 same = act.proposed.action == request.action and dict(act.proposed.params) == dict(request.params)
                 if same and act.outcome and act.proposed.resource == resource:
                     loaded = self._executor.load(act)
                     if loaded.action.target_reached(loaded.change, preview.now):
                         summary = loaded.change.summary.rstrip(".")
-                        return f"{incident_id} ({act.proposed.title.lower()}: {summary})", loaded.change
+                        about = (
+                            "private" if is_private(self._plan, other) else f"{act.proposed.title.lower()}: {summary}"
+                        )
+                        return f"{incident_id} ({about})", loaded.change
         return None
 
     def _proposed(self, request: ActionRequest, act: str, title: str) -> ActProposed:

@@ -10,6 +10,7 @@ from allclear.company import Company
 from allclear.domain.base import is_blank
 from allclear.domain.errors import NotAllowed
 from allclear.domain.incident import Incident
+from allclear.domain.privacy import is_reader
 from allclear.domain.records import Assessed, By, IncidentOpened, NoteAdded
 from allclear.engine.incidents import find_open, find_request, open_under
 from allclear.engine.people.assess import Assessments
@@ -72,11 +73,16 @@ class Declarations:
         return incident if new else self._declare_again(self._writer.read(incident), declaration, by, first)
 
     def _declare_again(self, known: Incident, declaration: Declaration, by: By, first: str | None) -> str:
-        """Add the declaration to an open incident. One that a manual action opened has no flow yet, and gets it now."""
+        """Add the declaration to an open incident. One that a manual action opened has no flow yet, and gets it now.
+
+        To a private incident a person who may not read it adds a note, and changes nothing by it.
+        """
         outbox = [start_message(known.id, first)] if first and not known.entered else []
         known_at = self._assessments.past(declaration.known_since)
 
         def decide(incident: Incident) -> list[Any]:
+            if not is_reader(self._company.plan, incident, by):
+                return [NoteAdded(text=f"Declared again: {_all_of(declaration)}")]
             records: list[Any] = [NoteAdded(text=f"Declared again: {declaration.title}")]
             if declaration.facets or known_at:
                 facts = dict(declaration.facets)
@@ -84,7 +90,7 @@ class Declarations:
             facets = incident.facets | dict(declaration.facets)
             return [*records, *self._assessments.raised(incident, declaration.severity, facets)]
 
-        self._writer.append(known.id, by, decide, outbox=outbox)
+        self._writer.append(known.id, by, decide, outbox=outbox, needs_reader=False)
         return known.id
 
     def opening(self, declaration: Declaration, by: By) -> IncidentOpened:
@@ -113,3 +119,11 @@ class Declarations:
             known_at=self._assessments.past(declaration.known_since),
             simulated=self._journal.scope.simulated,
         )
+
+
+def _all_of(declaration: Declaration) -> str:
+    """Return everything that a declaration says, as one line."""
+    facts = [f"{name}={value}" for name, value in declaration.facets.items()]
+    known = [f"known since {declaration.known_since}"] if declaration.known_since else []
+    more = [text for text in (declaration.severity, *facts, *known) if text]
+    return f"{declaration.title} ({', '.join(more)})" if more else declaration.title

@@ -11,7 +11,6 @@ from allclear.domain.errors import ConcurrentWrite, MissingText, NotAllowed
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
 from allclear.domain.privacy import require_reader
-from allclear.domain.proof import Proof
 from allclear.domain.records import Acknowledged, By, Entry, RoleTaken
 from allclear.domain.text import signature
 from allclear.engine.incidents import read_incident
@@ -49,6 +48,7 @@ class IncidentWriter:
         decide: Callable[[Incident], list[Any]],
         *,
         outbox: Sequence[OutboxMessage] | Callable[[Incident], Sequence[OutboxMessage]] = (),
+        needs_reader: bool = True,
     ) -> int:
         """Append the records that `decide` returns for the incident, and the outbox messages with them.
 
@@ -56,6 +56,9 @@ class IncidentWriter:
 
         If no one leads the incident yet, the person who acts leads it from now on. A request that is repeated, by its
         key in `by`, appends nothing.
+
+        In a private incident only its readers write. `needs_reader` is False for what anyone may report about it: that
+        one knows of it, and what one has seen. The answer must then say nothing of what the incident is about.
 
         `decide` (and `outbox`, if it is a function) is called again if another entry was written meanwhile. Raises
         NotAllowed for a record that may not follow the incident's end, and for a program; NotFound,
@@ -67,8 +70,8 @@ class IncidentWriter:
             incident = self.read(incident_id)
             if by.request in incident.requests:  # sent again, because its answer was lost
                 return incident.requests[by.request]
-            if by.proof is not Proof.CLAIMED:
-                require_reader(self._plan, incident, by.actor)
+            if needs_reader:
+                require_reader(self._plan, incident, by)
             records = decide(incident)
             if incident.over and not all(map(may_still_be_written, records)):
                 raise is_over(incident, self._plan)

@@ -66,7 +66,7 @@ class PagesHeard:
             return IntakeResult("ignored", f"{incident.id} is over: its pages are no news any more.", incident.id)
         by = self._author(news, late=_is_late(incident, news))
         try:
-            self._writer.append(incident.id, by, lambda now: self._records(now, page, news))
+            self._writer.append(incident.id, by, lambda now: self._records(now, page, news), needs_reader=False)
         except JournalError:
             raise
         except AllclearError as error:

@@ -9,6 +9,7 @@ from allclear.domain.base import Clock, person_key
 from allclear.domain.errors import NotAllowed, NotFound
 from allclear.domain.incident import Incident
 from allclear.domain.plan import RotaOverride
+from allclear.domain.privacy import is_proven, is_reader, reading_roles
 from allclear.domain.records import Acknowledged, By, RoleOffered, RoleTaken
 from allclear.domain.reminder import lead_of
 from allclear.engine.people.identity import Identity
@@ -32,11 +33,20 @@ class Roles:
     def acknowledge(self, incident_id: str, by: By) -> str:
         """Record that a person is working on the incident, and return a sentence for that person.
 
-        It always counts, also if another person was first. The first person to act leads the incident, unless the plan
-        forbids it because of that person's other roles.
+        It always counts, also if another person was first, and also from a person who may not read a private incident:
+        then the page of that person ends, and its readers are still called. The first person to act leads the incident,
+        unless the plan forbids it because of that person's other roles.
         """
-        self._writer.append(incident_id, by, lambda _: [Acknowledged()])
-        leader = lead_of(self._company.plan, self._writer.read(incident_id))
+        self._writer.append(incident_id, by, lambda _: [Acknowledged()], needs_reader=False)
+        incident, plan = self._writer.read(incident_id), self._company.plan
+        if not is_reader(plan, incident, by):
+            readers = " or ".join(plan.role_title(role) for role in reading_roles(plan, incident))
+            why = f"not for {by.actor}" if is_proven(incident, by) else "your name is only claimed"
+            return (
+                f"{incident_id} is acknowledged by {by.actor}. It is private, and {why}: "
+                f"people are called until a reader acknowledges it, with proof: {readers}."
+            )
+        leader = lead_of(plan, incident)
         leads = "No one leads it yet" if leader is None else f"{leader} leads it"
         return f"{incident_id} is acknowledged by {by.actor}. {leads}."
 

@@ -311,7 +311,7 @@ class _Pages:
         """
         viewer = await self._viewer(request, incident_id)
         incident = await asyncio.to_thread(self._engine.conductor.incident, incident_id)
-        require_reader(self._engine.company.plan, incident, viewer.person)
+        require_reader(self._engine.company.plan, incident, viewer.by)
         return viewer, incident
 
     async def _viewer(self, request: Request, incident: str = "") -> Viewer:

@@ -14,7 +14,7 @@ from fastapi import Request, Response
 from allclear.bootstrap import Engine
 from allclear.domain.errors import NotAllowed
 from allclear.domain.proof import Proof
-from allclear.domain.records import PROGRAM
+from allclear.domain.records import PROGRAM, By
 from allclear.engine.people.personal_links import page_path
 from allclear.engine.people.signatures import LIFETIME, Purpose, SignedStatement, Statement
 from allclear.responder.pages.identity_proxy import IdentityProxy
@@ -30,6 +30,11 @@ class Viewer:
     proof: Proof
     role: str = ""
     """The role in which a link or a token was given; empty for the person's roles in the plan."""
+
+    @property
+    def by(self) -> By:
+        """Return who reads, as the author of an entry; no role is chosen yet."""
+        return By(actor=self.person, role=self.role, via="page", proof=self.proof)
 
     @property
     def words(self) -> str:

@@ -180,7 +180,7 @@ class SlackHandler:
             form = forms.declare_form(self._engine.company, given.title[:150], {"channel": place.channel})
             await self._engine.context.client(Slack).open_view(typed.trigger_id, form)
             return ""
-        incident = self._require_reader(place.user, given.incident)
+        incident = self._engine.conductor.incident(given.incident)
         by = author(plan, place.user, request, incident)
         try:
             return await given.command.carry_out(self._engine, incident.id, by)
@@ -189,9 +189,9 @@ class SlackHandler:
 
     def _require_reader(self, user: str, incident_id: str) -> Incident:
         """Return the incident. Raises UnknownUser or NotAllowed for who may not read it, NotFound."""
-        person = person_of(self._engine.company.plan, user)
+        by = author(self._engine.company.plan, user, "")
         incident = self._engine.conductor.incident(incident_id)
-        require_reader(self._engine.company.plan, incident, person)
+        require_reader(self._engine.company.plan, incident, by)
         return incident
 
     def _names(self) -> dict[str, str]:
