@@ -116,6 +116,11 @@ class Settings(BaseSettings):
         address = value.get_secret_value().strip() if value else ""
         return SecretStr(cls._is_an_address(address)) if address else None
 
+    @field_validator("token")
+    @classmethod
+    def _is_not_blank(cls, value: SecretStr | None) -> SecretStr | None:
+        return value if value and value.get_secret_value().strip() else None
+
     @property
     def public_url(self) -> str:
         """Return the address of the responder in people's browsers."""

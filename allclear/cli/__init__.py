@@ -18,6 +18,7 @@ _MODULES = (
     "answers",
     "response",
     "incidents",
+    "act",
     "ledger",
     "on_call",
     "tokens",

@@ -7,13 +7,11 @@ from typing import Annotated
 
 import typer
 
-from allclear.bootstrap import Engine, open_engine
-from allclear.cli.root import READ, RESPOND, As, app, print_line, run
+from allclear.cli.read import read
+from allclear.cli.root import READ, RESPOND, As, app
 from allclear.cli.send import give
 from allclear.commands.company import TakeOver
-from allclear.domain.base import utc_now
-from allclear.domain.durations import short_duration
-from allclear.domain.moments import stamp
+from allclear.reports.incidents import OnCall
 
 
 @app.command("on-call", rich_help_panel=READ)
@@ -23,25 +21,7 @@ def on_call(
     ] = None,
 ) -> None:
     """Show who is on duty by the plan's rotas, until when, and who is next."""
-
-    async def work() -> None:
-        async with open_engine() as engine:
-            _print_shifts(engine, at.replace(tzinfo=engine.company.plan.zone) if at else utc_now())
-
-    run(work())
-
-
-def _print_shifts(engine: Engine, moment: datetime) -> None:
-    plan = engine.company.plan
-    for rota in plan.rotas:
-        for shift in rota.on_duty(moment, plan.working_time, engine.journal.overrides(rota.role)):
-            until = stamp(shift.until, plan.zone)
-            print_line(
-                f"{plan.role_title(rota.role)}, {shift.layer}: {shift.person} until {until}, then "
-                f"{shift.next_person}; pages are to be acknowledged within {short_duration(shift.acknowledge_within)}"
-            )
-    if not plan.rotas:
-        print_line(f"The plan of {plan.company} has no rota. The holders of its roles are under `people` in plan.yaml.")
+    read(OnCall(at=at))
 
 
 @app.command("take-over", rich_help_panel=RESPOND)

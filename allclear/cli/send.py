@@ -10,7 +10,7 @@ from allclear.cli.responder_client import ResponderClient, responder_for
 from allclear.cli.root import acting_person, engine_with_delivery, print_line, run
 from allclear.commands.base import Command
 from allclear.domain.records import By
-from allclear.settings import load_settings
+from allclear.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from allclear.bootstrap import Engine
@@ -36,17 +36,23 @@ def over_http(responder: ResponderClient, command: Command, incident: str) -> st
     return str(responder.send(path, command)["sentence"])
 
 
-def responder_or_none(name: str | None, role: str | None) -> ResponderClient | None:
-    """Return the responder that is to carry out a command, or None if the journal is written directly.
+def responder_or_none(
+    name: str | None,
+    role: str | None,
+    settings: Settings | None = None,
+    instead: str = "the journal is written directly",
+) -> ResponderClient | None:
+    """Return the responder that is to carry out a command, or None if the journal is used directly.
 
-    If there is a token and no responder answers, a line on standard error says so.
+    If there is a token and no responder answers, a line on standard error says so and what is done `instead`.
+    `settings` are by default those of the environment.
     """
-    settings = load_settings()
+    settings = settings or load_settings()
     if settings.token is None:
         return None
     responder = responder_for(settings, settings.company, name, role)
     if responder is None:
-        text = f"No responder of {settings.company} answers at ALLCLEAR_RESPONDER_URL; the journal is written directly."
+        text = f"No responder of {settings.company} answers at ALLCLEAR_RESPONDER_URL; {instead}."
         print(text, file=sys.stderr)  # noqa: T201 - not among what the command prints
     return responder
 

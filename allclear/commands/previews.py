@@ -8,9 +8,10 @@ from pydantic import Field
 
 from allclear.domain.action import Refusal
 from allclear.domain.base import JsonDict, Model
+from allclear.domain.errors import Refused
 from allclear.domain.privacy import require_reader
 from allclear.domain.records import By
-from allclear.domain.text import asked_words
+from allclear.domain.text import asked_words, signature
 
 if TYPE_CHECKING:
     from allclear.bootstrap import Engine
@@ -70,5 +71,19 @@ class PreviewAct(Model):
         from allclear.engine.actions.proposals import ActionRequest  # noqa: PLC0415 - as above
 
         request = ActionRequest(PHASE, "preview", self.action, self.params, "")
-        preview, policy = await engine.proposer.preview(request)
+        try:
+            preview, policy = await engine.proposer.preview(request)
+        except Refused as error:
+            raise self._with_command(engine, error) from error
         return ChangeView.of(preview, asked_words(policy, engine.company.plan) if policy else "")
+
+    def _with_command(self, engine: Engine, error: Refused) -> Refused:
+        """Return the refusal with the command that names one of its candidates, if it has any."""
+        chooses = engine.executor.action(self.action).chooses
+        if not error.candidates or not chooses:
+            return error
+        given = {**self.params, chooses: error.candidates[0].name}
+        params = " ".join(f"{name}={value}" for name, value in given.items())
+        sign = signature(engine.company.plan)
+        command = f"allclear act {engine.company.name} {self.action} {params} --reason WHY {sign}"
+        return Refused(error.message, f"Choose one of them and name it, as in: {command}", error.candidates)

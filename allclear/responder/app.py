@@ -31,6 +31,7 @@ from allclear.responder.routes.auth import admit_all, require_token
 from allclear.responder.routes.commands import CommandServices, command_routes
 from allclear.responder.routes.health import health_routes
 from allclear.responder.routes.incidents import incident_routes
+from allclear.responder.routes.reports import report_routes
 from allclear.responder.routes.slack import SlackServices, slack_routes
 from allclear.responder.scrubber import Scrubber
 from allclear.responder.slack.handler import SlackHandler
@@ -181,6 +182,7 @@ def _add_routes(app: FastAPI, parts: _Parts, token: SecretStr) -> None:
     callers = Callers(engine.tokens, token)
     app.include_router(incident_routes(engine, callers.guard))
     app.include_router(command_routes(CommandServices(engine, callers, Limits(), parts.run, parts.written)))
+    app.include_router(report_routes(engine, callers))
     slack = SlackServices(lambda: further_secret(engine, SIGNING_SECRET), parts.limits, parts.start_slack)
     app.include_router(slack_routes(slack))
     sign_in = SignIn(engine, proxy_of(engine.settings, engine.company.plan))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -61,6 +62,7 @@ def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
         "ALLCLEAR_LINK_KEY": KEY,
         "ALLCLEAR_TOKEN": engine.tokens.for_person("Ana", "on_call"),
         "ALLCLEAR_RESPONDER_URL": "http://127.0.0.1:9",
+        "ALLCLEAR_PAGE_URL": engine.settings.public_url,
         "PREFECT_API_URL": "http://127.0.0.1:9/api",
         "COLUMNS": "300",
     }
@@ -122,6 +124,51 @@ def test_both_ways_say_the_same(desk: Desk) -> None:
     ]
     (note,) = [one for one in desk.engine.journal.entries(of) if isinstance(one.record, NoteAdded)]
     assert (note.by.actor, note.by.via, note.by.proof) == ("Ana", "cli", Proof.TOKEN)
+
+
+READING: tuple[tuple[str, ...], ...] = (
+    (),
+    ("incidents",),
+    ("incidents", "--json"),
+    ("show", "VS-1"),
+    ("show", "VS-1", "--all"),
+    ("show", "VS-1", "--why"),
+    ("show", "VS-1", "--json"),
+    ("show", "VS-1", "--why", "--json"),
+    ("show", "VS-99"),
+    ("verify", "VS-1"),
+    ("in-place",),
+    ("in-place", "--json"),
+    ("postmortem", "VS-1"),
+    ("postmortem", "VS-1", "--html"),
+    ("on-call",),
+)
+"""What people read at the terminal."""
+
+
+def test_who_has_no_journal_reads_the_same(desk: Desk) -> None:
+    """Each reading command prints the same text and the same JSON through the responder as with the journal."""
+    assert desk.incident == "VS-1"
+    desk.types("note", "VS-1", "14 [red]tickets[/red]")
+    direct = {"ALLCLEAR_JOURNAL_URL": desk.engine.settings.journal_url, "ALLCLEAR_TOKEN": ""}
+    for words in READING:
+        shown, with_journal = (_timeless(desk.types(*words, **more)) for more in ({}, direct))
+        assert (shown[0], shown[2]) == (with_journal[0], with_journal[2]), words
+        assert with_journal[1] == ""
+        assert shown[0] or shown[2] or words == ("on-call",)
+        here = "No responder of vintstreet answers at ALLCLEAR_RESPONDER_URL; the journal is read directly.\n"
+        assert shown[1] == (here if desk.environment["ALLCLEAR_RESPONDER_URL"].endswith(":9") else "")
+    assert "14 [red]tickets[/red]" in desk.types("show", "VS-1")[0]
+
+
+def _timeless(said: tuple[str, str, str]) -> list[str]:
+    """Return what was said without the lengths of time that pass between two commands."""
+    return [re.sub(r"(\b\d+ ?(s|min)\b ?)+", "...", part) for part in said]
+
+
+def test_an_unknown_incident_is_not_found_whichever_way(desk: Desk) -> None:
+    """The answer of a route that only reads is understood, too."""
+    assert desk.types("approve", "VS-99")[2].startswith("NotFound: There is no incident VS-99")
 
 
 def test_the_responder_of_another_company_or_production_gets_no_token(tmp_path: Path) -> None:

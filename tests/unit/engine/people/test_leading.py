@@ -22,6 +22,6 @@ def test_the_first_person_to_act_leads(role: str) -> None:
 
 @pytest.mark.parametrize("role", SUPPORTING)
 def test_who_supports_the_lead_does_not_lead_by_that(role: str) -> None:
-    """A status update that is approved before anybody acknowledged makes no lead of the communications lead."""
+    """A status update that is approved before anyone acknowledged makes no lead of the communications lead."""
     by = By(actor="Chi", role=role, via="cli", proof=Proof.TOKEN)
     assert lead_taken_by(vintstreet().plan, Story().opened().incident, by) == []

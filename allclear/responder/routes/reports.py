@@ -1,0 +1,67 @@
+"""The routes of reports: what the reading commands print, for whoever has a token and not the journal."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+
+from allclear.bootstrap import Engine
+from allclear.commands.base import read_fields
+from allclear.domain.errors import AllclearError
+from allclear.reports.base import Reader, Report, Shown
+from allclear.reports.catalog import REPORTS
+from allclear.responder.callers import Callers, Described
+from allclear.responder.routes.commands import PROBLEMS, problem_response
+from allclear.responder.routes.models import Responses
+
+_ANSWERS: Responses = {status: PROBLEMS[status] for status in (401, 403, 404, 422, 503)}
+
+
+def report_routes(engine: Engine, callers: Callers) -> APIRouter:
+    """Return the routes of all reports."""
+    router = APIRouter(responses=_ANSWERS, tags=["reports"])
+    for report in REPORTS:
+        _add(router, engine, callers, report)
+    return router
+
+
+def _add(router: APIRouter, engine: Engine, callers: Callers, report: type[Report]) -> None:
+    async def endpoint(request: Request, _described: Described = None) -> JSONResponse:
+        try:
+            by = await callers.reads(request)
+            wanted = read_fields(report, dict(request.query_params))
+            shown = await asyncio.to_thread(wanted.show, engine, Reader(by.actor if by else ""))
+        except AllclearError as error:
+            return problem_response(error)
+        return JSONResponse(shown.model_dump(mode="json"))
+
+    router.add_api_route(
+        f"/reports/{report.name}",
+        endpoint,
+        methods=["GET"],
+        summary=report.title,
+        description=report.__doc__,
+        operation_id=f"report_{report.name.replace('-', '_')}",
+        response_model=Shown,
+        response_description="The report as text, and the same as data.",
+        openapi_extra={"parameters": _parameters(report)},
+    )
+
+
+def _parameters(report: type[Report]) -> list[dict[str, Any]]:
+    """Return the description of a report's query parameters in /openapi.json."""
+    schema = report.model_json_schema()
+    needed = schema.get("required", [])
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": name in needed,
+            "description": field.get("description", ""),
+            "schema": {key: value for key, value in field.items() if key not in {"description", "title"}},
+        }
+        for name, field in schema["properties"].items()
+    ]
