@@ -163,7 +163,7 @@ def test_who_has_no_journal_reads_the_same(desk: Desk) -> None:
 
 def _timeless(said: tuple[str, str, str]) -> list[str]:
     """Return what was said without the lengths of time that pass between two commands."""
-    return [re.sub(r"(\b\d+ ?(s|min)\b ?)+", "...", part) for part in said]
+    return [re.sub(r"([\d.]+ ?(s|m|min|seconds?|minutes?)\b ?)+", "...", part) for part in said]
 
 
 def test_an_unknown_incident_is_not_found_whichever_way(desk: Desk) -> None:
