@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from allclear.simulator.event_log import Clock
 from allclear.simulator.revisions import Revision, Target
@@ -64,6 +64,13 @@ class VercelProject:
         self.spec, self._service, self._clock = spec, service, clock
         self.id = f"prj_{_digest(spec.project)}"
         self.job: Job | None = None
+        self.environments: dict[str, dict[str, Any]] = {}
+        """Flag -> its production environment, as the last write left it."""
+        self.flag_kinds: dict[str, str] = {}
+        """Flag -> its kind, if it is no boolean one."""
+        self.archived_flags: set[str] = set()
+        self.unversioned_flags: set[str] = set()
+        """Flags that are shown without an ETag."""
         self.firewall = VercelFirewall(spec.plan, spec.team, self.id, clock)
         self._served = {name for name, revision in service.revisions.items() if revision.ready and not revision.staged}
 

@@ -7,6 +7,7 @@ not be confused: the executor decides by them whether to write again.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
@@ -45,6 +46,8 @@ class VendorRequest:
     write: bool
     repeatable: bool = False
     """For a write: whether sending it again changes nothing more, because the vendor knows our key."""
+    headers: Mapping[str, str] | None = None
+    """Headers of this request beside those of every request, as `If-Match`."""
 
     def unreachable(self, reason: str) -> Unreachable:
         """Return the error for a system that could not be reached.

@@ -165,7 +165,8 @@ class HttpClient:
         """Return the JSON of a good answer as `send` does, and the answer's headers. Raises the same errors."""
 
         async def send_once() -> httpx.Response:
-            return await self.pool.request(method, f"{self.base}{path}", json=json, params=params)
+            url = f"{self.base}{path}"
+            return await self.pool.request(method, url, json=json, params=params, headers=request.headers)
 
         response = await self.send_with_retries(request, send_once)
         body = _parsed(response)

@@ -24,8 +24,9 @@ sort it). There is no idempotency key and no version to write against.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
+from typing import TYPE_CHECKING, ClassVar, Literal, Self, cast
 
 from pydantic import Field
 
@@ -215,9 +216,24 @@ class Vercel:
         `expected` is 200 with an object for a read, and 201 or 202 for a write, if it is left out. Raises the error of
         `request`.
         """
-        query, expected = {**params, **self._team}, expected or (_ACCEPTED if request.write else READ)
-        answer: Any = await self._http.send(request, method, path, json=body, params=query, expected=expected)
-        return cast("JsonDict", answer) if isinstance(answer, dict) else {}
+        expected = expected or (_ACCEPTED if request.write else READ)
+        return (await self.send_for_headers(request, method, path, params, body, expected))[0]
+
+    async def send_for_headers(
+        self,
+        request: VendorRequest,
+        method: str,
+        path: str,
+        params: dict[str, str],
+        body: JsonDict | None = None,
+        expected: Expected = READ,
+    ) -> tuple[JsonDict, Mapping[str, str]]:
+        """Return the JSON object of a good answer and its headers. Raises the error of `request`."""
+        query = {**params, **self._team}
+        answer, shown = await self._http.send_for_headers(
+            request, method, path, json=body, params=query, expected=expected
+        )
+        return (cast("JsonDict", answer) if isinstance(answer, dict) else {}), shown
 
 
 def _job(project: JsonDict) -> AliasJob | None:

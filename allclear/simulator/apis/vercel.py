@@ -16,9 +16,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from allclear.simulator.apis import vercel_firewall, vercel_flags
 from allclear.simulator.apis.http_api import Call, HttpApi, Rejection, random_text, whole_number
 from allclear.simulator.apis.registration import SimulatedApi
-from allclear.simulator.apis.vercel_firewall import READS, WRITES, FirewallRoutes
 from allclear.simulator.faults import Fault, FaultPoints
 from allclear.simulator.revisions import Revision
 from allclear.simulator.scenario import Production
@@ -40,7 +40,7 @@ class VercelApi(HttpApi):
     """Shows and moves the production domain, for callers with the token."""
 
     name = "vercel"
-    writes = frozenset({"rollback", "promote"}) | WRITES
+    writes = frozenset({"rollback", "promote"}) | vercel_firewall.WRITES | vercel_flags.WRITES
 
     def __init__(self, world: World, project: VercelProject, token: str) -> None:
         super().__init__(world)
@@ -62,7 +62,8 @@ class VercelApi(HttpApi):
                     self._post(f"/{version}/projects/{{project}}/promote/{{deployment}}", "promote")
                     for version in ("v9", "v10")
                 ),
-                *FirewallRoutes(self, self._project.firewall).routes(),
+                *vercel_firewall.FirewallRoutes(self, self._project.firewall).routes(),
+                *vercel_flags.FlagRoutes(self, self.world.flags, self._project).routes(),
             ]
         )
 
@@ -227,7 +228,11 @@ def _team(scenario: Production) -> dict[str, str]:
 API = SimulatedApi(
     "vercel",
     _vercel_app,
-    FaultPoints(frozenset({*_OWN, *READS, *WRITES}), ignorable=WRITES),
+    FaultPoints(
+        _OWN | vercel_firewall.READS | vercel_flags.READS | vercel_firewall.WRITES | vercel_flags.WRITES,
+        concurrent_write="update_flag",
+        ignorable=vercel_firewall.WRITES | vercel_flags.WRITES,
+    ),
     new_secret=lambda: random_text(24),
     options=_team,
     exists=lambda scenario: scenario.vercel is not None,

@@ -21,7 +21,9 @@ from tasks.slack import PostMessage
 from tasks.statuspage import OpenIncident, ResolveIncident, UpdateIncident
 from tasks.vercel.actions import Deployments, Promote, RollBack
 from tasks.vercel.attack_mode import EndAttackMode, StartAttackMode
+from tasks.vercel.config import DisableItem, DisableVercelMaintenance, EnableItem, EnableVercelMaintenance
 from tasks.vercel.firewall import BlockAddresses, UnblockAddresses
+from tasks.vercel.flags import DisableVercelFlag, EnableVercelFlag
 from tests.unit.fakes_context import FakeContext
 
 ACTIONS: list[type[AnyAction]] = [
@@ -44,6 +46,12 @@ ACTIONS: list[type[AnyAction]] = [
     UnblockAddresses,
     StartAttackMode,
     EndAttackMode,
+    DisableVercelFlag,
+    EnableVercelFlag,
+    DisableItem,
+    EnableItem,
+    EnableVercelMaintenance,
+    DisableVercelMaintenance,
 ]
 
 
@@ -76,6 +84,12 @@ def test_approvals_have_the_documented_defaults() -> None:
         "vercel.unblock_addresses": ONE_PERSON,
         "vercel.attack_mode": ONE_PERSON_WITH_REASON,
         "vercel.end_attack_mode": ONE_PERSON,
+        "vercel.disable_flag": ONE_PERSON,
+        "vercel.enable_flag": ONE_PERSON,
+        "vercel.disable_item": ONE_PERSON,
+        "vercel.enable_item": ONE_PERSON,
+        "vercel.enable_maintenance": ONE_PERSON_WITH_REASON,
+        "vercel.disable_maintenance": ONE_PERSON,
     }
 
 
@@ -86,8 +100,10 @@ def test_an_action_reverses_only_actions_that_leave_something_in_place() -> None
 
 
 def test_fences_match_what_the_vendors_offer() -> None:
-    """An etag or an old value, PagerDuty's key, and none for Slack, Statuspage and Vercel."""
+    """An etag or an old value, PagerDuty's key, and none for Slack, Statuspage and all of Vercel except its flags."""
     by_fence = {fence: {kind.name.split(".")[0] for kind in ACTIONS if kind.fence is fence} for fence in Fence}
+    assert {DisableVercelFlag.fence, EnableVercelFlag.fence} == {Fence.VERSION}
+    by_fence[Fence.VERSION].remove("vercel")
     assert by_fence == {
         Fence.VERSION: {"cloud_run", "feature_flag", "maintenance"},
         Fence.KEY: {"pagerduty"},
