@@ -90,7 +90,8 @@ class Stack:
             "PREFECT_API_URL": f"http://127.0.0.1:{self.ports.prefect}/api",
             "PREFECT_HOME": str(self.home / "prefect"),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-            "PREFECT_SERVER_API_BLOCKS_REGISTER_ON_START": "false",  # it takes two seconds
+            "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "false",  # it takes two seconds, and nothing here uses blocks
+            "PREFECT_SERVER_MEMOIZE_BLOCK_AUTO_REGISTRATION": "false",  # nor the list of what would be registered
             "PREFECT_CLI_PROMPT": "false",
             "DO_NOT_TRACK": "1",
             "PYTHONUNBUFFERED": "1",

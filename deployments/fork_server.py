@@ -4,15 +4,25 @@ Importing Prefect, our flows and the vendors' clients takes seconds of processor
 Prefect's runner starts each run in a freshly spawned interpreter. Here the same call uses Python's own fork server,
 which has imported everything once and does nothing else (so it has no threads that a fork could break).
 
+The fork server itself is forked from the runner, which needs the same imports: they are made once, and the two share
+their memory. That is done before the runner starts a thread or an event loop.
+
 *Source:* Prefect 3.8, `prefect/runner/_starter_direct.py`, whose docstring names `run_flow_in_subprocess` as the place
-to override; Python's `multiprocessing.set_forkserver_preload`.
+to override; Python's `multiprocessing.set_forkserver_preload`; Python 3.11 to 3.14, `multiprocessing/forkserver.py`,
+where `ensure_running` starts `python -c COMMAND` with `util.spawnv_passfds`.
 """
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
-from collections.abc import Iterator
-from multiprocessing import forkserver
+import os
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from importlib import import_module
+from multiprocessing import forkserver, resource_tracker, util
 from typing import Any
 
 from prefect.flow_engine import run_flow_in_subprocess
@@ -54,10 +64,45 @@ def _used(company: Company, registry: Registry) -> Iterator[str]:
 
 
 def start_fork_server(company: Company, registry: Registry) -> None:
-    """Start the fork server with what `preload` names; the runner of this process uses it from now on."""
-    multiprocessing.set_forkserver_preload(preload(company, registry))
-    forkserver.ensure_running()
+    """Start the fork server with what `preload` names; the runner of this process uses it from now on.
+
+    Call it before this process starts a thread or an event loop: the server is a fork of it.
+    """
+    modules = preload(company, registry)
+    multiprocessing.set_forkserver_preload(modules)
+    for module in modules:
+        import_module(module)
+    resource_tracker.ensure_running()  # or the fork server starts it, in the way that is replaced here
+    spawn = util.spawnv_passfds
+    if threading.active_count() == 1:
+        util.spawnv_passfds = _fork_this_process
+    try:
+        forkserver.ensure_running()
+    finally:
+        util.spawnv_passfds = spawn  # one that is started again, if the first has ended, is a fresh process
     setattr(_starter_direct, "run_flow_in_subprocess", _forked)  # noqa: B010 - it is no public name of that module
+
+
+def _fork_this_process(path: object, args: Sequence[str], passfds: Sequence[int]) -> int:  # noqa: ARG001 - the signature of the original
+    """Run the command of `python -c COMMAND` in a fork of this process, with these files alone; return its id."""
+    gc.freeze()  # what is imported is never collected, so the fork's memory stays shared
+    if child := os.fork():
+        return child
+    try:
+        _close_all_but({0, 1, 2, *passfds})
+        getattr(forkserver, "_forkserver")._lock._at_fork_reinit()  # noqa: B009, SLF001 - the thread that holds it is in the parent
+        exec(args[-1], {})  # noqa: S102 - Python's own command
+    except BaseException as end:  # noqa: BLE001 - a fork must not go on with what its parent does after starting it
+        if not isinstance(end, SystemExit):
+            sys.excepthook(type(end), end, end.__traceback__)
+    finally:
+        os._exit(0)
+
+
+def _close_all_but(kept: set[int]) -> None:
+    for file in {int(name) for name in os.listdir("/dev/fd")} - kept:  # noqa: PTH208 - it lists numbers, not paths
+        with suppress(OSError):  # the folder itself, which was open while it was listed
+            os.close(file)
 
 
 def _forked(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the signature of the original

@@ -22,7 +22,7 @@ from prefect.exceptions import PrefectException
 from prefect.runner import Runner
 from prefect.types.entrypoint import EntrypointType
 
-from allclear.company import find_company
+from allclear.company import Company, find_company
 from allclear.domain.errors import AllclearError, Unreachable
 from allclear.engine.actions.registry import Registry
 from allclear.settings import load_settings
@@ -56,12 +56,15 @@ class _Runner(Runner):
         super().handle_sigterm(*args, **kwargs)
 
 
-async def main() -> None:
+def main() -> None:
     """Register the deployments and serve them until stopped. Raises AllclearError if the company cannot be loaded."""
     settings = load_settings()
     company, registry = find_company(settings.company), Registry.installed()
     start_fork_server(company, registry)
-    simulated = settings.simulated is not None
+    asyncio.run(_serve(company, registry, simulated=settings.simulated is not None))
+
+
+async def _serve(company: Company, registry: Registry, *, simulated: bool) -> None:
     runner = _Runner(name=f"allclear-{company.name}", query_seconds=POLL_SECONDS, limit=None, pause_on_shutdown=False)
     specs = deployments_of(company, registry)
     async with get_client() as client:
@@ -138,7 +141,7 @@ def _description(spec: DeploymentSpec, *, simulated: bool) -> str:
 
 if __name__ == "__main__":
     try:
-        asyncio.run(main())
+        main()
     except AllclearError as error:
         print(f"{error.message}\n→ {error.next_step}", file=sys.stderr)  # noqa: T201 - a command's output
         sys.exit(error.exit_code)
