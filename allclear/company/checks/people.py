@@ -8,7 +8,7 @@ from allclear.company.diagnostics import Diagnostic, suggestion
 from allclear.company.load import PLAN, Draft
 from allclear.company.yaml_file import Place, YamlFile
 from allclear.domain.base import person_key
-from allclear.domain.plan import Person, Plan, is_blank
+from allclear.domain.plan import Person, Plan, contact_key, is_blank
 from allclear.domain.records import PROGRAM
 from allclear.domain.slack_ids import slack_user_id
 
@@ -46,46 +46,36 @@ def check_people(draft: Draft) -> Iterator[Diagnostic]:
             yield file.warning(("roles", role), f"No one holds the role `{role}`.", next_step)
 
 
+_IDENTIFY: dict[str, tuple[str, str]] = {
+    "pagerduty": (
+        "id in PagerDuty",
+        "Write each person's own: PagerDuty, People, the person's profile; the address ends in the id.",
+    ),
+    "slack": ("user id in Slack", "Write each person's own id."),
+    "email": ("e-mail address", "Write each person's own: the identity proxy knows people by it."),
+}
+"""The contacts by which people are recognised, and what to write."""
+
+
 def _shared_ids(plan: Plan, file: YamlFile) -> Iterator[Diagnostic]:
-    """Yield an id in PagerDuty or Slack that two people have: it would not say who answered."""
-    yield from _shared_slack_ids(plan, file)
-    seen: dict[str, str] = {}
+    """Yield contacts that two people have, because they would not say who acts, and contacts in Slack without an id."""
+    seen: dict[tuple[str, str], str] = {}
     for index, person in enumerate(plan.people):
-        contact = person.contacts.get("pagerduty")
-        if contact is None or is_blank(contact.address) or not person.known:
-            continue
-        address = contact.address.strip()
-        if other := seen.get(address):
-            yield file.error(
-                ("people", index, "contacts", "pagerduty"),
-                f"{other} and {person.name} have the same id in PagerDuty, {address}.",
-                "Write each person's own: PagerDuty, People, the person's profile; the address ends in the id.",
-            )
-        seen.setdefault(address, person.name)
-
-
-def _shared_slack_ids(plan: Plan, file: YamlFile) -> Iterator[Diagnostic]:
-    """Yield contacts in Slack that are no user id, and those that two people have."""
-    seen: dict[str, str] = {}
-    for index, person in enumerate(plan.people):
-        contact, place = person.contacts.get("slack"), ("people", index, "contacts", "slack")
-        if contact is None or is_blank(contact.address) or not person.known:
-            continue
-        found = slack_user_id(contact.address)
-        if not found:
-            yield file.warning(
-                place,
-                f"{contact.address.strip()} is no user id of Slack, so {person.name} cannot answer there.",
-                "Write the id, as U024BE7LH. In Slack: the person's profile, the three dots, Copy member ID.",
-            )
-        elif other := seen.get(found):
-            yield file.error(
-                place,
-                f"{other} and {person.name} have the same user id in Slack, {found}.",
-                "Write each person's own id.",
-            )
-        else:
-            seen[found] = person.name
+        for kind, (words, next_step) in _IDENTIFY.items():
+            contact, place = person.contacts.get(kind), ("people", index, "contacts", kind)
+            if contact is None or is_blank(contact.address) or not person.known:
+                continue
+            key = contact_key(kind, contact.address)
+            if kind == "slack" and not slack_user_id(key):
+                yield file.warning(
+                    place,
+                    f"{contact.address.strip()} is no user id of Slack, so {person.name} cannot answer there.",
+                    "Write the id, as U024BE7LH. In Slack: the person's profile, the three dots, Copy member ID.",
+                )
+            elif other := seen.get((kind, key)):
+                yield file.error(place, f"{other} and {person.name} have the same {words}, {key}.", next_step)
+            else:
+                seen[kind, key] = person.name
 
 
 def _person_blanks(plan: Plan, file: YamlFile, index: int, person: Person) -> Iterator[Diagnostic]:

@@ -19,7 +19,7 @@ from allclear.domain.plan.notifications import (
     StatusWord,
     UpdateSchedule,
 )
-from allclear.domain.plan.people import Contact, Layer, Person, Role, Rota, RotaOverride, Shift
+from allclear.domain.plan.people import Contact, Layer, Person, Role, Rota, RotaOverride, Shift, contact_key
 from allclear.domain.plan.plan import OUTAGE, Assumption, Kind, PhaseLabel, Plan, Route, Support
 from allclear.domain.plan.severity import (
     UNKNOWN,
@@ -84,6 +84,7 @@ __all__ = [
     "UpdateSchedule",
     "WorkingTime",
     "assess",
+    "contact_key",
     "holds",
     "is_blank",
     "not_known",

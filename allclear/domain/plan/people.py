@@ -13,6 +13,7 @@ from allclear.domain.base import Model, Moment, Slug, person_key, wrong_at
 from allclear.domain.durations import Duration
 from allclear.domain.plan.assumptions import MayBeAssumed, is_blank
 from allclear.domain.plan.working_time import WEEKDAYS, DayHours, Weekday, WorkingTime, Zone
+from allclear.domain.slack_ids import slack_user_id
 
 
 def _spaced(name: str) -> str:
@@ -45,6 +46,18 @@ class Contact(Model):
 
     address: str = Field(description="A number, an address or a handle.")
     hours: DayHours | None = Field(default=None, description="Only in these local hours; always when left out.")
+
+
+def contact_key(kind: str, address: str) -> str:
+    """Return the part of an address that identifies a person there, for comparison; empty if it identifies no one.
+
+    E-mail addresses are compared in any spelling of their case, and contacts in Slack by the user id.
+    """
+    if is_blank(address):
+        return ""
+    if kind == "slack":
+        return slack_user_id(address) or address.strip()
+    return address.strip().casefold() if kind == "email" else address.strip()
 
 
 class Person(Model):

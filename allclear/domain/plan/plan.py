@@ -24,7 +24,7 @@ from allclear.domain.plan.notifications import (
     ReminderRules,
     UpdateSchedule,
 )
-from allclear.domain.plan.people import Person, Role, Rota
+from allclear.domain.plan.people import Person, Role, Rota, contact_key
 from allclear.domain.plan.severity import Facet, Facets, Severity, SeverityRule, assess, holds
 from allclear.domain.plan.words import WORDS, suggested_word
 from allclear.domain.plan.working_time import Span, WorkingTime
@@ -251,13 +251,18 @@ class Plan(Model):
         key = person_key(name)
         return next((person for person in self.people if person.known and person_key(person.name) == key), None)
 
+    def people_at(self, kind: str, address: str) -> list[Person]:
+        """Return the people with this address among the contacts of a kind, as `pagerduty`, `slack` or `email`."""
+        wanted = contact_key(kind, address)
+        known = [person for person in self.people if person.known and kind in person.contacts]
+        return [one for one in known if wanted and contact_key(kind, one.contacts[kind].address) == wanted]
+
     def reached_at(self, kind: str, address: str) -> Person | None:
         """Return the one person with this address among the contacts of a kind, as `pagerduty`; None if no one has it.
 
         Also None if several people share the address, because then it does not say who it is.
         """
-        found = [one for one in self.people if one.known and kind in one.contacts]
-        found = [one for one in found if one.contacts[kind].address.strip() == address]
+        found = self.people_at(kind, address)
         return found[0] if len(found) == 1 else None
 
     def role_named(self, text: str) -> str | None:

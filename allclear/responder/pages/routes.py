@@ -167,7 +167,7 @@ class _Pages:
         except _NotSignedIn:
             return Response(status_code=401)
         except AllclearError as error:
-            return Response(str(error), 404 if isinstance(error, NotFound) else 503)
+            return Response(str(error), _status(error))
         if self._changes.full:
             return Response("Too many pages are open.", 503)
         if request.scope.get("head"):
@@ -194,7 +194,7 @@ class _Pages:
         except _NotSignedIn:
             return Response(status_code=401)
         except AllclearError as error:
-            return Response(str(error), 404 if isinstance(error, NotFound) else 503)
+            return Response(str(error), _status(error))
         policy = "default-src 'none'; style-src 'unsafe-inline'"
         return Response(svg, headers=HEADERS | {"Content-Security-Policy": policy}, media_type="image/svg+xml")
 
@@ -367,11 +367,8 @@ class _Pages:
 
     def _failed(self, error: AllclearError, back: str = "") -> HTMLResponse:
         """Return the page that says why a request failed; `back` is the incident that the reader may go back to."""
-        if isinstance(error, NotFound):
-            return self._message("There is no such page", error, 404, back)
-        if isinstance(error, JournalError):
-            return self._message("The journal does not answer", error, 503)
-        return self._message("Nothing was done", error, 403, back)
+        status = _status(error)
+        return self._message(_TITLES[status], error, status, "" if isinstance(error, JournalError) else back)
 
     def _unknown(self, reason: NotAllowed | None, what: str, done: str = "") -> HTMLResponse:
         """Return the page for a reader who has not signed in: how to sign in, and nothing of the incident."""
@@ -384,6 +381,15 @@ class _Pages:
         response.headers["WWW-Authenticate"] = "Bearer"
         return response
 
+
+def _status(error: AllclearError) -> int:
+    """Return the status of the answer that says why a request failed."""
+    if isinstance(error, NotFound):
+        return 404
+    return 503 if isinstance(error, JournalError) else 403
+
+
+_TITLES = {404: "There is no such page", 503: "The journal does not answer", 403: "Nothing was done"}
 
 _OPEN_LINK = (
     "Open your personal link: it is in the page or message that you received, and the command allclear link makes one."

@@ -8,7 +8,6 @@ from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
 from allclear.domain.proof import Proof
 from allclear.domain.records import By
-from allclear.domain.slack_ids import slack_user_id
 from allclear.responder.pages.cards import role_for, roles_of
 from allclear.responder.pages.sign_in import Viewer
 
@@ -19,11 +18,7 @@ class UnknownUser(NotAllowed):
 
 def person_of(plan: Plan, user: str) -> str:
     """Return the name of the person with this user id. Raises UnknownUser if the plan names none, or two."""
-    names = {
-        person.name
-        for person in plan.people
-        if person.known and (contact := person.contacts.get("slack")) and slack_user_id(contact.address) == user
-    }
+    names = {person.name for person in plan.people_at("slack", user)}
     if len(names) != 1:
         problem = "names more than one person with" if names else "names no person with"
         raise UnknownUser(

@@ -18,6 +18,15 @@ def test_two_people_cannot_have_one_id_in_pagerduty(tmp_path: Path) -> None:
     assert "Bo and Ana have the same id in PagerDuty, PANA123." in error
 
 
+def test_two_people_cannot_have_one_e_mail_address_in_any_spelling(tmp_path: Path) -> None:
+    """The identity proxy would not say who signed in."""
+    contacts = "contacts: {email: Ops@x.example}"
+    other = ("plan.yaml", "people:\n", f"people:\n  - {{name: Bo, roles: [on_call], {contacts}}}\n")
+    ana = ("plan.yaml", 'phone: "+1 555 0100"', "email: ops@X.example")
+    (error,) = found(company_folder(tmp_path, other, ana), "error")
+    assert "Bo and Ana have the same e-mail address, ops@x.example." in error
+
+
 def test_a_rota_follows_pagerduty_only_with_a_policy_and_an_action_that_can_ask(tmp_path: Path) -> None:
     """Otherwise its turns would silently count for ever."""
     errors = found(company_folder(tmp_path, plan(FOLLOWS)), "error")

@@ -163,6 +163,9 @@ async def test_a_signed_assertion_identifies_the_person_of_the_plan(
         ({"email": None}, "no verified e-mail address"),
         ({"email": ["ana@vintstreet.com"]}, "no verified e-mail address"),
         ({"email_verified": False}, "no verified e-mail address"),
+        ({"email_verified": "false"}, "no verified e-mail address"),
+        ({"email_verified": 0}, "no verified e-mail address"),
+        ({"email_verified": "yes"}, "no verified e-mail address"),
         ({"email": "eve@vintstreet.com"}, "eve@vintstreet.com has signed in, but no person of the plan"),
         ({"email": "engineering@vintstreet.com"}, "but no person of the plan"),
     ],
@@ -173,6 +176,18 @@ async def test_a_claim_that_is_wrong_or_missing_identifies_nobody(
     """Also the address of a blank in the plan, which is no person."""
     with pytest.raises(NotAllowed, match=sentence):
         await proxy(keys).person(assertion(**claims))
+
+
+async def test_an_address_that_two_people_have_identifies_neither(keys: Keys) -> None:
+    """One human could give the approvals of two people otherwise."""
+    known = plan()
+    ana = next(person for person in known.people if person.name == "Ana Ruiz")
+    twins = [*known.people, ana.model_copy(update={"name": "Chi Ho", "roles": ["cto"]})]
+    settings = Settings(proxy_audience=AUDIENCE).model_copy(update={"proxy_keys_url": keys.url})
+    found = proxy_of(settings, known.model_copy(update={"people": twins}))
+    assert found is not None
+    with pytest.raises(NotAllowed, match="address of several people: Ana Ruiz and Chi Ho"):
+        await found.person(assertion())
 
 
 async def test_a_signature_by_another_key_identifies_nobody(keys: Keys) -> None:
