@@ -2,6 +2,9 @@
 
 Statuspage has no idempotency key. Ours is in the incident's metadata, and every observation searches for it.
 
+An incident that was resolved and has come back is taken up again: an update with an open status. Statuspage's own
+description of `PATCH` names no status that it refuses; if it refuses, a new incident is opened that names the old one.
+
 The service's components go down with the incident and up again with its end. A component that another open incident
 lists too stays down. systems.yaml names the components (`status_components`) by name or id.
 """
@@ -18,7 +21,7 @@ from typing_extensions import override
 
 from allclear.domain.action import Action, Change, Client, Fence, Finding, Params, Receipt, State, Verdict
 from allclear.domain.approval import SPEAKERS, Fallback
-from allclear.domain.errors import NotFound, Refused
+from allclear.domain.errors import NotFound, Refused, VendorRefused
 from allclear.domain.preflight import Passed, PlannedUse, Preflight, PreflightCheck
 from allclear.domain.systems import Service
 from allclear.vendors.lengths import shortened
@@ -27,6 +30,7 @@ from allclear.vendors.statuspage import (
     LONGEST_NAME,
     Component,
     ComponentStatus,
+    PublicIncident,
     PublicStatus,
     Statuspage,
 )
@@ -171,16 +175,27 @@ class _OnPage(Action[OfPage, PageIncident]):
             name: status for name, status in _due(after, before).items() if before.components.get(name) != status
         }
         by_id = await self._ids(changed) if changed else {}
-        if before.id and before.open:
-            title = "" if after.title == before.title else after.title
-            written = await self.site.update(
-                before.id, status=after.status, message=after.message, name=title, components=by_id
-            )
-        else:
-            written = await self.site.create(
-                after.key, name=after.title, status=after.status, message=after.message, components=by_id
-            )
+        try:
+            written = await self._write(before, after, after.message, by_id)
+        except VendorRefused as refused:
+            if before.status != "resolved" or refused.passes:
+                raise
+            # The page does not take the resolved incident up again, so that a new one names it.
+            message = _naming(after.message, before.link)
+            written = await self._write(before.model_copy(update={"id": ""}), after, message, by_id)
         return Receipt(facts={"id": written.id, "link": written.link})
+
+    async def _write(
+        self, before: PageIncident, after: PageIncident, message: str, components: dict[str, str]
+    ) -> PublicIncident:
+        """Add an update to our incident, whatever its status, or open one if there is none."""
+        status = _shown(after)
+        if not before.id:
+            return await self.site.create(
+                after.key, name=after.title, status=status, message=message, components=components
+            )
+        title = "" if after.title == before.title else after.title
+        return await self.site.update(before.id, status=status, message=message, name=title, components=components)
 
     async def _ids(self, components: dict[str, str]) -> dict[str, str]:
         """Return the wanted status of each component by its id. A component that is gone from the page is left out."""
@@ -198,7 +213,8 @@ class _OnPage(Action[OfPage, PageIncident]):
     @override
     def target_reached(self, change: Change[PageIncident], now: PageIncident) -> bool:
         after = change.after
-        same = (now.status, now.message, now.title) == (after.status, after.message, after.title)
+        messages = {after.message, _naming(after.message, change.before.link)}
+        same = (now.status, now.title) == (after.status, after.title) and now.message in messages
         return same and all(now.components.get(name) == status for name, status in _due(after, now).items())
 
     @override
@@ -269,7 +285,7 @@ class OpenIncident(_OnPage):
     @override
     async def observe_for_plan(self, params: OfPage) -> PageIncident:
         state = await self.observe(params)
-        if state.status != "none" or not self._wanted(params):
+        if state.open or not self._wanted(params):
             return state
         return state.model_copy(update={"page_components": await self.site.components()})
 
@@ -281,15 +297,12 @@ class OpenIncident(_OnPage):
     def plan(self, params: OfPage, before: PageIncident) -> Change[PageIncident]:
         if not isinstance(params, OpenParams):
             raise Refused("An incident on the status page needs a title.", "Give service, title and message.")
-        if before.status == "resolved":
-            raise Refused(
-                f"{params.incident} is already on the status page, and is resolved there.",
-                "If it has come back, open a new incident.",
-            )
         if before.open:
             # It is open already, so nothing is left to do.
             return self.change(params, before, _shown(before), before.message)
         names, risk = _on_page(self._wanted(params), before.page_components)
+        if before.status == "resolved":
+            risk = f"The page says that it is resolved; now it says that it is back. {risk}".strip()
         return self.change(
             params,
             before,
@@ -341,6 +354,11 @@ class ResolveIncident(_OnPage):
         return self.change(
             params, before, "resolved", params.message, title=_title(params), components=_up_again(before)
         )
+
+
+def _naming(message: str, link: str) -> str:
+    """Return a message with the address of the incident that it goes on from."""
+    return f"{message}\n\n{link}" if link else message
 
 
 def _on_page(wanted: list[str], components: dict[str, Component]) -> tuple[list[str], str]:

@@ -45,6 +45,8 @@ class StatuspageBoard:
         self.page = spec.page
         self.incidents: list[Incident] = []
         self.components: dict[str, Component] = {}
+        self.reopens = True
+        """Whether a resolved incident may get an open status again; Statuspage's description does not say."""
         for position, name in enumerate(spec.components, start=1):
             component = self._component(name, position)
             self.components[component["id"]] = component
@@ -56,6 +58,10 @@ class StatuspageBoard:
     def unresolved(self) -> list[Incident]:
         """Return the incidents that customers still see as open."""
         return [i for i in self.incidents if i["status"] not in _ENDED]
+
+    def refuses(self, incident: Incident, report: Report) -> bool:
+        """Return whether the report opens a resolved incident again, and the page does not take that."""
+        return not self.reopens and incident["status"] in _ENDED and report.status not in (None, *_ENDED)
 
     def shown(self, incident: Incident) -> Incident:
         """Return the incident with its components as they are now: another incident may have changed them."""
@@ -90,6 +96,8 @@ class StatuspageBoard:
         """Tell customers more, or that it is over."""
         incident["name"] = report.name or incident["name"]
         incident["status"] = report.status or incident["status"]
+        if incident["status"] not in _ENDED:
+            incident["resolved_at"] = None
         self._apply(incident, report, "updated")
 
     def _apply(self, incident: Incident, report: Report, action: str) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from allclear.domain.errors import Refused
+from allclear.domain.action import Verdict
+from allclear.domain.errors import Refused, VendorError
 from tasks.statuspage import OpenIncident, ResolveIncident, UpdateIncident
 from tests.contract.actions_support import carried_out, production, undone, worked_out
-from tests.contract.simulator_support import Simulated
+from tests.contract.simulator_support import Simulated, fault
 
 OPEN = {
     "incident": "VS-1",
@@ -82,3 +83,49 @@ async def test_a_title_is_shortened_and_a_message_is_never_cut() -> None:
         assert done.after.title == "x" * 254 + "…"
         with pytest.raises(Refused, match="25,000"):
             await worked_out(OpenIncident(context), **OPEN | {"incident": "VS-3", "message": "x" * 25_001})
+
+
+@pytest.mark.parametrize("reopens", [True, False])
+async def test_a_resolved_incident_that_is_back_is_taken_up_again(*, reopens: bool) -> None:
+    """The public reads that it is back. A page that refuses this gets a new incident that names the old one."""
+    async with production(status_components=["Payments"]) as (sim, context):
+        board = sim.world.status_board
+        board.reopens = reopens
+        await carried_out(OpenIncident(context), **OPEN)
+        await carried_out(ResolveIncident(context), incident="VS-1", message="It is over.")
+        old = board.incidents[-1]
+        back = await carried_out(OpenIncident(context), **OPEN)
+        assert back.change.risk.startswith(
+            "It is public, and subscribers are notified. The page says that it is resolved"
+        )
+        assert back.finding.verdict is Verdict.SUCCESS
+        newest = board.incidents[0]
+        assert (newest["status"], page(sim)["Payments"]) == ("investigating", "partial_outage")
+        texts = [update["body"] for update in newest["incident_updates"]]
+        if reopens:
+            assert [update["status"] for update in old["incident_updates"]] == [
+                "investigating",
+                "resolved",
+                "investigating",
+            ]
+            assert (len(board.incidents), old["resolved_at"]) == (1, None)
+        else:
+            assert texts == [f"We are investigating.\n\n{old['shortlink']}"]
+        await carried_out(ResolveIncident(context), incident="VS-1", message="It is over now.")
+        assert {one["status"] for one in board.incidents} == {"resolved"}
+        assert set(page(sim).values()) == {"operational"}
+
+
+@pytest.mark.parametrize("kind", ["permission_denied", "unavailable", "answer_lost"])
+async def test_a_page_that_fails_when_it_is_back_gets_no_second_incident(kind: str) -> None:
+    """Only a refusal shows that nothing was published; a lost answer is settled by reading."""
+    async with production() as (sim, context):
+        await carried_out(OpenIncident(context), **OPEN)
+        await carried_out(ResolveIncident(context), incident="VS-1", message="It is over.")
+        action = OpenIncident(context)
+        params, change = await worked_out(action, **OPEN)
+        await fault(sim, "statuspage", "update_incident", kind)
+        with pytest.raises(VendorError):
+            await action.apply(params, change, "key")
+        assert len(sim.world.status_board.incidents) == 1
+        assert action.target_reached(change, await action.observe(params)) is (kind == "answer_lost")

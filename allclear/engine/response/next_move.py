@@ -176,8 +176,17 @@ def _move_of(incident: Incident, plan: Plan, runbook: Runbook, phase: Phase, ste
 
 
 def _told_again(incident: Incident, phase: Phase, step: Step) -> Move | None:
-    """Return the proposal of a message of the resolution that was sent before the service failed again."""
-    lost = incident.recovery.last_lost
+    """Return the proposal of a message that was true before the service failed again, and has to be sent anew.
+
+    These are the messages of the resolution, and the announcement whose end was published: the public read that the
+    trouble is over. Each is proposed once for each failure.
+    """
     act = incident.act_of(phase, step.id)
-    again = phase is Phase.RESOLVE and act is not None and act.outcome is not None and act.number < lost
-    return Propose(phase, step) if again else None
+    if act is None or act.outcome is None:
+        return None
+    if phase is Phase.RESOLVE:
+        return Propose(phase, step) if act.number < incident.recovery.last_lost else None
+    ended = incident.acts.get(act.undone_by or "")
+    back = phase in LEFT_WITH_QUESTIONS and ended is not None and ended.number < incident.last_lost
+    public = act.proposed.tells and not act.proposed.pages  # a page rings again by itself
+    return Propose(phase, step, again=True) if back and public else None

@@ -107,7 +107,10 @@ class StatuspageApi(HttpApi):
         self._authorize(request)
         incident = self._find(request)
         call.facts["incident"] = incident["id"]
-        self._board.update(incident, self._report(await _incident_of(request), call))
+        report = self._report(await _incident_of(request), call)
+        if self._board.refuses(incident, report):
+            raise _unprocessable("A resolved incident cannot be opened again.")
+        self._board.update(incident, report)
         return JSONResponse(self._board.shown(incident))
 
     def _authorize(self, request: Request) -> None:
