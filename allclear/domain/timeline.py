@@ -15,7 +15,7 @@ from allclear.domain.plan import Plan
 from allclear.domain.records import AlertJoined, Contained, Entry, IncidentOpened, Recovered, StepDone
 from allclear.domain.replay import replay
 from allclear.domain.sentences import describe
-from allclear.domain.sentences.sentence import SentenceContext, Tone
+from allclear.domain.sentences.sentence import SentenceContext, Tone, identified_words
 from allclear.domain.text import LONG, SHORT, plain
 
 
@@ -29,6 +29,9 @@ class Line(Model):
     tone: Tone = "plain"
     routine: bool = Field(default=False, description="Whether only an auditor needs it.")
     number: int = Field(description="The entry's number in the journal.")
+    identified: str = Field(
+        default="", description="How it is known who wrote it: `Claimed in Prefect`; empty for allclear."
+    )
     via: str = Field(description="The channel that it came through: cli, slack, responder ...")
 
 
@@ -93,5 +96,6 @@ def _line(context: SentenceContext, entry: Entry, *, repeat: bool = False) -> Li
         detail=[plain(line, LONG) for line in sentence.detail],
         routine=sentence.routine or repeat,
         number=entry.number,
+        identified=identified_words(entry.by),
         via=plain(entry.by.via, 30),
     )

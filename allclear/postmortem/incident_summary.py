@@ -196,7 +196,7 @@ def _table(entries: Sequence[Entry], incident: Incident, plan: Plan, *, routine:
 
 def _text(line: Line, *, detail: bool) -> Text:
     text = Text(line.text, style="dim" if line.routine else _STYLES[line.tone])
-    for more in line.detail if detail else []:
+    for more in [*line.detail, *([f"{line.identified}."] if line.identified else [])] if detail else []:
         text.append(f"\n  {more}", style="dim")
     return text
 

@@ -101,7 +101,7 @@ class PostMortemDocument(_OfIncident):
     """The post-mortem: the company's template, filled from the journal."""
 
     name: ClassVar[str] = "post-mortem"
-    title: ClassVar[str] = "The post-mortem"
+    title: ClassVar[str] = "The post-mortem of an incident"
 
     html: bool = Field(default=False, description="One HTML page instead of Markdown, with a chart.")
 

@@ -16,6 +16,7 @@ from allclear.bootstrap import Engine
 from allclear.commands.catalog import BY_NAME, COMMANDS, COMPANY_COMMANDS
 from allclear.domain.runbook import Phase
 from allclear.engine.response.moves import Wait
+from allclear.reports.catalog import REPORTS
 from allclear.responder.app import make_app
 from tests.contract.simulator_support import Simulated
 from tests.scenario.response_support import (
@@ -130,6 +131,7 @@ ROUTES = {
         "/preview-act",
     )
 }
+ROUTES |= {("get", f"/reports/{report.name}"): {"200", "401", "403", "404", "422", "503"} for report in REPORTS}
 
 
 TITLES = {command.title for command in BY_NAME.values()}

@@ -19,19 +19,8 @@ from allclear.domain.records import (
     Entry,
     VetoWindowEnded,
 )
-from allclear.domain.sentences.sentence import Sentence, SentenceContext, Tone
+from allclear.domain.sentences.sentence import Sentence, SentenceContext, Tone, via_words
 from allclear.domain.text import LONG, SHORT, answer_commands, asked_words, bare, differences, plain, with_full_stop
-
-_ANSWERED_VIA = {
-    "cli": "from the command line",
-    "prefect": "in Prefect",
-    "slack": "in Slack",
-    "page": "on the incident's page",
-    "api": "through the API",
-    "pagerduty": "in PagerDuty",
-    "drill": "in the drill",
-    "terminal": "at the terminal",
-}
 
 
 def describe(context: SentenceContext, entry: Entry) -> Sentence | None:  # noqa: PLR0911 - one case for each record
@@ -121,7 +110,7 @@ def _asked(context: SentenceContext, ask: Ask) -> Sentence:
 
 def _answered(context: SentenceContext, answered: AskAnswered, by: By) -> Sentence:
     author, ask = context.author(by), context.ask(answered.ask)
-    via = _ANSWERED_VIA.get(by.via, f"via {plain(by.via, 30)}")
+    via = via_words(by)
     title = f'"{context.ask_title(ask)}"' if ask else plain(answered.ask)
     chosen = plain(answered.choice or "nothing")
     yes, no = {
@@ -140,10 +129,8 @@ def _answered(context: SentenceContext, answered: AskAnswered, by: By) -> Senten
     }[ask.kind if ask else None]
     if ask and (ask.contains or ask.ends):
         yes, no = (f'answered "{word}" to {title} {via}' for word in ask.words)
-    proof = by.proof.words
-    identity = f"{proof[0].upper()}{proof[1:]}."
     reason = f": '{bare(answered.reason, LONG)}'." if answered.reason.strip() else "."
-    return Sentence(f"{author} {yes if answered.yes else no}{reason}", "person", detail=[identity])
+    return Sentence(f"{author} {yes if answered.yes else no}{reason}", "person")
 
 
 _OUTCOMES: dict[ActStatus, tuple[str, Tone]] = {

@@ -11,9 +11,41 @@ from allclear.domain.act import Act
 from allclear.domain.approval import Ask, AskKind
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
+from allclear.domain.proof import Proof
 from allclear.domain.records import By
 from allclear.domain.runbook import Phase
 from allclear.domain.text import plain, role_words
+
+VIA = {
+    "cli": "from the command line",
+    "prefect": "in Prefect",
+    "slack": "in Slack",
+    "page": "on the incident's page",
+    "api": "through the API",
+    "pagerduty": "in PagerDuty",
+    "drill": "in the drill",
+    "terminal": "at the terminal",
+}
+"""The channel of an entry -> where its author was, within a sentence."""
+
+
+def via_words(by: By) -> str:
+    """Return where the author of an entry was: `in Prefect`."""
+    return VIA.get(by.via, f"via {plain(by.via, 30)}")
+
+
+def identified_words(by: By) -> str:
+    """Return how it is known who wrote an entry: `Identified by a personal link, on the incident's page`.
+
+    A name that was only typed is claimed: `Claimed in Prefect`. Empty for allclear itself.
+    """
+    if by.role is None:
+        return ""
+    if by.proof is Proof.CLAIMED:
+        return f"Claimed {via_words(by)}"
+    words = f"{by.proof.words[0].upper()}{by.proof.words[1:]}"
+    return words if by.proof.value == by.via else f"{words}, {via_words(by)}"
+
 
 Tone = Literal["plain", "good", "bad", "ask", "person"]
 """How a line is coloured: good news, bad news, a question to people, or an entry by a person."""

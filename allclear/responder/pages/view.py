@@ -258,17 +258,13 @@ def _in_place(act: Act, plan: Plan) -> InPlaceRow:
 
 
 def _record(source: Source) -> list[TimelineRow]:
-    by_number = {entry.number: entry.by for entry in source.entries}
     zone, last = source.plan.zone, day(source.incident.opened_at, source.plan.zone)
     rows: list[TimelineRow] = []
     for line in timeline(source.entries, source.plan, routine=True, incident=source.incident):
         date = day(line.at, zone)
         at = f"{local(line.at, zone):%H:%M:%S}"
-        by = by_number[line.number]
-        proof = f"{by.proof.words}, via {line.via}" if by.person else ""
-        rows.append(
-            TimelineRow(line.number, at if date == last else f"{date} {at}", line.text, line.detail, line.tone, proof)
-        )
+        shown = at if date == last else f"{date} {at}"
+        rows.append(TimelineRow(line.number, shown, line.text, line.detail, line.tone, line.identified))
         last = date
     return rows
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Path, Request
+from fastapi import APIRouter, Header, HTTPException, Path, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
@@ -116,6 +116,8 @@ class CommandServices:
                 done = await asyncio.shield(self._on_background(lambda: work(by, sent)))
         except AllclearError as error:
             return problem_response(error)
+        except HTTPException as error:
+            return _over_a_limit(error)
         return JSONResponse(done.model_dump(mode="json"))
 
     async def _on_background(self, work: Callable[[], Coroutine[Any, Any, BaseModel]]) -> BaseModel:
@@ -256,3 +258,11 @@ def problem_response(error: AllclearError) -> JSONResponse:
     status = next((code for kind, code in _STATUS if isinstance(error, kind)), HTTPStatus.CONFLICT)
     headers = {HTTPStatus.SERVICE_UNAVAILABLE: RETRY_AFTER, HTTPStatus.UNAUTHORIZED: CHALLENGE}.get(status)
     return JSONResponse(Problem.of(error).model_dump(mode="json"), status, headers)
+
+
+def _over_a_limit(error: HTTPException) -> JSONResponse:
+    """Return the response to a request that is too large or that cannot be taken now, as a problem like any other."""
+    large = error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    next_step = "Send less." if large else "Send it again, with the same Idempotency-Key."
+    problem = Problem(detail=str(error.detail), next_step=next_step, error=Refused.__name__)
+    return JSONResponse(problem.model_dump(mode="json"), error.status_code, error.headers)

@@ -36,7 +36,7 @@ async def test_a_personal_link_leads_to_the_change_and_the_form_approves_it(tmp_
             "page",
             Proof.LINK,
         )
-        assert "identified by a personal link, via page" in await ana.page()
+        assert "Identified by a personal link, on the incident&#39;s page" in await ana.page()
 
 
 async def test_each_form_of_the_page_does_what_it_says(tmp_path: Path) -> None:
