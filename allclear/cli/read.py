@@ -29,6 +29,6 @@ def shown_now(report: Report) -> Shown:
 
     async def work() -> Shown:
         async with reading_engine() as engine:
-            return report.show(engine, Reader(has_journal=True))
+            return report.show(engine, Reader())
 
     return run(work())

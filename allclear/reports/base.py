@@ -13,7 +13,8 @@ from rich.console import Console, RenderableType
 from allclear.domain.base import Model
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
-from allclear.domain.privacy import may_read, require_reader
+from allclear.domain.privacy import is_reader, require_reader
+from allclear.domain.records import By
 from allclear.domain.text import printable
 
 if TYPE_CHECKING:
@@ -24,17 +25,17 @@ if TYPE_CHECKING:
 class Reader:
     """Who reads: a person or a program whose token was sent, or a person who has the journal itself."""
 
-    name: str = ""
-    has_journal: bool = False
+    by: By | None = None
+    """None: who has the journal has read it, and may read everything."""
 
     def may_read(self, plan: Plan, incident: Incident) -> bool:
         """Return whether the incident is not private, or not to this reader."""
-        return self.has_journal or may_read(plan, incident, self.name)
+        return self.by is None or is_reader(plan, incident, self.by)
 
     def require(self, plan: Plan, incident: Incident) -> None:
         """Raise NotAllowed if the incident is private to this reader."""
-        if not self.has_journal:
-            require_reader(plan, incident, self.name or "the holder of ALLCLEAR_ALERT_TOKEN")
+        if self.by is not None:
+            require_reader(plan, incident, self.by)
 
 
 class Shown(Model):

@@ -267,6 +267,6 @@ async def test_each_command_works_by_each_way_and_the_record_says_who_it_was(tmp
             (entry,) = await until(entries)
             line = line_of(entry, at.incident, at.engine.company.plan)
             found[way, does] = (entry.by.actor, entry.by.via, entry.by.proof, line.identified, is_so(at.incident))
-            shown = Show(incident=at.id, every=True, width=400).show(at.engine, Reader(has_journal=True)).text
+            shown = Show(incident=at.id, every=True, width=400).show(at.engine, Reader()).text
             assert f"{line.identified}." in shown, (way, does)
     assert found == {(way, does): ("Ana", *WAYS[way], True) for way, does in table()}
