@@ -27,6 +27,9 @@ class Answer(Command):
     word: str = Field(description="One of the two words that answer it, as `approve` or `not done`.")
     reason: str = Field(default="", description="Why, or how. Some answers need it.")
     choice: str | None = Field(default=None, description="The candidate, if the question is which one.")
+    other: str = Field(
+        default="", max_length=2_000, description="What is typed in place of a candidate, if the question takes that."
+    )
     digest: str | None = Field(
         default=None, description="The hash of the change that was shown; an answer about another change is refused."
     )
@@ -55,5 +58,6 @@ class Answer(Command):
                 f"Your answer does not count: the change of {self.ask} is not the one that you saw.",
                 "Read the question again, and answer it.",
             )
-        decision = decision_for(ask, self.word, self.choice, engine.company.plan)
-        return engine.people.answer(self.ask, by, yes=decision.yes, reason=self.reason, choice=decision.choice)
+        decision = decision_for(ask, self.word, self.other.strip() or self.choice, engine.company.plan)
+        choice = decision.choice if decision.yes or not ask.typed else None  # "none of them", whatever was typed
+        return engine.people.answer(self.ask, by, yes=decision.yes, reason=self.reason, choice=choice)

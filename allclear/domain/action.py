@@ -51,6 +51,7 @@ class Refusal(Model):
     sentence: str
     next_step: str
     candidates: tuple[Candidate, ...] = Field(default=(), description="What a person can choose instead.")
+    typed: str = Field(default="", description="What a person can type instead, as `Addresses`; empty for nothing.")
     passes: bool = Field(default=False, description="Whether it ends by itself, as a rollout does, and is waited for.")
     warning: bool = Field(default=False, description="Whether it stops nothing: a check that could not be made.")
 

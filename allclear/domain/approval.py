@@ -184,6 +184,7 @@ class Ask(Model):
     act: str | None = None
     digest: str | None = None
     choices: list[Candidate] = []
+    typed: str = Field(default="", description="What a person may type in place of a choice; empty for nothing.")
     window: AnswerWindow | None = None
     post_mortem: str = Field(default="", description="The field of the post-mortem that its note answers.")
     contains: bool = Field(default=False, description="Whether a yes confirms that the incident is contained.")

@@ -85,13 +85,17 @@ class Refused(AllclearError):
 
     Attributes:
         candidates: what a person can choose instead, if only the choice is missing; usually empty.
+        typed: what a person can type instead, as `Addresses, separated by spaces`; usually empty.
     """
 
     exit_code = 6
 
-    def __init__(self, message: str, next_step: str, candidates: tuple[Candidate, ...] = ()) -> None:
+    def __init__(
+        self, message: str, next_step: str, candidates: tuple[Candidate, ...] = (), *, typed: str = ""
+    ) -> None:
         super().__init__(message, next_step)
         self.candidates = candidates
+        self.typed = typed
 
 
 class VendorError(AllclearError):

@@ -223,7 +223,8 @@ def _played(script: Script) -> list[Member]:
 def _decision(ask: Ask, line: Line) -> Decision:
     """Return the decision that a line of the script makes: without `choose`, a choice is of the first candidate."""
     yes, no = ask.words
-    choice = (line.choose or ask.choices[0].name) if ask.choices and line.yes else None
+    first = ask.choices[0].name if ask.choices else None
+    choice = (line.choose or first) if line.yes else None
     return decision_for(ask, yes if line.yes else no, choice)
 
 

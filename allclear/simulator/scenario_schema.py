@@ -175,8 +175,8 @@ class VercelSpec(Part):
     plan: Literal["hobby", "pro"] = Field(
         default="pro", description="What is paid for; `hobby` can only go back by one."
     )
-    global_config: Annotated[str, Field(pattern=r"^ecfg_[a-z0-9]+$")] = Field(
-        default="ecfg_simulated", description="The id of the Global Config whose items are the scenario's flags."
+    global_config: Annotated[str, Field(pattern=r"^ecfg_[A-Za-z0-9_]+$")] | None = Field(
+        default=None, description="The id of the Global Config whose items are the scenario's flags; any if left out."
     )
 
 

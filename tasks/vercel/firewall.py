@@ -53,6 +53,7 @@ from tasks.vercel.firewall_state import (
     is_are,
     listed,
     range_of,
+    retyped,
     shown_rule,
     sizes,
 )
@@ -253,15 +254,19 @@ class BlockAddresses(_Addresses):
     @override
     def plan(self, params: AddressParams, before: BlockState) -> Change[BlockState]:
         if not params.addresses.strip():
-            raise Refused(
+            refused = Refused(
                 "No address was named.",
                 "Name the attacker's addresses as the request logs show them:"
                 f" allclear act {COMPANY} {self.name} service={params.service} addresses=203.0.113.7 --reason WHY"
                 " --as NAME",
                 candidates(before.denied),
             )
+            raise retyped(refused)
         ranges = params.ranges()
-        require_blockable(ranges, {**self._never(params), **allowed_ranges(before)}, LIMITS)
+        try:
+            require_blockable(ranges, {**self._never(params), **allowed_ranges(before)}, LIMITS)
+        except Refused as error:
+            raise retyped(error) from None
         return self.blocking(params, before, [shown(one) for one in ranges if shown(one) not in before.covered])
 
     def _never(self, params: AddressParams) -> Mapping[Range, str]:

@@ -15,6 +15,7 @@ from allclear.domain.errors import Refused
 from allclear.vendors.vercel_firewall import AddressRule, Denied
 from tasks.service_params import ServiceParams
 
+_TYPED = "Addresses and ranges, separated by spaces, as 203.0.113.7 198.51.100.0/24"
 _NAMED = 4
 """How many ranges a sentence names."""
 
@@ -29,8 +30,16 @@ class AddressParams(ServiceParams):
     )
 
     def ranges(self) -> list[Range]:
-        """Return the ranges. Raises Refused."""
-        return read_ranges(self.addresses)
+        """Return the ranges. Raises Refused, which lets people type others."""
+        try:
+            return read_ranges(self.addresses)
+        except Refused as error:
+            raise retyped(error) from None
+
+
+def retyped(error: Refused) -> Refused:
+    """Return the refusal of addresses, which lets people type others in an incident."""
+    return Refused(error.message, error.next_step, error.candidates, typed=_TYPED)
 
 
 class BlockState(State):

@@ -16,7 +16,7 @@ from allclear.domain.action import ActStatus, AnyAction, Outcome, Verdict
 from allclear.domain.errors import AllclearError, AnswerLost, ConfigError, Conflict, Denied, NotFound, Refused
 from allclear.engine.actions.loaded_act import LoadedAct
 from allclear.engine.actions.write import Write
-from allclear.simulator.scenario_schema import FlagSpec, OutbreakSpec, Trouble
+from allclear.simulator.scenario_schema import FlagSpec, OutbreakSpec, Trouble, VercelSpec
 from tasks.http_probes import SmokeTest
 from tasks.service_params import ServiceParams
 from tasks.vercel.config import DisableItem, DisableVercelMaintenance, EnableItem, EnableVercelMaintenance
@@ -44,7 +44,8 @@ async def broken(**service: Any) -> AsyncGenerator[tuple[Simulated, SimulatedCon
         FlagSpec(name="maintenance", enabled=False, maintenance=True),
         FlagSpec(name="banner", enabled=None),
     ]
-    scenario = site_down(flags=flags, outbreak=OutbreakSpec(enable_flags=["export"]))
+    vercel = VercelSpec(project="retailgen", domain="retailgen.ai", global_config="ecfg_simulated")
+    scenario = site_down(flags=flags, outbreak=OutbreakSpec(enable_flags=["export"]), vercel=vercel)
     fields: dict[str, Any] = {
         "vercel_flags": VercelFlagsHandle.model_validate({"export": "Export", "ai-generation": "AI generation"}),
         "vercel_config": VercelConfigHandle.model_validate(CONFIG),

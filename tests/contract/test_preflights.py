@@ -71,7 +71,13 @@ async def test_another_company_on_vercel_is_ok(tmp_path: Path) -> None:
         engine = make_engine(settings, environ={}, company=find_company("retailgen"), registry=installed())
         reports = await engine.doctor.examine(["vercel"])
         await engine.close()
-    assert [(one.target, one.problem) for one in reports] == [("project retailgen", None)]
+    assert [(one.target, one.problem) for one in reports] == [
+        ("project retailgen", None),
+        ("firewall of retailgen", None),
+        ("flag export", None),
+        ("flag ai-generation", None),
+        ("item maintenance of ecfg_YOURCONFIG", None),
+    ]
 
 
 @pytest.mark.parametrize(

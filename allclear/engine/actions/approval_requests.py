@@ -136,7 +136,11 @@ def with_window(
 
 
 def choice_ask(incident: Incident, phase: str, key: str, title: str, act: Act, policy: ApprovalPolicy) -> Ask:
-    """Return the question which candidate is meant, after an act was refused because it could not tell."""
+    """Return the question which candidate is meant, after an act was refused because it could not tell.
+
+    People may type another one if the act says what is typed.
+    """
+    typed = next((refusal.typed for refusal in act.refusals if refusal.typed), "")
     candidates = [candidate for refusal in act.refusals for candidate in refusal.candidates]
     reason = " ".join(refusal.sentence for refusal in act.refusals)
     lines = [f"- **{markdown_safe(candidate.name)}**: {markdown_safe(candidate.reason)}" for candidate in candidates]
@@ -146,11 +150,12 @@ def choice_ask(incident: Incident, phase: str, key: str, title: str, act: Act, p
         phase=phase,
         step=key,
         title=f"Which one? {title}",
-        text="\n".join([markdown_safe(reason), "", *lines]),
+        text="\n".join([markdown_safe(reason), "", *lines, *([f"Type: {markdown_safe(typed)}"] if typed else [])]),
         yes="The change is prepared and shown to you for approval.",
         no="It is not done; the runbook goes on without it.",
         policy=policy,
         choices=candidates,
+        typed=typed,
     )
 
 

@@ -111,7 +111,7 @@ class Executor:
         try:
             change = action.plan(params, before)
         except Refused as error:
-            raise Refused(error.message, self._named(error.next_step), error.candidates) from error
+            raise Refused(error.message, self._named(error.next_step), error.candidates, typed=error.typed) from error
         done = action.target_reached(change, before)
         refusals = [] if done else await action.precheck(params, change)
         return self._preview(action, params, change, before, done=done, refusals=refusals)
@@ -137,7 +137,9 @@ class Executor:
         except Refused as error:
             moved = not action.target_reached(done_change, now)
             out = f" {supersede_command(incident_id, act.id)}" if moved else ""
-            raise Refused(error.message, self._named(error.next_step + out), error.candidates) from error
+            raise Refused(
+                error.message, self._named(error.next_step + out), error.candidates, typed=error.typed
+            ) from error
         refusals = await action.precheck(params, change)
         return self._preview(action, params, change, now, done=False, refusals=refusals)
 

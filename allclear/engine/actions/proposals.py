@@ -309,6 +309,7 @@ class Proposer:
             sentence=error.message,
             next_step=error.next_step,
             candidates=error.candidates if isinstance(error, Refused) else (),
+            typed=error.typed if isinstance(error, Refused) else "",
         )
         undoes = request.undoes.id if request.undoes else None
         proposed = self._proposed(request, act, kind.title).model_copy(

@@ -131,9 +131,10 @@ def _check_choice(state: AskState, choice: str | None, *, yes: bool) -> None:
     if ask.kind is not AskKind.CHOICE or not yes:
         if choice is not None:
             raise NotAllowed(f"{ask.id} is not about a choice.", "Answer it without one.")
-    elif choice not in names:
+    elif choice not in names and not (ask.typed and choice and not is_blank(choice)):
         problem = f"{choice} is none of the candidates" if choice else "Nothing was chosen"
-        raise NotAllowed(f"{problem}.", f"Choose one: {', '.join(names)}. {answer_commands(ask)[0]}")
+        which = f"Type: {ask.typed}" if ask.typed else f"Choose one: {', '.join(names)}"
+        raise NotAllowed(f"{problem}.", f"{which.rstrip('.')}. {answer_commands(ask)[0]}")
     elif state.chosen not in {None, choice}:  # the two people that are needed must want the same
         raise NotAllowed(
             f"{state.answers[-1].by.actor} chose {state.chosen}, not {choice}.",

@@ -113,8 +113,8 @@ def _unanswered(incident: Incident, act: Act) -> bool:
 
 
 def _choice_move(incident: Incident, phase: Phase, step: Step, act: Act) -> Move | None:
-    """Return the next move of an act that was refused with candidates: people choose one, or go on without it."""
-    if not any(refusal.candidates for refusal in act.refusals):
+    """Return the next move of an act that lacks a choice: people choose or type one, or go on without it."""
+    if not any(refusal.candidates or refusal.typed for refusal in act.refusals):
         return None
     ask = incident.ask_of(phase, choice_key(step.id))
     if ask is None or (ask.number < act.number and not ask.open):  # the chosen candidate was refused too

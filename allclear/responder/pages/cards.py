@@ -52,6 +52,8 @@ class Card:
     on_no: str
     reason_needed: bool
     choices: list[Candidate]
+    typed: str
+    """What may be typed in place of a choice; empty if nothing may."""
     until: datetime | None
     until_words: str
     digest: str
@@ -116,6 +118,7 @@ def card_of(state: AskState, incident: Incident, plan: Plan, viewer: Viewer) -> 
         on_no=plain(ask.no, LONG),
         reason_needed=ask.policy.reason_needed,
         choices=ask.choices,
+        typed=plain(ask.typed),
         until=ask.window.until if ask.window else None,
         until_words=_until_words(ask, plan),
         digest=ask.digest or "",

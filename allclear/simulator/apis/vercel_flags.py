@@ -72,7 +72,7 @@ class FlagRoutes:
     async def _show_item(self, request: Request, _: Call) -> Response:
         row = self._item(request, request.path_params["key"])
         shown = {
-            "edgeConfigId": self._project.spec.global_config,
+            "edgeConfigId": request.path_params["config"],
             "key": row["name"],
             "value": row["enabled"],
             "createdAt": _CREATED,
@@ -99,7 +99,7 @@ class FlagRoutes:
         return self._found(request.path_params["flag"], "Flag not found.")
 
     def _item(self, request: Request, key: str) -> Row:
-        if request.path_params["config"] != self._project.spec.global_config:
+        if request.path_params["config"] != (self._project.spec.global_config or request.path_params["config"]):
             raise self._gate.error(404, "not_found", "The Global Config was not found.")
         return self._found(key, f"The item {key} was not found.")
 

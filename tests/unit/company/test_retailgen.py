@@ -26,6 +26,10 @@ from tasks.pagerduty import Page, Resolve
 from tasks.slack import PostMessage
 from tasks.statuspage import OpenIncident, ResolveIncident, UpdateIncident
 from tasks.vercel.actions import Deployments, Promote, RollBack
+from tasks.vercel.attack_mode import EndAttackMode, StartAttackMode
+from tasks.vercel.config import DisableItem, DisableVercelMaintenance, EnableItem, EnableVercelMaintenance
+from tasks.vercel.firewall import BlockAddresses, UnblockAddresses
+from tasks.vercel.flags import DisableVercelFlag, EnableVercelFlag
 from tests.unit.domain.stories import ANA, Story
 
 FOLDER = Path(allclear.__file__).resolve().parents[1] / "runbooks" / "retailgen"
@@ -34,6 +38,16 @@ KINDS = Registry.of(
     [
         RollBack,
         Promote,
+        BlockAddresses,
+        UnblockAddresses,
+        StartAttackMode,
+        EndAttackMode,
+        DisableVercelFlag,
+        EnableVercelFlag,
+        DisableItem,
+        EnableItem,
+        EnableVercelMaintenance,
+        DisableVercelMaintenance,
         Deployments,
         Health,
         SmokeTest,
@@ -180,7 +194,27 @@ def test_a_security_incident_keeps_evidence_and_trusts_no_check(retailgen: Compa
     assert plan.people_verify(incident.kind)
     assert not any(step.expects for step in [*book.detect, *book.contain])
     assert [(step.id, step.person) for step in book.measures] == [("stopped", "security_officer")]
-    assert "contain/block-addresses" in [f"contain/{step.id}" for step in book.contain if step.person]
+    acting = [step.action for step in book.contain if step.action and step.action.startswith("vercel.")]
+    assert acting == [
+        "vercel.block_addresses",
+        "vercel.attack_mode",
+        "vercel.disable_flag",
+        "vercel.rollback",
+        "vercel.enable_maintenance",
+    ]
+
+
+@pytest.mark.parametrize("name", ["bad-deployment", "broken-feature", "security-incident"])
+def test_each_containment_measure_of_the_plan_acts_behind_an_approval_and_is_reviewed(
+    retailgen: Company, name: str
+) -> None:
+    """No containment is a request to a person; what it leaves in place has an owner and a date."""
+    acts = [step for step in retailgen.runbook(name).contain if step.action and step.action.startswith("vercel.")]
+    assert {"vercel.rollback", "vercel.disable_flag", "vercel.enable_maintenance"} <= {step.action for step in acts}
+    for step in acts:
+        assert step.action in retailgen.plan.approvals
+        assert step.auto_approve is None
+        assert (step.owner in retailgen.plan.roles, step.expires is not None) == (True, True)
 
 
 def test_the_review_is_due_when_the_plan_says(retailgen: Company) -> None:

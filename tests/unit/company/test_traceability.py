@@ -73,7 +73,8 @@ def test_a_wrong_reference_is_reported_with_the_nearest_name(reference: str, exp
     [
         ("runbook bad-deployment contain/roll-back", Target(how="done", by="vercel.rollback")),
         ("runbook bad-deployment detect/verify", Target(how="done", by="http.smoke")),
-        ("runbook security-incident contain/block-addresses", Target(how="asked", by="Security Officer")),
+        ("runbook security-incident contain/block-addresses", Target(how="done", by="vercel.block_addresses")),
+        ("runbook security-incident contain/stopped", Target(how="asked", by="Security Officer")),
         ("plan severities SEV-1 contain", Target(how="data")),
         ("journal acknowledged", Target(how="done", by="the journal")),
     ],
