@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import httpx
 
@@ -157,6 +157,30 @@ class PrefectApi:
         """Resume a suspended run, with the content of its form; return False if it is not suspended, or not yet."""
         result = await self._call("POST", f"flow_runs/{run}/resume", {"run_input": answer})
         return result.get("status") == "ACCEPT"
+
+    async def artifacts(self, tag: str) -> list[JsonDict]:
+        """Return all artifacts of the runs with a tag, each version of them. Raises Unreachable or VendorRefused."""
+        return await self._all("artifacts/filter", {"flow_runs": {"tags": {"all_": [tag]}}})
+
+    async def runs_of(self, tag: str) -> list[JsonDict]:
+        """Return all runs with a tag, as Prefect describes them. Raises Unreachable or VendorRefused."""
+        return await self._all("flow_runs/filter", {"flow_runs": {"tags": {"all_": [tag]}}})
+
+    async def task_runs_of(self, tag: str) -> list[JsonDict]:
+        """Return all task runs of the runs with a tag. Raises Unreachable or VendorRefused."""
+        return await self._all("task_runs/filter", {"flow_runs": {"tags": {"all_": [tag]}}})
+
+    async def change(self, kind: Literal["artifacts", "flow_runs", "task_runs"], number: str, **fields: Any) -> None:  # noqa: ANN401 - JSON
+        """Change fields of an artifact, a run or a task run. Raises Unreachable or VendorRefused."""
+        await self._call("PATCH", f"{kind}/{number}", fields)
+
+    async def _all(self, path: str, body: JsonDict) -> list[JsonDict]:
+        found: list[JsonDict] = []
+        while True:
+            answer: Any = await self._call("POST", path, body | {"limit": _MOST_RUNS, "offset": len(found)})
+            found += cast("list[JsonDict]", answer)
+            if len(answer) < _MOST_RUNS:
+                return found
 
     async def _call(self, method: str, path: str, body: JsonDict | list[JsonDict] | None = None) -> JsonDict:
         pause, last = 0.1, "no answer"

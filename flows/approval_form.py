@@ -7,11 +7,11 @@ from its first line and finds the answer in the journal. An answer in Prefect's 
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from itertools import count
 from typing import Any, Literal
 
-from prefect import get_run_logger
 from prefect.flow_runs import asuspend_flow_run
 from prefect.input import RunInput
 from pydantic import Field, create_model
@@ -24,14 +24,14 @@ from allclear.domain.base import digest, utc_now
 from allclear.domain.decisions import decisions
 from allclear.domain.errors import AllclearError, JournalError
 from allclear.domain.links import LinkTo
-from allclear.domain.privacy import is_private
+from allclear.domain.privacy import is_private, where_to_read
 from allclear.domain.records import AnswerRefused, By
 from allclear.domain.template_values import held_words
 from allclear.domain.text import answer_commands, markdown_safe, with_full_stop, with_proof
-from allclear.engine.flow_runs import is_asked
+from allclear.engine.flow_runs import is_asked, shown_ask
 from allclear.engine.outbox import ANSWERED_ELSEWHERE
-from flows.private_incidents import in_prefect, private_text
 from flows.run_context import author, run_id
+from flows.shown import Shown
 
 QUICK = 5.0
 """Seconds to wait for an answer before the run is suspended: to start it again costs more than that."""
@@ -55,7 +55,7 @@ class Answer(RunInput):
     reason: str = ""
 
 
-async def wait_for_answer(engine: Engine, incident: str, ask_id: str) -> None:
+async def wait_for_answer(engine: Engine, shown: Shown, incident: str, ask_id: str) -> None:
     """Return once the question is answered in the journal; suspend the flow run until then.
 
     A run that starts again goes through its forms from the first one, and Prefect returns what was submitted before.
@@ -72,12 +72,13 @@ async def wait_for_answer(engine: Engine, incident: str, ask_id: str) -> None:
         yes, no = answer_commands(state.ask, engine.company.plan)
         title = with_full_stop(state.ask.title)
         waits = f"Waiting for an answer: {title} Answer with Resume on this page, or: {yes} or: {no}"
-        get_run_logger().info(in_prefect(engine, current, waits))
-        form, key = form_for(engine, state.ask, problem), form_key(ask_id, attempt)
+        shown.log(waits)
+        form = form_for(engine, state.ask, problem)
+        key = form_key(shown_ask(engine.company.plan, current, ask_id), attempt)
         given = await asuspend_flow_run(wait_for_input=form, key=key, timeout=LONGEST_WAIT)
         problem = record_answer(engine, ask_id, key, given)
         if problem and not was_refused(state, key):
-            get_run_logger().error("The answer from Prefect's form did not count; asking again: %s", problem)
+            shown.log(f"The answer from Prefect's form did not count; asking again: {problem}", logging.ERROR)
 
 
 def was_refused(state: AskState, form: str) -> bool:
@@ -149,7 +150,7 @@ def description_of(engine: Engine, ask: Ask, problem: str) -> str:
     incident = engine.conductor.incident(ask.id.partition("/")[0])
     if is_private(engine.company.plan, incident):
         reason = "It cannot be answered in Prefect, because Prefect does not know who reads this."
-        return f"{private_text(engine, incident)}\n\n{reason}"
+        return f"{where_to_read(incident.id, engine.links.href(LinkTo(incident=incident.id)))}\n\n{reason}"
     held = held_words(incident, engine.company.plan)
     hold = f"**{markdown_safe(held)}**\n\n" if held else ""
     simulated = "**SIMULATED: nothing here touches production.**\n\n" if engine.settings.simulated else ""

@@ -15,13 +15,12 @@ from allclear.domain.links import LinkTo
 from allclear.domain.moments import zone_name
 from allclear.domain.plan import Plan
 from allclear.domain.plan_text import help_lines
-from allclear.domain.privacy import is_private
+from allclear.domain.privacy import is_private, where_to_read
 from allclear.domain.text import markdown_safe
 from allclear.engine.flow_runs import tags_of
 from allclear.postmortem.document import PostMortem, write_post_mortem
 from allclear.postmortem.incident_summary import markdown_acts, markdown_timeline
 from flows.overview import overview
-from flows.private_incidents import private_text
 
 _MOST_RUNS = 200
 """Prefect's own limit for one answer."""
@@ -35,7 +34,7 @@ async def publish(engine: Engine, incident_id: str) -> None:
     if is_private(engine.company.plan, incident):
         await acreate_markdown_artifact(
             key=incident_id.lower(),
-            markdown=private_text(engine, incident),
+            markdown=where_to_read(incident_id, engine.links.href(LinkTo(incident=incident_id))),
             description=f"{incident_id} is private: where to read it",
         )
         return

@@ -6,13 +6,12 @@ which flow sends which, and `NOT_OFFERED` why the others are not given in Prefec
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from prefect import Flow, flow, get_run_logger
-from prefect.states import Completed
+from prefect import Flow, flow
 
-from allclear.bootstrap import Engine, open_engine
+from allclear.bootstrap import Engine
 from allclear.commands.acts import Act, Propose, Supersede
 from allclear.commands.answers import Answer
 from allclear.commands.assess import Assess, ChangeSeverity
@@ -24,48 +23,36 @@ from allclear.commands.in_place import Undo
 from allclear.commands.notes import Decide, FollowUp, FollowUpDone, Note, Told
 from allclear.commands.post_mortem import WritePostMortem
 from allclear.commands.roles import Acknowledge, HandOver, TakeRole
-from allclear.domain.errors import AllclearError
-from allclear.domain.privacy import is_private
 from allclear.engine.people.assess import read_facts
 from flows.artifacts import publish
 from flows.manual_action import manual_action
-from flows.private_incidents import private_text
 from flows.respond import respond
-from flows.run_context import Ended, author, deliver, name_run, not_done
+from flows.run_context import Ended, author, deliver, name_run
+from flows.shown import Shown, carried_out
 
 
-async def give(kind: type[Command], incident: str, name: str, role: str, said: Mapping[str, Any]) -> Ended:
+async def give(
+    kind: type[Command], incident: str, name: str, role: str, said: Mapping[str, Any] | Callable[[], Mapping[str, Any]]
+) -> Ended:
     """Carry out a command in a person's name; end as Failed, with the reason, if the person may not give it.
 
-    `said` are the command's fields. The run's id is the key of the request: a run that starts again repeats nothing.
+    `said` are the command's fields, or a function that reads them and may raise AllclearError. The run's id is the key
+    of the request: a run that starts again repeats nothing.
     """
     incident = incident.strip().upper()
-    try:
-        async with open_engine() as engine:
-            by = author(engine, name, role)
-            engine.conductor.incident(incident)
-            try:
-                sentence, done = await read_fields(kind, said).carry_out(engine, incident, by), True
-            except AllclearError as error:
-                sentence, done = str(error), False
-            await name_run(engine.conductor.incident(incident))
+
+    async def work(engine: Engine, _: Shown) -> str:
+        by = author(engine, name, role)
+        engine.conductor.incident(incident)
+        try:
+            fields = said() if callable(said) else said
+            return await read_fields(kind, fields).carry_out(engine, incident, by)
+        finally:
+            await name_run(engine, engine.conductor.incident(incident))
             await publish(engine, incident)
             await deliver(engine, incident)
-            sentence = _in_prefect(engine, incident, sentence, done=done)
-    except AllclearError as error:
-        return not_done(str(error))
-    if not done:
-        return not_done(sentence)
-    get_run_logger().info(sentence)
-    return Completed(message=sentence)
 
-
-def _in_prefect(engine: Engine, incident_id: str, sentence: str, *, done: bool) -> str:
-    """Return the sentence; for a private incident, only whether the command was carried out and where to read more."""
-    incident = engine.conductor.incident(incident_id)
-    if not is_private(engine.company.plan, incident):
-        return sentence
-    return f"{'It is recorded.' if done else 'It was NOT done.'} {private_text(engine, incident)}"
+    return await carried_out(work, incident)
 
 
 @flow(name="acknowledge", persist_result=False)
@@ -164,11 +151,10 @@ async def assess(  # noqa: PLR0913 - the fields of its form
         known_since: When the company became aware of it, as 2026-11-20 17:00. Duties that count from it start then.
         role: The role in which you assess it.
     """
-    try:
-        known = read_facts(facts or [])
-    except AllclearError as error:
-        return not_done(str(error))
-    said = {"facts": known, "kind": kind or None, "reason": reason, "known_since": known_since}
+
+    def said() -> dict[str, Any]:
+        return {"facts": read_facts(facts or []), "kind": kind or None, "reason": reason, "known_since": known_since}
+
     return await give(Assess, incident, name, role, said)
 
 

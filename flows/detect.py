@@ -6,10 +6,11 @@ from prefect import flow
 
 from allclear.domain.runbook import Phase
 from flows.phase_loop import run_phase
+from flows.run_context import Ended
 
 
 @flow(name="detect", flow_run_name="{incident} detect", persist_result=False)
-async def detect(incident: str) -> str:
+async def detect(incident: str) -> Ended:
     """Check that the incident is real, and page the people who handle it.
 
     The phase before it starts this run. Start it by hand only if the incident's run is gone. This run reads in the

@@ -6,10 +6,11 @@ from prefect import flow
 
 from allclear.domain.runbook import Phase
 from flows.phase_loop import run_phase
+from flows.run_context import Ended
 
 
 @flow(name="investigate", flow_run_name="{incident} investigate", persist_result=False)
-async def investigate(incident: str) -> str:
+async def investigate(incident: str) -> Ended:
     """Gather the evidence, and ask people for the cause.
 
     The phase before it starts this run. Start it by hand only if the incident's run is gone. This run reads in the

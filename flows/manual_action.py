@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from prefect import flow, get_run_logger
-from prefect.states import Completed
+from prefect import flow
 
-from allclear.bootstrap import Engine, open_engine
+from allclear.bootstrap import Engine
 from allclear.commands.acts import Act
 from allclear.commands.base import read_fields
-from allclear.domain.errors import AllclearError, NotAllowed
+from allclear.domain.errors import NotAllowed, Refused
 from allclear.engine.actions.manual import ManualResult
 from allclear.engine.actions.offered import may_start_manually
 from flows.approval_form import wait_for_answer
 from flows.artifacts import publish
-from flows.run_context import Ended, author, deliver, name_run, not_done, run_id
+from flows.run_context import Ended, author, deliver, name_run, run_id
+from flows.shown import Shown, carried_out
 
 
 @flow(name="manual_action", persist_result=False)
@@ -37,20 +37,19 @@ async def manual_action(
     stripped = {key: value.strip() if isinstance(value, str) else value for key, value in params.items()}
     given = {key: value for key, value in stripped.items() if value not in (None, "")}
     said = {"action": action, "params": given, "reason": reason, "incident": incident.strip().upper() or None}
-    try:
-        act = read_fields(Act, said)
-        async with open_engine() as engine:
-            result = await _carry_out(engine, _continued(engine, act), name, role)
-            while result.outcome is None:
-                await wait_for_answer(engine, result.incident, result.waiting[0])
-                result = await _carry_out(engine, _continued(engine, act), name, role)
-    except AllclearError as error:
-        return not_done(str(error))
-    if not result.outcome.good:
-        return not_done(f"{result.act}: {result.outcome.sentence} {result.outcome.next_step}".strip())
-    sentence = f"{result.act} of {result.incident}: {result.outcome.sentence}"
-    get_run_logger().info(sentence)
-    return Completed(message=sentence)
+
+    async def work(engine: Engine, shown: Shown) -> str:
+        act = _continued(engine, read_fields(Act, said))
+        shown.about(act.incident or "")
+        result = await _carry_out(engine, shown, act, name, role)
+        while result.outcome is None:
+            await wait_for_answer(engine, shown, result.incident, result.waiting[0])
+            result = await _carry_out(engine, shown, _continued(engine, act), name, role)
+        if not result.outcome.good:
+            raise Refused(f"{result.act}: {result.outcome.sentence}", result.outcome.next_step)
+        return f"{result.act} of {result.incident}: {result.outcome.sentence}"
+
+    return await carried_out(work, incident)
 
 
 def _continued(engine: Engine, act: Act) -> Act:
@@ -64,13 +63,14 @@ def _continued(engine: Engine, act: Act) -> Act:
     return act.model_copy(update={"incident": waited[0]})
 
 
-async def _carry_out(engine: Engine, act: Act, name: str, role: str) -> ManualResult:
+async def _carry_out(engine: Engine, shown: Shown, act: Act, name: str, role: str) -> ManualResult:
     """Return the action's result. Raises AllclearError if a parameter does not fit, or the person may not decide."""
     action = engine.registry.action(act.action)
     if not may_start_manually(action):  # a run may name another action than its deployment does
         raise NotAllowed(f"{action.name} is not an action to start by hand in Prefect.", "Use its own deployment.")
     result = await act.start(engine, author(engine, name, role))
-    await name_run(engine.conductor.incident(result.incident), action.title)
+    shown.about(result.incident)
+    await name_run(engine, engine.conductor.incident(result.incident), action.title)
     await publish(engine, result.incident)
     await deliver(engine, result.incident)
     return result

@@ -49,7 +49,7 @@ def _asked(incident: Incident, plan: Plan, ui: str, runs: Mapping[str, str]) -> 
 
 def _question(incident: Incident, state: AskState, plan: Plan, ui: str, runs: Mapping[str, str]) -> str:
     yes, no = answer_commands(state.ask, plan)
-    name = run_name(incident.id, QUESTION, state.ask.id)
+    name = run_name(plan, incident, QUESTION, state.ask.id)
     form = f"[{name}]({ui}/runs/flow-run/{runs[name]}), press Resume; or " if name in runs else ""
     who = asked_words(state.ask.policy, plan)
     return f"- **{markdown_safe(state.ask.title)}** ({who}). {form}`{yes}` or `{no}`"

@@ -6,12 +6,10 @@ The flow keeps no state of its own. Whenever it starts, also after a crash, the 
 from __future__ import annotations
 
 import asyncio
+import logging
 
-from prefect import get_run_logger
-
-from allclear.bootstrap import Engine, open_engine
-from allclear.domain.errors import VendorError
-from allclear.domain.privacy import is_private
+from allclear.bootstrap import Engine
+from allclear.domain.errors import AllclearError, Refused, VendorError
 from allclear.domain.records import By, RunStarted
 from allclear.domain.runbook import Phase
 from allclear.engine.response.moves import (
@@ -30,8 +28,8 @@ from allclear.engine.response.moves import (
     WithdrawAsk,
 )
 from flows.artifacts import publish, publish_post_mortem
-from flows.private_incidents import in_prefect
-from flows.run_context import deliver, name_run, run_id
+from flows.run_context import Ended, deliver, name_run, run_id
+from flows.shown import Shown, carried_out
 from flows.waiting import wait_for_people
 from tasks.prefect_task import run_step
 
@@ -39,16 +37,16 @@ _TRIES, _PAUSE = 30, 2.0
 """How often an interrupted action is retried while its system does not answer, and the seconds between two tries."""
 
 
-async def run_phase(incident: str, phase: Phase) -> str:
-    """Carry `incident` through `phase` and return how the phase ended, in a sentence.
+async def run_phase(incident: str, phase: Phase) -> Ended:
+    """Carry `incident` through `phase`, and return the state in which the run ends.
 
-    Suspends the flow run while people have to answer. Raises AllclearError if the journal has no such incident.
+    Suspends the flow run while people have to answer.
     """
-    log = get_run_logger()
     by = By(actor="allclear", via=f"flow {phase.value}")
-    async with open_engine() as engine:
+
+    async def work(engine: Engine, shown: Shown) -> str:
         _record_run(engine, incident, phase, by)
-        await name_run(engine.conductor.incident(incident))
+        await name_run(engine, engine.conductor.incident(incident))
         while True:
             move = engine.conductor.next_move(incident, phase)
             if isinstance(move, Over):
@@ -57,37 +55,49 @@ async def run_phase(incident: str, phase: Phase) -> str:
                 await publish(engine, incident)
                 await wait_for_people(engine, incident, phase, move, by)
                 continue
-            log.info(await _make(engine, incident, move, by))
+            shown.log(await _make(engine, shown, incident, move, by))
             if isinstance(move, CarryOut):
                 await publish(engine, incident)
         await publish(engine, incident)
         if phase is Phase.REVIEW:
             await publish_post_mortem(engine, incident)
         await deliver(engine, incident)
-        state = engine.conductor.incident(incident)
-        ended = f"{phase.value} of {incident} is done" + (f": {state.ended.reason}" if state.ended else ".")
-        return in_prefect(engine, state, ended)
+        ended = engine.conductor.incident(incident).ended
+        return f"{phase.value} of {incident} is done" + (f": {ended.reason}" if ended else ".")
+
+    return await carried_out(work, incident)
 
 
-async def _make(engine: Engine, incident: str, move: Move, by: By) -> str:
-    """Make the move as a Prefect task, and return the timeline's sentences about it."""
+async def _make(engine: Engine, shown: Shown, incident: str, move: Move, by: By) -> str:
+    """Make the move as a Prefect task, and return the timeline's sentences about it.
+
+    Prefect keeps what the task returns and raises, so that both say nothing of a private incident.
+    """
 
     async def perform() -> str:
         before = engine.conductor.incident(incident).length
-        for _ in range(_TRIES):
-            try:
-                await engine.conductor.make(incident, move, by)
-                break
-            except VendorError as error:  # an action was interrupted, and its system does not answer now
-                get_run_logger().warning("%s %s Will retry in %.0f s.", error.message, error.next_step, _PAUSE)
-                await asyncio.sleep(_PAUSE)
-        else:
-            await engine.conductor.make(incident, move, by)
-        state = engine.conductor.incident(incident)
-        return in_prefect(engine, state, engine.conductor.summary_since(incident, before))
+        try:
+            await _make_with_retries(engine, shown, incident, move, by)
+        except AllclearError as error:
+            if not shown.private:
+                raise
+            raise Refused(shown.problem(error), "") from None
+        return shown.text(engine.conductor.summary_since(incident, before), "A step is done.")
 
-    private = is_private(engine.company.plan, engine.conductor.incident(incident))
-    return await run_step(type(move).__name__ if private else title_of(move), perform)
+    return await run_step(type(move).__name__ if shown.private else title_of(move), perform)
+
+
+async def _make_with_retries(engine: Engine, shown: Shown, incident: str, move: Move, by: By) -> None:
+    """Make the move; while the system of an interrupted action does not answer, try again. Raises AllclearError."""
+    for _ in range(_TRIES):
+        try:
+            await engine.conductor.make(incident, move, by)
+        except VendorError as error:
+            shown.log(f"{error.message} {error.next_step} Will retry in {_PAUSE:.0f} s.", logging.WARNING)
+            await asyncio.sleep(_PAUSE)
+        else:
+            return
+    await engine.conductor.make(incident, move, by)
 
 
 def title_of(move: Move) -> str:  # noqa: C901, PLR0911 - one line for each kind of move

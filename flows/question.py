@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from prefect import flow, get_run_logger
-from prefect.states import Completed
+from prefect import flow
 
-from allclear.bootstrap import open_engine
-from allclear.domain.errors import AllclearError
+from allclear.bootstrap import Engine
+from allclear.domain.errors import NotFound
 from allclear.domain.records import By
-from allclear.engine.flow_runs import how_it_ended, is_asked
+from allclear.engine.flow_runs import ask_named, how_it_ended, is_asked
 from flows.approval_form import wait_for_answer
 from flows.artifacts import publish
-from flows.private_incidents import in_prefect
-from flows.run_context import Ended, deliver, not_done
+from flows.run_context import Ended, deliver
+from flows.shown import Shown, carried_out
 
 
 @flow(name="question", persist_result=False)
@@ -23,21 +22,20 @@ async def question(incident: str, ask: str) -> Ended:
 
     Args:
         incident: The incident's id, as VS-12.
-        ask: The question's id, as VS-12/contain/roll-back.
+        ask: The question's id, as VS-12/contain/roll-back; in a private incident its number, as VS-12/question-7.
     """
-    try:
-        async with open_engine() as engine:
-            if ask not in engine.conductor.incident(incident).asks:
-                return not_done(f"{ask} was never asked. What waits for people: allclear show {incident}")
-            if is_asked(engine.conductor.incident(incident), ask):
-                await wait_for_answer(engine, incident, ask)
-                if engine.conductor.incident(incident).over:  # the responder works only on open incidents
-                    await engine.manual.after_answer(ask, By(actor="allclear", via="prefect"))
-                await publish(engine, incident)
-                await deliver(engine, incident)
-            state = engine.conductor.incident(incident)
-            sentence = in_prefect(engine, state, how_it_ended(state, ask, engine.company.plan.zone))
-    except AllclearError as error:
-        return not_done(str(error))
-    get_run_logger().info(sentence)
-    return Completed(message=sentence)
+
+    async def work(engine: Engine, shown: Shown) -> str:
+        state = engine.conductor.incident(incident)
+        asked = ask_named(state, ask)
+        if asked not in state.asks:
+            raise NotFound(f"{ask} was never asked.", f"What waits for people: allclear show {incident}")
+        if is_asked(state, asked):
+            await wait_for_answer(engine, shown, incident, asked)
+            if engine.conductor.incident(incident).over:  # the responder works only on open incidents
+                await engine.manual.after_answer(asked, By(actor="allclear", via="prefect"))
+            await publish(engine, incident)
+            await deliver(engine, incident)
+        return how_it_ended(engine.company.plan, engine.conductor.incident(incident), asked)
+
+    return await carried_out(work, incident)

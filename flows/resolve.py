@@ -6,10 +6,11 @@ from prefect import flow
 
 from allclear.domain.runbook import Phase
 from flows.phase_loop import run_phase
+from flows.run_context import Ended
 
 
 @flow(name="resolve", flow_run_name="{incident} resolve", persist_result=False)
-async def resolve(incident: str) -> str:
+async def resolve(incident: str) -> Ended:
     """See that the fix is in place, prove that the service has recovered, and undo what containment left behind.
 
     The phase before it starts this run. Start it by hand only if the incident's run is gone. This run reads in the

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 
-from prefect import flow, get_run_logger
-from prefect.states import Completed
+from prefect import flow
 
-from allclear.bootstrap import Engine, open_engine
+from allclear.bootstrap import Engine
 from allclear.commands.base import read_fields
 from allclear.commands.company import Declare
-from allclear.domain.errors import AllclearError
 from allclear.domain.records import By
 from allclear.domain.runbook import Phase
 from allclear.domain.template_values import waiting
 from allclear.engine.response.flow_starts import start_message
 from flows.artifacts import publish
-from flows.private_incidents import in_prefect
-from flows.run_context import Ended, author, deliver, name_run, not_done
+from flows.run_context import Ended, author, deliver, name_run
+from flows.shown import Shown, carried_out
 
 _TRIES, _PAUSE = 25, 0.2
 """How often, and with how many seconds between, to look for the first question, so that the run's page shows it."""
@@ -56,18 +54,17 @@ async def respond(  # noqa: PLR0913, PLR0917 - the fields of its form
         "began": began,
         "known_since": known_since,
     }
-    try:
-        async with open_engine() as engine:
-            if incident.strip():
-                started = _continue(engine, incident.strip().upper())
-            else:
-                declared = read_fields(Declare, said)
-                started = declared.open(engine, author(engine, name, role), Phase.DETECT.value)
-            sentence = await _show(engine, started)
-    except AllclearError as error:
-        return not_done(str(error))
-    get_run_logger().info(sentence)
-    return Completed(message=sentence)
+
+    async def work(engine: Engine, shown: Shown) -> str:
+        if incident.strip():
+            started = _continue(engine, incident.strip().upper())
+        else:
+            declared = read_fields(Declare, said)
+            started = declared.open(engine, author(engine, name, role), Phase.DETECT.value)
+        shown.about(started)
+        return await _show(engine, started)
+
+    return await carried_out(work, incident)
 
 
 def _continue(engine: Engine, incident: str) -> str:
@@ -81,7 +78,7 @@ def _continue(engine: Engine, incident: str) -> str:
 async def _show(engine: Engine, incident: str) -> str:
     """Publish the incident in Prefect, start what is due, and return what the run's end tells its reader."""
     state = engine.conductor.incident(incident)
-    await name_run(state)
+    await name_run(engine, state)
     await deliver(engine, incident)
     for _ in range(_TRIES):
         if state.over or waiting(state):
@@ -90,6 +87,6 @@ async def _show(engine: Engine, incident: str) -> str:
         state = engine.conductor.incident(incident)
     await publish(engine, incident)
     if state.ended:  # people ended it before this run started
-        return in_prefect(engine, state, f"{incident} has ended already: {state.ended.reason}")
+        return f"{incident} has ended already: {state.ended.reason}"
     asked = ", ".join(one.ask.id for one in waiting(state)) or "nothing yet"
     return f"{incident} is open. Asked now: {asked}. Go on from the artifact {incident.lower()} of this run."

@@ -6,10 +6,11 @@ from prefect import flow
 
 from allclear.domain.runbook import Phase
 from flows.phase_loop import run_phase
+from flows.run_context import Ended
 
 
 @flow(name="review", flow_run_name="{incident} review", persist_result=False)
-async def review(incident: str) -> str:
+async def review(incident: str) -> Ended:
     """Ask for the post-mortem's texts and for the follow-ups.
 
     The phase before it starts this run. Start it by hand only if the incident's run is gone. This run reads in the

@@ -13,10 +13,12 @@ from prefect.states import Failed
 from allclear.bootstrap import Engine
 from allclear.domain.errors import AllclearError
 from allclear.domain.incident import Incident
+from allclear.domain.privacy import is_private
 from allclear.domain.records import By
 from allclear.engine.flow_runs import tags_of
 from allclear.engine.incidents import request_key
 from allclear.engine.outbox import OutboxDelivery
+from allclear.engine.prefect_privacy import hidden_name
 from allclear.prefect_api import PrefectApi
 
 Ended = State[Any]
@@ -47,15 +49,20 @@ def not_done(sentence: str) -> Ended:
     return Failed(message=sentence)
 
 
-async def name_run(incident: Incident, what: str = "") -> None:
-    """Name this run `VS-12 WHAT`, by default after its flow as in `VS-12 respond`, and tag it with the incident."""
+async def name_run(engine: Engine, incident: Incident, what: str = "") -> None:
+    """Name this run `VS-12 WHAT`, by default after its flow as in `VS-12 respond`, and tag it with the incident.
+
+    A run of a private incident is not named after an action.
+    """
     context = FlowRunContext.get()
     if context is None or context.flow_run is None or context.flow is None:
         return
     what = what or context.flow.fn.__name__  # its name in Prefect begins with the company's
+    private = is_private(engine.company.plan, incident)
+    name = hidden_name(incident.id, what) if private else f"{incident.id} {what}"
     tags = {*context.flow_run.tags, *tags_of(incident)}
     async with get_client() as client:
-        await client.update_flow_run(UUID(run_id()), name=f"{incident.id} {what}", tags=sorted(tags))
+        await client.update_flow_run(UUID(run_id()), name=name, tags=sorted(tags))
 
 
 async def deliver(engine: Engine, incident: str) -> None:

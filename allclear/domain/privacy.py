@@ -55,6 +55,12 @@ def may_read(plan: Plan, incident: Incident, person: str) -> bool:
     return not roles or person_key(person) in allowed
 
 
+def where_to_read(incident: str, page: str) -> str:
+    """Return where a private incident can be read, as a sentence; `page` is the address of its page, or empty."""
+    where = f"on its page: {page}" if page else f"with your token: allclear show {incident}"
+    return f"{incident} is private. Read and answer it {where}"
+
+
 def is_proven(incident: Incident, by: By) -> bool:
     """Return whether it is known who acts: by proof, or because a drill plays this person in a rehearsal."""
     return by.proof is not Proof.CLAIMED or (incident.opened.simulated and by.via in REHEARSED)

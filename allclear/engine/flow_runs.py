@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import tzinfo
-
 from allclear.domain.decisions import closed_because
 from allclear.domain.incident import Incident
+from allclear.domain.plan import Plan
+from allclear.domain.privacy import is_private
 from allclear.domain.reminder import MANUAL
 from allclear.domain.template_values import waiting
 from allclear.journal.ports import Journal, OutboxKind, OutboxMessage
@@ -29,10 +29,15 @@ def open_questions(journal: Journal, incident: Incident) -> list[str]:
     return [ask.id for ask in asks if ask.phase != MANUAL or not journal.waiting_runs(ask.id)]
 
 
-def how_it_ended(incident: Incident, ask: str, zone: tzinfo) -> str:
-    """Return why the question `ask` waits for people no more, and what does, in sentences for Prefect's page of it."""
+def how_it_ended(plan: Plan, incident: Incident, ask: str) -> str:
+    """Return why the question `ask` waits for people no more, and what does, in sentences for Prefect's page of it.
+
+    Of a private incident, only that it is closed.
+    """
     state = incident.asks[ask]
-    how = f"{incident.id} has ended" if state.open else f"Closed: {closed_because(state, zone)}"
+    if is_private(plan, incident):
+        return f"Closed. {incident.id} is private: its page says more."
+    how = f"{incident.id} has ended" if state.open else f"Closed: {closed_because(state, plan.zone)}"
     now = ", ".join(other.ask.id for other in waiting(incident))
     return f"{how}. Asked now: {now or 'nothing'}."
 
@@ -47,26 +52,51 @@ def question_message(incident: str, ask: str) -> OutboxMessage:
     return OutboxMessage(OutboxKind.START, incident, question_key(ask), {"flow": QUESTION, "ask": ask})
 
 
-async def start_run(prefect: PrefectApi, incident: Incident, flow: str, key: str, ask: str | None = None) -> None:
+async def start_run(
+    prefect: PrefectApi, plan: Plan, incident: Incident, flow: str, key: str, ask: str | None = None
+) -> None:
     """Start the run of `flow` for an incident, one for each key. Raises Unreachable or VendorRefused.
 
     `ask` is the question that it shows, for the flow `question`.
 
     Prefect keeps every key, and another journal on the same server may have a VS-12 too. So the time at which the
-    incident was opened is part of the key.
+    incident was opened is part of the key. A question stands in it by its number, so that the key stays the same if the
+    incident becomes private.
     """
+    key = key.replace(ask, numbered(incident, ask)) if ask else key
     await prefect.start(
         flow,
-        {"incident": incident.id} | ({"ask": ask} if ask else {}),
+        {"incident": incident.id} | ({"ask": shown_ask(plan, incident, ask)} if ask else {}),
         f"{key} {opened_tag(incident)}",
-        name=run_name(incident.id, flow, ask),
+        name=run_name(plan, incident, flow, ask),
         tags=[*tags_of(incident), *([QUESTION] if ask else [])],
     )
 
 
-def run_name(incident: str, flow: str, ask: str | None = None) -> str:
-    """Return a run's name: `VS-12 contain`, or `VS-12 asks contain/roll-back` for a question."""
-    return f"{incident} asks {ask.removeprefix(f'{incident}/')}" if ask else f"{incident} {flow}"
+def run_name(plan: Plan, incident: Incident, flow: str, ask: str | None = None) -> str:
+    """Return a run's name: `VS-12 contain`, or `VS-12 asks contain/roll-back` for a question.
+
+    A question of a private incident has its number there, as in `VS-12 asks question-7`.
+    """
+    if ask is None:
+        return f"{incident.id} {flow}"
+    return f"{incident.id} asks {shown_ask(plan, incident, ask).removeprefix(f'{incident.id}/')}"
+
+
+def shown_ask(plan: Plan, incident: Incident, ask: str) -> str:
+    """Return how Prefect names a question: by its id, or by its number alone if the incident is private."""
+    return numbered(incident, ask) if is_private(plan, incident) else ask
+
+
+def numbered(incident: Incident, ask: str) -> str:
+    """Return a name of a question that says nothing of its step: `VS-12/question-7`."""
+    state = incident.asks.get(ask)
+    return f"{incident.id}/question-{state.number}" if state else ask
+
+
+def ask_named(incident: Incident, name: str) -> str:
+    """Return the id of the question that `name` names, by its id or by its number."""
+    return next((ask for ask in incident.asks if numbered(incident, ask) == name), name)
 
 
 def tags_of(incident: Incident) -> list[str]:

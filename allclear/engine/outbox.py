@@ -90,7 +90,9 @@ class OutboxDelivery:
             except AllclearError as error:
                 self._journal.message_failed(message.key, error.message, _later(message.attempts))
             except Exception as error:  # one message never delays the others
-                log.exception("Delivering outbox message %s failed; will retry.", message.key)
+                log.exception(
+                    "Delivering an outbox message of %s (%s) failed; will retry.", message.incident, message.kind
+                )
                 self._journal.message_failed(message.key, type(error).__name__, _later(message.attempts))
             else:
                 if finished:
@@ -136,7 +138,7 @@ class OutboxDelivery:
         if flow == QUESTION:
             await self._ask(incident, str(message.detail["ask"]), message.key)
         elif not incident.over or flow in _AFTER_THE_END:
-            await start_run(self._prefect, incident, flow, message.key)
+            await start_run(self._prefect, self._company.plan, incident, flow, message.key)
         return True
 
     async def _show_alarm(self, message: OutboxMessage) -> bool:
@@ -153,7 +155,7 @@ class OutboxDelivery:
 
     async def _ask(self, incident: Incident, ask: str, key: str) -> None:
         if is_asked(incident, ask):
-            await start_run(self._prefect, incident, QUESTION, key, ask)
+            await start_run(self._prefect, self._company.plan, incident, QUESTION, key, ask)
 
     async def _wake(self, message: OutboxMessage) -> bool:
         """Resume the runs that wait for an answered question. Return whether none is left to resume."""
@@ -173,7 +175,7 @@ class OutboxDelivery:
         if run.state != _PAUSED:
             return False
         if QUESTION in run.tags:  # to resume it would start a process that has nothing to do
-            await self._prefect.completed(run.id, how_it_ended(incident, ask, self._company.plan.zone))
+            await self._prefect.completed(run.id, how_it_ended(self._company.plan, incident, ask))
             return True
         return await self._prefect.resume(run.id, ANSWERED_ELSEWHERE if run.has_form else None)
 

@@ -231,7 +231,7 @@ async def test_each_open_question_gets_one_run_with_its_id(tmp_path: Path) -> No
             f"{incident} asks contain/roll-back",
             f"{incident} asks contain/tell",
         ]
-        assert room.prefect.keys[-2:] == [f"question:{first}", f"question:{second}"]
+        assert room.prefect.keys[-2:] == [f"question:{incident}/question-2", f"question:{incident}/question-3"]
         assert all("question" in run["tags"] for run in list(room.prefect.runs.values())[-2:])
 
 

@@ -18,7 +18,7 @@ from allclear.domain.privacy import is_private, may_read
 from allclear.domain.runbook import Phase
 from allclear.engine.people.declare import Declaration
 from flows.approval_form import ELSEWHERE, description_of, form_for
-from flows.private_incidents import in_prefect
+from flows.shown import Shown
 from tests.scenario.private_support import ON_CALL, OUTSIDERS, READER, private, private_if_security
 from tests.scenario.response_support import ALERT, broken, person_for, vintstreet
 from tests.scenario.scenes import Scene, scene
@@ -70,7 +70,7 @@ async def test_prefect_has_neither_the_question_nor_an_answer(tmp_path: Path) ->
         assert ELSEWHERE in schema
         for hidden in (CANARY, IMPACT, ask.title, "vintstreet-0004"):
             assert hidden not in described + schema
-        assert CANARY not in in_prefect(it.engine, it.incident, f"About {CANARY}")
+        assert CANARY not in Shown(it.engine, it.incident_id).text(f"About {CANARY}")
 
 
 async def test_only_a_reader_whose_name_is_proven_approves(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from allclear.domain.records import AskOpened, By, IncidentEnded, IncidentOpened
 from allclear.domain.reminders import reminders
 from allclear.domain.scope import Scope
 from allclear.engine.actions.approval_requests import step_ask
-from allclear.engine.flow_runs import QUESTION, run_name, tags_of
+from allclear.engine.flow_runs import QUESTION, numbered, run_name, tags_of
 from allclear.journal.sql_journal import SqlJournal
 from allclear.prefect_api import PrefectApi
 from allclear.responder.workers.run_recovery import RunRecovery
@@ -58,11 +58,17 @@ class Containment:
         self.other.append(self.incident, [AskOpened(ask=ask)], MACHINE)
         return ask.id
 
+    def numbered(self, ask: str) -> str:
+        """Return the name of a question that Prefect has in the keys of runs."""
+        return numbered(self.engine.conductor.incident(self.incident), ask)
+
     def show(self, ask: str, state: str = "PAUSED", *, since: datetime | None = None) -> str:
         """Add the run that shows a question to Prefect, and return its id."""
         incident = self.engine.conductor.incident(self.incident)
         tags = [*tags_of(incident), QUESTION]
-        run = self.prefect.add(run_name(incident.id, QUESTION, ask), state, since=since, tags=tags, form=True)
+        run = self.prefect.add(
+            run_name(self.engine.company.plan, incident, QUESTION, ask), state, since=since, tags=tags, form=True
+        )
         self.other.add_waiting_run(run, self.incident, ask)
         return run
 
@@ -197,7 +203,7 @@ async def test_the_cancelled_run_of_a_question_is_replaced_and_the_team_is_told_
         case.prefect.set(run, "CANCELLED")
         assert await case.runs.check() == [f"{case.incident} asks contain/roll-back"]
         assert await case.runs.check() == []
-        assert case.prefect.keys[-1] == f"question:{ask}/again-1"
+        assert case.prefect.keys[-1] == f"question:{case.numbered(ask)}/again-1"
         [told] = case.told
         assert f'"{case.incident} asks contain/roll-back" was cancelled in Prefect' in told
         assert f"allclear done {ask} --as NAME" in told
@@ -228,7 +234,7 @@ async def test_the_deleted_run_of_a_question_is_replaced(tmp_path: Path) -> None
         ask = case.ask()
         case.prefect.delete(case.show(ask))
         assert await case.runs.check() == [f"{case.incident} asks contain/roll-back"]
-        assert case.prefect.keys[-1] == f"question:{ask}"
+        assert case.prefect.keys[-1] == f"question:{case.numbered(ask)}"
         assert "was deleted in Prefect" in case.told[0]
 
 

@@ -151,7 +151,7 @@ class Reminders:
                 outbox = [_alarm(incident, reminder)] if reminder.topic.startswith(f"{NO_WAY_LEFT}:") else []
                 self._journal.append(incident.id, [_record(reminder)], BY, expect=incident.length, outbox=outbox)
                 if outbox:
-                    log.critical("%s: %s", incident.id, reminder.sentence)
+                    log.critical("%s: no way is left to tell people: %s", incident.id, reminder.topic)
             incident = self._conductor.incident(incident_id)
 
     async def _escalate(self, incident: Incident, reminder: Reminder, severity: str) -> None:

@@ -216,7 +216,7 @@ class SlackHandler:
             slack = self._engine.context.client(Slack)
             await slack.tell(place.channel, place.user, sentence, thread=place.thread)
         except AllclearError as error:
-            log.warning("A person in Slack was not told %r: %s", sentence, error)
+            log.warning("Telling a person in Slack what became of a request failed: %s", error)
 
     def _is_new(self, request: str) -> bool:
         """Return whether this process has not seen the request; the journal knows those of other processes."""

@@ -22,6 +22,9 @@ from allclear.bootstrap import Engine
 from allclear.domain.base import utc_now
 from allclear.domain.errors import Unreachable
 from allclear.domain.incident import Incident
+from allclear.domain.links import LinkTo
+from allclear.domain.plan import Plan
+from allclear.domain.privacy import is_private
 from allclear.domain.records import By, RunReplaced
 from allclear.domain.runbook import Phase
 from allclear.engine.concurrency import Sweep
@@ -35,6 +38,7 @@ from allclear.engine.flow_runs import (
     start_run,
 )
 from allclear.engine.outbox import PACE, UNFINISHED
+from allclear.engine.prefect_privacy import hide_in_prefect
 from allclear.engine.response.moves import Wait
 from allclear.engine.response.next_move import has_left
 from allclear.prefect_api import FlowRun, PrefectApi
@@ -76,11 +80,12 @@ class _Needed:
 
     incident: Incident
     flow: str
+    plan: Plan
     ask: str | None = None
 
     @property
     def name(self) -> str:
-        return run_name(self.incident.id, self.flow, self.ask)
+        return run_name(self.plan, self.incident, self.flow, self.ask)
 
     @property
     def key(self) -> str:
@@ -95,6 +100,8 @@ class RunRecovery:
         self._engine = engine
         self._prefect = prefect
         self._sweep = Sweep(log, "restart the flow run", at_once=1)
+        self._hidden: dict[str, int] = {}
+        """Private incident -> the length of its record when Prefect was last searched for what it is about."""
 
     async def run(self) -> None:
         """Check until cancelled. The first check is made at once: the responder may have been restarted."""
@@ -115,6 +122,7 @@ class RunRecovery:
         """
         incidents = await asyncio.to_thread(lambda: list(self._incidents()))
         by_id = {incident.id: incident for incident in incidents}
+        await self._hide_private(incidents)
         await self._mark_crashed(by_id)
         await self._end_answered(by_id)
         needed = {one.name: one for incident in incidents for one in self._needed(incident)}
@@ -149,11 +157,12 @@ class RunRecovery:
 
     def _needed(self, incident: Incident) -> Iterator[_Needed]:
         """Yield the runs that the incident needs now."""
+        plan = self._engine.company.plan
         if phase := self._phase(incident):
-            yield _Needed(incident, phase)
+            yield _Needed(incident, phase, plan)
         for ask in incident.asks:
             if is_asked(incident, ask):
-                one = _Needed(incident, QUESTION, ask)
+                one = _Needed(incident, QUESTION, plan, ask)
                 if utc_now() - incident.asks[ask].opened > _OFFERED_WITHIN or self._known_run(one):
                     yield one
 
@@ -190,15 +199,28 @@ class RunRecovery:
             return self._engine.journal.gone(holder)
         return utc_now() - run.since > _SILENT_FOR and (not holder or self._engine.journal.gone(holder))
 
+    async def _hide_private(self, incidents: list[Incident]) -> None:
+        """Replace what Prefect shows of an incident that has become private, once after each change of its record."""
+        plan, links = self._engine.company.plan, self._engine.links
+        for incident in incidents:
+            if is_private(plan, incident) and self._hidden.get(incident.id) != incident.length:
+                await hide_in_prefect(self._prefect, plan, incident, links.href(LinkTo(incident=incident.id)))
+                self._hidden[incident.id] = incident.length
+
     async def _end_answered(self, incidents: dict[str, Incident]) -> None:
         """End every suspended run whose question waits for people no more, in case its message was lost."""
         for run in await self._prefect.runs(states=["PAUSED"]):
             incident = incidents.get(run.name.partition(" ")[0])
             if incident is None or QUESTION not in run.tags or not is_of(run, incident):
                 continue
-            ask = next((ask for ask in incident.asks if run_name(incident.id, QUESTION, ask) == run.name), None)
+            ask = next((ask for ask in incident.asks if run.name in self._names(incident, ask)), None)
             if ask is not None and not is_asked(incident, ask):
-                await self._prefect.completed(run.id, how_it_ended(incident, ask, self._engine.company.plan.zone))
+                await self._prefect.completed(run.id, how_it_ended(self._engine.company.plan, incident, ask))
+
+    def _names(self, incident: Incident, ask: str) -> set[str]:
+        """Return the names of the run of a question: the incident may have become private after the run was started."""
+        by_id = f"{incident.id} asks {ask.removeprefix(f'{incident.id}/')}"
+        return {by_id, run_name(self._engine.company.plan, incident, QUESTION, ask)}
 
     # --- what is missing in Prefect ----------------------------------------------------------------------
 
@@ -256,7 +278,7 @@ class RunRecovery:
 
     async def _start(self, needed: _Needed, key: str) -> None:
         log.warning("%s has no living flow run; starting one.", needed.name)
-        await start_run(self._prefect, needed.incident, needed.flow, key, needed.ask)
+        await start_run(self._prefect, needed.plan, needed.incident, needed.flow, key, needed.ask)
 
 
 def _lost(run: FlowRun) -> Lost | None:
