@@ -23,6 +23,7 @@ from allclear.domain.errors import ConcurrentWrite, Unreadable
 from allclear.domain.escalation import POSTPONED_BY
 from allclear.domain.follow_up_reminders import FOLLOW_UP
 from allclear.domain.incident import Incident
+from allclear.domain.privacy import is_private
 from allclear.domain.records import ReminderDue, SeverityChanged, StepDone
 from allclear.domain.reminder import Reminder
 from allclear.domain.reminders import reminders
@@ -48,6 +49,8 @@ _OLDER_EVERY = timedelta(hours=1)
 """How often older incidents are looked up: only those with a follow-up that is not done."""
 
 _AT_ONCE_AGAIN = datetime.min.replace(tzinfo=UTC)
+
+_NO_WAY = "NO WAY IS LEFT to tell people. It is private: its page says what failed."
 
 _AT_ONCE = 50
 """Incidents whose messages are sent at the same time."""
@@ -151,7 +154,8 @@ class Reminders:
                 outbox = [_alarm(incident, reminder)] if reminder.topic.startswith(f"{NO_WAY_LEFT}:") else []
                 self._journal.append(incident.id, [_record(reminder)], BY, expect=incident.length, outbox=outbox)
                 if outbox:
-                    log.critical("%s: no way is left to tell people: %s", incident.id, reminder.topic)
+                    private = is_private(self._company.plan, incident)
+                    log.critical("%s: %s", incident.id, _NO_WAY if private else reminder.sentence)
             incident = self._conductor.incident(incident_id)
 
     async def _escalate(self, incident: Incident, reminder: Reminder, severity: str) -> None:
