@@ -29,10 +29,10 @@ from allclear.domain.approval import ApprovalPolicy
 from allclear.domain.base import JsonDict, Model, digest
 from allclear.domain.channel import Card
 from allclear.domain.errors import Denied, Refused, VendorRefused
-from allclear.domain.preflight import Passed, PlannedUse, Preflight, PreflightCheck
+from allclear.domain.preflight import Passed, PlannedUse, Preflight, PreflightCheck, Unproven
 from allclear.domain.systems import Service
 from allclear.vendors.lengths import head, in_parts
-from allclear.vendors.slack import LONGEST_TEXT, Slack, SlackMessage, size
+from allclear.vendors.slack import LONGEST_TEXT, NEEDED_SCOPES, Slack, SlackMessage, size
 from allclear.vendors.slack_blocks import mentions, message_blocks
 
 DEADLINE = timedelta(seconds=15)
@@ -92,6 +92,7 @@ class SlackPreflight(Preflight):
     def checks(self, services: Mapping[str, Service], uses: list[PlannedUse]) -> Iterator[PreflightCheck]:
         slack = self.context.client(Slack)
         yield PreflightCheck("token", partial(self._token, slack))
+        yield PreflightCheck("buttons", partial(self._buttons, slack))
         if slack.has_app_token:
             yield PreflightCheck("app token", partial(self._app_token, slack))
         named = [str(use.params.get("channel") or slack.channel).removeprefix("#") for use in uses]
@@ -100,9 +101,21 @@ class SlackPreflight(Preflight):
 
     async def _token(self, slack: Slack) -> Passed:
         scopes = await slack.scopes()
-        if scopes and "chat:write" not in scopes:
-            raise Denied("The token lacks the scope chat:write, so it cannot post.", "Add it, and reinstall the app.")
-        return Passed("The token is valid" + (" and may post." if scopes else "."))
+        if scopes and (missing := sorted(NEEDED_SCOPES - scopes)):
+            raise Denied(
+                f"The token lacks {' and '.join(missing)}, so it cannot post and find its messages.",
+                "Add what is missing under OAuth & Permissions of the app, and install the app again.",
+            )
+        return Passed("The token is valid" + (" and has the scopes that allclear needs." if scopes else "."))
+
+    async def _buttons(self, slack: Slack) -> Passed | Unproven:
+        if slack.hears:
+            return Passed("Slack can send what people press and type.")
+        return Unproven(
+            "Messages have no buttons, and /incident does nothing, because Slack has no secret to send with.",
+            "Take the `#` from the line `secrets:` under `slack` in systems.yaml, as docs/how-to/slack.md says. "
+            "Without it, people answer on the incident's page.",
+        )
 
     async def _app_token(self, slack: Slack) -> Passed:
         await slack.open_socket()

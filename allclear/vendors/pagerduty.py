@@ -14,6 +14,7 @@ Source: PagerDuty Events API v2, 2026-11:
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
@@ -23,6 +24,7 @@ from allclear.vendors.access import options_of, redacted, secret_of, web_address
 from allclear.vendors.errors import VendorRequest
 from allclear.vendors.http import Expected, HttpClient
 from allclear.vendors.lengths import shortened
+from allclear.vendors.retry import Pause
 
 if TYPE_CHECKING:
     import httpx
@@ -47,9 +49,15 @@ class PagerDuty:
     system: ClassVar[str] = "pagerduty"
     options: ClassVar[type[Model]] = PagerDutyOptions
 
-    def __init__(self, address: str, routing_key: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        address: str,
+        routing_key: str,
+        transport: httpx.AsyncBaseTransport | None = None,
+        pause: Pause = asyncio.sleep,
+    ) -> None:
         self._routing_key = routing_key
-        self._http = HttpClient("PagerDuty", address, secret=routing_key, transport=transport)
+        self._http = HttpClient("PagerDuty", address, secret=routing_key, transport=transport, pause=pause)
 
     def __repr__(self) -> str:
         """Return the address without the secret."""

@@ -35,6 +35,12 @@ from allclear.vendors.slack_blocks import text_blocks
 if TYPE_CHECKING:
     import httpx
 
+NEEDED_SCOPES = frozenset({"chat:write", "channels:read", "channels:history"})
+"""What the bot's token must allow: to post, and to find and read a public channel.
+
+A private channel needs `groups:read` and `groups:history`, and `/incident` needs `commands`.
+"""
+
 SIGNING_SECRET, APP_TOKEN = "signing_secret", "app_token"
 """The further secrets in systems.yaml: one of them is needed to hear what people press. See `Slack.further_secrets`."""
 EVENT = "allclear_message"

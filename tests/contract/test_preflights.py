@@ -173,8 +173,18 @@ async def test_slacks_app_token_is_tested_by_opening_a_connection(tmp_path: Path
         good = await engine.doctor.examine(["slack"])
         assert {one.target: one.problem for one in good if one.target != "#incidents"} == {
             "token": None,
+            "buttons": None,
             "app token": None,
         }
         await fault(simulation, "slack", "apps.connections.open", "permission_denied")
         (wrong,) = [one for one in await engine.doctor.examine(["slack"]) if one.failed]
         assert (wrong.target, wrong.problem) == ("app token", Problem.REFUSED)
+
+
+async def test_slack_without_a_secret_to_send_with_is_said_plainly(tmp_path: Path) -> None:
+    """It is no fault, because people can answer on the page; the next step names the line and the document."""
+    async with simulated(tmp_path) as (_, engine):
+        (buttons,) = [one for one in await engine.doctor.examine(["slack"]) if one.target == "buttons"]
+    assert (buttons.problem, buttons.failed) == (Problem.UNPROVEN, False)
+    assert "/incident does nothing" in buttons.sentence
+    assert "docs/how-to/slack.md" in buttons.next_step
