@@ -49,6 +49,8 @@ class KeyEvent(NamedTuple):
     text: str
     weight: int
     """0 for the events that are shown in any case; the higher, the sooner it is left out."""
+    number: int = 0
+    """The number of its entry; 0 for the beginning of the trouble, which is no entry."""
 
 
 def key_events(incident: Incident, entries: Sequence[Entry], plan: Plan) -> tuple[list[KeyEvent], int]:
@@ -80,10 +82,12 @@ def _events(incident: Incident, entries: Sequence[Entry], plan: Plan) -> Iterato
         yield KeyEvent(incident.began_at, "The trouble began.", _TURN)
     for entry in entries:
         if event := writer.event(entry):
-            yield event
+            yield event._replace(number=entry.number)
         if entry.at == incident.acknowledged_at and not writer.acknowledged and entry.by.person:
             writer.acknowledged = True
-            yield KeyEvent(entry.at, f"{writer.context.author(entry.by)} acknowledged the incident.", _TURN)
+            yield KeyEvent(
+                entry.at, f"{writer.context.author(entry.by)} acknowledged the incident.", _TURN, entry.number
+            )
 
 
 class _Writer:

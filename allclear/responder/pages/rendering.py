@@ -13,6 +13,9 @@ from typing import Any
 from fastapi import Response
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from allclear.responder.pages.cards import as_html
 
 _PACKAGE = "allclear.responder.pages"
 
@@ -40,9 +43,16 @@ _TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-
 
 @cache
 def _environment() -> Environment:
-    return Environment(
+    made = Environment(
         loader=PackageLoader(_PACKAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    made.filters["inline"] = _inline
+    return made
+
+
+def _inline(text: str) -> Markup:
+    """Return a description with its `code` as HTML."""
+    return as_html(text, inline=True)
 
 
 def render(template: str, **values: Any) -> str:  # noqa: ANN401 - what the template shows

@@ -28,6 +28,8 @@ class RoleRow(NamedTuple):
     role: str
     title: str
     person: str
+    proof: str = ""
+    """How the person was identified on taking it; empty for a role that the plan's rota gives."""
     offered: str = ""
     """The person who is asked to take it and has not accepted yet."""
     take: str = ""
@@ -56,6 +58,15 @@ class InPlaceRow(NamedTuple):
     """Whether a person undoes it; the end of the incident closes pages."""
 
 
+class EventRow(NamedTuple):
+    """One key event."""
+
+    at: str
+    text: str
+    proof: str
+    """How its author was identified; empty for allclear."""
+
+
 class TimelineRow(NamedTuple):
     """One line of the record."""
 
@@ -73,6 +84,8 @@ class SaidRow(NamedTuple):
 
     at: str
     who: str
+    proof: str
+    """How the author was identified; empty for allclear."""
     text: str
     reason: str
     decided: bool

@@ -40,6 +40,7 @@ from allclear.responder.pages.rows import (
     ActRow,
     AlertRow,
     DeadlineRow,
+    EventRow,
     FieldRow,
     InPlaceRow,
     ListRow,
@@ -83,7 +84,7 @@ class IncidentPage:
     acts: list[ActRow]
     messages: list[ActRow]
     in_place: list[InPlaceRow]
-    events: list[tuple[str, str]]
+    events: list[EventRow]
     events_left_out: int
     record: list[TimelineRow]
     said: list[SaidRow]
@@ -126,8 +127,8 @@ def incident_page(source: Source) -> IncidentPage:
         length=incident.length,
         over=incident.over,
         lead=lead(incident, plan) or "",
-        acknowledged=_acknowledged(incident, plan),
-        held=held_words(incident, plan).partition(" Release it:")[0],
+        acknowledged=_acknowledged(source),
+        held=_held(source),
         viewer=viewer,
         role=roles[0] if roles else "",
         asked=_asked(incident, plan, viewer),
@@ -137,11 +138,14 @@ def incident_page(source: Source) -> IncidentPage:
         has_chart=bool(measured.samples),
         legend=legend(measured, marked, plan.zone),
         deadlines=[_deadline(one, plan, source.now) for one in deadlines(plan, incident) if one.due],
-        roles=_roles(incident, plan, viewer),
+        roles=_roles(source),
         acts=[_act(incident, act, plan) for act in incident.acts.values() if _is_shown(act) and not _only_tells(act)],
         messages=[_act(incident, act, plan) for act in incident.acts.values() if _is_shown(act) and _only_tells(act)],
         in_place=[_in_place(act, plan) for act in incident.in_place],
-        events=[(named_clock(event.at, plan.zone, "%H:%M:%S"), event.text) for event in events],
+        events=[
+            EventRow(named_clock(event.at, plan.zone, "%H:%M:%S"), event.text, proof_of(source, event.number))
+            for event in events
+        ],
         events_left_out=left_out,
         record=_record(source),
         said=_said(incident, plan),
@@ -158,9 +162,33 @@ def _asked(incident: Incident, plan: Plan, viewer: Viewer) -> list[Card]:
     return sorted(cards, key=lambda card: bool(card.why_not))
 
 
-def _acknowledged(incident: Incident, plan: Plan) -> str:
-    period = incident.acknowledged
-    return f"acknowledged by {plain(period.by, 60)} at {named_clock(period.since, plan.zone)}" if period else ""
+def proof_of(source: Source, number: int, person: str = "") -> str:
+    """Return how the author of an entry was identified; empty for allclear, and for number 0.
+
+    If `person` is someone else, as one whom another person gave a role, the author is named too.
+    """
+    author = source.entries[number - 1].by if 0 < number <= len(source.entries) else None
+    if author is None or not author.person:
+        return ""
+    if person and person_key(person) != person_key(author.actor):
+        return f"said by {plain(author.actor, 60)}, {author.proof.words}"
+    return author.proof.words
+
+
+def _acknowledged(source: Source) -> str:
+    period, zone = source.incident.acknowledged, source.plan.zone
+    if period is None:
+        return ""
+    proof = proof_of(source, period.number, period.by)
+    by = ", ".join(part for part in (plain(period.by, 60), proof) if part)
+    return f"acknowledged at {named_clock(period.since, zone)} by {by}"
+
+
+def _held(source: Source) -> str:
+    """Return who stopped everything automatic, since when and why, and how that person was identified."""
+    words = held_words(source.incident, source.plan).partition(" Release it:")[0]
+    proof = proof_of(source, source.incident.held.number) if source.incident.held else ""
+    return f"{words} ({proof})" if words and proof else words
 
 
 def _impact_facts(source: Source) -> list[str]:
@@ -193,14 +221,23 @@ def _deadline(one: Deadline, plan: Plan, now: datetime) -> DeadlineRow:
     return DeadlineRow(plain(one.title), one.severity, stamp(due, plan.zone), left, tone, running)
 
 
-def _roles(incident: Incident, plan: Plan, viewer: Viewer) -> list[RoleRow]:
-    taken = [RoleRow(role, plan.role_title(role), plain(person, 60)) for role, person in incident.roles.items()]
+def _roles(source: Source) -> list[RoleRow]:
+    incident, plan, viewer = source.incident, source.plan, source.viewer
+    taken = [
+        RoleRow(role, plan.role_title(role), plain(person, 60), _role_proof(source, role, person))
+        for role, person in incident.roles.items()
+    ]
     free = [RoleRow(role, plan.role_title(role), "") for role in _RESPONSE_ROLES if role in plan.roles]
     offered = [RoleRow(role, plan.role_title(role), "") for role in incident.offers if role not in incident.roles]
     rows = {row.role: row for row in (*taken, *offered, *free) if row.person or row.role not in incident.roles}
     asked = {role: plain(offer.to, 60) for role, offer in incident.offers.items()}
     shown = [row._replace(offered=asked.get(row.role, "")) for row in rows.values()]
     return [row._replace(take=_take_words(row, incident, plan, viewer)) for row in shown]
+
+
+def _role_proof(source: Source, role: str, person: str) -> str:
+    held = source.incident.holders.get(role)
+    return proof_of(source, held.current.number, person) if held and held.current else ""
 
 
 def _take_words(row: RoleRow, incident: Incident, plan: Plan, viewer: Viewer) -> str:
@@ -273,9 +310,8 @@ def _said(incident: Incident, plan: Plan) -> list[SaidRow]:
     return [
         SaidRow(
             at=named_clock(at, plan.zone),
-            who=f"{plain(by.actor, 60)}{f' ({role_words(by.role, plan)})' if by.role else ''}, {by.proof.words}"
-            if by.person
-            else plain(by.actor, 60),
+            who=f"{plain(by.actor, 60)}{f' ({role_words(by.role, plan)})' if by.role and by.person else ''}",
+            proof=by.proof.words if by.person else "",
             text=note.text,
             reason=note.reason if isinstance(note, DecisionMade) else "",
             decided=isinstance(note, DecisionMade),

@@ -54,7 +54,7 @@ async def test_each_form_of_the_page_does_what_it_says(tmp_path: Path) -> None:
             notice = await ana.after(await ana.send(action, {**await ana.form(action), **fields}))
             assert said.casefold() in notice.casefold(), (action, notice)
         page = await ana.page()
-        assert "acknowledged by Ana at" in page
+        assert "by Ana, identified by a personal link" in page
         assert "Support has 14 tickets" in page
         assert "Because: the fix is near" in page
         assert "A null price" in page

@@ -21,7 +21,8 @@
     const typed = new Map();
     for (const field of fields()) {
       const radio = field.type === "radio";
-      const changed = radio ? field.checked : field.value !== (field.defaultValue ?? field.options[0]?.value);
+      const first = field.options && ([...field.options].find((one) => one.defaultSelected) ?? field.options[0]);
+      const changed = radio ? field.checked !== field.defaultChecked : field.value !== (field.defaultValue ?? first?.value);
       if (changed) typed.set(nameOf(field), field.value);
     }
     const open = [...main.querySelectorAll("details[open][id], details.closed[open]")].map((one) => one.id);

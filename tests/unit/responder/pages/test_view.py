@@ -12,7 +12,7 @@ from allclear.domain.decisions import decision_for
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
 from allclear.domain.proof import Proof
-from allclear.domain.records import By
+from allclear.domain.records import Acknowledged, By, RoleTaken
 from allclear.domain.replay import replay
 from allclear.responder.pages.cards import as_html, card_of, role_for, roles_of
 from allclear.responder.pages.sign_in import Viewer
@@ -158,6 +158,19 @@ def test_a_closed_question_says_what_became_of_it() -> None:
     assert page.asked == []
     assert page.closed[0].anchor == "contain-roll-back"
     assert "approve, by Ana (Tech Lead), the name is only claimed" in page.closed[0].words
+
+
+def test_a_role_and_an_acknowledgement_say_how_the_person_was_identified() -> None:
+    """Who took a role, by what proved it; and a person to whom another one gave a role, by who gave it."""
+    by = By(actor="Ana", role="on_call", via="page", proof=Proof.LINK)
+    taken = [RoleTaken(role="incident_commander", person="Ana"), RoleTaken(role="scribe", person="Sue")]
+    page = shown(story().record(Acknowledged(), *taken, by=by))
+    proofs = {row.person: row.proof for row in page.roles if row.person}
+    assert proofs == {"Ana": "identified by a personal link", "Sue": "said by Ana, identified by a personal link"}
+    assert page.acknowledged.endswith("by Ana, identified by a personal link")
+    [acknowledged] = [row for row in page.events if "acknowledged" in row.text]
+    assert acknowledged.proof == "identified by a personal link"
+    assert page.events[0].proof == ""
 
 
 def test_the_record_says_how_each_person_was_identified() -> None:
