@@ -41,7 +41,7 @@ class Propose(Command):
     name: ClassVar[str] = "proposals"
     title: ClassVar[str] = "Propose an action"
     for_programs: ClassVar[bool] = True
-    shown_first: ClassVar[bool] = True
+    confirm: ClassVar[str] = "Propose it"
     asked_before: ClassVar[tuple[str, ...]] = ("action", "params")
 
     action: ActionName
@@ -71,7 +71,7 @@ class Act(Command):
     name: ClassVar[str] = "act"
     title: ClassVar[str] = "Carry out an action by hand"
     of_incident: ClassVar[bool] = False
-    shown_first: ClassVar[bool] = True
+    confirm: ClassVar[str] = "Carry it out now"
     asked_before: ClassVar[tuple[str, ...]] = ("action", "params")
 
     action: ActionName
@@ -122,7 +122,7 @@ class Supersede(Command):
     name: ClassVar[str] = "supersede"
     title: ClassVar[str] = "Close a change as superseded"
     section: ClassVar[Section] = "none"
-    shown_first: ClassVar[bool] = True
+    confirm: ClassVar[str] = "Close it as superseded"
     asked_before: ClassVar[tuple[str, ...]] = ("act",)
 
     act: Annotated[str, OneOf(acts_in_place)] = Field(description="The act, as contain/roll-back.")

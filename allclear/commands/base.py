@@ -45,8 +45,8 @@ class Command(Model, ABC):
     None: it is not typed, because people must see something before they send it."""
     section: ClassVar[Section] = "incident"
     """Where the incident's page offers its form; `none` if the page has another place for it, as a question's card."""
-    shown_first: ClassVar[bool] = False
-    """Whether a person is shown what it would do (`effect`), and confirms it then."""
+    confirm: ClassVar[str] = ""
+    """The words on its button, if a person is shown first what it would do (`effect`); empty if it is done at once."""
     after_end: ClassVar[bool] = False
     """Whether people may send it after the incident has ended."""
     asked_before: ClassVar[tuple[str, ...]] = ()

@@ -24,7 +24,7 @@ class Resolve(Command):
     name: ClassVar[str] = "resolve"
     title: ClassVar[str] = "End the incident as resolved"
     typed: ClassVar[tuple[str, ...] | None] = ("reason",)
-    shown_first: ClassVar[bool] = True
+    confirm: ClassVar[str] = "End it as resolved"
 
     reason: Annotated[str, LINES] = Field(description="How you know that it is over.")
 
@@ -46,7 +46,7 @@ class FalseAlarm(Command):
     name: ClassVar[str] = "false-alarm"
     title: ClassVar[str] = "End the incident as a false alarm"
     typed: ClassVar[tuple[str, ...] | None] = ("reason",)
-    shown_first: ClassVar[bool] = True
+    confirm: ClassVar[str] = "End it as a false alarm"
 
     reason: Annotated[str, LINES] = Field(description="How you know that there was no trouble.")
 

@@ -27,7 +27,7 @@ class Undo(Command):
     name: ClassVar[str] = "undo"
     title: ClassVar[str] = "Undo a change"
     section: ClassVar[Section] = "none"
-    shown_first: ClassVar[bool] = True
+    confirm: ClassVar[str] = "Undo it now"
     asked_before: ClassVar[tuple[str, ...]] = ("act",)
 
     act: Annotated[str, OneOf(acts_in_place)] = Field(

@@ -149,8 +149,8 @@ def browser(night: Night, size: tuple[int, int], *, dark: bool = False, scripts:
 def between_answer_and_containment(night: Night) -> list[str]:
     """Return what the record has between the approval and containment, without the messages that are sent beside it.
 
-    Containment within two seconds means that it waits for nothing but the act: a loaded machine makes the act slower,
-    and adds no entry. How long it takes is row 2 of `make bench`.
+    Containment within two seconds means that it waits for nothing but the act and the probe that proves it: a loaded
+    machine makes them slower, and adds no entry. How long it takes is row 2 of `make bench`.
     """
     entries, acts = night.engine.journal.entries(night.id), night.incident.acts
     answered = next(entry.number for entry in entries if isinstance(entry.record, AskAnswered))
@@ -180,7 +180,7 @@ def two_taps(night: Night, size: tuple[int, int], *, dark: bool) -> None:
         expect(page.locator(".tag.status")).to_have_text("CONTAINED")  # without loading the page again
         [answer] = night.incident.asks[f"{night.id}/contain/roll-back"].answers
         assert (answer.by.actor, answer.by.proof, answer.by.via) == ("Ana Ruiz", Proof.LINK, "page")
-        act = ["act.intended contain/roll-back", "act.finished contain/roll-back", "step.done roll-back"]
+        act = ["act.intended contain/roll-back", "act.finished contain/roll-back", "step.done roll-back-proof"]
         assert between_answer_and_containment(night) == act
         expect(page.get_by_role("link", name="Undo traffic pinned")).to_be_visible()
         watched.faultless()
@@ -200,6 +200,7 @@ def the_rest(night: Night) -> None:
         expect(page.get_by_text("A note from elsewhere", exact=True)).to_be_visible()
         page.keyboard.type("ckets")  # the page has changed below the cursor
         expect(note).to_have_value("Support has 14 tickets")
+        page.keyboard.press("Tab")  # where the post-mortem shows it
         page.keyboard.press("Tab")
         page.keyboard.press("Enter")
         expect(page.locator(".notice.good")).to_contain_text("Noted in")

@@ -1,6 +1,6 @@
 """The forms of the commands: built from what each command asks for, so that a new command needs no template.
 
-Most commands are one form within a fold. Those whose effect a person must see first (`shown_first`) have a page of
+Most commands are one form within a fold. Those whose effect a person must see first (`confirm`) have a page of
 their own: it asks for what the effect depends on, then shows the effect, and only then offers the button.
 """
 
@@ -27,9 +27,11 @@ class CommandForm:
     title: str
     about: str
     inputs: tuple[Input, ...]
-    shown_first: bool
+    confirm: str
     known: tuple[tuple[str, str], ...] = ()
     """Fields that were asked before, which the form sends along."""
+    said: tuple[tuple[str, str], ...] = ()
+    """The same as a person reads it: label and words."""
     effect: Effect | None = None
     asks_on: bool = False
     """Whether more is asked after it, so that it only leads on and sends nothing."""
@@ -40,7 +42,7 @@ def forms_of(engine: Engine, incident: Incident) -> dict[Section, list[CommandFo
     found: dict[Section, list[CommandForm]] = {"incident": [], "roles": [], "notes": [], "follow_ups": [], "none": []}
     for command in PAGE_COMMANDS:
         if command.offered(incident):
-            inputs = [] if command.shown_first else inputs_of(command, engine, incident, {})
+            inputs = [] if command.confirm else inputs_of(command, engine, incident, {})
             found[command.section].append(_form(command, inputs))
     return found
 
@@ -59,12 +61,25 @@ def next_form(kind: type[Command], engine: Engine, incident: Incident, said: Map
         parts = [one for one in inputs if one.name.partition(".")[0] == field]
         if parts and not all(one.name in said and (said[one.name] or not one.required) for one in parts):
             before = tuple(pair for pair in known if pair[0].partition(".")[0] != field)
-            return _form(kind, parts, before, asks_on=True)
+            return _form(kind, parts, before, _said(inputs, before), asks_on=True)
     asked = {name for name, _ in known}
     rest = [one for one in inputs if one.name.partition(".")[0] not in {*kind.asked_before, *asked}]
     prefilled = [one for one in inputs if one.name in asked and one.name.partition(".")[0] not in kind.asked_before]
     sent = tuple(pair for pair in known if pair[0].partition(".")[0] in kind.asked_before)
-    return _form(kind, [*prefilled, *rest], sent)
+    return _form(kind, [*prefilled, *rest], sent, _said(inputs, sent))
+
+
+def _said(inputs: list[Input], known: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """Return what was said already, with the labels of the inputs and of the options that were chosen."""
+    values = dict(known)
+    return tuple(
+        (
+            one.label,
+            next((option.label for option in one.options if option.value == values[one.name]), values[one.name]),
+        )
+        for one in inputs
+        if one.name in values
+    )
 
 
 async def with_effect(form: CommandForm, engine: Engine, incident: Incident, by: By) -> CommandForm:
@@ -77,6 +92,7 @@ def _form(
     command: type[Command],
     inputs: list[Input],
     known: tuple[tuple[str, str], ...] = (),
+    said: tuple[tuple[str, str], ...] = (),
     *,
     asks_on: bool = False,
 ) -> CommandForm:
@@ -85,7 +101,8 @@ def _form(
         title=command.title,
         about=" ".join((command.__doc__ or "").split("\n\n")[0].split()),
         inputs=tuple(inputs),
-        shown_first=command.shown_first,
+        confirm=command.confirm,
         known=known,
+        said=said,
         asks_on=asks_on,
     )

@@ -206,7 +206,7 @@ class _Pages:
             kind, roles = _command(command), roles_of(viewer, state, engine.company.plan)
             by = engine.people.who(viewer.person, roles[0] if roles else None, "page", viewer.proof)
             form = await asyncio.to_thread(next_form, kind, engine, state, said)
-            if kind.shown_first and not form.asks_on:
+            if kind.confirm and not form.asks_on:
                 form = await self._run(partial(with_effect, form, engine, state, by))
         except _NotSignedIn as error:
             return self._unknown(error.reason, incident)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import ExitStack
+import re
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import unquote
 
 import httpx
+from sqlalchemy import Engine as SqlEngine
+from sqlalchemy import event
 
 from allclear.domain.proof import Proof
 from allclear.domain.records import NoteAdded
@@ -82,7 +86,7 @@ async def test_a_change_that_is_still_in_place_is_undone_after_it_was_shown(tmp_
         address = f"/i/{at.id}/undo?act=contain/roll-back"
         assert address in unquote(await ana.page())
         shown = (await ana.http.get(address)).text
-        assert "<b>act</b> contain/roll-back" in shown, shown[-900:]
+        assert "<b>Act</b> traffic pinned" in shown, shown[-900:]
         assert at.incident.acts["contain/roll-back"].in_place
         said = await ana.after(await ana.send("undo", {**hidden(shown), "act": "contain/roll-back", "reason": "fixed"}))
         assert said.startswith("contain/roll-back is undone.")
@@ -137,3 +141,29 @@ async def test_an_open_page_does_not_keep_the_responder_from_stopping(tmp_path: 
                 return first + "".join(lines)
 
         assert (await asyncio.to_thread(listen)).startswith("retry: ")
+
+
+@contextmanager
+def reads() -> Generator[list[str]]:
+    """Yield a list that gets the table of each SELECT."""
+    found: list[str] = []
+
+    def heard(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("SELECT") and (table := re.search(r"FROM (\w+)", statement)):
+            found.append(table.group(1))
+
+    event.listen(SqlEngine, "before_cursor_execute", heard)
+    try:
+        yield found
+    finally:
+        event.remove(SqlEngine, "before_cursor_execute", heard)
+
+
+async def test_a_request_reads_its_incident_once(tmp_path: Path) -> None:
+    """The same state decides who may read it and is what is shown; its entries are read once."""
+    async with asked(tmp_path) as (at, _), at.signed_in() as ana:
+        await ana.page()
+        with reads() as tables:
+            await ana.page()
+        assert tables.count("incidents") == 1
+        assert tables.count("entries") == 1
