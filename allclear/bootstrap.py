@@ -204,7 +204,8 @@ def make_engine(
     if journal.scope != scope:
         msg = f"a journal of {journal.scope} was handed to the engine of {scope}"
         raise ValueError(msg)
-    links = PersonalLinks(Signatures(settings.link_keys, scope, clock), journal, settings.public_url, clock)
+    signatures, identity = Signatures(settings.link_keys, scope, clock), Identity(company)
+    links = PersonalLinks(signatures, journal, identity, settings.public_url, clock)
     context = CompanyContext(company, simulation, environ, JournalRecord(journal), links)
     executor = Executor(journal, registry, context, signature(company.plan))
     proposer = Proposer(journal, executor, company.plan, clock)
@@ -229,7 +230,7 @@ def make_engine(
         conductor,
         people,
         links,
-        Tokens(links, Identity(company)),
+        Tokens(links, identity),
         manual,
         ledger,
         dry_run,

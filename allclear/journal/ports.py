@@ -389,7 +389,7 @@ class Revocations(Protocol):
         ...
 
     def revocation(self, person: str, incident: str) -> Revocation | None:
-        """Return the newest revocation that holds for a person in an incident, or None."""
+        """Return the revocation with the latest time that holds for a person in an incident, or None."""
         ...
 
 

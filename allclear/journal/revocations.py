@@ -26,8 +26,9 @@ class SqlRevocations(Store):
             connection.execute(insert(REVOCATIONS).values(**row))
 
     def revocation(self, person: str, incident: str) -> Revocation | None:
-        """Return the newest revocation that holds for a person in an incident, or None.
+        """Return the revocation with the latest time that holds for a person in an incident, or None.
 
+        The latest, because the clocks of two machines may differ: a row that was added later may have an earlier time.
         One without a person holds for everyone, one without an incident for all incidents.
         """
         columns = REVOCATIONS.c
@@ -38,7 +39,7 @@ class SqlRevocations(Store):
                 or_(columns.person_key == "", columns.person_key == person_key(person)),
                 or_(columns.incident == "", columns.incident == incident),
             )
-            .order_by(columns.number.desc())
+            .order_by(columns.at.desc(), columns.number.desc())
             .limit(1)
         )
         with self._db.reading() as connection:

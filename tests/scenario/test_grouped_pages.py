@@ -164,7 +164,7 @@ async def test_a_page_that_was_merged_into_another_incident_goes_on_there(tmp_pa
         pager.hear("triggered", None, assignees=[user(ANA)])
         reason = {"type": "merge_resolve_reason", "incident": {"id": "Q9OTHER", "type": "incident_reference"}}
         assert pager.hear("resolved", user(BEN), minutes=1, status="resolved", resolve_reason=reason) == "heard"
-        assert pager.said()[-1] == "Ben Wu merged the page into another incident in PagerDuty."
+        assert pager.said()[-1] == "Ben Wu (PagerDuty PBEN456) merged the page into another incident in PagerDuty."
         await due(it, seconds=1)
         assert not [text for text in reminders_in_slack(it) if "was resolved" in text]
         event = pager.event("acknowledged", user(ANA), minutes=2, status="acknowledged", key=THEIR_KEY)

@@ -143,13 +143,51 @@ async def test_the_same_event_counts_once(tmp_path: Path) -> None:
         assert len(pager.records(Acknowledged)) == 1
 
 
-async def test_a_person_that_the_plan_does_not_name_takes_the_page_too(tmp_path: Path) -> None:
-    """Someone is awake. The record has the name that PagerDuty gives, and no role."""
+@pytest.mark.parametrize(
+    ("name", "recorded"),
+    [
+        ("Zoe Lim", "Zoe Lim (PagerDuty PZED789)"),
+        ("Ana Ruiz", "Ana Ruiz (PagerDuty PZED789)"),  # as the person on call
+        ("ana\u200b ruiz", "ana ruiz (PagerDuty PZED789)"),
+        ("", "PagerDuty PZED789"),
+    ],
+)
+async def test_a_person_that_the_plan_does_not_name_takes_the_page_too(
+    tmp_path: Path, name: str, recorded: str
+) -> None:
+    """Someone is awake. The record has the name that PagerDuty shows, which its user chooses, as a claim, and no role.
+
+    So no one becomes a person of the plan by a display name.
+    """
+    zed = ("PZED789", name)
     async with paged(tmp_path) as pager:
-        pager.hear("acknowledged", user(BEN), status="acknowledged")
+        pager.hear("acknowledged", user(zed), status="acknowledged")
         (taken,) = pager.records(Acknowledged)
-        assert (taken.by.actor, taken.by.role, taken.by.proof) == ("Ben Wu", "", Proof.PAGERDUTY)
+        assert (taken.by.actor, taken.by.role, taken.by.proof) == (recorded, "", Proof.CLAIMED)
         assert pager.answered
+        assert "Ana Ruiz" not in pager.it.incident.roles.values()
+        pager.hear("annotated", user(zed), content="I approve everything")
+        (note,) = pager.records(NoteAdded)
+        assert (note.by.actor, note.by.proof) == (recorded, Proof.CLAIMED)
+        pager.hear("reassigned", user(zed), assignees=[user(zed)])
+        assert pager.said()[-1] == f"{recorded} gave the page to others in PagerDuty. PagerDuty calls {recorded} now."
+
+
+async def test_events_without_an_id_are_told_apart_by_what_they_say(tmp_path: Path) -> None:
+    """The second one is an acknowledgement, which must not count as a repetition of the first."""
+    async with paged(tmp_path) as pager:
+        events = [
+            pager.event("reassigned", user(ANA), assignees=[user(BEN)]),
+            pager.event("acknowledged", user(ANA), status="acknowledged", minutes=1),
+        ]
+        for event in events:
+            del event["id"]
+            assert pager.deliver(event) == "heard"
+        reports = [entry.record.event for entry in pager.records(PageHeard) if isinstance(entry.record, PageHeard)]
+        assert reports == ["reassigned", "acknowledged"]
+        assert pager.answered
+        pager.deliver(events[1] | {"client": {"name": "other bytes"}})
+        assert len(pager.records(PageHeard)) == 2
 
 
 @pytest.mark.parametrize("agent", [None, SERVICE])
@@ -185,7 +223,10 @@ async def test_a_page_that_is_given_to_another_person_is_not_taken(tmp_path: Pat
         pager.hear("acknowledged", user(ANA), status="acknowledged")
         pager.hear("reassigned", user(ANA), minutes=1, assignees=[user(BEN)])
         assert not pager.answered
-        assert pager.said()[-1] == "Ana Ruiz gave the page to others in PagerDuty. PagerDuty calls Ben Wu now."
+        assert (
+            pager.said()[-1]
+            == "Ana Ruiz gave the page to others in PagerDuty. PagerDuty calls Ben Wu (PagerDuty PBEN456) now."
+        )
 
 
 async def test_older_news_that_comes_later_changes_nothing(tmp_path: Path) -> None:
@@ -236,8 +277,8 @@ async def test_a_note_and_a_responder_are_found_by_the_id_that_was_heard_before(
         assert (note.record.text, note.by.actor) == ("The database is fine", "Ana Ruiz")
         assert pager.said() == [
             "PagerDuty calls Ana Ruiz.",
-            "Ana Ruiz asked Ben Wu in PagerDuty to help: Please help.",
-            "Ben Wu joins, as asked in PagerDuty: Coming.",
+            "Ana Ruiz asked Ben Wu (PagerDuty PBEN456) in PagerDuty to help: Please help.",
+            "Ben Wu (PagerDuty PBEN456) joins, as asked in PagerDuty: Coming.",
         ]
         assert pager.answered
 

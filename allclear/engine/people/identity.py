@@ -23,6 +23,22 @@ class Identity:
         """Return whether the plan names this person."""
         return self._company.plan.person(name) is not None
 
+    def require_known(self, name: str, role: str) -> None:
+        """Raise NotAllowed if the plan does not know this person any more.
+
+        It knows a person whom it names, in whatever roles it gives now, and anyone in a `role` for which it names no
+        people.
+        """
+        if self.is_person(name):
+            return
+        try:
+            self.who(name, role or None, "page")
+        except (NotAllowed, NotFound):
+            raise NotAllowed(
+                f"The plan does not name {name!r} any more, so what was signed for this person is not accepted.",
+                "Ask the incident lead. A person who still belongs to it is added to plan.yaml.",
+            ) from None
+
     def who(self, name: str, role: str | None, via: str, proof: Proof = Proof.CLAIMED) -> By:
         """Return the person and the role; without a `role`, the first one that the plan gives this person.
 

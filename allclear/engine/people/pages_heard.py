@@ -1,7 +1,8 @@
 """What people do in the pager with a page of ours: acknowledge it, give it to others, end it, write a note.
 
-The pager signs its reports, so the person is proven. Only an acknowledgement takes the incident. A person who gives a
-page to others, or ends it, has not taken the incident (docs/decisions/0064-what-pagerduty-says.md).
+The pager signs its reports, so a person whose id the plan names is proven. The name of any other one is only claimed.
+Only an acknowledgement takes the incident. A person who gives a page to others, or ends it, has not taken it
+(docs/decisions/0064-what-pagerduty-says.md).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any, cast
 
 from allclear.company import Company
 from allclear.domain.act import Act
-from allclear.domain.base import JsonDict, is_blank
+from allclear.domain.base import JsonDict, digest, is_blank
 from allclear.domain.errors import AllclearError, JournalError
 from allclear.domain.incident import Incident
 from allclear.domain.page_news import PEOPLE_PAGE, RESPONDERS, PageNews
@@ -99,24 +100,29 @@ class PagesHeard:
 
     def _author(self, news: PageNews, *, late: bool) -> By:
         """Return the author of the entry: the person, for what only that person can say; else allclear."""
-        request = f"{VIA}:{news.event}"
+        request = f"{VIA}:{news.event or digest(str(news))}"
         if late or not news.agent or news.what not in _TAKES | {"annotated"}:
             return By(actor="allclear", via=VIA, request=request)
         person = self._company.plan.reached_at(VIA, news.agent)
         if person is None:  # the plan does not name this person, so that no role is known
-            name = news.agent_name if not is_blank(news.agent_name) else news.agent
-            return By(actor=plain(name, 60), role="", via=VIA, proof=Proof.PAGERDUTY, request=request)
+            return By(actor=self._name(news), role="", via=VIA, proof=Proof.CLAIMED, request=request)
         role = ON_CALL if ON_CALL in person.roles else person.roles[0]
         by = self._identity.who(person.name, role, VIA, Proof.PAGERDUTY)
         return by.model_copy(update={"request": request})
 
     def _name(self, news: PageNews) -> str:
-        """Return the name of the person who did it, in the plan's spelling; empty if no person did."""
-        return self._named(news.agent, news.agent_name or news.agent) if news.agent else ""
+        """Return the name of the person who did it; empty if no person did."""
+        return self._named(news.agent, news.agent_name) if news.agent else ""
 
     def _named(self, address: str, name: str) -> str:
-        person = self._company.plan.reached_at(VIA, address)
-        return person.name if person else plain(name, 60)
+        """Return a person's name: in the plan's spelling, or else as the pager shows it, with the id.
+
+        People change the name that the pager shows by themselves, so without the id it could be that of another person.
+        """
+        if person := self._company.plan.reached_at(VIA, address):
+            return person.name
+        known_as = f"PagerDuty {plain(address, 40)}"
+        return known_as if is_blank(name) or name == address else f"{plain(name, 60)} ({known_as})"
 
     def _records(self, incident: Incident, page: Act, news: PageNews) -> list[Any]:
         if news.what == "annotated":

@@ -12,17 +12,25 @@ from allclear.domain.base import Clock, is_blank
 from allclear.domain.errors import NotAllowed
 from allclear.domain.links import LinkTo, Revocation
 from allclear.domain.proof import Proof
+from allclear.domain.records import PROGRAM
+from allclear.engine.people.identity import Identity
 from allclear.engine.people.signatures import Purpose, Signatures, SignedStatement, Statement
 from allclear.journal.ports import Journal
+
+_IDENTIFY = frozenset({Purpose.LINK, Purpose.SESSION, Purpose.TOKEN})
+"""The purposes of what says by itself who a person is; a form and a notice belong to one of these."""
 
 
 class PersonalLinks:
     """Makes, verifies and revokes links, sign-ins, forms and tokens. Implements `allclear.domain.links.Links`."""
 
-    def __init__(self, signatures: Signatures, journal: Journal, public_url: str, clock: Clock) -> None:
+    def __init__(
+        self, signatures: Signatures, journal: Journal, identity: Identity, public_url: str, clock: Clock
+    ) -> None:
         """`public_url` is the responder's address as people's browsers reach it; empty if they cannot."""
         self._signatures = signatures
         self._journal = journal
+        self._identity = identity
         self._public_url = public_url.rstrip("/")
         self._clock = clock
 
@@ -44,7 +52,11 @@ class PersonalLinks:
         return self._signatures.sign(purpose, statement)
 
     def read(self, purpose: Purpose, text: str) -> SignedStatement:
-        """Return what a signed statement says. Raises NotAllowed if it is forged, expired or revoked; JournalError."""
+        """Return what a signed statement says.
+
+        Raises NotAllowed if it is forged, expired or revoked, or if the plan does not know its person any more;
+        JournalError.
+        """
         statement = self._signatures.read(purpose, text)
         revoked = self._journal.revocation(statement.person, statement.incident)
         if revoked and statement.signed_at <= revoked.at:
@@ -52,6 +64,8 @@ class PersonalLinks:
                 f"The links of {statement.person} from before {revoked.at:%H:%M} UTC were revoked by {revoked.by}.",
                 "Ask the incident lead for a new link, or sign in again.",
             )
+        if purpose in _IDENTIFY and statement.role != PROGRAM:
+            self._identity.require_known(statement.person, statement.role)
         return statement
 
     def revoke(self, person: str, incident: str, by: str, reason: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from itsdangerous import BadData, SignatureExpired, TimestampSigner, URLSafeTimedSerializer
+from itsdangerous import BadData, TimestampSigner, URLSafeTimedSerializer
 from pydantic import Field, SecretStr, ValidationError
 
 from allclear.domain.base import Clock, Model
@@ -43,6 +43,9 @@ LIFETIME: dict[Purpose, timedelta] = {
     Purpose.TOKEN: timedelta(days=90),
 }
 """How long a statement is accepted after it was signed."""
+
+LEEWAY = timedelta(minutes=1)
+"""By how much the clock that signed may be ahead of ours."""
 
 _NAMES: dict[Purpose, tuple[str, str]] = {
     Purpose.LINK: ("This link", "Open the newest message or page of this incident: its link is new."),
@@ -99,19 +102,28 @@ class Signatures:
             )
 
     def read(self, purpose: Purpose, text: str) -> SignedStatement:
-        """Return the statement in `text`. Raises NotAllowed if it is forged, expired or for another purpose."""
+        """Return the statement in `text`.
+
+        Raises NotAllowed if it is forged, expired, from the future or for another purpose.
+        """
         what, next_step = _NAMES[purpose]
         if not self._keys or len(text) > _LONGEST:
             raise NotAllowed(f"{what} is not valid.", next_step)
         try:
-            fields, at = self._serializer(purpose).loads(
-                text, max_age=int(LIFETIME[purpose].total_seconds()), return_timestamp=True
-            )
-            return SignedStatement.model_validate(fields | {"signed_at": at})
-        except SignatureExpired:
-            raise NotAllowed(f"{what} has expired.", next_step) from None
+            fields, at = self._serializer(purpose).loads(text, return_timestamp=True)
+            statement = SignedStatement.model_validate(fields | {"signed_at": at})
         except (BadData, ValidationError, TypeError):
             raise NotAllowed(f"{what} is not valid.", next_step) from None
+        now, signed = self._clock(), statement.signed_at
+        age = now - signed
+        if age > LIFETIME[purpose]:
+            raise NotAllowed(f"{what} has expired.", next_step)
+        if age < -LEEWAY:
+            raise NotAllowed(
+                f"{what} was signed at {signed:%H:%M:%S} UTC, and here it is {now:%H:%M:%S} UTC: a clock was wrong.",
+                f"{next_step} If it is refused again, correct the clock of the responder's machine.",
+            )
+        return statement
 
     def _serializer(self, purpose: Purpose) -> URLSafeTimedSerializer:
         clock = self._clock

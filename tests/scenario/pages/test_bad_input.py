@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 from pydantic import SecretStr
 
+from allclear.bootstrap import make_engine
 from allclear.domain.approval import ApprovalPolicy
 from allclear.domain.links import LinkTo
+from allclear.domain.plan import Person
 from allclear.domain.proof import Proof
 from allclear.domain.records import AskWithdrawn, NoteAdded
 from allclear.domain.scope import Scope
+from allclear.engine.people.identity import Identity
 from allclear.engine.people.personal_links import PersonalLinks
 from allclear.engine.people.signatures import Purpose, Signatures, Statement
+from allclear.responder.app import make_app
 from tests.scenario.pages.pages_support import ADDRESS, OURS, Waiting, ask_for, asked, hidden
-from tests.scenario.response_support import MACHINE
+from tests.scenario.response_support import MACHINE, installed, vintstreet
+from tests.unit.responder.responder_support import TOKEN
 
 TWO = ApprovalPolicy(roles=["on_call", "tech_lead"], people=2, proof_needed=True)
 
@@ -78,7 +85,10 @@ async def test_a_link_that_does_not_count_says_why(tmp_path: Path) -> None:
         drill = Signatures(at.engine.settings.link_keys, Scope("vintstreet", simulated=True), watch)
         other = Signatures([SecretStr("another-key-of-another-time")], at.engine.journal.scope, watch)
         to = LinkTo(incident=at.id, person="Ana", role="on_call")
-        foreign = [PersonalLinks(one, at.engine.journal, ADDRESS, watch).href(to) for one in (drill, other)]
+        foreign = [
+            PersonalLinks(one, at.engine.journal, Identity(vintstreet()), ADDRESS, watch).href(to)
+            for one in (drill, other)
+        ]
         for link in (
             good[:-1] + ("A" if good[-1] != "A" else "B"),
             f"{ADDRESS}/l/{session}",
@@ -124,6 +134,44 @@ async def test_signing_out_refuses_the_links_that_were_made_before(tmp_path: Pat
         assert (await ana.http.get(f"/i/{at.id}")).status_code == 401
         watch.now += timedelta(seconds=1)
         assert (await ana.http.get(link)).status_code == 403
+
+
+async def test_a_person_who_was_removed_from_the_plan_reads_and_does_nothing_more(tmp_path: Path) -> None:
+    """Neither by a token, nor by a link, nor in a browser that has signed in: in the list, on pages and in the API."""
+    known = vintstreet()
+    dev = Person(name="Dev Rao", roles=["on_call"])
+    without = known.plan.people
+    company = replace(known, plan=known.plan.model_copy(update={"people": [*without, dev]}))
+    async with asked(tmp_path, company=company) as (at, watch), at.signed_in("Dev Rao", "on_call") as browser:
+        token = {"Authorization": f"Bearer {at.engine.tokens.for_person('Dev Rao', None)}"}
+        link, form = at.link("Dev Rao", "on_call"), await browser.form("note")
+        assert (await browser.http.get("/i", headers=token)).status_code == 200
+        others = [*without, Person(name="Neu Bi", roles=["on_call"])]
+        later = replace(known, plan=known.plan.model_copy(update={"people": others}))
+        engine = make_engine(at.engine.settings, environ={}, clock=watch, company=later, registry=installed())
+        app = make_app(engine, SecretStr(TOKEN))
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url=ADDRESS, cookies=browser.http.cookies
+        ) as http:
+            page = f"/i/{at.id}"
+            got = [
+                await http.get(page),
+                await http.get(f"{page}/events"),
+                await http.get(f"{page}/chart.svg"),
+                await http.post(f"{page}/note", data=form | {"text": "x"}, headers=OURS),
+                await http.get(page, headers=token),
+                await http.get("/i", headers=token),
+                await http.get("/incidents", headers=token),
+                await http.get(f"/incidents/{at.id}", headers=token),
+                await http.post(f"/incidents/{at.id}/note", json={"text": "x"}, headers=token),
+            ]
+            assert [one.status_code for one in got] == [401] * 9
+            assert not any("web-41" in one.text for one in got)
+            opened = await http.get(link)
+            assert (opened.status_code, "set-cookie" in opened.headers) == (403, False)
+            assert "The plan does not name &#39;Dev Rao&#39; any more" in opened.text
+        await engine.close()
+        assert not any(isinstance(entry.record, NoteAdded) for entry in at.engine.journal.entries(at.id))
 
 
 # --- who reads --------------------------------------------------------------------------------------

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from allclear.domain.errors import NotAllowed
 from allclear.domain.links import LinkTo
+from allclear.domain.plan import Person
 from allclear.domain.proof import Proof
 from allclear.domain.scope import Scope
+from allclear.engine.people.identity import Identity
 from allclear.engine.people.personal_links import PersonalLinks
-from allclear.engine.people.signatures import LIFETIME, Purpose, Signatures, Statement
+from allclear.engine.people.signatures import LEEWAY, LIFETIME, Purpose, Signatures, Statement
 from allclear.journal.sql_journal import SqlJournal
+from tests.scenario.response_support import vintstreet
 from tests.unit.domain.stories import START
 
 KEY = SecretStr("a key that no one guesses")
@@ -31,6 +38,11 @@ class Clock:
     def __call__(self) -> datetime:
         """Return its time."""
         return self.now
+
+    def turn(self, minute: int) -> bool:
+        """Turn it to a minute."""
+        self.now = START + timedelta(minutes=minute)
+        return True
 
 
 @pytest.fixture
@@ -51,7 +63,7 @@ def links(
     journal: SqlJournal, clock: Clock, *keys: SecretStr, scope: Scope = REAL, url: str = "https://ir.example"
 ) -> PersonalLinks:
     """Return the links of one responder."""
-    return PersonalLinks(Signatures(keys or (KEY,), scope, clock), journal, url, clock)
+    return PersonalLinks(Signatures(keys or (KEY,), scope, clock), journal, Identity(vintstreet()), url, clock)
 
 
 def token_of(href: str) -> str:
@@ -72,7 +84,7 @@ def test_a_link_for_many_people_is_the_plain_page(journal: SqlJournal, clock: Cl
     assert links(journal, clock).href(LinkTo(incident="VS-3")) == "https://ir.example/i/VS-3"
     asks = LinkTo(incident="VS-3", ask="VS-3/contain/roll-back")
     assert links(journal, clock).href(asks) == "https://ir.example/i/VS-3#contain-roll-back"
-    no_key = PersonalLinks(Signatures((), REAL, clock), journal, "https://ir.example", clock)
+    no_key = PersonalLinks(Signatures((), REAL, clock), journal, Identity(vintstreet()), "https://ir.example", clock)
     assert no_key.href(ANA) == "https://ir.example/i/VS-3#contain-roll-back"
     assert links(journal, clock, url="").href(ANA) == ""
 
@@ -86,6 +98,95 @@ def test_a_link_expires(journal: SqlJournal, clock: Clock) -> None:
     with pytest.raises(NotAllowed, match="This link has expired") as raised:
         links(journal, clock).read(Purpose.LINK, token)
     assert "newest message" in raised.value.next_step
+
+
+@pytest.mark.parametrize("purpose", list(Purpose))
+@pytest.mark.parametrize(
+    ("ahead", "sentence"),
+    [
+        (timedelta(0), ""),
+        (timedelta(seconds=1), ""),
+        (LEEWAY, ""),
+        (LEEWAY + timedelta(seconds=1), "a clock was wrong"),
+        (timedelta(minutes=10), "a clock was wrong"),
+    ],
+)
+def test_a_clock_that_was_a_little_ahead_refuses_nothing(
+    journal: SqlJournal, clock: Clock, purpose: Purpose, ahead: timedelta, sentence: str
+) -> None:
+    """The clocks of two machines differ; what is from further in the future is refused for the reason that it has."""
+    signed = links(journal, clock).sign(purpose, Statement(person="Ana Ruiz", role="on_call"))
+    clock.now = START - ahead
+    if not sentence:
+        assert links(journal, clock).read(purpose, signed).person == "Ana Ruiz"
+        return
+    with pytest.raises(NotAllowed, match=sentence) as raised:
+        links(journal, clock).read(purpose, signed)
+    assert "correct the clock of the responder's machine" in raised.value.next_step
+
+
+@given(st.permutations([0, 5, 10, 15]), st.sampled_from(["", "VS-3"]))
+@settings(max_examples=20, deadline=None)
+def test_what_the_latest_revocation_refuses_stays_refused(minutes: list[int], incident: str) -> None:
+    """A revocation of a machine whose clock is behind, which is written later, makes nothing valid again."""
+    with TemporaryDirectory() as folder:
+        journal, clock = SqlJournal(f"sqlite:///{folder}/journal.db", REAL), Clock()
+        one = links(journal, clock)
+        signed = {
+            minute: one.sign(Purpose.SESSION, Statement(person="Ana Ruiz", role="on_call", incident="VS-3"))
+            for minute in range(20)
+            if clock.turn(minute)
+        }
+        for minute in minutes:
+            clock.turn(minute)
+            one.revoke("Ana Ruiz", incident if minute else "", "Ben", "stolen")
+            latest = max(minutes[: minutes.index(minute) + 1])
+            clock.turn(30)
+            counts = [at for at, text in signed.items() if accepted(one, text)]
+            assert counts == list(range(latest + 1, 20))
+        journal.close()
+
+
+def accepted(one: PersonalLinks, text: str) -> bool:
+    """Return whether a sign-in still counts."""
+    try:
+        one.read(Purpose.SESSION, text)
+    except NotAllowed:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("purpose", [Purpose.LINK, Purpose.SESSION, Purpose.TOKEN])
+@pytest.mark.parametrize(
+    ("person", "role", "known"),
+    [
+        ("Ana Ruiz", "on_call", True),
+        ("Ana Ruiz", "", True),
+        ("ANA  ruiz", "cto", True),  # of the plan, in a role that another person has now: the act is checked again
+        ("Dev Rao", "on_call", False),  # Ana has this role now
+        ("Dev Rao", "", False),
+        ("Dev Rao", "janitor", False),
+        ("Dev Rao", "cto", True),  # the plan names no one for this role yet
+        ("deploy-bot", "program", True),
+    ],
+)
+def test_what_was_signed_for_a_person_whom_the_plan_lacks_now_is_refused(
+    journal: SqlJournal, clock: Clock, purpose: Purpose, person: str, role: str, *, known: bool
+) -> None:
+    """Also if the signature is valid: a token counts for 90 days, and a person may leave before."""
+    company = vintstreet()
+    people = [
+        *(one for one in company.plan.people if one.roles != ["on_call"]),
+        Person(name="Ana Ruiz", roles=["on_call"]),
+    ]
+    identity = Identity(replace(company, plan=company.plan.model_copy(update={"people": people})))
+    one = PersonalLinks(Signatures((KEY,), REAL, clock), journal, identity, "https://ir.example", clock)
+    signed = one.sign(purpose, Statement(person=person, role=role, incident="VS-3"))
+    if known:
+        assert one.read(purpose, signed).person == person
+        return
+    with pytest.raises(NotAllowed, match="The plan does not name 'Dev Rao' any more"):
+        one.read(purpose, signed)
 
 
 @pytest.mark.parametrize("text", ["", "x", "a.b.c", "é", "A" * 5000, "eyJwZXJzb24iOiJBbmEifQ.ZzZz.c2ln"])
@@ -167,4 +268,4 @@ def test_a_revocation_needs_a_reason(journal: SqlJournal, clock: Clock) -> None:
 
 
 def _token(journal: SqlJournal, clock: Clock) -> str:
-    return links(journal, clock).sign(Purpose.TOKEN, Statement(person="Ana Ruiz", proof=Proof.TOKEN))
+    return links(journal, clock).sign(Purpose.TOKEN, Statement(person="Ana Ruiz", role="on_call", proof=Proof.TOKEN))
