@@ -53,6 +53,11 @@ LATEST = "latest"
 DEADLINE = timedelta(minutes=3)
 """As long as Vercel's own command line waits for a rollback."""
 _REASON = "allclear"
+_TRAVELS = (
+    "What was built in goes back with the build: environment variables, cron jobs, routes, redirects, and flags whose"
+    " values were built in. The database, Vercel's flags, its Global Config and its firewall stay."
+)
+"""Source: vercel.com/docs/instant-rollback, 2026-07; and that flags and Global Config are read at run time."""
 _ADD_HANDLE = "Add its `project` and `domain` there."
 
 
@@ -218,8 +223,7 @@ class RollBack(_DomainAction):
             before,
             target,
             summary=f"Point {before.domain} from {before.shown} to {name_of(target)}, which served before.",
-            risk=f"{reason} Later deployments get no users until one is promoted. Environment variables and cron jobs "
-            "go back to those of that build; the database does not.",
+            risk=f"{reason} Later deployments get no users until one is promoted. {_TRAVELS}",
             undo="Promotes the newest deployment, once a fix is deployed.",
         )
 

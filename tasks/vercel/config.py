@@ -175,9 +175,9 @@ class _SwitchFeature(_SwitchItem):
         named = [item] if item else by_feature
         if len(named) == 1 and named[0] in features:
             return named[0]
-        asked = item or feature
+        asked = f"is called {item}" if item else f"switches {feature}" if feature else ""
         raise Refused(
-            f"No switch of {params.service} is called {asked}." if asked else "No switch was named.",
+            f"No switch of {params.service} {asked}." if asked else "No switch was named.",
             f"Name one of {', '.join(features)}." if features else "Add it under `vercel_config.features`.",
             tuple(Candidate(name=key, reason=f"It switches: {words}") for key, words in features.items()),
         )

@@ -116,9 +116,9 @@ class _SwitchFlag(Action[VercelFlagParams, VercelFlagState]):
         named = [params.flag] if params.flag else by_feature
         if len(named) == 1 and named[0] in flags:
             return named[0]
-        asked = params.flag or params.feature
+        asked = f"is called {params.flag}" if params.flag else f"switches {params.feature}" if params.feature else ""
         raise Refused(
-            f"No flag of {params.service} is called {asked}." if asked else "No flag was named.",
+            f"No flag of {params.service} {asked}." if asked else "No flag was named.",
             f"Name one of {', '.join(flags)}." if flags else next_step,
             tuple(Candidate(name=slug, reason=f"It switches: {feature}") for slug, feature in flags.items()),
         )

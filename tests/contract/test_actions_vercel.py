@@ -67,6 +67,8 @@ async def test_the_rollback_goes_to_the_deployment_that_served_before() -> None:
         done = await carried_out(RollBack(context), service=SERVICE)
         after = await SmokeTest(context).check(ServiceParams(service=SERVICE))
         assert done.change.after.serving == deployment_id(GOOD)
+        for travels in ("environment variables", "cron jobs", "flags whose values were built in", "database"):
+            assert travels in done.change.risk
         assert done.finding.verdict is Verdict.SUCCESS
         assert (before.verdict, after.verdict) == (Verdict.FAILURE, Verdict.SUCCESS)
         assert [(line["method"], line["name"]) for line in recorded(sim, "write")] == [("rollback", GOOD)]

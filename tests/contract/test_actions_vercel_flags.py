@@ -87,7 +87,7 @@ async def test_a_flag_is_found_by_the_feature_that_the_route_names() -> None:
     async with broken() as (sim, context):
         await carried_out(DisableVercelFlag(context), service=SERVICE, feature="AI generation")
         assert (enabled(sim, "ai-generation"), enabled(sim)) == (False, True)
-        with pytest.raises(Refused, match="No flag of storefront is called Payments") as refused:
+        with pytest.raises(Refused, match="No flag of storefront switches Payments") as refused:
             await worked_out(DisableVercelFlag(context), service=SERVICE, feature="Payments")
         assert [one.name for one in refused.value.candidates] == ["export", "ai-generation"]
         chosen = VercelFlagParams(service=SERVICE, feature="Payments", flag="export")
