@@ -10,6 +10,9 @@ import pytest
 
 from allclear.domain.approval import Ask
 from allclear.domain.decisions import decisions
+from allclear.domain.proof import Proof
+from allclear.domain.records import Acknowledged, AudienceTold, HoldEnded, HoldStarted, RoleOffered
+from allclear.domain.timeline import line_of
 from tests.end_to_end.stack_support import LIMIT, allclear, until
 from tests.end_to_end.up_support import Up, end_all, running_up, start
 
@@ -70,9 +73,13 @@ def first_approval(up: Up, incident: str) -> Ask | None:
 
 def answered(up: Up, ask: Ask, word: str) -> dict[str, Any]:
     """Answer with *Answer a question*, and return how its run ended."""
-    deployment = get(up, "deployments/name/vintstreet-answer/Answer a question")
     values = {"ask": ask.id, "decision": word, "name": "Ben", "role": ask.policy.roles[0], "reason": "so"}
-    run = start(up, deployment, values).json()["id"]
+    return given(up, "answer", "Answer a question", values)
+
+
+def given(up: Up, flow: str, name: str, values: dict[str, str]) -> dict[str, Any]:
+    """Run a deployment, and return how its run ended."""
+    run = start(up, get(up, f"deployments/name/vintstreet-{flow}/{name}"), values).json()["id"]
     ended = {"COMPLETED", "FAILED", "CRASHED"}
     return until(lambda: (now := get(up, f"flow_runs/{run}")["state"])["type"] in ended and now)
 
@@ -151,3 +158,40 @@ def test_an_action_of_a_person_who_may_not_approve_waits_for_another_one(up: Up)
     state = until(lambda: (now := get(up, f"flow_runs/{run}")["state"])["type"] == "COMPLETED" and now)
     assert "already done" in state["message"]
     end_all(up, {incident})
+
+
+IN_PREFECT: tuple[tuple[str, str, dict[str, str], type], ...] = (
+    ("acknowledge", "Acknowledge an incident", {}, Acknowledged),
+    ("hold", "Hold an incident", {"reason": "we look first"}, HoldStarted),
+    ("release", "Release an incident", {"reason": "we have looked"}, HoldEnded),
+    ("hand-over", "Hand over a role", {"role_to_hand_over": "scribe", "to": "Cleo"}, RoleOffered),
+    ("tell", "Record whom you told", {"audience": "cto", "text": "by phone"}, AudienceTold),
+)
+"""What people do in Prefect: the flow, its deployment, what they fill in, and the record."""
+
+
+def test_what_people_do_in_prefect_is_claimed_there_and_written_once(up: Up, incident: str) -> None:
+    """Each run ends with the sentence; the record has the channel, the claimed name, and the run as its request."""
+    for flow, name, values, kind in IN_PREFECT:
+        state = given(up, flow, name, {"incident": incident, "name": "Ben", "role": "tech_lead", **values})
+        assert state["type"] == "COMPLETED", state["message"]
+        assert incident in state["message"]
+        found = [
+            entry for entry in up.entries(incident) if isinstance(entry.record, kind) and entry.by.via == "prefect"
+        ]
+        (entry,) = found
+        assert (entry.by.actor, entry.by.proof) == ("Ben", Proof.CLAIMED)
+        assert entry.by.request.startswith("7:prefect:")
+        assert line_of(entry).identified == "Claimed in Prefect"
+        held = up.incident(incident).held
+        assert (held.by if held else None) == ("Ben" if flow == "hold" else None)
+        if flow == "hold":
+            again = given(up, flow, name, {"incident": incident, "name": "Ada", "role": "incident_commander", **values})
+            assert again["type"] == "FAILED"
+            assert "is held already, by Ben" in again["message"]
+    shown = allclear("show", incident, "--all", **up.variables)
+    assert "Claimed in Prefect." in shown.stdout
+    ask = until(lambda: first_approval(up, incident))
+    assert answered(up, ask, "approve")["type"] == "COMPLETED"
+    (answer,) = up.incident(incident).asks[ask.id].answers
+    assert (answer.by.via, answer.by.proof, answer.yes) == ("prefect", Proof.CLAIMED, True)

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 
 from allclear.domain.incident import Incident
+from allclear.domain.records import Entry
 from allclear.domain.replay import replay
 from allclear.journal.sql_journal import SqlJournal
 from tests.end_to_end.stack_support import LIMIT, ROOT, allclear, environment, free_port, make, until
@@ -30,11 +31,15 @@ class Up:
 
     def incident(self, incident_id: str) -> Incident:
         """Return an incident, replayed from the journal."""
+        incident = replay(self.entries(incident_id))
+        assert incident is not None
+        return incident
+
+    def entries(self, incident_id: str) -> list[Entry]:
+        """Return the entries of an incident's record."""
         journal = SqlJournal(self.variables["ALLCLEAR_JOURNAL_URL"], DRILL)
         try:
-            incident = replay(journal.entries(incident_id))
-            assert incident is not None
-            return incident
+            return journal.entries(incident_id)
         finally:
             journal.close()
 

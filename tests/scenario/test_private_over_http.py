@@ -40,11 +40,17 @@ def test_outsiders_read_nothing_over_http(client: TestClient, engine: Engine, mo
     declared = Declaration(f"Keys on {CANARY}", "P0", "storefront", "bad-deployment")
     incident = engine.people.declare(declared, ana)
     shown = [client.get("/incidents", headers=AUTH), client.get(f"/incidents/{incident}", headers=AUTH)]
+    reports = ("overview", "incidents", "in-place", f"show?incident={incident}", f"post-mortem?incident={incident}")
+    shown += [client.get(f"/reports/{report}", headers=AUTH) for report in reports]
+    assert [one.status_code for one in shown[2:]] == [200, 200, 200, 403, 403]
+    assert all(incident in one.text for one in (shown[2], shown[3]))
     for person in ("Mallory", "Ana"):
         signed_in = {"Authorization": f"Bearer {engine.tokens.for_person(person, 'on_call')}"}
         page, listed = client.get(f"/i/{incident}", headers=signed_in), client.get("/i", headers=signed_in)
+        read = [client.get(f"/reports/{report}", headers=signed_in) for report in reports]
         if person == "Mallory":
-            shown += [page, listed]
+            shown += [page, listed, *read]
+            assert "is private, and not for Mallory" in read[3].text
             assert page.status_code == 403
             assert "is private, and not for Mallory" in page.text
             note = client.post(f"/incidents/{incident}/note", json={"text": "x"}, headers=signed_in)
@@ -52,6 +58,7 @@ def test_outsiders_read_nothing_over_http(client: TestClient, engine: Engine, mo
         else:
             assert CANARY in page.text
             assert CANARY in listed.text
+            assert all(CANARY in one.text for one in (*read[:2], *read[3:]))
     for response in shown:
         assert CANARY not in response.text
     assert incident in shown[0].text

@@ -103,6 +103,9 @@ class ManualActions:
 
     async def preview_undo(self, incident_id: str, act_id: str, by: By) -> Preview:
         """Return what undoing the act would change now. Raises NotFound, and Refused if it cannot be undone."""
+        known = self._read(incident_id).acts.get(act_id)
+        if known and known.begun:  # to find out what became of it carries it on
+            _require_person(by)
         _, act = await self._left(incident_id, act_id, by)
         return await self._executor.preview_undo(incident_id, act)
 

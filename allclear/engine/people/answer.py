@@ -39,6 +39,7 @@ class Answers:
 
         def decide(incident: Incident) -> list[Any]:
             state = self._open_ask(incident, ask_id)
+            _refuse_its_author(incident, state, by)
             self._check_may_answer(state, by, reason, yes=yes)
             _check_choice(state, choice, yes=yes)
             if state.ask.kind is AskKind.FALSE_ALARM and yes and (incident.blocks_ending or incident.unfinished):
@@ -124,6 +125,15 @@ class Answers:
             raise NotAllowed(f"{by.actor} has answered {state.ask.id} already.", "Another person must answer too.")
         if policy.reason_needed and is_blank(reason):
             raise MissingText(f"{state.ask.id} needs a reason.", 'Give one (on the command line: --reason "…").')
+
+
+def _refuse_its_author(incident: Incident, state: AskState, by: By) -> None:
+    """Raise NotAllowed if the name is that of the program that proposed the act, typed where names are only claimed."""
+    act = incident.acts.get(state.ask.act or "")
+    if act and act.by.program and person_key(act.by.actor) == person_key(by.actor):
+        raise NotAllowed(
+            f"{plain(by.actor, 60)} is the program that proposed this, and only a person may answer.", "Ask a person."
+        )
 
 
 def _check_choice(state: AskState, choice: str | None, *, yes: bool) -> None:

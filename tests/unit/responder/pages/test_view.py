@@ -177,5 +177,5 @@ def test_the_record_says_how_each_person_was_identified() -> None:
     """Entries by allclear say nothing of it."""
     record = shown(story().answered("contain/roll-back", "go")).record
     [answer] = [row for row in record if "approved" in row.text]
-    assert "claimed" in answer.proof
+    assert answer.proof == "Claimed from the command line"
     assert record[0].proof == ""
