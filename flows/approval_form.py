@@ -18,6 +18,7 @@ from pydantic import Field, create_model
 
 from allclear.bootstrap import Engine
 from allclear.commands.answers import Answer as AnswerCommand
+from allclear.domain.answer_window import text_now
 from allclear.domain.approval import Ask
 from allclear.domain.ask_state import AskState
 from allclear.domain.base import digest, utc_now
@@ -151,6 +152,8 @@ def description_of(engine: Engine, ask: Ask, problem: str) -> str:
     if is_private(engine.company.plan, incident):
         reason = "It cannot be answered in Prefect, because Prefect does not know who reads this."
         return f"{where_to_read(incident.id, engine.links.href(LinkTo(incident=incident.id)))}\n\n{reason}"
+    state = incident.asks.get(ask.id)
+    text = text_now(incident, state, utc_now(), engine.company.plan.zone) if state else ask.text
     held = held_words(incident, engine.company.plan)
     hold = f"**{markdown_safe(held)}**\n\n" if held else ""
     simulated = "**SIMULATED: nothing here touches production.**\n\n" if engine.settings.simulated else ""
@@ -167,7 +170,7 @@ def description_of(engine: Engine, ask: Ask, problem: str) -> str:
             f"Approve it {f'{on_page}, or ' if on_page else ''}on the command line: "
             f"{with_proof(f'`{yes}`', ask.policy)}. A denial counts here, too."
         )
-    return f"{simulated}{hold}{warning}### {markdown_safe(ask.title)}\n\n{ask.text}\n\n{elsewhere}"
+    return f"{simulated}{hold}{warning}### {markdown_safe(ask.title)}\n\n{text}\n\n{elsewhere}"
 
 
 def record_answer(engine: Engine, ask_id: str, form: str, given: Answer) -> str:

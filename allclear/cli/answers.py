@@ -28,7 +28,9 @@ from allclear.cli.root import (
 )
 from allclear.cli.send import author, give, responder_or_none
 from allclear.commands.close import FalseAlarm
+from allclear.domain.answer_window import text_now
 from allclear.domain.ask_state import AskState
+from allclear.domain.base import utc_now
 from allclear.domain.decisions import decision_for
 from allclear.domain.errors import NotAllowed, NotFound, Refused
 from allclear.domain.template_values import waiting
@@ -271,8 +273,10 @@ def _command(engine: Engine, state: AskState, word: str) -> str:
 
 
 def _show(engine: Engine, state: AskState) -> None:
+    incident = engine.conductor.incident(state.ask.id.partition("/")[0])
+    text = text_now(incident, state, utc_now(), engine.company.plan.zone)
     print_heading(f"{plain(state.ask.title)}  ({state.ask.id})")
-    out.print(Markdown(state.ask.text, hyperlinks=False))
+    out.print(Markdown(text, hyperlinks=False))
     yes, no = state.ask.words
     print_line(f'"{yes}": {state.ask.yes}  "{no}": {state.ask.no}')
     print_line(f"Asked: {asked_words(state.ask.policy, engine.company.plan)}.")

@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from allclear.domain.answer_window import window_words
 from allclear.domain.approval import AskKind
 from allclear.domain.ask_state import AskState
 from allclear.domain.base import person_key
@@ -164,9 +165,7 @@ def _waiting(incident: Incident, state: AskState, plan: Plan, now: datetime) -> 
     for name, was, then in change_rows(change or {}, plain):
         yield _below(f"{name}: {was} -> {then}" if name else f"{was} -> {then}")
     if ask.window:
-        unanswered = f"If no one answers by {stamp(ask.window.until, plan.zone)}"
-        act, fallback = "it is carried out.", "the service is still failing, the standard text is sent."
-        yield _below(f"{unanswered}, {act}" if ask.window.then == "act" else f"{unanswered} and {fallback}", "bold")
+        yield _below(window_words(incident, state, now, plan.zone), "bold")
     for one in ask.choices:
         yield _below(f"{plain(one.name)}: {plain(one.reason)}")
     # `approve` and `deny` alone do not say what happens if the question is neither an act nor a step.

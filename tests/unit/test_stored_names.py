@@ -17,6 +17,7 @@ from pydantic import BaseModel
 import allclear
 from allclear.company.runbook_file import CommonSteps, WrittenRunbook
 from allclear.company.traceability import DocumentLines
+from allclear.domain.answer_window import window_check_key
 from allclear.domain.incident import LIVE_MESSAGE, REMINDER
 from allclear.domain.plan import Plan
 from allclear.domain.records import Entry, Record
@@ -28,14 +29,7 @@ from allclear.drill.script import Script
 from allclear.engine.actions.approval_requests import ask_id
 from allclear.engine.alerts.recovery import CLOSE, HEALTH_CHECK
 from allclear.engine.response.flow_starts import start_message
-from allclear.engine.response.step_keys import (
-    choice_key,
-    proof_key,
-    second_check_key,
-    undo_failed_key,
-    undo_key,
-    window_check_key,
-)
+from allclear.engine.response.step_keys import choice_key, proof_key, second_check_key, undo_failed_key, undo_key
 from allclear.journal.tables import METADATA
 from allclear.simulator.scenario import Production
 

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from allclear.company import Company
 from allclear.domain.act import Act
 from allclear.domain.action import ActStatus, Finding, Outcome, Verdict
+from allclear.domain.answer_window import window_check_key
 from allclear.domain.ask_state import AskState
 from allclear.domain.base import Clock
 from allclear.domain.clearance import Clearance, clearance
@@ -19,7 +20,6 @@ from allclear.engine.actions.auto_approval import acted_recently, reasons_agains
 from allclear.engine.concurrency import Sweep
 from allclear.engine.response.conductor import Conductor
 from allclear.engine.response.flow_starts import loss_messages
-from allclear.engine.response.step_keys import window_check_key
 from allclear.journal.ports import Journal, OutboxKind, OutboxMessage
 
 log = logging.getLogger("allclear.approval_timeouts")

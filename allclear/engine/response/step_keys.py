@@ -27,11 +27,6 @@ def second_check_key(step: str) -> str:
     return f"{step}-recheck"
 
 
-def window_check_key(step: str) -> str:
-    """Return the name of the health check that is made when an answer window ends: `roll-back-window`."""
-    return f"{step}-window"
-
-
 _UNDO = "undo-"
 
 

@@ -10,6 +10,7 @@ from functools import cache
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
+from allclear.domain.answer_window import is_promise, window_words
 from allclear.domain.approval import ApprovalPolicy, Ask, AskKind
 from allclear.domain.ask_state import Answer, AskState
 from allclear.domain.base import Candidate, person_key
@@ -89,8 +90,8 @@ def role_for(policy: ApprovalPolicy, roles: Sequence[str], plan: Plan) -> str:
     return fitting[0] if fitting else ""
 
 
-def card_of(state: AskState, incident: Incident, plan: Plan, viewer: Viewer) -> Card:
-    """Return the card of an open question."""
+def card_of(state: AskState, incident: Incident, plan: Plan, viewer: Viewer, now: datetime) -> Card:
+    """Return the card of an open question, as it is at `now`."""
     ask = state.ask
     role = role_for(ask.policy, roles_of(viewer, incident, plan), plan)
     act = incident.acts.get(ask.act or "")
@@ -120,7 +121,7 @@ def card_of(state: AskState, incident: Incident, plan: Plan, viewer: Viewer) -> 
         choices=ask.choices,
         typed=plain(ask.typed),
         until=ask.window.until if ask.window else None,
-        until_words=_until_words(ask, plan),
+        until_words=window_words(incident, state, now, plan.zone),
         digest=ask.digest or "",
     )
 
@@ -165,22 +166,6 @@ def _why_not(state: AskState, viewer: Viewer, plan: Plan, *, role: str) -> str:
     return ""
 
 
-def _until_words(ask: Ask, plan: Plan) -> str:
-    if ask.window is None:
-        return ""
-    at = named_clock(ask.window.until, plan.zone, "%H:%M:%S")
-    if ask.window.then == "act":
-        return f"It is done automatically at {at}, unless a person says no before."
-    return (
-        f"If no one answers by {at} and the service is still failing, the standard text is sent. It is not sent if no "
-        "alert is authenticated, an alert is flapping, or there is an alert storm."
-    )
-
-
-_WINDOW = ("It is done automatically at ", "If no one answers by ")
-"""What the text of a question says about its window: the card says it at its top, with a countdown."""
-
-
 def _parts(ask: Ask) -> dict[str, Markup]:
     """Return the parts of a question's text by their first word; of an approval the table is left out."""
     found = dict.fromkeys(("Why", "Risk", "Undo", ""), Markup())
@@ -191,7 +176,7 @@ def _parts(ask: Ask) -> dict[str, Markup]:
         name, _, words = paragraph.partition(": ")
         if name in found and name:
             found[name] = as_html(words, inline=True)
-        elif not paragraph.startswith("|") and not (ask.window and any(one in paragraph for one in _WINDOW)):
+        elif not paragraph.startswith("|") and not (ask.window and is_promise(paragraph)):
             rest.append(paragraph)
     return found | {"": as_html("\n\n".join(rest))}
 

@@ -131,7 +131,7 @@ def incident_page(source: Source) -> IncidentPage:
         held=_held(source),
         viewer=viewer,
         role=roles[0] if roles else "",
-        asked=_asked(incident, plan, viewer),
+        asked=_asked(incident, plan, viewer, source.now),
         closed=closed_cards(incident, plan),
         impact=plain(impact_words(incident, source.service_title)),
         impact_facts=_impact_facts(source),
@@ -156,9 +156,9 @@ def incident_page(source: Source) -> IncidentPage:
     )
 
 
-def _asked(incident: Incident, plan: Plan, viewer: Viewer) -> list[Card]:
+def _asked(incident: Incident, plan: Plan, viewer: Viewer, now: datetime) -> list[Card]:
     """Return the cards of the open questions; those that this person can answer come first."""
-    cards = [card_of(state, incident, plan, viewer) for state in waiting(incident)]
+    cards = [card_of(state, incident, plan, viewer, now) for state in waiting(incident)]
     return sorted(cards, key=lambda card: bool(card.why_not))
 
 

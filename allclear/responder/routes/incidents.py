@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 
 from allclear.bootstrap import Engine
 from allclear.domain.act import Act
+from allclear.domain.answer_window import text_now
 from allclear.domain.ask_state import AskState
 from allclear.domain.base import utc_now
 from allclear.domain.deadlines import deadlines
@@ -108,7 +109,7 @@ def _details(incident: Incident, plan: Plan, reader: str | None) -> IncidentDeta
         **_summary(incident, plan),
         began_at=incident.began_at,
         acknowledged_at=incident.acknowledged_at,
-        open_asks=[_question(state, plan) for state in waiting(incident)],
+        open_asks=[_question(state, incident, plan) for state in waiting(incident)],
         in_place=[_in_place(act, plan) for act in incident.in_place],
         acts=[_act(act) for act in incident.acts.values()],
         next_deadlines=_deadlines(incident, plan),
@@ -136,13 +137,13 @@ def _summary(incident: Incident, plan: Plan) -> dict[str, Any]:
     }
 
 
-def _question(state: AskState, plan: Plan) -> QuestionView:
+def _question(state: AskState, incident: Incident, plan: Plan) -> QuestionView:
     ask = state.ask
     return QuestionView(
         id=ask.id,
         kind=ask.kind,
         title=plain(ask.title),
-        text=ask.text,
+        text=text_now(incident, state, utc_now(), plan.zone),
         words=list(ask.words),
         yes=ask.yes,
         no=ask.no,

@@ -101,7 +101,7 @@ def test_an_answer_says_what_proves_the_person() -> None:
             ("Eve", "on_call", "prefect", Proof.CLAIMED),
         )
     ]
-    card = card_of(AskState(ask, START, answers), incident(), plan(), ANA)
+    card = card_of(AskState(ask, START, answers), incident(), plan(), ANA, START)
     assert card.answered[0].endswith("approve, by Ben (Tech Lead), identified by the identity proxy")
     assert card.answered[1].endswith("approve, by Eve (On-Call), the name is only claimed")
     assert (card.why, card.risk, card.undo, card.more) == ("it failed", "much", "none", "")
@@ -127,10 +127,10 @@ def test_each_button_has_a_word_that_answers_its_question(kind: AskKind, contain
         ends=ends,
     )
     known = incident()
-    card = card_of(AskState(ask, START), known, plan(), ANA)
+    card = card_of(AskState(ask, START), known, plan(), ANA, START)
     assert (decision_for(ask, card.yes).yes, decision_for(ask, card.no).yes) == (True, False)
     answered = AskState(ask, START, [Answer(True, By(actor="Ben", role="cto", via="page"), "", START)])  # noqa: FBT003
-    assert f" {card.yes}, by Ben" in card_of(answered, known, plan(), ANA).answered[0]
+    assert f" {card.yes}, by Ben" in card_of(answered, known, plan(), ANA, START).answered[0]
 
 
 def test_texts_of_strangers_stay_text() -> None:
