@@ -32,6 +32,17 @@ from tests.unit.responder.responder_support import TOKEN, served
 pytestmark = [pytest.mark.slow, needs_browser]
 
 PHONE, DESKTOP = (390, 844), (1440, 900)
+NO_BUTTON_OVER_A_CHANGE = """() => {
+  const clear = (one) => one.getBoundingClientRect().top >= one.closest(".decide").getBoundingClientRect().top - 1;
+  let good = true;
+  for (let y = 0; y < document.documentElement.scrollHeight; y += 50) {
+    scrollTo(0, y);
+    good = good && [...document.querySelectorAll(".card .answers")].every(clear);
+  }
+  scrollTo(0, 0);
+  return good;
+}"""
+"""Whether the buttons of a question, which stay at the bottom of a phone's screen, never cover what is asked."""
 IMAGES = REPOSITORY / "docs" / "images"
 
 
@@ -174,6 +185,7 @@ def two_taps(night: Night, size: tuple[int, int], *, dark: bool) -> None:
         expect(approve).to_be_in_viewport()
         expect(page.locator("#live")).to_have_text("live")
         watched.faultless()
+        assert page.evaluate(NO_BUTTON_OVER_A_CHANGE)
         watched.save(f"incident-page-{'phone' if size == PHONE else 'desktop'}.png")
         approve.click()  # the second
         expect(page.locator(".notice.good")).to_contain_text("Approve: ")

@@ -53,6 +53,11 @@ def test_outsiders_read_nothing_over_http(client: TestClient, engine: Engine, mo
             assert "is private, and not for Mallory" in read[3].text
             assert page.status_code == 403
             assert "is private, and not for Mallory" in page.text
+            forms = [
+                client.get(f"/i/{incident}/{command}", headers=signed_in) for command in ("resolve", "act", "note")
+            ]
+            assert {form.status_code for form in forms} == {403}
+            shown += forms
             note = client.post(f"/incidents/{incident}/note", json={"text": "x"}, headers=signed_in)
             assert (note.status_code, "is private" in note.text) == (403, True)
         else:
