@@ -36,6 +36,15 @@ def reading_roles(plan: Plan, incident: Incident) -> list[str]:
     return reading_roles_of(plan, incident.kind, incident.severity)
 
 
+def has_same_readers(plan: Plan, incident: Incident, kind: str, severity: str) -> bool:
+    """Return whether those who may read an incident of that kind and severity may read this one, and no one else.
+
+    Only then does a new alert or declaration join the incident: else a public incident would show what is private, or
+    a private one would hide what everyone must know.
+    """
+    return set(reading_roles(plan, incident)) == set(reading_roles_of(plan, kind, severity))
+
+
 def is_private(plan: Plan, incident: Incident) -> bool:
     """Return whether only some people may read what the incident is about."""
     return bool(reading_roles(plan, incident))

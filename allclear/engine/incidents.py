@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from itertools import islice
 from threading import Lock
@@ -109,29 +109,39 @@ def read_or_none(journal: Journal, incident_id: str) -> Incident | None:
         return None
 
 
-def open_under(journal: Journal, key: str) -> tuple[Incident | None, str]:
+def _any(_: Incident) -> bool:
+    return True
+
+
+def open_under(journal: Journal, key: str, fits: Callable[[Incident], bool] = _any) -> tuple[Incident | None, str]:
     """Return the open incident with `key`, or None, and the key that it has or that a new incident is to get.
 
-    An incident whose record cannot be read keeps its key, so a new incident gets another key. Raises JournalError.
+    An incident whose record cannot be read, or that does not fit, keeps its key, so a new incident gets another key.
+    Raises JournalError.
     """
     while found := journal.open_with_key(key):
         incident = read_or_none(journal, found)
-        if incident is not None:
+        if incident is not None and fits(incident):
             return incident, key
         key = f"{key}/after {found}"
     return None, key
 
 
 def find_open(
-    journal: Journal, service: str, *, runbook: str | None = None, opened_since: datetime | None = None
+    journal: Journal,
+    service: str,
+    *,
+    runbook: str | None = None,
+    opened_since: datetime | None = None,
+    fits: Callable[[Incident], bool] = _any,
 ) -> Incident | None:
-    """Return the newest open incident of a service, or None. Without `opened_since` its age does not matter.
+    """Return the newest open incident of a service that `fits`, or None. Without `opened_since` its age is open.
 
     With `runbook`, only an incident that follows that runbook. Raises JournalError.
     """
     rows = journal.incidents(open_only=True, service=service, since=opened_since)
     incidents = readable(journal, rows)
-    return next((one for one in incidents if runbook in {None, one.opened.runbook}), None)
+    return next((one for one in incidents if runbook in {None, one.opened.runbook} and fits(one)), None)
 
 
 def readable(journal: Journal, rows: Iterable[IncidentRow]) -> Iterator[Incident]:

@@ -14,8 +14,8 @@ from allclear.domain.base import is_blank
 from allclear.domain.clearance import Clearance, clearance, missing_approvals
 from allclear.domain.errors import ConcurrentWrite, MissingText, NotAllowed, NotFound, Refused
 from allclear.domain.incident import Incident
-from allclear.domain.privacy import require_proof_to_act, require_reader
-from allclear.domain.records import By, DecisionMade
+from allclear.domain.privacy import has_same_readers, is_reader, require_proof_to_act, require_reader
+from allclear.domain.records import By, DecisionMade, IncidentOpened
 from allclear.domain.reminder import MANUAL as PHASE
 from allclear.engine.actions.executor import Executor, Preview
 from allclear.engine.actions.proposals import ActionRequest, Proposer
@@ -251,15 +251,23 @@ class ManualActions:
         if before := find_request(self._journal, by.request):
             return before
         service = self.service_of(request)
-        if incident := find_open(self._journal, service):
-            return incident
         runbooks = [runbook for runbook in self._company.runbooks.values() if runbook.service == service]
         runbook = (runbooks or list(self._company.runbooks.values()))[0]
         severity = request.severity or self._company.plan.severities[0].name
         title = f"By hand: {self._executor.action(request.action).title.lower()}"
         declaration = Declaration(title=title, severity=severity, service=service, runbook=runbook.name)
-        require_proof_to_act(self._company.plan, self._people.opening(declaration, by), by)
+        opening = self._people.opening(declaration, by)
+        if incident := find_open(self._journal, service, fits=partial(self._belongs_to, opening, by)):
+            return incident
+        require_proof_to_act(self._company.plan, opening, by)
         return self._read(self._people.declare(declaration, by, first=None))
+
+    def _belongs_to(self, opening: IncidentOpened, by: By, incident: Incident) -> bool:
+        """Return whether an action by hand goes into an open incident: a private one of others is left alone."""
+        plan = self._company.plan
+        return is_reader(plan, incident, by) or has_same_readers(
+            plan, incident, opening.incident_kind, opening.severity
+        )
 
     def service_of(self, request: ManualRequest) -> str:
         """Return the service that the action's parameters tell, or else the first service.

@@ -9,6 +9,7 @@ from allclear.company import Company
 from allclear.domain.durations import short_duration
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Route
+from allclear.domain.privacy import has_same_readers
 from allclear.domain.records import Assessed, IncidentOpened, SeverityChanged, StormJoined, StormPassed
 from allclear.engine.alerts.received import IntakeResult, ReceivedAlert
 from allclear.engine.alerts.storm import Buckets, Umbrella
@@ -32,20 +33,34 @@ class IncidentJoiner:
         self._umbrella = Umbrella(journal, company.plan)
 
     def place(self, alert: ReceivedAlert, route: Route) -> IntakeResult:
-        """Let a new alert join its service's open incident or the alert storm's incident, or open its own."""
+        """Let a new alert join its service's open incident or the alert storm's incident, or open its own.
+
+        It joins only an incident that the same people may read.
+        """
         if not self._storm.enabled:
             return self._open(alert, route)
-        if incident := self._open_incident(alert, route):
+        found = self._open_incidents(alert, route)
+        if incident := next((one for one in found if self._has_same_readers(one, route)), None):
             return self.join(alert, incident, f"{incident.id} is open for {route.service}.")
-        if umbrella := self._umbrella.active(alert.now):
-            incident = read_incident(self._journal, umbrella)
+        apart = f" It does not join {found[0].id}, which other people may read." if found else ""
+        umbrella = self._umbrella.active(alert.now)
+        incident = read_incident(self._journal, umbrella) if umbrella else None
+        if incident and self._has_same_readers(incident, route):
             return self.join(alert, incident, f"Alert storm: {umbrella} collects new alerts.")
-        return self._open(alert, route)
+        return self._open(alert, route, apart)
 
-    def _open_incident(self, alert: ReceivedAlert, route: Route) -> Incident | None:
-        """Return the service's open incident that the alert joins, or None.
+    def _has_same_readers(self, incident: Incident, route: Route) -> bool:
+        kind, severity = self._kind(route), self._plan.severity_of(route)
+        return has_same_readers(self._plan, incident, kind, severity)
 
-        Its age does not matter unless the plan's `join_within` limits it. The newest comes first, one that follows the
+    def _kind(self, route: Route) -> str:
+        """Return the kind of an incident that the route opens."""
+        return route.kind or self._company.runbook(route.runbook).kind
+
+    def _open_incidents(self, alert: ReceivedAlert, route: Route) -> list[Incident]:
+        """Return the service's open incidents that the alert may join, the one that fits best first.
+
+        Their age does not matter unless the plan's `join_within` limits it. The newest comes first, one that follows the
         route's runbook before the others, and an alert storm's incident last. An incident that only holds a manual
         action is joined for a short time, because it has no response and may stay open for weeks.
         """
@@ -57,7 +72,7 @@ class IncidentJoiner:
             for one in readable(self._journal, rows)
             if one.responds or alert.now - one.opened_at <= _MANUAL_JOINED_WITHIN
         ]
-        return min(fitting, key=lambda one: (one.opened.umbrella, one.opened.runbook != route.runbook), default=None)
+        return sorted(fitting, key=lambda one: (one.opened.umbrella, one.opened.runbook != route.runbook))
 
     def join(
         self, alert: ReceivedAlert, incident: Incident, reason: str, news: str = "a new alert", *, new: bool = True
@@ -105,8 +120,9 @@ class IncidentJoiner:
             records.append(SeverityChanged(was=incident.severity, now=severity, reason=reason))
         return records
 
-    def _open(self, alert: ReceivedAlert, route: Route) -> IntakeResult:
-        runbook, record = self._company.runbook(route.runbook), alert.record
+    def _open(self, alert: ReceivedAlert, route: Route, apart: str = "") -> IntakeResult:
+        """Open an incident for the alert; `apart` says why it joins none of its service, or is empty."""
+        record = alert.record
         severity = self._plan.severity_of(route)
         opened = IncidentOpened(
             company=self._journal.scope.company,
@@ -114,7 +130,7 @@ class IncidentJoiner:
             service=route.service,
             severity=severity,
             runbook=route.runbook,
-            incident_kind=route.kind or runbook.kind,
+            incident_kind=self._kind(route),
             impact=route.impact,
             feature=route.feature,
             facets=dict(route.facets),
@@ -135,7 +151,7 @@ class IncidentJoiner:
         if new and self._storm.enabled:
             self._buckets.take(record.source, severity, alert.now)
             self._umbrella.open_if_due(alert.now)
-        reason = f"The route {route.name!r} matches: {severity}, with the runbook {route.runbook}."
+        reason = f"The route {route.name!r} matches: {severity}, with the runbook {route.runbook}.{apart}"
         return IntakeResult("opened" if new else "joined", reason, incident)
 
     def _storm_change(self, alert: ReceivedAlert, incident: Incident) -> list[Any]:

@@ -1,5 +1,7 @@
 """Alert storms: a token bucket for each source, and the umbrella incident that further alerts join.
 
+Private incidents have no umbrella: it gathers and counts the public ones only, and so shows nothing that is private.
+
 *Source:* the numbers are the plan's (`allclear.domain.plan.alert_storm`).
 """
 
@@ -10,6 +12,7 @@ from datetime import datetime
 
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Limit, Plan
+from allclear.domain.privacy import is_private
 from allclear.domain.records import AlertsCollapsed, By, IncidentOpened, StormJoined
 from allclear.engine.incidents import open_under, readable
 from allclear.engine.response.flow_starts import start_message
@@ -65,7 +68,7 @@ class Umbrella:
 
     def active(self, now: datetime) -> str | None:
         """Return the id of the incident that new alerts join, or None if no alert has joined it recently."""
-        found, _ = open_under(self._journal, _KEY)
+        found, _ = open_under(self._journal, _KEY, self._is_public)
         last = found.joined_at if found else None
         return found.id if found and last and now - last <= self._plan.storm.umbrella.within else None
 
@@ -73,9 +76,9 @@ class Umbrella:
         """Open or reuse the umbrella if too many incidents were opened. Every open incident then joins the storm."""
         limit: Limit = self._plan.storm.umbrella
         rows = self._journal.incidents(since=now - limit.within)
-        known, key = open_under(self._journal, _KEY)
+        known, key = open_under(self._journal, _KEY, self._is_public)
         others = (row for row in rows if known is None or row.id != known.id)
-        recent = list(readable(self._journal, others))
+        recent = list(filter(self._is_public, readable(self._journal, others)))
         if len(recent) < limit.times:
             return
         found, _ = self._journal.open_incident(
@@ -90,6 +93,9 @@ class Umbrella:
             if one.id == found or one.storm_umbrella is None:
                 self._journal.append(one.id, [StormJoined(umbrella=found)], BY)
 
+    def _is_public(self, incident: Incident) -> bool:
+        return not is_private(self._plan, incident)
+
     def _opening(self, recent: list[Incident]) -> IncidentOpened:
         """Return the opening record. It follows the most severe incident, which most likely shows the common cause."""
         worst = min(recent, key=lambda one: (self._plan.rank(one.severity), one.opened_at))
@@ -98,6 +104,7 @@ class Umbrella:
             update={
                 "title": f"Alert storm: {len(recent)} incidents within {_minutes(self._plan.storm.umbrella)}",
                 "severity": worst.severity,
+                "incident_kind": worst.kind,
                 "reported": "a storm of alerts",
                 "began_at": min(moments) if moments else None,
                 "manual": False,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from allclear.company import Company
 from allclear.domain.base import is_blank
 from allclear.domain.errors import NotAllowed
 from allclear.domain.incident import Incident
-from allclear.domain.privacy import is_reader
+from allclear.domain.privacy import has_same_readers, is_reader
 from allclear.domain.records import Assessed, By, IncidentOpened, NoteAdded
 from allclear.engine.incidents import find_open, find_request, open_under
 from allclear.engine.people.assess import Assessments
@@ -51,8 +52,8 @@ class Declarations:
         """Open an incident and return its id; `first` is the flow that is started for it, or None.
 
         The person who declares it has acknowledged it, and leads it unless the plan names other people for that. If an
-        incident is open for the same service and runbook, the declaration is added to it as a note, so that one trouble
-        has one response. A request that is repeated, by its key in `by`, returns the incident that it opened before.
+        incident is open for the same service, runbook and readers, the declaration is added to it as a note, so that one
+        trouble has one response. A request that is repeated, by its key in `by`, returns the incident that it opened before.
         Raises NotFound for what the plan does not have, NotAllowed also for a program, JournalError.
         """
         if by.program:
@@ -61,11 +62,12 @@ class Declarations:
             return before.id
         opened = self.opening(declaration, by).model_copy(update={"manual": first is None})
         service, runbook = declaration.service, declaration.runbook
-        if known := find_open(self._journal, service, runbook=runbook):
+        fits = partial(has_same_readers, self._company.plan, kind=opened.incident_kind, severity=opened.severity)
+        if known := find_open(self._journal, service, runbook=runbook, fits=fits):
             return self._declare_again(known, declaration, by, first)
         outbox = [start_message("{incident}", first)] if first else []
         # The key lets one of two simultaneous declarations open the incident, and the other one join it.
-        _, key = open_under(self._journal, f"declared:{service}:{runbook}")
+        _, key = open_under(self._journal, f"declared:{service}:{runbook}", fits)
         with self._journal.transaction(INCIDENTS):
             incident, new = self._journal.open_incident(self._company.plan.short, opened, by, key=key, outbox=outbox)
             if new and (leading := lead_taken_by(self._company.plan, self._writer.read(incident), by)):
