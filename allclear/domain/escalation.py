@@ -20,6 +20,7 @@ from allclear.domain.plan import (
     Plan,
     RotaOverride,
 )
+from allclear.domain.privacy import may_read, reading_roles
 from allclear.domain.reminder import LEAD, RECOVERY, Reminder, known_roles, last_given, level_given
 from allclear.domain.text import answer_commands, plain
 from allclear.domain.ways import page_tried_at
@@ -37,12 +38,36 @@ def escalation_policy(plan: Plan, incident: Incident) -> EscalationPolicy:
 def roles_to_notify(plan: Plan, incident: Incident, waited: timedelta) -> list[str]:
     """Return the roles to notify of an approval that has been unanswered for `waited`."""
     roles: list[str] = []
-    for level in escalation_policy(plan, incident).levels:
+    for level in escalation_levels(plan, incident):
         if waited >= level.after:
-            roles += (
-                list(plan.roles) if level.roles == EVERYONE else [role for role in level.roles if role in plan.roles]
-            )
+            roles += _of(plan, level)
     return list(dict.fromkeys(roles))
+
+
+def escalation_levels(plan: Plan, incident: Incident) -> list[EscalationLevel]:
+    """Return the levels of the escalation policy that applies to the incident.
+
+    In a private incident only a person who may read it can answer. So a level whose roles may not read it calls the
+    incident's readers instead, and the last level calls everyone: a message that says nothing of what it is about.
+    """
+    levels, readers = escalation_policy(plan, incident).levels, reading_roles(plan, incident)
+    if not readers:
+        return levels
+    climb = [level if level.roles == EVERYONE else _for_readers(plan, incident, level, readers) for level in levels]
+    if climb[-1].roles != EVERYONE:
+        climb.append(EscalationLevel(after=2 * climb[-1].after, roles=EVERYONE))
+    return climb
+
+
+def _for_readers(plan: Plan, incident: Incident, level: EscalationLevel, readers: list[str]) -> EscalationLevel:
+    """Return the level with those of its roles that may read a private incident, or with its readers if none may."""
+    able = [role for role in level.roles if role in readers or _is_held_by_a_reader(plan, incident, role)]
+    return EscalationLevel(after=level.after, roles=able or readers)
+
+
+def _is_held_by_a_reader(plan: Plan, incident: Incident, role: str) -> bool:
+    named = [incident.roles[role]] if role in incident.roles else [person.name for person in plan.holders(role)]
+    return any(may_read(plan, incident, name) for name in named)
 
 
 def _of(plan: Plan, level: EscalationLevel) -> tuple[str, ...]:
@@ -55,6 +80,7 @@ def _of(plan: Plan, level: EscalationLevel) -> tuple[str, ...]:
 def page_escalation(plan: Plan, incident: Incident, overrides: Sequence[RotaOverride]) -> Iterator[Reminder]:
     """Yield one reminder for each layer of the rota in turn, then those of the escalation policy.
 
+    The policy's times count from when the last person of the rota was paged, who has the time of that layer first.
     They end when the page is answered, and begin anew if a contained incident fails again.
     """
     paged, topic = page_tried_at(plan, incident, overrides), "acknowledge"
@@ -71,8 +97,10 @@ def page_escalation(plan: Plan, incident: Incident, overrides: Sequence[RotaOver
         )
         roles, people = (rota.role,) if rota else (), (following.person,)
         yield Reminder(topic, level, paged + waited, sentence, roles, people, urgent=True)
-    waited += shifts[-1].acknowledge_within if shifts else timedelta(0)
-    for escalation in escalation_policy(plan, incident).levels:
+    levels = escalation_levels(plan, incident)
+    if shifts:
+        waited += max(timedelta(0), shifts[-1].acknowledge_within - levels[0].after)
+    for escalation in levels:
         after, level = waited + escalation.after, level + 1
         sentence = f"No one has acknowledged the page within {in_words(after)}."
         yield Reminder(topic, level, paged + after, sentence, _of(plan, escalation), urgent=True)
@@ -87,7 +115,7 @@ def question_escalation(plan: Plan, incident: Incident, overrides: Sequence[Rota
         return  # the page itself escalates to the same people
     for state in incident.open_asks:
         if state.ask.kind is not AskKind.STEP or state.ask.phase == RECOVERY:
-            for number, level in enumerate(escalation_policy(plan, incident).levels, start=1):
+            for number, level in enumerate(escalation_levels(plan, incident), start=1):
                 yield _unanswered(plan, incident, state, level, number)
 
 

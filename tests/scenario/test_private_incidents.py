@@ -14,6 +14,7 @@ from allclear.commands.roles import Acknowledge
 from allclear.domain.ask_state import AskState
 from allclear.domain.errors import NotAllowed
 from allclear.domain.on_call import page_answered
+from allclear.domain.plan import EscalationPolicy, Rota
 from allclear.domain.privacy import is_private, may_read
 from allclear.domain.runbook import Phase
 from allclear.engine.people.declare import Declaration
@@ -146,3 +147,26 @@ async def test_who_declares_a_private_incident_may_read_it(tmp_path: Path) -> No
 async def _first_ask(it: Scene) -> AskState:
     await it.past_detection()
     return it.incident.open_asks[0]
+
+
+@pytest.mark.parametrize("rota", [True, False])
+async def test_a_question_that_no_one_answers_calls_its_readers_and_then_everyone(
+    tmp_path: Path, *, rota: bool
+) -> None:
+    """The plan's next role is the tech lead, who may not read it: Ben, the CTO, is called, and everyone in the end."""
+    levels = [{"after": "5m", "roles": ["tech_lead"]}, {"after": "10m", "roles": "everyone"}]
+    layers = [{"name": "first", "people": ["Ana"], "starts": "2026-11-02T09:00"}]
+    rotas = [Rota.model_validate({"role": "on_call", "layers": layers})] if rota else []
+    policies = [EscalationPolicy.model_validate({"levels": levels})]
+    plan = private().plan.model_copy(update={"escalation_policies": policies, "rotas": rotas})
+    company = replace(private(), plan=plan)
+    async with scene(tmp_path, company, broken(), LEAK) as it:
+        await it.past_detection()
+        called: list[tuple[str, ...]] = []
+        for _ in range(16):
+            await passes(it, 1)
+            climbing = [one for topic, one in it.incident.reminders.items() if topic.startswith("acknowledge")]
+            called = [tuple(state.reminder.roles) for states in climbing for state in states]
+        assert called == [("cto",), tuple(plan.roles)]
+        assert CANARY not in sent(it)
+        assert IMPACT not in sent(it)

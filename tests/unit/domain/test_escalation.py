@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from allclear.domain.escalation import escalation_policy, roles_to_notify
-from allclear.domain.plan import DEFAULT_ESCALATION_POLICY
-from allclear.domain.records import NoteAdded
+from allclear.domain.escalation import escalation_levels, escalation_policy, roles_to_notify
+from allclear.domain.plan import DEFAULT_ESCALATION_POLICY, Plan
+from allclear.domain.records import NoteAdded, RoleTaken
 from tests.unit.domain.deadlines_support import (
     CONTAINED,
     FALSE_ALARM,
@@ -23,6 +23,8 @@ from tests.unit.domain.deadlines_support import (
     plan_with,
 )
 from tests.unit.domain.stories import ANA
+
+MINUTE = timedelta(minutes=1)
 
 # --- severities ----------------------------------------------------------------------------------------
 
@@ -94,3 +96,28 @@ def test_without_a_policy_that_applies_the_default_policy_counts() -> None:
         escalation_policies=[{"severities": ["P0"], "levels": [{"after": "1m", "roles": ["cto"]}]}]
     )
     assert escalation_policy(company_plan, opened("P2").incident) is DEFAULT_ESCALATION_POLICY
+
+
+# --- private incidents ---------------------------------------------------------------------------------
+
+
+def private_plan(*levels: dict[str, Any]) -> Plan:
+    """Return a plan whose P0 is for the lead alone, and whose questions climb by these levels."""
+    return plan_with(p0={"private_for": ["incident_commander"]}, escalation_policies=[{"levels": list(levels)}])
+
+
+def test_a_private_incident_calls_its_readers_and_then_everyone() -> None:
+    """A role that may not read it can do nothing about it. Without an answer someone must find a reader."""
+    private = private_plan({"after": "5m", "roles": ["tech_lead"]}, {"after": "9m", "roles": ["cto", "on_call"]})
+    levels = [(level.after, level.roles) for level in escalation_levels(private, opened("P0").incident)]
+    readers = ["incident_commander"]
+    assert levels == [(5 * MINUTE, readers), (9 * MINUTE, readers), (18 * MINUTE, "everyone")]
+    public = [level.roles for level in escalation_levels(private, opened("P1").incident)]
+    assert public == [["tech_lead"], ["cto", "on_call"]]
+
+
+def test_a_role_whose_holder_may_read_a_private_incident_is_called() -> None:
+    """A person with a role in the incident may read it, and everyone is called only once."""
+    private = private_plan({"after": "5m", "roles": ["tech_lead", "cto"]}, {"after": "9m", "roles": "everyone"})
+    story = opened("P0").record(RoleTaken(role="cto", person="Cleo"), by=ANA)
+    assert [level.roles for level in escalation_levels(private, story.incident)] == [["cto"], "everyone"]

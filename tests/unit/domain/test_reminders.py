@@ -83,12 +83,20 @@ def test_an_unacknowledged_page_escalates() -> None:
 
 
 def test_a_page_goes_through_the_layers_of_the_rota_first() -> None:
-    """If a layer does not acknowledge in time, the next is paged; after the last, the escalation policy follows."""
+    """If a layer does not acknowledge in time, the next is paged; after the last person, the escalation policy follows."""
     found = of_kind(plan_with(**ROTA), Story().opened().paged_only(), "acknowledge")
-    assert minutes(found) == [4, 13, 15]
+    assert minutes(found) == [4, 10, 12]
     assert found[0].sentence == "Ana has not acknowledged the page within 4 minutes; Ben is next."
     assert found[0].people == ("Ben",)
-    assert found[1].sentence == "No one has acknowledged the page within 13 minutes."
+    assert found[1].sentence == "No one has acknowledged the page within 10 minutes."
+
+
+def test_with_one_layer_the_next_role_is_paged_when_the_policy_says() -> None:
+    """Ana alone is on call. After the five minutes of the policy the next role is paged, and not after ten."""
+    layers = [{"name": "first", "people": ["Ana"], "starts": "2026-11-02T09:00"}]
+    policies = [{"levels": [{"after": "5m", "roles": ["tech_lead"]}, {"after": "10m", "roles": "everyone"}]}]
+    one = plan_with(rotas=[{"role": "on_call", "layers": layers}], escalation_policies=policies)
+    assert minutes(of_kind(one, Story().opened().paged_only(), "acknowledge")) == [5, 10]
 
 
 @pytest.mark.parametrize(
@@ -164,7 +172,7 @@ def test_every_open_question_escalates(kind: AskKind, *, urgent: bool) -> None:
     unpaged = of_kind(plan_with(), Story().opened().record(AskOpened(ask=ask)), "answer")
     assert minutes(unpaged) == [3, 6, 10]
     assert not any(reminder.urgent for reminder in unpaged)
-    yes, no = (f"allclear {command_of(word)} VS-12/detect/look" for word in kind.words)
+    yes, no = (f"allclear {command_of(word)} VS-12/detect/look" for word in ask.words)
     assert yes in unpaged[0].sentence
     assert (no in unpaged[0].sentence) == (kind is AskKind.FALSE_ALARM)
     paged = Story().opened().paged_only().record(Acknowledged(), by=ANA).record(AskOpened(ask=ask))
