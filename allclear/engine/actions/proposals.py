@@ -18,6 +18,7 @@ from allclear.domain.plan import Plan
 from allclear.domain.privacy import is_private, require_reader
 from allclear.domain.proof import Proof
 from allclear.domain.records import ActFinished, ActProposed, AskAnswered, AskOpened, By, DecisionMade
+from allclear.domain.roles import acting_as
 from allclear.domain.runbook import Step
 from allclear.domain.text import signature
 from allclear.engine.actions.approval_requests import (
@@ -94,6 +95,8 @@ class Proposer:
         """
         require_reader(self._plan, incident, by)
         kind = type(self._executor.action(request.action))
+        if request.confirmed is not None and (policy := policy_for(self._plan, kind, request.step)):
+            by = acting_as(self._plan, incident, by, policy.roles)
         act = _act_id(incident, request)
         request = self._with_link(incident, self._mark_simulated(request, kind.text_params), kind)
         if request.needless:

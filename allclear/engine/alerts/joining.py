@@ -60,8 +60,8 @@ class IncidentJoiner:
     def _open_incidents(self, alert: ReceivedAlert, route: Route) -> list[Incident]:
         """Return the service's open incidents that the alert may join, the one that fits best first.
 
-        Their age does not matter unless the plan's `join_within` limits it. The newest comes first, one that follows the
-        route's runbook before the others, and an alert storm's incident last. An incident that only holds a manual
+        Their age does not matter unless the plan's `join_within` limits it. The newest comes first, one that follows
+        the route's runbook before the others, and an alert storm's incident last. An incident that only holds a manual
         action is joined for a short time, because it has no response and may stay open for weeks.
         """
         limit = self._storm.join_within

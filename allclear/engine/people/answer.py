@@ -15,6 +15,7 @@ from allclear.domain.errors import MissingText, NotAllowed, NotFound
 from allclear.domain.incident import Incident
 from allclear.domain.proof import Proof
 from allclear.domain.records import ActFinished, AskAnswered, By, Contained, StepDone
+from allclear.domain.roles import acting_as, plan_role_for
 from allclear.domain.text import answer_commands, plain, with_proof
 from allclear.engine.people.incident_writer import IncidentWriter
 from allclear.engine.response.withdrawals import questions_to_withdraw
@@ -36,6 +37,7 @@ class Answers:
         counts for no other question: the error says what is asked now.
         """
         incident_id = ask_id.partition("/")[0]
+        by = self._in_a_role_that_may(ask_id, by)
 
         def decide(incident: Incident) -> list[Any]:
             state = self._open_ask(incident, ask_id)
@@ -92,6 +94,17 @@ class Answers:
                 raise NotAllowed(f"Your answer does not count. {problem}", f"Read on: allclear show {incident.id}.")
         return state
 
+    def _in_a_role_that_may(self, ask_id: str, by: By) -> By:
+        """Return the person in a role that may answer, whichever was given: the one who leads answers as the lead."""
+        incident = self._writer.read(ask_id.partition("/")[0])
+        if (state := incident.asks.get(ask_id)) is None:
+            return by
+        policy, plan = state.ask.policy, self._company.plan
+        if by.role in policy.one_of:
+            return by
+        first = acting_as(plan, incident, by, policy.one_of)
+        return first if first.role in policy.one_of else acting_as(plan, incident, by, policy.roles)
+
     def _missing(self, state: AskState) -> str:
         """Return how many more people must say yes, and which role must be among them."""
         policy, answers = state.ask.policy, state.answers
@@ -106,8 +119,10 @@ class Answers:
         # A role that is only in `one_of` may answer too. Otherwise an approval that needs it could never be granted.
         if not plan.may_act_for(by.role or "", policy.roles) and by.role not in policy.one_of:
             roles = " or ".join(plan.role_title(role) for role in dict.fromkeys([*policy.roles, *policy.one_of]))
+            own = plan_role_for(plan, by.actor, [*policy.roles, *policy.one_of]) if by.person else ""
             raise NotAllowed(
-                f"{state.ask.id} is for {roles}, not for {plan.role_title(by.role or '')}.", "Ask one of them."
+                f"{state.ask.id} is for {roles}, not for {plan.role_title(by.role or '')}.",
+                f"Answer in the role that the plan gives you: --role {own}." if own else "Ask one of them.",
             )
         if by.via == "prefect" and yes and not policy.prefect_may:
             raise NotAllowed(

@@ -13,6 +13,7 @@ from allclear.domain.incident import Incident
 from allclear.domain.moments import read_past
 from allclear.domain.plan import UNKNOWN, assess
 from allclear.domain.records import Assessed, By, SeverityChanged
+from allclear.domain.roles import acting_as
 from allclear.engine.people.incident_writer import IncidentWriter, required_text
 from allclear.engine.response.flow_starts import restart_messages
 
@@ -39,7 +40,8 @@ class Assessments:
 
         def decide(incident: Incident) -> list[Any]:
             lowered = plan.rank(now) > plan.rank(incident.severity)
-            if lowered and plan.may_lower is not None and not plan.may_act_for(by.role or "", plan.may_lower):
+            given = acting_as(plan, incident, by, plan.may_lower or []).role or ""
+            if lowered and plan.may_lower is not None and not plan.may_act_for(given, plan.may_lower):
                 roles = " or ".join(plan.role_title(role) for role in plan.may_lower)
                 if not roles:
                     raise NotAllowed("In this plan no role may lower a severity.", "Change `may_lower` in plan.yaml.")

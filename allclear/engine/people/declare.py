@@ -52,9 +52,9 @@ class Declarations:
         """Open an incident and return its id; `first` is the flow that is started for it, or None.
 
         The person who declares it has acknowledged it, and leads it unless the plan names other people for that. If an
-        incident is open for the same service, runbook and readers, the declaration is added to it as a note, so that one
-        trouble has one response. A request that is repeated, by its key in `by`, returns the incident that it opened before.
-        Raises NotFound for what the plan does not have, NotAllowed also for a program, JournalError.
+        incident is open for the same service, runbook and readers, the declaration is added to it as a note, so that
+        one trouble has one response. A request that is repeated, by its key in `by`, returns the incident that it
+        opened before. Raises NotFound for what the plan does not have, NotAllowed also for a program, JournalError.
         """
         if by.program:
             raise NotAllowed(f"{by.actor} is a program, and only a person may declare an incident.", "Send an alert.")

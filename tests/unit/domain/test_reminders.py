@@ -83,7 +83,7 @@ def test_an_unacknowledged_page_escalates() -> None:
 
 
 def test_a_page_goes_through_the_layers_of_the_rota_first() -> None:
-    """If a layer does not acknowledge in time, the next is paged; after the last person, the escalation policy follows."""
+    """If a layer does not acknowledge in time, the next is paged; after the last, the escalation policy follows."""
     found = of_kind(plan_with(**ROTA), Story().opened().paged_only(), "acknowledge")
     assert minutes(found) == [4, 10, 12]
     assert found[0].sentence == "Ana has not acknowledged the page within 4 minutes; Ben is next."

@@ -218,3 +218,20 @@ def test_an_append_that_always_comes_second_is_an_error(room: Room) -> None:
     """It is attempted a limited number of times, and the error says what to do."""
     with pytest.raises(ConcurrentWrite, match="again"):
         People(Crowded(room.journal, 10_000), vintstreet(), utc_now).note(room.id, "me too", ANA)  # type: ignore[arg-type]
+
+
+# --- the role of the one who answers ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("proof", [Proof.CLAIMED, Proof.TOKEN])
+def test_the_person_who_leads_answers_as_the_lead(room: Room, proof: Proof) -> None:
+    """Whatever role was given, the role that the person has in the incident is known."""
+    ask = room.asked(AskKind.STEP, ApprovalPolicy(roles=["incident_commander"]))
+    by = ANA.model_copy(update={"proof": proof})
+    with pytest.raises(NotAllowed, match="not for On-Call"):
+        room.people.answer(ask, BEN.model_copy(update={"role": "on_call"}), yes=True)
+    room.people.acknowledge(room.id, by)
+    assert room.incident.roles == {"incident_commander": "Ana"}
+    room.people.answer(ask, by, yes=True, reason="told")
+    answered = room.incident.asks[ask].answers[0]
+    assert (answered.by.actor, answered.by.role) == ("Ana", "incident_commander")
