@@ -83,7 +83,7 @@ def _said(inputs: list[Input], known: tuple[tuple[str, str], ...]) -> tuple[tupl
 
 
 async def with_effect(form: CommandForm, engine: Engine, incident: Incident, by: By) -> CommandForm:
-    """Return the form with what its command would do now. Raises AllclearError if that cannot be told."""
+    """Return the form with what its command would do now. Raises AllclearError if that cannot be worked out."""
     kind = next(one for one in PAGE_COMMANDS if one.name == form.name)
     return replace(form, effect=await kind.effect(engine, incident, by, dict(form.known)))
 
