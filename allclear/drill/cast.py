@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import suppress
 from datetime import timedelta
 from typing import Protocol
@@ -38,6 +39,8 @@ class Person(Protocol):
 TERMINAL = "terminal"
 """The channel of the person at the terminal, as the record names it."""
 
+_PROPOSAL = re.compile(r"~\d+")
+"""The number of a later proposal of the same act, within the name of a question about it."""
 _CHECKS = 0.1
 """Seconds between two reads of the journal."""
 
@@ -124,7 +127,7 @@ class Cast:
                 return
 
     async def _answer_once(self, ask: Ask, number: int) -> None:
-        line = self._line(ask, number)
+        line = self.line_for(ask, number)
         played = None if number else self._asked_of_person(ask, line)
         if self._person is not None and played is not None:
             decision, reason = await self._person.decide(ask)
@@ -174,9 +177,12 @@ class Cast:
             for answer in state.answers
         )
 
-    def _line(self, ask: Ask, number: int) -> Line:
-        """Return the line for answer `number`, from 0. The second of two people can have a line of their own."""
-        place = f"{ask.phase}/{ask.step}"
+    def line_for(self, ask: Ask, number: int) -> Line:
+        """Return the line for answer `number`, from 0. The second of two people can have a line of their own.
+
+        A script does not know how often an act was proposed: the undo of its second proposal is the undo of the act.
+        """
+        place = _PROPOSAL.sub("", f"{ask.phase}/{ask.step}")
         lines = [line for line in self._script.answers if line.ask == place]
         return lines[min(number, len(lines) - 1)] if lines else Line(ask=place)
 

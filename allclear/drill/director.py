@@ -210,7 +210,8 @@ def compared(script: Script, engine: Engine, incident: Incident, seconds: float)
         by_choice = any(one.by.via == TERMINAL for state in _false_alarms(incident) for one in state.answers)
         (choices if by_choice else misses).append(f"It ended as {incident.ended.ending}, not as {expect.ending}.")
     for act_id in expect.verified:
-        act = incident.acts.get(act_id)
+        phase, _, step = act_id.partition("/")
+        act = incident.act_of(phase, step)  # the last one, if it was proposed again after people chose a target
         if act is None or act.outcome is None or not act.outcome.good:
             by_choice = act is not None and any(_denied_by_person(incident.asks[ask]) for ask in act.asks)
             title = act.proposed.title if act else act_id

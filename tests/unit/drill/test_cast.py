@@ -16,7 +16,7 @@ from allclear.domain.incident import Incident
 from allclear.domain.records import ActProposed, AskOpened, By, IncidentEnded, PhaseEntered, PhaseLeft
 from allclear.drill.cast import TERMINAL, Cast
 from allclear.drill.director import compared
-from allclear.drill.script import Script, find_script
+from allclear.drill.script import Line, Script, find_script
 from tests.contract.simulator_support import REPOSITORY
 from tests.scenario.response_support import MACHINE, OPENED, engine_on, new_journal
 
@@ -134,3 +134,21 @@ def test_a_denial_by_the_person_is_a_choice_and_no_shortcoming(engine: Engine, s
     misses, choices = compared(script, engine, engine.conductor.incident("VS-1"), 1.0)
     assert choices == ['You denied "Roll back" (contain/roll-back). This drill expects that it is approved.']
     assert misses == []
+
+
+def test_the_script_answers_the_undo_of_a_later_proposal(engine: Engine, script: Script) -> None:
+    """An act that was proposed again after people chose a target is still the act of its step."""
+    line = Line(ask="resolve/undo-contain-roll-back", yes=False, reason="It stays.")
+    cast = Cast(script.model_copy(update={"answers": [line]}), engine, "")
+    ask = Ask(
+        id="VS-1/resolve/undo-contain-roll-back~2",
+        kind=AskKind.APPROVAL,
+        phase="resolve",
+        step="undo-contain-roll-back~2",
+        title="Undo",
+        text="",
+        yes="",
+        no="",
+        policy=ONE_PERSON,
+    )
+    assert cast.line_for(ask, 0) == line
