@@ -172,7 +172,7 @@ class Cast:
     def _diverged(self, incident: Incident) -> bool:
         """Return whether the person at the terminal decided otherwise than the script, so that its texts are untrue."""
         return any(
-            answer.by.via == TERMINAL and answer.yes != self._line(state.ask, 0).yes
+            answer.by.via == TERMINAL and answer.yes != self.line_for(state.ask, 0).yes
             for state in incident.asks.values()
             for answer in state.answers
         )
