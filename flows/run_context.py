@@ -15,8 +15,8 @@ from allclear.domain.errors import AllclearError
 from allclear.domain.incident import Incident
 from allclear.domain.privacy import is_private
 from allclear.domain.records import By
+from allclear.domain.requests import request_key
 from allclear.engine.flow_runs import tags_of
-from allclear.engine.incidents import request_key
 from allclear.engine.outbox import OutboxDelivery
 from allclear.engine.prefect_privacy import hidden_name
 from allclear.prefect_api import PrefectApi

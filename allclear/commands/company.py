@@ -86,4 +86,4 @@ class RevokeLinks(Command):
             raise NotAllowed("It is not clear whose links are revoked.", "Give --person, --incident or both, or --all.")
         if self.incident:
             engine.conductor.incident(self.incident)
-        return engine.links.revoke(self.person, self.incident, by.actor, self.reason)
+        return engine.links.revoke(self.person, self.incident, by.actor, self.reason, by.request)

@@ -15,7 +15,7 @@ from threading import Lock
 from weakref import WeakKeyDictionary
 
 from allclear.domain.act import Act
-from allclear.domain.errors import Refused, Unreadable
+from allclear.domain.errors import Unreadable
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan, RotaOverride
 from allclear.domain.records import By
@@ -154,14 +154,6 @@ def readable(journal: Journal, rows: Iterable[IncidentRow]) -> Iterator[Incident
             log.warning("%s", error)
 
 
-def request_key(sender: str, key: str, digest: str) -> str:
-    """Return the key by which a request is known in the record: two senders' keys never meet.
-
-    `digest` is that of what was sent, so that a key which is used again for something else is noticed.
-    """
-    return f"{len(sender)}:{sender}:{key}:{digest[:16]}"
-
-
 def act_of_request(incident: Incident, by: By) -> Act | None:
     """Return the act that the same request has proposed before, or None."""
     return next((act for act in incident.acts.values() if by.request and act.by.request == by.request), None)
@@ -177,24 +169,3 @@ def find_request(journal: Journal, request: str) -> Incident | None:
 def _newest(journal: Journal) -> Iterator[Incident]:
     """Yield the incidents among which a request is searched that names none."""
     return readable(journal, islice(journal.incidents(), _SEARCHED))
-
-
-def refuse_reused_key(incident: Incident, request: str) -> None:
-    """Raise Refused if the request's key was used in the incident for something else."""
-    stem = request.rpartition(":")[0]
-    if (
-        request
-        and request not in incident.requests
-        and any(one.rpartition(":")[0] == stem for one in incident.requests)
-    ):
-        raise Refused(
-            "The Idempotency-Key was used before for another request, so nothing was done.",
-            "Send a new key for each request, and the same key only to repeat it.",
-        )
-
-
-def refuse_key_reused_anywhere(journal: Journal, request: str) -> None:
-    """Raise Refused if the key of a request that names no incident was used for something else. Raises JournalError."""
-    if request and find_request(journal, request) is None:
-        for incident in _newest(journal):
-            refuse_reused_key(incident, request)

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from allclear.domain.errors import JournalError
 from allclear.journal.liveness import Liveness
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest migration; `allclear.journal.migrations` makes older journals as new as this."""
 
 Sentence = tuple[str, str]
@@ -106,8 +106,8 @@ class Database(ABC):
         """Register this process among the holders of claims. Raises JournalError."""
 
     @abstractmethod
-    def add_unless_there(self, connection: Connection, table: Table, row: Mapping[str, Any], key: str) -> None:
-        """Insert a row, unless there is one with the same `key`."""
+    def add_unless_there(self, connection: Connection, table: Table, row: Mapping[str, Any], *key: str) -> bool:
+        """Insert a row, unless one has the same values in the columns `key`; return whether it was inserted."""
 
     @abstractmethod
     def _take_locks(self, connection: Connection, locks: tuple[str, ...]) -> None:

@@ -18,6 +18,7 @@ from allclear.journal.hash_chain import link
 from allclear.journal.outbox import add_messages
 from allclear.journal.ports import INCIDENTS as INCIDENTS_LOCK
 from allclear.journal.ports import IncidentRow, OutboxMessage
+from allclear.journal.requests import claim_request
 from allclear.journal.statements import (
     ADD_ENTRY,
     ENTRIES_AFTER,
@@ -97,6 +98,7 @@ class SqlEntries(Store):
         self, connection: Connection, incident: str, records: Sequence[Any], by: By, expect: int | None = None
     ) -> list[Entry]:
         length, head = self._lock_incident(connection, incident)
+        claim_request(self._db, connection, self._scope_text, by.request, self._clock())
         if expect is not None and length != expect:
             raise ConcurrentWrite(
                 f"{incident} has a newer entry ({length}) than the one that was read ({expect}).",

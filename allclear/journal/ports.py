@@ -393,6 +393,17 @@ class Revocations(Protocol):
         ...
 
 
+class Requests(Protocol):
+    """What each idempotency key was used for; rows are only ever added. Every entry's request is claimed with it."""
+
+    def claim_request(self, request: str) -> bool:
+        """Store what the key of a request is used for, and return whether the request is new.
+
+        Call it in the transaction of what the request writes. Raises Refused if the key was used for something else.
+        """
+        ...
+
+
 class Baselines(Protocol):
     """Which revision served all users while it was healthy; rows are only ever added."""
 
@@ -421,7 +432,7 @@ class Stats(Protocol):
         ...
 
 
-class Journal(Entries, Claims, Inbox, Outbox, Alerts, Overrides, Revocations, Baselines, Stats, Protocol):
+class Journal(Entries, Claims, Inbox, Outbox, Alerts, Overrides, Revocations, Requests, Baselines, Stats, Protocol):
     """The record of incidents, and everything else that allclear stores.
 
     A journal is opened in one scope: its lists, counts, alerts, claims and keys are those of that scope alone. An

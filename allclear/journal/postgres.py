@@ -114,9 +114,9 @@ class PostgresDatabase(Database):
         """Register this process by a session of its own. Raises JournalError."""
         return SessionLiveness(self)
 
-    def add_unless_there(self, connection: Connection, table: Table, row: Mapping[str, Any], key: str) -> None:
-        """Insert a row, unless there is one with the same `key`."""
-        connection.execute(_unless_there(table, key), row)
+    def add_unless_there(self, connection: Connection, table: Table, row: Mapping[str, Any], *key: str) -> bool:
+        """Insert a row, unless one has the same values in the columns `key`; return whether it was inserted."""
+        return connection.execute(_unless_there(table, key), row).rowcount == 1
 
     def _take_locks(self, connection: Connection, locks: tuple[str, ...]) -> None:
         for lock in sorted(locks):
@@ -164,9 +164,9 @@ class PostgresDatabase(Database):
 
 
 @lru_cache
-def _unless_there(table: Table, key: str) -> Insert:
+def _unless_there(table: Table, key: tuple[str, ...]) -> Insert:
     """Return the statement, built once for each table and key."""
-    return insert(table).on_conflict_do_nothing(index_elements=[key])
+    return insert(table).on_conflict_do_nothing(index_elements=key)
 
 
 class SessionLiveness:

@@ -13,12 +13,15 @@ from allclear.journal.claims import SqlClaims
 from allclear.journal.inbox import SqlInbox
 from allclear.journal.outbox import SqlOutbox
 from allclear.journal.overrides import SqlOverrides
+from allclear.journal.requests import SqlRequests
 from allclear.journal.revocations import SqlRevocations
 from allclear.journal.stats import SqlStats
 from allclear.journal.url import open_database
 
 
-class SqlJournal(SqlClaims, SqlInbox, SqlOutbox, SqlAlerts, SqlOverrides, SqlRevocations, SqlBaselines, SqlStats):
+class SqlJournal(
+    SqlClaims, SqlInbox, SqlOutbox, SqlAlerts, SqlOverrides, SqlRevocations, SqlRequests, SqlBaselines, SqlStats
+):
     """A journal in a SQL database; `allclear.journal.ports` documents its methods."""
 
     def __init__(self, url: str, scope: Scope, clock: Clock = utc_now) -> None:

@@ -74,9 +74,9 @@ class SqliteDatabase(Database):
         with self.plain_errors():
             return FileLiveness(self._holders)
 
-    def add_unless_there(self, connection: Connection, table: Table, row: Mapping[str, Any], key: str) -> None:
-        """Insert a row, unless there is one with the same `key`."""
-        connection.execute(_unless_there(table, key), row)
+    def add_unless_there(self, connection: Connection, table: Table, row: Mapping[str, Any], *key: str) -> bool:
+        """Insert a row, unless one has the same values in the columns `key`; return whether it was inserted."""
+        return connection.execute(_unless_there(table, key), row).rowcount == 1
 
     def version(self) -> int | None:
         """Return SQLite's `data_version`, read by one connection that never writes."""
@@ -195,9 +195,9 @@ def _keep_private(path: Path) -> None:
 
 
 @lru_cache
-def _unless_there(table: Table, key: str) -> Insert:
+def _unless_there(table: Table, key: tuple[str, ...]) -> Insert:
     """Return the statement, built once for each table and key."""
-    return insert(table).on_conflict_do_nothing(index_elements=[key])
+    return insert(table).on_conflict_do_nothing(index_elements=key)
 
 
 class FileLiveness:

@@ -148,6 +148,16 @@ REVOCATIONS = Table(
 """Whose links, sign-ins and tokens are refused if they were signed before. Rows are only ever added."""
 Index("revocations_of_person", REVOCATIONS.c.scope, REVOCATIONS.c.person_key)
 
+REQUESTS = Table(
+    "requests",
+    METADATA,
+    Column("scope", TEXT, primary_key=True),
+    Column("key", TEXT, primary_key=True),
+    Column("digest", TEXT, nullable=False),
+    Column("at", TEXT, nullable=False),
+)
+"""What each idempotency key of a sender was used for first: the digest of what was sent. Rows are only ever added."""
+
 BASELINES = Table(
     "baselines",
     METADATA,

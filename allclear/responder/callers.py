@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from allclear.domain.base import digest, person_key
 from allclear.domain.errors import NotAllowed, Refused
 from allclear.domain.records import By
-from allclear.engine.incidents import request_key
+from allclear.domain.requests import request_key
 from allclear.engine.people.tokens import Tokens
 
 COMMAND_LINE = "allclear-cli"

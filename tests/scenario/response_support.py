@@ -72,6 +72,7 @@ WRITES = frozenset(
         "add_waiting_run",
         "add_baselines",
         "add_override",
+        "claim_request",
     }
 )
 """The journal's methods that write."""

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from threading import Barrier
+
 import pytest
 
-from allclear.bootstrap import Engine
+from allclear.bootstrap import Engine, make_engine
 from allclear.commands.answers import Answer
 from allclear.commands.base import Command
 from allclear.commands.catalog import BY_NAME, COMMANDS, COMPANY_COMMANDS
+from allclear.commands.company import RevokeLinks, TakeOver
 from allclear.commands.notes import Note
-from allclear.domain.errors import NotAllowed
+from allclear.domain.errors import NotAllowed, Refused
+from allclear.domain.plan import Rota
 from allclear.domain.proof import Proof
 from allclear.domain.records import PROGRAM, By, NoteAdded
 from allclear.engine.people.declare import Declaration
+from allclear.responder.callers import with_request
+from tests.scenario.pages.pages_support import asked
+from tests.scenario.response_support import vintstreet
 
 ANA = By(actor="Ana", role="on_call", via="api", proof=Proof.TOKEN)
 
@@ -50,7 +61,7 @@ BODIES: dict[str, dict[str, object]] = {
     "answer": {"ask": "VS-1/contain/roll-back", "word": "approve"},
     "acknowledge": {},
     "hand-over": {"role": "incident_commander", "to": "Ben"},
-    "take-role": {"role": "incident_commander"},
+    "take-role": {"role": "tech_lead"},
     "note": {"text": "Support has 14 tickets"},
     "decide": {"text": "We stop the release", "reason": "it fails"},
     "told": {"audience": "incident_commander", "text": "by phone"},
@@ -112,6 +123,83 @@ async def test_each_command_is_carried_out_once_for_its_key(engine: Engine, inci
     assert await command(name).carry_out(engine, incident, by) == first
     assert engine.conductor.incident(incident).length == length
     assert [row.id for row in engine.journal.incidents()] == [incident]
+
+
+def keyed(body: object, by: By = ANA) -> By:
+    """Return the author of a request that says `body`, always with the same idempotency key."""
+    return with_request(by, "key-1", body)
+
+
+@pytest.mark.parametrize("name", sorted(set(BODIES) - NEEDS_MORE))
+async def test_a_key_that_was_used_for_something_else_is_refused_everywhere(
+    engine: Engine, incident: str, name: str
+) -> None:
+    """Otherwise its sender reads that it was done. Also if the other request was about no incident, or another one."""
+    if name == "release":
+        await command("hold").carry_out(engine, incident, ANA)
+    if name == "follow-up-done":
+        await command("follow-up").carry_out(engine, incident, ANA)
+    await RevokeLinks(person="Dev", reason="left").carry_out(engine, "", keyed("revoke Dev"))
+    length = engine.conductor.incident(incident).length
+    with pytest.raises(Refused, match="Idempotency-Key was used before for another request, so nothing was done"):
+        await command(name).carry_out(engine, incident, keyed(name))
+    assert engine.conductor.incident(incident).length == length
+    assert engine.journal.revocation("Ana", "") is None
+    assert [row.id for row in engine.journal.incidents()] == [incident]
+    await command(name).carry_out(engine, incident, keyed(name, ANA.model_copy(update={"actor": "Ben"})))
+
+
+async def test_a_key_of_a_request_that_was_refused_is_free(engine: Engine, incident: str) -> None:
+    """Nothing was done for it, so that its sender may correct the request."""
+    with pytest.raises(NotAllowed):
+        await Note(text=" ").carry_out(engine, incident, keyed("empty"))
+    await Note(text="14 tickets").carry_out(engine, incident, keyed("full"))
+
+
+async def test_links_are_revoked_once_for_a_key(tmp_path: Path) -> None:
+    """A late repetition refuses no link that was made since, and takes no shift back."""
+    known = vintstreet()
+    layer = {"name": "first", "people": ["Ana", "Ben"], "starts": "2026-11-02T09:00"}
+    rota = Rota.model_validate({"role": "on_call", "layers": [layer]})
+    company = replace(known, plan=known.plan.model_copy(update={"rotas": [rota]}))
+    async with asked(tmp_path, company=company) as (at, watch):
+        engine, ben = at.engine, ANA.model_copy(update={"actor": "Ben"})
+        for name, late in (("revoke-links", keyed("revoke")), ("take-over", keyed("take over", ben))):
+            said = await command(name).carry_out(engine, "", late)
+            watch.now += timedelta(minutes=5)
+            token = engine.tokens.for_person("Ana", "on_call")
+            await TakeOver(role="on_call").carry_out(engine, "", ANA)
+            watch.now += timedelta(minutes=5)
+            assert await command(name).carry_out(engine, "", late) == said
+            assert engine.tokens.read(token).person == "Ana"
+            assert engine.journal.overrides("on_call")[0].person == "Ana"
+        with pytest.raises(Refused, match="was used before"):
+            await TakeOver(role="on_call").carry_out(engine, "", keyed("another shift", ben))
+        with pytest.raises(Refused, match="was used before"):
+            await RevokeLinks(person="Ben", reason="x").carry_out(engine, "", keyed("revoke Ben"))
+        assert engine.journal.revocation("Ben", "") is None
+
+
+@pytest.mark.parametrize("name", ["note", "incidents", "revoke-links"])
+async def test_of_two_requests_with_one_key_at_two_responders_one_is_carried_out(tmp_path: Path, name: str) -> None:
+    """They come at the same moment, and say different things."""
+    async with asked(tmp_path) as (at, watch):
+        engines = [at.engine, make_engine(at.engine.settings, environ={}, clock=watch, company=vintstreet())]
+        for round_ in range(5):
+            start, key = Barrier(2), f"round-{round_}"
+
+            def send(number: int, start: Barrier = start, key: str = key) -> str:
+                said = {"note": "text", "incidents": "title", "revoke-links": "reason"}[name]
+                one = BY_NAME[name].model_validate(BODIES[name] | {said: f"say {number}"})
+                start.wait(10)
+                try:
+                    return asyncio.run(one.carry_out(engines[number], at.id, with_request(ANA, key, number)))
+                except Refused as error:
+                    return error.message
+
+            answers = await asyncio.gather(*(asyncio.to_thread(send, number) for number in range(2)))
+            assert sum("was used before" in answer for answer in answers) == 1, answers
+        await engines[1].close()
 
 
 async def test_a_declaration_that_is_sent_again_after_the_end_opens_nothing(engine: Engine) -> None:

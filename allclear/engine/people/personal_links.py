@@ -68,16 +68,20 @@ class PersonalLinks:
             self._identity.require_known(statement.person, statement.role)
         return statement
 
-    def revoke(self, person: str, incident: str, by: str, reason: str) -> str:
+    def revoke(self, person: str, incident: str, by: str, reason: str, request: str = "") -> str:
         """Refuse from now on what was signed before for a person, an incident or both; return a sentence.
 
-        An empty `person` means everyone, an empty `incident` all incidents. Raises NotAllowed without a reason.
+        An empty `person` means everyone, an empty `incident` all incidents. A `request` that is sent again revokes
+        nothing more. Raises NotAllowed without a reason, Refused for the idempotency key of another request.
         """
         if is_blank(reason):
             raise NotAllowed("The reason is missing.", "Say why the links are revoked.")
-        self._journal.revoke(
-            Revocation(person=person.strip(), incident=incident, by=by, reason=reason.strip(), at=self._clock())
-        )
+        at = self._clock()
+        with self._journal.transaction():
+            if self._journal.claim_request(request):  # else links that were made since would be refused
+                self._journal.revoke(
+                    Revocation(person=person.strip(), incident=incident, by=by, reason=reason.strip(), at=at)
+                )
         whose = f"of {person.strip()}" if not is_blank(person) else "of everyone"
         where = f" to {incident}" if incident else ""
         return f"All links, sign-ins and tokens {whose}{where} from before now are refused."

@@ -108,7 +108,8 @@ class Roles:
     def take_over(self, role: str, by: By) -> str:
         """Put a person on duty in every layer of the role's rotas in which that person takes turns.
 
-        Raises NotFound if the person takes no turns as `role`.
+        A request that is sent again changes nothing. Raises NotFound if the person takes no turns as `role`, Refused
+        for the idempotency key of another request.
         """
         plan = self._company.plan
         rotas = [rota for rota in plan.rotas if rota.role == role]
@@ -117,7 +118,9 @@ class Roles:
             people = ", ".join(name for rota in rotas for layer in rota.layers for name in layer.people) or "no one"
             raise NotFound(f"{by.actor} takes no turns as {plan.role_title(role)}.", f"Turns are taken by: {people}.")
         now = self._clock()
-        for layer, person in layers:
-            self._journal.add_override(RotaOverride(role=role, layer=layer.name, person=person, at=now))
+        with self._journal.transaction():
+            if self._journal.claim_request(by.request):  # else a later shift would be taken back
+                for layer, person in layers:
+                    self._journal.add_override(RotaOverride(role=role, layer=layer.name, person=person, at=now))
         names = " and ".join(layer.name for layer, _ in layers)
         return f"{by.actor} is on duty as {plan.role_title(role)} now ({names})."

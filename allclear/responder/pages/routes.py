@@ -21,7 +21,7 @@ from allclear.domain.errors import AllclearError, JournalError, NotAllowed, NotF
 from allclear.domain.incident import Incident
 from allclear.domain.privacy import may_read, require_reader
 from allclear.domain.text import plain
-from allclear.engine.incidents import read_incident, readable, refuse_reused_key
+from allclear.engine.incidents import readable
 from allclear.engine.people.personal_links import page_path
 from allclear.engine.people.signatures import Purpose, Statement
 from allclear.responder.limits import Limits
@@ -250,12 +250,9 @@ class _Pages:
         who = engine.people.who(viewer.person, form.role or viewer.role or None, "page", viewer.proof)
         by = author(who, command, fields, incident)
 
-        async def work() -> str:
-            refuse_reused_key(read_incident(engine.journal, incident), by.request)
-            return await command.carry_out(engine, incident, by)
-
         try:
-            return await asyncio.shield(self._run(work))  # a reader who leaves stops nothing
+            # a reader who leaves stops nothing
+            return await asyncio.shield(self._run(lambda: command.carry_out(engine, incident, by)))
         finally:
             self._written()
 

@@ -35,7 +35,6 @@ from allclear.domain.errors import (
 )
 from allclear.domain.records import By
 from allclear.domain.text import plain
-from allclear.engine.incidents import read_incident, refuse_key_reused_anywhere, refuse_reused_key
 from allclear.responder import strict_json
 from allclear.responder.callers import CHALLENGE, LONGEST_KEY, Callers, Described, NotIdentified, with_request
 from allclear.responder.limits import RETRY_AFTER, Limits
@@ -151,7 +150,6 @@ def _add(router: APIRouter, services: CommandServices, command: type[Command]) -
         async def work(by: By, body: Any) -> Done:  # noqa: ANN401 - JSON
             by = with_request(by, key, [command.name, incident_id, body])
             given = read_fields(command, body)
-            refuse_reused_key(read_incident(services.engine.journal, incident_id), by.request)
             return Done(sentence=await given.carry_out(services.engine, incident_id, by))
 
         return await services.answer(request, work)
@@ -166,7 +164,6 @@ def _add_of_company(router: APIRouter, services: CommandServices, command: type[
         async def work(by: By, body: Any) -> Done:  # noqa: ANN401 - JSON
             by = with_request(by, key, [command.name, body])
             given = read_fields(command, body)
-            refuse_key_reused_anywhere(services.engine.journal, by.request)
             return Done(sentence=await given.carry_out(services.engine, "", by))
 
         return await services.answer(request, work)
@@ -181,7 +178,6 @@ def _add_declare(router: APIRouter, services: CommandServices) -> None:
         async def work(by: By, body: Any) -> Declared:  # noqa: ANN401 - JSON
             by = with_request(by, key, ["incidents", body])
             given = read_fields(Declare, body)
-            refuse_key_reused_anywhere(services.engine.journal, by.request)
             incident = given.open(services.engine, by)
             return Declared(sentence=f"{incident} is open. Follow it: allclear show {incident}", incident=incident)
 

@@ -97,5 +97,5 @@ def _is_signed(secret: str, body: bytes, request: Request) -> bool:
         return False
     try:
         return SignatureVerifier(secret).is_valid_request(body, {name: one for name, (one,) in headers.items()})
-    except (TypeError, ValueError):  # a time that is no number, a body or a signature that is no text
+    except (TypeError, ValueError, OverflowError):  # a time that is no number or too long, a body that is no text
         return False
