@@ -59,7 +59,7 @@ class Roles:
         to = self._identity.who(required_text(to, "name of the new holder"), role, by.via, by.proof).actor
         if person_key(to) == person_key(by.actor):
             return self.take_role(incident_id, role, by)
-        if known := self._has_it(incident_id, role, to):
+        if known := self._has_it(incident_id, role, to, by):
             return known
 
         def decide(incident: Incident) -> list[Any]:
@@ -78,7 +78,7 @@ class Roles:
         """
         plan = self._company.plan
         to = self._identity.who(by.actor, role, by.via, by.proof).actor
-        if known := self._has_it(incident_id, role, to):
+        if known := self._has_it(incident_id, role, to, by):
             return known
 
         def decide(incident: Incident) -> list[Any]:
@@ -88,11 +88,11 @@ class Roles:
         self._writer.append(incident_id, by, decide)
         return f"{to} is {plan.role_title(role)} of {incident_id} now."
 
-    def _has_it(self, incident_id: str, role: str, person: str) -> str:
-        """Return the sentence that the person has the role already; empty if not, or if the incident is over."""
+    def _has_it(self, incident_id: str, role: str, person: str, by: By) -> str:
+        """Return the sentence that the person has the role already; empty if not, or by this request, or at the end."""
         incident = self._writer.read(incident_id)
         holder = incident.roles.get(role, "")
-        if incident.over or person_key(holder) != person_key(person):
+        if incident.over or by.request in incident.requests or person_key(holder) != person_key(person):
             return ""
         return f"{holder} is {self._company.plan.role_title(role)} of {incident_id} already."
 
