@@ -83,8 +83,9 @@ class Cast:
 
     async def _act(self, incident_id: str) -> None:
         acknowledged = wrote = noted = False
+        incident = self._engine.conductor.incident(incident_id)
         while True:
-            incident = self._engine.conductor.incident(incident_id)
+            incident = self._now(incident)
             for state in incident.open_asks:
                 if state.ask.id not in self._answering:
                     self._answering[state.ask.id] = asyncio.create_task(self._answer(state.ask))
@@ -100,6 +101,11 @@ class Cast:
             if finished(incident):
                 return
             await asyncio.sleep(_CHECKS)
+
+    def _now(self, incident: Incident) -> Incident:
+        """Return the incident as it is now; the whole record is read and replayed only if it has grown."""
+        grown = self._engine.journal.entries(incident.id, after=incident.length)
+        return self._engine.conductor.incident(incident.id) if grown else incident
 
     async def _acknowledge(self, incident: Incident) -> bool:
         member = next((one for one in self._script.people if one.acknowledges_after is not None), None)

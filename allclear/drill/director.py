@@ -174,13 +174,13 @@ async def _play_on(stack: Stack, engine: Engine, incident_id: str, cast: Cast, o
 async def _follow_entries(engine: Engine, incident_id: str, on_entry: EntryListener) -> None:
     seen = 0
     while True:
-        fresh = engine.journal.entries(incident_id, after=seen)
-        incident = engine.conductor.incident(incident_id)
-        for entry in fresh:
-            on_entry(entry, incident)
-            seen = entry.number
-        if finished(incident) and seen == incident.length:
-            return
+        if fresh := engine.journal.entries(incident_id, after=seen):
+            incident = engine.conductor.incident(incident_id)
+            for entry in fresh:
+                on_entry(entry, incident)
+                seen = entry.number
+            if finished(incident) and seen == incident.length:
+                return
         await asyncio.sleep(0.1)
 
 
