@@ -12,6 +12,7 @@ import shutil
 import signal
 import socket
 import sys
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -29,8 +30,8 @@ from allclear.own_secrets import ALERT_TOKEN, LINK_KEY
 from allclear.settings import Settings, Simulation
 from allclear.vendors.errors import hidden
 
-_START_SECONDS = 120
-"""Prefect's server needs up to half a minute the first time, because it creates its database."""
+_START_SECONDS = 600
+"""How long a part may take until it answers: minutes, on a busy machine. One that has ended is noticed at once."""
 
 _STOP_SECONDS = 4
 
@@ -211,23 +212,25 @@ class Stack:
     async def _says(self, name: str, start: str) -> str:
         """Return the first line of a part's log that begins with `start`."""
         path = self.home / "logs" / f"{name}.log"
-        for _ in range(_START_SECONDS * 20):
+        end = time.monotonic() + _START_SECONDS
+        while time.monotonic() < end:
             for line in path.read_text(errors="replace").splitlines(keepends=True):
                 if line.startswith(start) and line.endswith("\n"):
                     return line
             self._alive(name)
             await asyncio.sleep(0.05)
-        raise self._died(name)
+        raise self._silent(name)
 
     async def _answers(self, name: str, url: str) -> None:
+        end = time.monotonic() + _START_SECONDS
         async with httpx.AsyncClient(timeout=2.0) as http:
-            for _ in range(_START_SECONDS * 10):
+            while time.monotonic() < end:
                 with suppress(httpx.HTTPError):
                     if (await http.get(url)).is_success:
                         return
                 self._alive(name)
                 await asyncio.sleep(0.1)
-        raise self._died(name)
+        raise self._silent(name)
 
     def _alive(self, name: str) -> None:
         child = next(child for part, child in self._children if part == name)
@@ -235,10 +238,16 @@ class Stack:
             raise self._died(name)
 
     def _died(self, name: str) -> AllclearError:
+        return self._error(name, f"The part `{name}` has stopped")
+
+    def _silent(self, name: str) -> AllclearError:
+        return self._error(name, f"The part `{name}` is running but not ready after {_START_SECONDS // 60} minutes")
+
+    def _error(self, name: str, fault: str) -> AllclearError:
         path = self.home / "logs" / f"{name}.log"
         last = [line for line in path.read_text(errors="replace").splitlines() if line.strip()][-3:]
         lines = " / ".join(last) or "its log is empty"
-        return ConfigError(f"The part `{name}` has stopped: {lines}", f"Read {path}.")
+        return ConfigError(f"{fault}: {lines}", f"Read {path}.")
 
 
 def empty_prefect() -> Path:

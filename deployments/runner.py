@@ -34,8 +34,8 @@ log = logging.getLogger("allclear.runner")
 POLL_SECONDS = 0.5
 """Seconds between two requests for work: a click reaches the flow's first line in about two seconds."""
 
-_PREFECT_SECONDS = 120
-"""How long to wait for Prefect's server; its first start takes half a minute."""
+_PREFECT_SECONDS = 600
+"""How long to wait for Prefect's server; its first start takes half a minute, and minutes on a busy machine."""
 
 _REGISTER_AGAIN_SECONDS = 10.0
 """Seconds between two checks whether every deployment is still registered."""

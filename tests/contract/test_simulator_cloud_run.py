@@ -100,7 +100,7 @@ async def test_a_rollback_is_an_operation_and_the_old_traffic_serves_until_it_en
         assert after.observed_generation == after.generation
         assert sim.world.serving() == {GOOD: 100}
         await until(lambda: recorded(sim, "errors_stopped"))
-        result = await operation.result(timeout=60)
+        result = await operation.result(timeout=600)
         assert result.etag == after.etag
 
 
@@ -250,7 +250,7 @@ async def test_an_operation_fails_for_a_revision_that_cannot_serve(revision: str
         operation = await client.update_service(all_to(revision))
         await _ended(sim, operation.operation.name)
         with pytest.raises(google_errors.GoogleAPICallError, match=reason):
-            await operation.result(timeout=60)
+            await operation.result(timeout=600)
         service = await client.get_service(name=SERVICE)
         assert service.terminal_condition.state == run_v2.Condition.State.CONDITION_FAILED
         assert service.traffic[0].revision == revision
@@ -277,7 +277,7 @@ async def test_a_second_update_supersedes_the_first() -> None:
         assert sim.world.serving() == {GOOD: 100}
         # The asynchronous operation knows no finer error than this one.
         with pytest.raises(google_errors.GoogleAPICallError, match="superseded"):
-            await first.result(timeout=60)
+            await first.result(timeout=600)
 
 
 async def test_validate_only_checks_and_changes_nothing() -> None:
@@ -286,7 +286,7 @@ async def test_validate_only_checks_and_changes_nothing() -> None:
         client = run_client(sim)
         before = await client.get_service(name=SERVICE)
         operation = await client.update_service(all_to(GOOD, before.etag, validate_only=True))
-        assert (await operation.result(timeout=60)).traffic[0].revision == GOOD
+        assert (await operation.result(timeout=600)).traffic[0].revision == GOOD
         assert await client.get_service(name=SERVICE) == before
         with pytest.raises(google_errors.Aborted):
             await client.update_service(all_to(GOOD, '"stale"', validate_only=True))
@@ -298,7 +298,7 @@ async def test_the_rest_client_rolls_back_and_polls_its_operation() -> None:
         client = _rest(sim)
         before = await _apart(client.get_service, name=SERVICE)
         operation = await _apart(client.update_service, all_to(GOOD, before.etag))
-        result = await _apart(operation.result, timeout=60)
+        result = await _apart(operation.result, timeout=600)
         assert result.traffic_statuses[0].revision == GOOD
         assert sim.world.serving() == {GOOD: 100}
         write = recorded(sim, "write", method="UpdateService")[0]

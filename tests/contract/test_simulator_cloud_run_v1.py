@@ -88,7 +88,7 @@ async def test_a_change_through_v2_makes_the_resource_version_stale() -> None:
     async with production() as (sim, client):
         service = (await client.get(SHOP)).json()
         operation = await run_client(sim).update_service(all_to("vintstreet-00040-kip"))
-        await operation.result(timeout=60)
+        await operation.result(timeout=600)
         service["spec"]["traffic"] = [{"latestRevision": True, "percent": 100}]
         said = refused(await client.put(SHOP, json=service), 409, "ABORTED")
         current = (await client.get(SHOP)).json()["metadata"]["resourceVersion"]

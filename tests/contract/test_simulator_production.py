@@ -257,7 +257,7 @@ async def test_the_process_ends_with_the_process_that_it_watches() -> None:
     assert os.getpid() != watched.pid
     watched.kill()
     await watched.wait()
-    _, err = await asyncio.wait_for(process.communicate(), 60)
+    _, err = await asyncio.wait_for(process.communicate(), 600)
     assert (process.returncode, err) == (0, b"")
 
 

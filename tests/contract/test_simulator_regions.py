@@ -237,7 +237,7 @@ async def test_an_update_and_its_operation_are_in_one_region(both: Production) -
         assert name.startswith(f"{THERE}/operations/")
         assert (await client.get(f"/v2/{name}")).is_success
         assert (await client.get(f"/v2/{name.replace(EUROPE, 'us-central1')}")).status_code == 404
-        await operation.result(timeout=60)
+        await operation.result(timeout=600)
         assert (await run.get_service(name=SERVICE)).etag == before
         assert [site.serving() for site in sim.world.regional_services] == [{BAD: 100}, {GOOD_EU: 100}]
         [write], [ended] = recorded(sim, "write"), recorded(sim, "operation_finished")
@@ -296,7 +296,7 @@ async def test_a_fault_in_one_region_does_not_affect_another(both: Production) -
     """Europe's Cloud Run fails in v1 and over both transports of v2, and the other region answers."""
     async with Simulated(both) as sim, httpx.AsyncClient(base_url=sim.endpoints["cloud_run"]) as http:
         await fault(sim, "cloud_run", "GetService", "unavailable", region=EUROPE, times=1000)
-        assert (await run_client(sim).get_service(name=SERVICE, timeout=60)).etag
+        assert (await run_client(sim).get_service(name=SERVICE, timeout=600)).etag
         with pytest.raises(google_errors.ServiceUnavailable):
             await run_client(sim).get_service(name=IN_EUROPE, retry=None)
         assert [(await http.get(f"/v2/{one}")).status_code for one in (SERVICE, IN_EUROPE)] == [200, 503]

@@ -225,7 +225,7 @@ async def test_a_run_that_was_killed_with_its_runner_is_started_again(production
         production.parts.start("runner", "deployments.runner")
         recovery = RunRecovery(production.engine, client)
         # On a busy machine the kernel may need a moment to end the killed processes and to release their locks.
-        for _ in range(300):
+        for _ in range(3000):
             if f"{third} detect" in await recovery.check():
                 break
             await asyncio.sleep(0.2)

@@ -31,7 +31,7 @@ def test_a_question_is_repeated_until_the_answer_fits(tmp_path: Path) -> None:
         text=True,
     ) as asking:
         os.write(ours, "".join(f"{answer}\n" for answer in answers).encode())
-        result, _ = asking.communicate(timeout=60)
+        result, _ = asking.communicate(timeout=600)
     os.close(ours)
     os.close(theirs)
     assert asking.returncode == 0, result

@@ -71,7 +71,7 @@ def test_a_move_that_waits_for_the_disk_delays_no_endpoint(tmp_path: Path) -> No
     engine = engine_on(url, None, journal)
     with (
         served(make_app(engine, SecretStr(TOKEN))) as port,
-        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=600) as client,
     ):
         try:
             assert client.post("/alerts/json", json=PAYMENTS, headers=AUTH).status_code == 202
