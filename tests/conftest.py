@@ -34,13 +34,23 @@ def pytest_configure() -> None:
         raise pytest.UsageError(msg)
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the tests that take the longest, so that at the end no test process waits for another.
 
-    A file's tests stay together. `--no-loadscope-reorder` keeps this order in several test processes.
+    A file's tests stay in one process, as do those of the files of one `xdist_group`. `--no-loadscope-reorder` keeps
+    this order in several test processes. The README's tests come first: they need a new stack.
     """
     folders = {"end_to_end": 0, "scenario": 1}
-    items.sort(key=lambda item: folders.get(item.path.relative_to(TESTS).parts[0], len(folders)))
+    items.sort(
+        key=lambda item: (
+            folders.get(item.path.relative_to(TESTS).parts[0], len(folders)),
+            item.path.name != "test_up.py",
+        )
+    )
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(TESTS))))
 
 
 @pytest.fixture(scope="session")

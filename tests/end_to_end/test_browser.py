@@ -11,9 +11,9 @@ from playwright.sync_api import Page, expect
 from allclear.domain.incident import Incident
 from tests.end_to_end.browser_support import CLASSIC, V2, RunPage, needs_browser, page_in_chromium
 from tests.end_to_end.stack_support import LIMIT, allclear, until
-from tests.end_to_end.up_support import Up, running_up
+from tests.end_to_end.up_support import ON_ONE_STACK, Up
 
-pytestmark = [pytest.mark.slow, needs_browser]
+pytestmark = [pytest.mark.slow, ON_ONE_STACK, needs_browser]
 
 STEPS = ("roll-back", "tell-leaders", "status-page")
 
@@ -57,13 +57,6 @@ class Response:
         """Return whether a step's question is open and no person has answered it."""
         state = self.incident.asks[self.ask(step)]
         return state.open and not state.answers
-
-
-@pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    """One stack for all tests here."""
-    with running_up(tmp_path_factory.mktemp("browser")) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -14,19 +14,12 @@ from allclear.domain.proof import Proof
 from allclear.domain.records import Acknowledged, AudienceTold, HoldEnded, HoldStarted, RoleOffered
 from allclear.domain.timeline import line_of
 from tests.end_to_end.stack_support import LIMIT, allclear, until
-from tests.end_to_end.up_support import Up, end_all, running_up, start
+from tests.end_to_end.up_support import ON_ONE_STACK, Up, end_all, start
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, ON_ONE_STACK]
 
 BEN = ("--as", "Ben", "--role", "tech_lead", "--reason", "so")
 DECLARED = ("--severity", "P0", "--service", "storefront", "--runbook", "bad-deployment", *BEN[:4])
-
-
-@pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    """`make up SIMULATED=1` on free ports."""
-    with running_up(tmp_path_factory.mktemp("up")) as up:
-        yield up
 
 
 @pytest.fixture

@@ -1,4 +1,7 @@
-"""`make up SIMULATED=1`, with every command of the README run against it."""
+"""`make up SIMULATED=1`, with every command of the README run against it.
+
+VS-1 in the README is the first incident of a new stack.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ import re
 import shlex
 import socket
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +19,11 @@ import pytest
 from allclear.domain.action import ActStatus
 from allclear.domain.approval import Ask, AskKind
 from tests.end_to_end.stack_support import LIMIT, ROOT, allclear, environment, make, until
-from tests.end_to_end.up_support import Up, end_all, running_up, start
+from tests.end_to_end.up_support import ON_ONE_STACK, Up, end_all, start
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, ON_ONE_STACK]
 
 README = (ROOT / "README.md").read_text()
-
-
-@pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    """`make up SIMULATED=1`, once for this file."""
-    with running_up(tmp_path_factory.mktemp("up")) as running:
-        yield running
 
 
 def commands() -> list[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from allclear.domain.incident import Incident
 from allclear.domain.records import Entry
@@ -22,12 +23,23 @@ from tests.scopes import DRILL
 
 ROLLBACK = "cloud_run.rollback_traffic"
 
+ON_ONE_STACK = pytest.mark.xdist_group("one stack")
+"""The mark of a file whose tests share one running stack, each with incidents of its own; see conftest.py."""
+
 
 class Up:
     """A running stack: the environment that it prints, and its journal."""
 
     def __init__(self, variables: dict[str, str]) -> None:
         self.variables = variables
+
+    def incidents(self) -> set[str]:
+        """Return the ids of all incidents."""
+        journal = SqlJournal(self.variables["ALLCLEAR_JOURNAL_URL"], DRILL)
+        try:
+            return {row.id for row in journal.incidents()}
+        finally:
+            journal.close()
 
     def incident(self, incident_id: str) -> Incident:
         """Return an incident, replayed from the journal."""
