@@ -24,7 +24,7 @@ async def page_is_open(context: Any) -> None:  # noqa: ANN401 - the context of `
 
 
 def phones_called(sim: Simulated) -> list[str]:
-    """Return the phones that have rung, in order."""
+    """Return the phones that rang, in order."""
     return [str(ring["user"]) for ring in recorded(sim, "phone_rang")]
 
 

@@ -1,4 +1,4 @@
-"""PagerDuty groups our page into another incident, or a person merges it there: what people do there is heard."""
+"""PagerDuty groups our page into another incident, or a person merges it there: what people do there is received."""
 
 # ruff: noqa: ANN401 - fields of PagerDuty's events
 
@@ -84,7 +84,7 @@ async def test_an_acknowledgement_of_the_incident_that_holds_our_page_is_heard(t
 
 
 async def test_later_events_are_known_by_the_incident_and_are_not_asked_again(tmp_path: Path) -> None:
-    """The acknowledgement expires, a note is written, and the incident is resolved: each is heard at once."""
+    """The acknowledgement expires, a note is written, and the incident is resolved: each is received at once."""
     async with grouped(tmp_path) as pager:
         await pager.hear_grouped("acknowledged", user(ANA), status="acknowledged")
         fault = {"api": "pagerduty_rest", "method": "list_alerts", "kind": "unavailable", "times": 99}
@@ -126,7 +126,7 @@ async def test_the_other_teams_alert_is_resolved_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["unavailable", "rate_limited", "login_page", "answer_lost"])
 async def test_a_report_waits_while_pagerduty_does_not_answer_and_alerts_do_not(tmp_path: Path, kind: str) -> None:
-    """Nothing that a person said is lost: it is heard as soon as the alerts can be read."""
+    """Nothing that a person said is lost: it is received as soon as the alerts can be read."""
     async with grouped(tmp_path) as pager:
         fault = {"api": "pagerduty_rest", "method": "list_alerts", "kind": kind, "times": 999}
         pager.it.simulated.world.faults.set(Fault.model_validate(fault))
@@ -157,7 +157,7 @@ async def test_a_report_waits_two_minutes_at_most(tmp_path: Path, kind: str) -> 
 
 
 async def test_a_page_that_was_merged_into_another_incident_goes_on_there(tmp_path: Path) -> None:
-    """PagerDuty reports the merge as a resolution. No one is told that the page ended, and the other one counts."""
+    """PagerDuty reports the merge as a resolution. No one receives a message that the page ended, and the other one counts."""
     async with scene(tmp_path, with_rest(), broken(), ALERT) as it:
         await it.to(Phase.DETECT)
         pager = Heard(it)
