@@ -11,8 +11,8 @@ from typing import Any
 
 from allclear.domain.act import Act
 from allclear.domain.ask_state import AskState
-from allclear.domain.deadlines import DUTY
-from allclear.domain.incident import MESSAGES, Incident
+from allclear.domain.incident import Incident
+from allclear.domain.pseudo_phases import DUTY, MANUAL, MESSAGES
 from allclear.domain.records import (
     Acknowledged,
     Contained,
@@ -24,7 +24,6 @@ from allclear.domain.records import (
     RoleTaken,
     SeverityChanged,
 )
-from allclear.domain.reminder import MANUAL
 from allclear.domain.runbook import Phase
 
 _REVIEWED = frozenset({Phase.REVIEW.value, DUTY})

@@ -6,7 +6,8 @@ from enum import StrEnum
 
 from allclear.domain.act import Act
 from allclear.domain.after_end import may_still_begin
-from allclear.domain.incident import MESSAGES, Incident
+from allclear.domain.incident import Incident
+from allclear.domain.pseudo_phases import MESSAGES
 
 
 class Clearance(StrEnum):

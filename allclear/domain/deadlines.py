@@ -28,10 +28,8 @@ from allclear.domain.plan import (
     Target,
     UpdateSchedule,
 )
+from allclear.domain.pseudo_phases import DUTY
 from allclear.domain.runbook import Phase
-
-DUTY = "duty"
-"""Stands in place of a phase in the asks and steps of duties, because they belong to none."""
 
 What = Literal["target", "duty", "escalation", "post-mortem"]
 

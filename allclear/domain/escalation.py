@@ -21,7 +21,8 @@ from allclear.domain.plan import (
     RotaOverride,
 )
 from allclear.domain.privacy import may_read, reading_roles
-from allclear.domain.reminder import LEAD, RECOVERY, Reminder, known_roles, last_given, level_given
+from allclear.domain.pseudo_phases import RECOVERY
+from allclear.domain.reminder import LEAD, Reminder, known_roles, last_given, level_given
 from allclear.domain.text import answer_commands, plain
 from allclear.domain.ways import page_tried_at
 

@@ -9,6 +9,7 @@ from allclear.domain.act import Act
 from allclear.domain.action import Finding
 from allclear.domain.ask_state import AskState
 from allclear.domain.page_news import PagerState
+from allclear.domain.pseudo_phases import MESSAGES
 from allclear.domain.records import (
     AlertJoined,
     By,
@@ -23,11 +24,6 @@ from allclear.domain.records import (
 )
 from allclear.domain.scope import Scope
 from allclear.domain.states import Check, Loss, Period, Recheck, StateHistory, Turn
-
-REMINDER, LIVE_MESSAGE, THREAD = "reminder", "live-message", "thread"
-"""Stand in place of a phase in acts that send a reminder, keep a message up to date, or post in its thread."""
-MESSAGES = frozenset({REMINDER, LIVE_MESSAGE, THREAD})
-"""The phases of such acts, which nothing waits for."""
 
 
 @dataclass

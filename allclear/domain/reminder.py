@@ -12,11 +12,6 @@ LEAD = "incident_commander"
 """The role that leads an incident."""
 
 ON_CALL = "on_call"
-MANUAL = "manual"
-"""Stands in place of a phase in acts that people started themselves, outside the runbook."""
-
-RECOVERY = "recovery"
-"""Stands in place of a phase in the checks and questions that follow when all alerts have resolved."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from allclear.domain.deadlines import Deadline, clock_start, deadlines, duties, 
 from allclear.domain.durations import counted, in_words
 from allclear.domain.escalation import page_escalation, question_escalation, severity_escalation
 from allclear.domain.follow_up_reminders import follow_up_reminders
-from allclear.domain.incident import LIVE_MESSAGE, Incident
+from allclear.domain.incident import Incident
 from allclear.domain.moments import named_clock, stamp
 from allclear.domain.pager_reminders import pager_reminders
 from allclear.domain.plan import (
@@ -25,8 +25,9 @@ from allclear.domain.plan import (
     RotaOverride,
     UpdateSchedule,
 )
+from allclear.domain.pseudo_phases import LIVE_MESSAGE, MANUAL
 from allclear.domain.records import RunReplaced
-from allclear.domain.reminder import LEAD, MANUAL, ON_CALL, Reminder, known_roles, last_given, led_by, level_given
+from allclear.domain.reminder import LEAD, ON_CALL, Reminder, known_roles, last_given, led_by, level_given
 from allclear.domain.role_reminders import role_reminders
 from allclear.domain.sentences.progress import BY_A_PERSON, was_replaced
 from allclear.domain.text import answer_commands, bare, plain, shell_word, signature, with_full_stop

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from allclear.domain.act import Act
-from allclear.domain.incident import REMINDER, Incident, ReminderState
+from allclear.domain.incident import Incident, ReminderState
 from allclear.domain.on_call import page_answered
 from allclear.domain.plan import MessageAction, Plan, ReminderRules, RotaOverride
+from allclear.domain.pseudo_phases import REMINDER
 from allclear.domain.reminder import ON_CALL, Reminder, known_roles
 from allclear.domain.text import bare, plain, signature
 

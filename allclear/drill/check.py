@@ -12,9 +12,9 @@ from allclear.company.diagnostics import Diagnostic, display_path, suggestion
 from allclear.company.load import PLAN, Draft
 from allclear.company.validation_errors import read_model, validation_problems
 from allclear.company.yaml_file import Place, YamlFile, read_yaml
-from allclear.domain.deadlines import DUTY
 from allclear.domain.placeholders import PLACEHOLDERS, unknown_placeholders
 from allclear.domain.plan import Plan, Route
+from allclear.domain.pseudo_phases import DUTY
 from allclear.domain.runbook import Phase, Runbook
 from allclear.domain.systems import Service
 from allclear.drill.script import Script

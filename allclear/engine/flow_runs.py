@@ -6,7 +6,7 @@ from allclear.domain.decisions import closed_because
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
 from allclear.domain.privacy import is_private
-from allclear.domain.reminder import MANUAL
+from allclear.domain.pseudo_phases import MANUAL
 from allclear.domain.template_values import waiting
 from allclear.journal.ports import Journal, OutboxKind, OutboxMessage
 from allclear.prefect_api import FlowRun, PrefectApi

@@ -5,9 +5,10 @@ from __future__ import annotations
 from allclear.domain.act import Act
 from allclear.domain.action import ActStatus
 from allclear.domain.ask_state import Answer, AskState
-from allclear.domain.incident import LIVE_MESSAGE, THREAD, Incident
+from allclear.domain.incident import Incident
 from allclear.domain.moments import clock, zone_name
 from allclear.domain.plan import Plan
+from allclear.domain.pseudo_phases import LIVE_MESSAGE, THREAD
 from allclear.domain.sentences.acts import outcome_words
 from allclear.domain.template_values import left_lines
 from allclear.domain.text import change_rows, markdown_safe, plain, role_words

@@ -11,9 +11,10 @@ from allclear.domain.action import ActStatus
 from allclear.domain.approval import AskKind
 from allclear.domain.deadlines import Deadline, deadlines
 from allclear.domain.durations import counted, short_duration
-from allclear.domain.incident import REMINDER, THREAD, Incident
+from allclear.domain.incident import Incident
 from allclear.domain.moments import clock
 from allclear.domain.plan import Plan
+from allclear.domain.pseudo_phases import REMINDER, THREAD
 from allclear.domain.records import Entry
 from allclear.domain.reminder import LEAD
 from allclear.domain.sentences.acts import outcome_words

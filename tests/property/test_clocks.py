@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from allclear.domain.action import Finding, Verdict
-from allclear.domain.deadlines import DUTY, Deadline, clock_start, clock_stops, deadlines, duties
+from allclear.domain.deadlines import Deadline, clock_start, clock_stops, deadlines, duties
 from allclear.domain.incident import Incident
 from allclear.domain.plan import ClockStart, ClockStop, Plan, Span, WorkingTime
 from allclear.domain.plan.working_time import WEEKDAYS
+from allclear.domain.pseudo_phases import DUTY
 from allclear.domain.records import (
     Acknowledged,
     Assessed,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from allclear.domain.incident import REMINDER
+from allclear.domain.pseudo_phases import REMINDER
 from allclear.domain.records import By
 from allclear.domain.runbook import Phase
 from allclear.engine.people.declare import Declaration

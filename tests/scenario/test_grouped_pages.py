@@ -157,7 +157,7 @@ async def test_a_report_waits_two_minutes_at_most(tmp_path: Path, kind: str) -> 
 
 
 async def test_a_page_that_was_merged_into_another_incident_goes_on_there(tmp_path: Path) -> None:
-    """PagerDuty reports the merge as a resolution. No one receives a message that the page ended, and the other one counts."""
+    """PagerDuty reports it as a resolution. No one receives a message that the page ended, and the other one counts."""
     async with scene(tmp_path, with_rest(), broken(), ALERT) as it:
         await it.to(Phase.DETECT)
         pager = Heard(it)

@@ -11,8 +11,8 @@ import pytest
 
 from allclear.bootstrap import make_engine
 from allclear.company import check_company, load_company
-from allclear.domain.incident import LIVE_MESSAGE
 from allclear.domain.placeholders import PLACEHOLDERS
+from allclear.domain.pseudo_phases import LIVE_MESSAGE
 from allclear.domain.records import By
 from allclear.domain.runbook import Phase
 from allclear.engine.actions.registry import Registry

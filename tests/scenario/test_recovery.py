@@ -15,7 +15,7 @@ import pytest
 
 from allclear.domain.action import Finding, Verdict
 from allclear.domain.incident import Incident
-from allclear.domain.reminder import RECOVERY
+from allclear.domain.pseudo_phases import RECOVERY
 from allclear.domain.runbook import Phase
 from allclear.engine.actions.manual import ManualRequest
 from allclear.engine.alerts.recovery import CLOSE, HEALTH_CHECK, RecoveryWatcher

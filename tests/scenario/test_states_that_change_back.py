@@ -9,9 +9,9 @@ from pathlib import Path
 from allclear.company import Company
 from allclear.domain.alert import Alert
 from allclear.domain.plan import Kind, Person
+from allclear.domain.pseudo_phases import RECOVERY
 from allclear.domain.records import By
 from allclear.domain.recovery import RecoveryRule
-from allclear.domain.reminder import RECOVERY
 from allclear.domain.runbook import Phase
 from allclear.domain.template_values import status
 from allclear.domain.timeline import timeline

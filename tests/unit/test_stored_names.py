@@ -18,10 +18,9 @@ import allclear
 from allclear.company.runbook_file import CommonSteps, WrittenRunbook
 from allclear.company.traceability import DocumentLines
 from allclear.domain.answer_window import window_check_key
-from allclear.domain.incident import LIVE_MESSAGE, REMINDER
 from allclear.domain.plan import Plan
+from allclear.domain.pseudo_phases import LIVE_MESSAGE, MANUAL, RECOVERY, REMINDER
 from allclear.domain.records import Entry, Record
-from allclear.domain.reminder import MANUAL, RECOVERY
 from allclear.domain.runbook import Phase
 from allclear.domain.scope import Scope
 from allclear.domain.systems import Systems

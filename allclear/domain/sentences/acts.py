@@ -5,7 +5,7 @@ from __future__ import annotations
 from allclear.domain.action import AS_INTENDED, ActStatus, Outcome
 from allclear.domain.approval import Ask, AskKind
 from allclear.domain.base import JsonDict
-from allclear.domain.incident import LIVE_MESSAGE, THREAD
+from allclear.domain.pseudo_phases import LIVE_MESSAGE, THREAD
 from allclear.domain.records import (
     ActFinished,
     ActIntended,

@@ -15,8 +15,8 @@ from allclear.domain.clearance import Clearance, clearance, missing_approvals
 from allclear.domain.errors import ConcurrentWrite, MissingText, NotAllowed, NotFound, Refused
 from allclear.domain.incident import Incident
 from allclear.domain.privacy import has_same_readers, is_reader, require_proof_to_act, require_reader
+from allclear.domain.pseudo_phases import MANUAL as PHASE
 from allclear.domain.records import By, DecisionMade, IncidentOpened
-from allclear.domain.reminder import MANUAL as PHASE
 from allclear.engine.actions.executor import Executor, Preview
 from allclear.engine.actions.proposals import ActionRequest, Proposer
 from allclear.engine.actions.registry import read_params

@@ -24,8 +24,8 @@ from allclear.domain.ask_state import AskState
 from allclear.domain.base import Clock
 from allclear.domain.durations import short_duration
 from allclear.domain.incident import Incident, StepState
+from allclear.domain.pseudo_phases import RECOVERY
 from allclear.domain.records import AskOpened, By, Contained, IncidentEnded, StepDone
-from allclear.domain.reminder import RECOVERY
 from allclear.domain.text import markdown_safe
 from allclear.engine.actions import approval_requests
 from allclear.engine.alerts.flapping import is_flapping, recent_changes

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from allclear.domain.act import Act
-from allclear.domain.incident import REMINDER, Incident, ReminderState
+from allclear.domain.incident import Incident, ReminderState
 from allclear.domain.plan import Plan, RotaOverride
+from allclear.domain.pseudo_phases import REMINDER
 from allclear.domain.ways import Way, failed, failed_pages
 from allclear.engine.notify.page_updates import next_try
 

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from allclear.domain.incident import LIVE_MESSAGE, Incident
+from allclear.domain.incident import Incident
+from allclear.domain.pseudo_phases import LIVE_MESSAGE
 from allclear.domain.runbook import Phase, Runbook, Step
 from allclear.engine.notify.page_updates import next_try
 

@@ -12,10 +12,10 @@ from datetime import datetime, timedelta
 from itertools import takewhile
 
 from allclear.domain.act import Act
-from allclear.domain.incident import REMINDER as PHASE
 from allclear.domain.incident import Incident
 from allclear.domain.on_call import page_answered
 from allclear.domain.plan import Plan, RotaOverride
+from allclear.domain.pseudo_phases import REMINDER as PHASE
 
 TRIES, PAUSE, LONGEST = 10, timedelta(seconds=30), timedelta(minutes=15)
 """How often a failing message is sent, the back-off for each failed try, and the longest back-off."""

@@ -11,10 +11,11 @@ from allclear.company import Company
 from allclear.domain.act import Act
 from allclear.domain.base import Clock
 from allclear.domain.errors import NotFound, Refused
-from allclear.domain.incident import LIVE_MESSAGE, Incident, ReminderState
+from allclear.domain.incident import Incident, ReminderState
 from allclear.domain.placeholders import render, render_all
 from allclear.domain.plan import RotaOverride
 from allclear.domain.privacy import is_private
+from allclear.domain.pseudo_phases import LIVE_MESSAGE
 from allclear.domain.records import By
 from allclear.domain.ways import Way, failed, ways
 from allclear.engine.actions.executor import Executor

@@ -11,9 +11,10 @@ from allclear.domain.ask_state import AskState
 from allclear.domain.base import Clock
 from allclear.domain.channel import Channel, Post
 from allclear.domain.errors import NotFound
-from allclear.domain.incident import THREAD, Incident
+from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
 from allclear.domain.privacy import is_private
+from allclear.domain.pseudo_phases import THREAD
 from allclear.domain.reminder import ON_CALL
 from allclear.domain.states import Turn
 from allclear.domain.timeline import line_of

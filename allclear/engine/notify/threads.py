@@ -15,7 +15,8 @@ from allclear.domain.act import Act
 from allclear.domain.action import ActStatus
 from allclear.domain.ask_state import AskState
 from allclear.domain.channel import Channel
-from allclear.domain.incident import THREAD, Incident
+from allclear.domain.incident import Incident
+from allclear.domain.pseudo_phases import THREAD
 from allclear.domain.runbook import Phase, Runbook
 from allclear.domain.states import Turn
 from allclear.domain.template_values import waiting

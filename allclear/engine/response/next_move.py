@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from allclear.domain.approval import AskKind
-from allclear.domain.deadlines import DUTY
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
+from allclear.domain.pseudo_phases import DUTY
 from allclear.domain.runbook import Phase, Runbook, Step
 from allclear.engine.response.containment_moves import Containment
 from allclear.engine.response.duties import duty_states, evidence_steps

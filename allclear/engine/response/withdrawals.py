@@ -15,8 +15,8 @@ from allclear.domain.approval import AskKind
 from allclear.domain.ask_state import AskState
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
+from allclear.domain.pseudo_phases import RECOVERY
 from allclear.domain.records import ActFinished, AskWithdrawn
-from allclear.domain.reminder import RECOVERY
 from allclear.domain.runbook import Phase, Runbook, Step
 from allclear.domain.template_values import waiting
 from allclear.domain.text import plain

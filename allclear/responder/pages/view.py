@@ -12,9 +12,10 @@ from allclear.domain.alert import AlertDecision
 from allclear.domain.base import person_key
 from allclear.domain.deadlines import Deadline, deadlines
 from allclear.domain.durations import short_duration
-from allclear.domain.incident import MESSAGES, Incident
+from allclear.domain.incident import Incident
 from allclear.domain.moments import clock, day, local, named_clock, stamp, zone_name
 from allclear.domain.plan import Plan
+from allclear.domain.pseudo_phases import MESSAGES
 from allclear.domain.records import AlertJoined, DecisionMade, Entry
 from allclear.domain.sentences.acts import outcome_words
 from allclear.domain.template_values import (

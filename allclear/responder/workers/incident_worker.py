@@ -15,7 +15,8 @@ from time import monotonic
 from allclear.bootstrap import Engine
 from allclear.domain.clearance import Clearance, clearance
 from allclear.domain.errors import AllclearError, NotAllowed, Unreadable
-from allclear.domain.incident import MESSAGES, Incident
+from allclear.domain.incident import Incident
+from allclear.domain.pseudo_phases import MESSAGES
 from allclear.domain.records import By
 from allclear.domain.runbook import Phase
 from allclear.engine.concurrency import Sweep, slot_released

@@ -9,8 +9,8 @@ import pytest
 
 from allclear.domain.action import ActStatus
 from allclear.domain.approval import ONE_PERSON, Ask, AskKind, command_of
-from allclear.domain.incident import LIVE_MESSAGE
 from allclear.domain.plan import Plan
+from allclear.domain.pseudo_phases import LIVE_MESSAGE
 from allclear.domain.records import (
     Acknowledged,
     ActFinished,

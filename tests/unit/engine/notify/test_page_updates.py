@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from allclear.domain.action import ActStatus, Outcome
-from allclear.domain.incident import REMINDER
+from allclear.domain.pseudo_phases import REMINDER
 from allclear.domain.records import ActFinished, ActProposed
 from allclear.engine.notify.page_updates import LONGEST, PAUSE, next_try
 from tests.unit.domain.stories import START, Story

@@ -10,8 +10,8 @@ import pytest
 from allclear.domain.action import ActStatus, Outcome, Refusal
 from allclear.domain.approval import ApprovalPolicy, Ask, AskKind
 from allclear.domain.base import Candidate
-from allclear.domain.deadlines import DUTY
 from allclear.domain.plan import Plan
+from allclear.domain.pseudo_phases import DUTY
 from allclear.domain.records import (
     ActFinished,
     ActIntended,

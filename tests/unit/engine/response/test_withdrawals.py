@@ -10,6 +10,7 @@ from allclear.domain.action import ActStatus, Finding, Outcome, Verdict
 from allclear.domain.approval import AskKind
 from allclear.domain.clearance import Clearance, clearance
 from allclear.domain.plan import Kind
+from allclear.domain.pseudo_phases import RECOVERY
 from allclear.domain.records import (
     ActFinished,
     ActIntended,
@@ -21,7 +22,6 @@ from allclear.domain.records import (
     PhaseLeft,
     SeverityChanged,
 )
-from allclear.domain.reminder import RECOVERY
 from allclear.domain.runbook import Phase
 from allclear.engine.response.moves import AskPeople, Leave, Move, Propose, Wait, WithdrawAsk
 from allclear.engine.response.next_move import next_move

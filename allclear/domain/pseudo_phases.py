@@ -1,0 +1,28 @@
+"""What stands in place of a phase in acts, questions and steps that belong to none of the runbook's phases.
+
+Each is stored in the journal, where a phase would stand, and is part of the ids of acts and questions. None of them is
+entered or left: `allclear.domain.runbook.Phase` has the phases of the response.
+"""
+
+from __future__ import annotations
+
+MANUAL = "manual"
+"""Acts that people started themselves, outside the runbook."""
+
+DUTY = "duty"
+"""The questions and steps of the plan's duties, as informing a regulator."""
+
+RECOVERY = "recovery"
+"""The checks and questions that follow when all alerts have resolved."""
+
+REMINDER = "reminder"
+"""Acts that send a reminder, or tell the pager what became of a page."""
+
+LIVE_MESSAGE = "live-message"
+"""Acts that keep a message up to date."""
+
+THREAD = "thread"
+"""Acts that post in a message's thread."""
+
+MESSAGES = frozenset({REMINDER, LIVE_MESSAGE, THREAD})
+"""Those of messages, which nothing waits for."""
