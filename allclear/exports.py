@@ -8,6 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from allclear.company.load import RUNBOOKS_VARIABLE, companies_root, in_clone
 from allclear.journal.url import has_secrets
 from allclear.own_secrets import ALERT_TOKEN, LINK_KEY, OwnSecret
 from allclear.stack import Stack, private_file
@@ -17,6 +18,7 @@ FILE = "environment.sh"
 
 _EXPORTED = (
     "ALLCLEAR_COMPANY",
+    RUNBOOKS_VARIABLE,
     "ALLCLEAR_JOURNAL_URL",
     "ALLCLEAR_RESPONDER_URL",
     ALERT_TOKEN.variable,
@@ -38,9 +40,17 @@ def export_lines(stack: Stack) -> list[str]:
             lines.append(f"# {name} as in this terminal: it holds a password")
         elif name in _SECRETS:
             lines.append(_secret_line(stack, _SECRETS[name]))
+        elif name == RUNBOOKS_VARIABLE:
+            lines += _runbooks_line()
         elif name in environment:
             lines.append(f"export {name}={shlex.quote(environment[name])}")
     return lines
+
+
+def _runbooks_line() -> list[str]:
+    """Return the line that names the folder of companies, if it is not the one of this repository."""
+    root = companies_root().resolve()
+    return [] if in_clone(root) else [f"export {RUNBOOKS_VARIABLE}={shlex.quote(str(root))}"]
 
 
 def path_lines() -> list[str]:

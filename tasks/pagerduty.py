@@ -14,7 +14,19 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from typing_extensions import override
 
-from allclear.domain.action import Action, Change, Client, Fence, Finding, LinkedParams, Params, Receipt, State, Verdict
+from allclear.domain.action import (
+    COMPANY,
+    Action,
+    Change,
+    Client,
+    Fence,
+    Finding,
+    LinkedParams,
+    Params,
+    Receipt,
+    State,
+    Verdict,
+)
 from allclear.domain.approval import ApprovalPolicy
 from allclear.domain.errors import Denied, Refused
 from allclear.domain.preflight import PlannedUse, Preflight, PreflightCheck, Unproven
@@ -71,7 +83,8 @@ class PagerDutyPreflight(Preflight):
         await pager.check_reachable()
         return Unproven(
             "PagerDuty answers, and the key has the form of a routing key. Whether it is accepted shows only a page.",
-            'Page once: allclear act COMPANY pagerduty.page incident=TEST summary="A test" --reason test --as NAME.',
+            f'Page once: allclear act {COMPANY} pagerduty.page incident=TEST summary="A test" --reason test --as NAME '
+            "--role ROLE",
         )
 
 

@@ -54,6 +54,9 @@ def respond(  # noqa: PLR0913, PLR0917 - the fields of a declaration
     service: Annotated[str, typer.Option(help="The service that is affected.")],
     runbook: Annotated[str, typer.Option(help="The runbook to follow.")],
     severity: Annotated[str | None, typer.Option(help="On the plan's own scale. Default: as --fact implies.")] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="The incident's kind, as security: it may be private. Default: the runbook's.")
+    ] = None,
     fact: Facts = None,
     began: Annotated[str, typer.Option(metavar="TIME", help="When the trouble began.")] = "",
     known_since: KnownSince = "",
@@ -70,6 +73,7 @@ def respond(  # noqa: PLR0913, PLR0917 - the fields of a declaration
         facets=read_facts(fact or []),
         began=began,
         known_since=known_since,
+        kind=kind,
     )
     if dry_run:
         run(_walk(declared))
@@ -83,6 +87,7 @@ def respond(  # noqa: PLR0913, PLR0917 - the fields of a declaration
         facts=read_facts(fact or []),
         began=began,
         known_since=known_since,
+        kind=kind,
     )
     give(given, "", name, role)
 

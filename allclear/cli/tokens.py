@@ -7,10 +7,11 @@ from typing import Annotated
 import typer
 
 from allclear.bootstrap import open_engine
-from allclear.cli.root import PREPARE, As, IncidentId, Reason, Role, acting_person, app, print_line, run
+from allclear.cli.root import PREPARE, As, IncidentId, Reason, Role, acting_person, app, print_line, reading_engine, run
 from allclear.cli.send import give
 from allclear.commands.company import RevokeLinks
 from allclear.domain.links import LinkTo
+from allclear.domain.privacy import is_not_for, may_read
 
 
 @app.command(rich_help_panel=PREPARE)
@@ -47,9 +48,10 @@ def link(incident: IncidentId, name: As = None, role: Role = None) -> None:
     """
 
     async def work() -> str:
-        async with open_engine() as engine:
-            engine.conductor.incident(incident)
-            by = acting_person(engine, name, role)
+        async with reading_engine() as engine:
+            state, by = engine.conductor.incident(incident), acting_person(engine, name, role)
+            if not may_read(engine.company.plan, state, by.actor):
+                raise is_not_for(state, by.actor)
             engine.links.require_key()
             return engine.links.href(LinkTo(incident=incident, person=by.actor, role=by.role or ""))
 

@@ -26,6 +26,7 @@ class Declare(Command):
     service: str = Field(description="The service that is affected.")
     runbook: str = Field(description="The runbook to follow.")
     severity: str | None = Field(default=None, description="On the plan's own scale. Default: as the facts imply.")
+    kind: str | None = Field(default=None, description="The kind, as security. Default: the runbook's.")
     facts: dict[str, str] = Field(default={}, description="Facet -> value, as in the plan.")
     began: str = Field(default="", description="When the trouble began, as 2026-11-20 17:00 in the plan's time zone.")
     known_since: str = Field(default="", description="When the company became aware of it.")
@@ -50,6 +51,7 @@ class Declare(Command):
             facets=self.facts,
             began=self.began,
             known_since=self.known_since,
+            kind=self.kind,
         )
         return engine.people.declare(declared, by, first=first)
 

@@ -19,6 +19,7 @@ _KINDS: dict[str, type[AllclearError]] = {
         errors.NotAllowed,
         errors.MissingText,
         errors.StillInPlace,
+        errors.WrongState,
         errors.VendorError,
         errors.JournalError,
     )
@@ -32,7 +33,7 @@ class Problem(Model):
     next_step: str = Field(description="What to do about it, in a sentence.")
     error: str = Field(
         description="The kind of error: ConfigError, MissingSecret, NotFound, NotAllowed, MissingText, StillInPlace, "
-        "Refused, VendorError or JournalError."
+        "WrongState, Refused, VendorError or JournalError."
     )
     candidates: list[Candidate] = Field(default=[], description="What can be chosen instead, if a choice is missing.")
 

@@ -138,7 +138,8 @@ def find_company(name: str) -> Company:
     if name not in company_names():
         # A name becomes a path only if it was listed, so `../elsewhere` is refused here.
         raise NotFound(
-            f"There is no company {name!r} in {display_path(companies_root())}.", suggestion(name, company_names())
+            f"There is no company {name!r} in {display_path(companies_root())}.",
+            f"{suggestion(name, company_names())} Another folder of companies is named by ALLCLEAR_RUNBOOKS.".strip(),
         )
     return load_company(companies_root() / name)
 

@@ -7,7 +7,8 @@ AllclearError              one sentence, and the next step for a person         
 ├── NotFound               no such incident, approval, service, flag, action ...          4
 ├── NotAllowed             this person may not do that, or no longer                      5
 │   ├── MissingText        the name, reason or text of a command is empty                 2
-│   └── StillInPlace       the incident cannot end while a change is in place             6
+│   ├── StillInPlace       the incident cannot end while a change is in place             6
+│   └── WrongState         what is asked for does not fit the present state               6
 ├── Refused                an act that must not be done in the present state              6
 ├── VendorError            an outside system                                              7
 │   ├── Unreachable          nothing was sent, or a read went unanswered
@@ -76,6 +77,12 @@ class MissingText(NotAllowed):
 
 class StillInPlace(NotAllowed):
     """An incident must not end while a change is in place."""
+
+    exit_code = 6
+
+
+class WrongState(NotAllowed):
+    """It does not fit the present state: the question is closed, the incident is over, held already or not held."""
 
     exit_code = 6
 

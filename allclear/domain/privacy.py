@@ -89,7 +89,12 @@ def require_reader(plan: Plan, incident: Incident, by: By) -> None:
             f"{incident.id} is private, and your name is only claimed.",
             f"Open your personal link to {incident.id}, or send your own token: ALLCLEAR_TOKEN.",
         )
-    raise NotAReader(f"{incident.id} is private, and not for {by.actor}.", "Ask its incident lead for a role in it.")
+    raise is_not_for(incident, by.actor)
+
+
+def is_not_for(incident: Incident, person: str) -> NotAReader:
+    """Return the error that a person may not read a private incident."""
+    return NotAReader(f"{incident.id} is private, and not for {person}.", "Ask its incident lead for a role in it.")
 
 
 def require_proof_to_act(plan: Plan, opened: IncidentOpened, by: By) -> None:

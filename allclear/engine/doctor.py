@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from allclear.company import Company
 from allclear.company.used_systems import MissingCredential, UsedSystem, missing_credentials, used_systems
-from allclear.domain.action import ActionContext
+from allclear.domain.action import COMPANY, ActionContext
 from allclear.domain.errors import AllclearError, Denied, MissingSecret, NotFound, Unreachable, VendorRefused
 from allclear.domain.preflight import Passed, PreflightCheck
 from allclear.engine.actions.registry import Registry
@@ -90,8 +90,13 @@ class Doctor:
             if name not in used:
                 raise NotFound(f"The plan of {self._company.name} uses no {name}.", f"It uses: {', '.join(used)}.")
         chosen = [one for name, one in used.items() if name in (set(only) or used)]
-        results = [report for found in await asyncio.gather(*map(self._system, chosen)) for report in found]
+        found = await asyncio.gather(*map(self._system, chosen))
+        results = [self._with_company(report) for reports in found for report in reports]
         return results if only else [*results, *self._sources()]
+
+    def _with_company(self, report: SystemReport) -> SystemReport:
+        """Return the report with the company's name in the commands that it prints."""
+        return replace(report, next_step=report.next_step.replace(COMPANY, self._company.name))
 
     def _sources(self) -> list[SystemReport]:
         """Return a result for each alert source whose secret is missing."""

@@ -188,7 +188,7 @@ def two_taps(night: Night, size: tuple[int, int], *, dark: bool) -> None:
         assert page.evaluate(NO_BUTTON_OVER_A_CHANGE)
         watched.save(f"incident-page-{'phone' if size == PHONE else 'desktop'}.png")
         approve.click()  # the second
-        expect(page.locator(".notice.good")).to_contain_text("Approve: ")
+        expect(page.locator(".notice.good")).to_contain_text("Approved: ")
         expect(page.locator(".tag.status")).to_have_text("CONTAINED")  # without loading the page again
         [answer] = night.incident.asks[f"{night.id}/contain/roll-back"].answers
         assert (answer.by.actor, answer.by.proof, answer.by.via) == ("Ana Ruiz", Proof.LINK, "page")

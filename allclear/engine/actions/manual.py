@@ -12,7 +12,7 @@ from allclear.domain.act import Act
 from allclear.domain.action import Outcome
 from allclear.domain.base import is_blank
 from allclear.domain.clearance import Clearance, clearance, missing_approvals
-from allclear.domain.errors import ConcurrentWrite, MissingText, NotAllowed, NotFound, Refused
+from allclear.domain.errors import ConcurrentWrite, MissingText, NotAllowed, NotFound, Refused, WrongState
 from allclear.domain.incident import Incident
 from allclear.domain.privacy import has_same_readers, is_reader, require_proof_to_act, require_reader
 from allclear.domain.pseudo_phases import MANUAL as PHASE
@@ -147,7 +147,7 @@ class ManualActions:
         if known := act_of_request(incident, by):
             return known.asks[-1]
         if incident.over:
-            raise NotAllowed(f"{incident.id} is over.", f"Read it: allclear show {incident.id}.")
+            raise WrongState(f"{incident.id} is over.", f"Read it: allclear show {incident.id}.")
         _require_few(incident, by)
         preview, _ = await self._proposer.preview(ActionRequest(PHASE, "preview", request.action, request.params, ""))
         _require_possible(preview)
@@ -243,7 +243,7 @@ class ManualActions:
         if request.incident:
             named = self._read(request.incident)
             if named.over:
-                raise NotAllowed(
+                raise WrongState(
                     f"{request.incident} is over.",
                     "Leave --incident out: the action then opens an incident of its own.",
                 )

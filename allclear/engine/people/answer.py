@@ -11,7 +11,7 @@ from allclear.domain.approval import Ask, AskKind
 from allclear.domain.ask_state import AskState
 from allclear.domain.base import is_blank, person_key
 from allclear.domain.decisions import Decision, asked_now, closed_because, decision_named, named_ask
-from allclear.domain.errors import MissingText, NotAllowed, NotFound
+from allclear.domain.errors import MissingText, NotAllowed, NotFound, WrongState
 from allclear.domain.incident import Incident
 from allclear.domain.proof import Proof
 from allclear.domain.records import ActFinished, AskAnswered, By, Contained, StepDone
@@ -58,6 +58,8 @@ class Answers:
         state = self._writer.read(incident_id).asks[ask_id]
         if state.open:
             return f"Noted. {ask_id} needs {self._missing(state)}."
+        if yes and state.ask.kind is AskKind.APPROVAL:
+            return f"Approved: {ask_id}. The change begins now, and is verified after it."
         word = state.ask.words[0 if yes else 1]
         return f"{word.capitalize()}: {ask_id}. {state.ask.yes if yes else state.ask.no}"
 
@@ -83,15 +85,15 @@ class Answers:
         if not state.open:
             because = closed_because(state, self._company.plan.zone)
             problem = f"{ask_id} ({plain(state.ask.title).rstrip('. ')}) is closed: {because}."
-            raise NotAllowed(f"Your answer does not count. {problem}", asked_now(incident, self._company.plan))
+            raise WrongState(f"Your answer does not count. {problem}", asked_now(incident, self._company.plan))
         if not is_still_asked(incident, state):
-            raise NotAllowed(
+            raise WrongState(
                 f"Your answer does not count: {incident.id} has ended.", asked_now(incident, self._company.plan)
             )
         for gone in questions_to_withdraw(incident, self._company.plan, self._company.runbook(incident.opened.runbook)):
             if gone.ask == ask_id:  # it is withdrawn when the responder or a flow makes its next move
                 problem = f"{ask_id} ({plain(state.ask.title).rstrip('. ')}) is no longer asked: {gone.reason}."
-                raise NotAllowed(f"Your answer does not count. {problem}", f"Read on: allclear show {incident.id}.")
+                raise WrongState(f"Your answer does not count. {problem}", f"Read on: allclear show {incident.id}.")
         return state
 
     def _in_a_role_that_may(self, ask_id: str, by: By) -> By:
@@ -137,7 +139,7 @@ class Answers:
             )
         same = [answer for answer in state.answers if person_key(answer.by.actor) == person_key(by.actor)]
         if same and yes:  # a person who said yes may still change it to no
-            raise NotAllowed(f"{by.actor} has answered {state.ask.id} already.", "Another person must answer too.")
+            raise WrongState(f"{by.actor} has answered {state.ask.id} already.", "Another person must answer too.")
         if policy.reason_needed and is_blank(reason):
             raise MissingText(f"{state.ask.id} needs a reason.", 'Give one (on the command line: --reason "…").')
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from allclear.company import Company
-from allclear.domain.errors import NotAllowed
+from allclear.domain.errors import WrongState
 from allclear.domain.incident import Incident
 from allclear.domain.moments import stamp
 from allclear.domain.records import By, HoldEnded, HoldStarted
@@ -30,7 +30,7 @@ class Hold:
 
         def decide(incident: Incident) -> list[Any]:
             if held := incident.held:
-                raise NotAllowed(
+                raise WrongState(
                     f"{incident_id} is held already, by {plain(held.by, 60)} since "
                     f"{stamp(held.since, self._company.plan.zone)}: {plain(held.cause)}.",
                     "Nothing automatic happens in it. "
@@ -49,7 +49,7 @@ class Hold:
 
         def decide(incident: Incident) -> list[Any]:
             if not incident.held:
-                raise NotAllowed(f"{incident_id} is not held.", f"Read it: allclear show {incident_id}.")
+                raise WrongState(f"{incident_id} is not held.", f"Read it: allclear show {incident_id}.")
             return [HoldEnded(reason=reason.strip())]
 
         waiting = hold_id(incident_id)

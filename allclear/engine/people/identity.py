@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from difflib import get_close_matches
+
 from allclear.company import Company
 from allclear.domain.base import is_blank, person_key
 from allclear.domain.errors import MissingText, NotAllowed, NotFound
@@ -59,9 +62,10 @@ class Identity:
         known = plan.person(name)
         if role is None:
             if known is None:
+                meant = self._meant(name, [person.name for person in plan.people])
                 raise NotAllowed(
                     f"The plan does not name {name!r}.",
-                    f"Give your role (on the command line: --role ROLE): {', '.join(plan.roles)}.",
+                    f"{meant}Give your role (on the command line: --role ROLE): {', '.join(plan.roles)}.",
                 )
             role = known.roles[0]
         role = plan.role_named(given := role)
@@ -72,6 +76,20 @@ class Identity:
         if holders and person_key(name) not in {person_key(person.name) for person in holders}:
             raise NotAllowed(
                 f"{name!r} is not {plan.role_title(role)}.",
+                f"{self._meant(name, [person.name for person in holders])}"
                 f"The plan names: {', '.join(person.name for person in holders)}.",
             )
         return By(actor=known.name if known else name, role=role, via=via, proof=proof)
+
+    @staticmethod
+    def _meant(name: str, known: Sequence[str]) -> str:
+        """Return `Did you mean Ana Ruiz? ` for a first or last name, or one with a slip; empty if none is near."""
+        keys = {one: person_key(one) for one in known}
+        parts = [one for one, key in keys.items() if person_key(name) in key.split()]
+        near = parts or [
+            one
+            for key in get_close_matches(person_key(name), list(keys.values()), 2, 0.75)
+            for one in keys
+            if keys[one] == key
+        ]
+        return f"Did you mean {' or '.join(dict.fromkeys(near))}? " if near else ""

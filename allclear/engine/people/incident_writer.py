@@ -7,7 +7,7 @@ from typing import Any
 
 from allclear.domain.after_end import may_still_be_written
 from allclear.domain.base import is_blank
-from allclear.domain.errors import ConcurrentWrite, MissingText, NotAllowed
+from allclear.domain.errors import ConcurrentWrite, MissingText, NotAllowed, WrongState
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
 from allclear.domain.privacy import require_reader
@@ -98,9 +98,9 @@ def required_text(text: str, name: str) -> str:
     return text.strip()
 
 
-def is_over(incident: Incident, plan: Plan) -> NotAllowed:
+def is_over(incident: Incident, plan: Plan) -> WrongState:
     """Return the error that the incident has ended; it says what can still be done."""
-    return NotAllowed(
+    return WrongState(
         f"{incident.id} is over.",
         f'Write what is missing into its record: allclear note {incident.id} "…" {signature(plan)}',
     )

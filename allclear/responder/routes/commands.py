@@ -32,6 +32,7 @@ from allclear.domain.errors import (
     NotFound,
     Refused,
     VendorError,
+    WrongState,
 )
 from allclear.domain.records import By
 from allclear.domain.text import plain
@@ -43,6 +44,7 @@ from allclear.responder.routes.models import Responses
 _STATUS: tuple[tuple[type[AllclearError], HTTPStatus], ...] = (
     (NotIdentified, HTTPStatus.UNAUTHORIZED),
     (NotFound, HTTPStatus.NOT_FOUND),
+    (WrongState, HTTPStatus.CONFLICT),
     (NotAllowed, HTTPStatus.FORBIDDEN),
     (Refused, HTTPStatus.CONFLICT),
     (MissingSecret, HTTPStatus.BAD_GATEWAY),

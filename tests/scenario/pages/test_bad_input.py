@@ -226,7 +226,7 @@ async def test_a_form_that_is_sent_twice_is_carried_out_once(tmp_path: Path) -> 
             assert "Noted" in await ana.after(await ana.send("note", note))
         answer = {**await ana.form("answer", "contain-roll-back"), "word": "approve"}
         for _ in range(2):
-            assert "Approve: " in await ana.after(await ana.send("answer", answer))
+            assert "Approved: " in await ana.after(await ana.send("answer", answer))
         assert len([one for one in at.engine.journal.entries(at.id) if isinstance(one.record, NoteAdded)]) == 1
         assert len(at.incident.asks[at.ask].answers) == 1
         assert "was used before" in await ana.after(await ana.send("note", note | {"text": "Something else"}))
@@ -311,7 +311,7 @@ async def test_of_two_people_at_once_one_wins_and_the_other_is_told_who(tmp_path
         forms = [await one.form("answer", "contain-roll-back") for one in (ana, tom)]
         first = await ana.after(await ana.send("answer", {**forms[0], "word": "approve"}))
         second = await tom.after(await tom.send("answer", {**forms[1], "word": "deny", "reason": "no"}))
-        assert first.startswith("Approve: ")
+        assert first.startswith("Approved: ")
         assert "is closed: approve, said Ana at" in second
         assert [answer.by.actor for answer in at.incident.asks[at.ask].answers] == ["Ana"]
         assert "approve, by Ana (On-Call), identified by a personal link" in await tom.page()
@@ -332,7 +332,7 @@ async def test_one_person_alone_is_not_two(tmp_path: Path) -> None:
             assert "has answered" in await other_spelling.after(await other_spelling.send("answer", again))
         assert at.incident.asks[at.ask].open
         assert "approve, by Ana (On-Call), identified by a personal link" in await tom.page()
-        assert (await tom.answer("approve")).startswith("Approve: ")
+        assert (await tom.answer("approve")).startswith("Approved: ")
         assert at.incident.asks[at.ask].granted
 
 

@@ -269,7 +269,7 @@ async def test_behind_the_proxy_the_page_and_the_list_open_without_a_link(tmp_pa
             assert "You are Ana Ruiz, identified by the identity proxy" in (await http.get(f"/i/{at.id}")).text
             assert at.id in (await http.get("/i")).text
             ana = Browser(http, at)
-            assert (await ana.answer("approve")).startswith("Approve: ")
+            assert (await ana.answer("approve")).startswith("Approved: ")
         [answer] = at.incident.asks[at.ask].answers
         assert (answer.by.actor, answer.by.role, answer.by.proof) == ("Ana Ruiz", "on_call", Proof.PROXY)
         async with at.browser(**{IAP_HEADER: assertion(iss="https://login.example", email="eve@x.example")}) as http:
@@ -300,7 +300,7 @@ async def test_behind_the_proxy_a_personal_link_signs_in_a_person_whom_the_proxy
         async with at.browser(**{IAP_HEADER: unknown}) as http:
             assert (await http.get(at.link("Eve", "cto"))).status_code == 303
             assert "You are Eve, identified by a personal link" in (await http.get(f"/i/{at.id}")).text
-            assert (await Browser(http, at).answer("approve")).startswith("Approve: ")
+            assert (await Browser(http, at).answer("approve")).startswith("Approved: ")
             http.headers[IAP_HEADER] = assertion(iss="https://login.example")
             assert "You are Ana Ruiz, identified by the identity proxy" in (await http.get(f"/i/{at.id}")).text
         [answer] = at.incident.asks[at.ask].answers

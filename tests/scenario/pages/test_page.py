@@ -32,7 +32,7 @@ async def test_a_personal_link_leads_to_the_change_and_the_form_approves_it(tmp_
         assert "You are Ana, identified by a personal link" in page
         assert "SIMULATED" in page
         said = await ana.answer("approve")
-        assert said.startswith(f"Approve: {at.ask}.")
+        assert said.startswith(f"Approved: {at.ask}.")
         [answer] = at.incident.asks[at.ask].answers
         assert (answer.by.actor, answer.by.role, answer.by.via, answer.by.proof) == (
             "Ana",

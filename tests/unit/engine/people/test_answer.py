@@ -26,7 +26,7 @@ def test_one_yes_grants_an_ask_for_one_person(room: Room) -> None:
     ask = room.asked()
     ana = ANA.model_copy(update={"proof": Proof.SLACK})
     said = room.people.answer(ask, ana, yes=True, reason=" looks right ")
-    assert said == f"Approve: {ask}. It is done."
+    assert said == f"Approved: {ask}. The change begins now, and is verified after it."
     state = room.incident.asks[ask]
     assert (state.granted, state.answers[0].reason, state.answers[0].by.proof) == (True, "looks right", Proof.SLACK)
     assert {"ask": ask} in [one.detail for one in room.journal.outbox() if one.kind is OutboxKind.RESUME]

@@ -101,3 +101,24 @@ def test_a_name_has_a_limit(journal: SqlJournal) -> None:
     assert len(str(refused.value)) < 200
     with pytest.raises(NotAllowed, match="Your name is missing"):
         people.who("\x1b[31m\u202e", "on_call", "cli")
+
+
+@pytest.mark.parametrize(
+    ("said", "role", "meant"),
+    [
+        ("Ana", None, "Did you mean Ana Ruiz? "),
+        ("ana", "on_call", "Did you mean Ana Ruiz? "),
+        ("Okafor", None, "Did you mean Ben Okafor? "),
+        ("Ana Riuz", "on_call", "Did you mean Ana Ruiz? "),
+        ("Zed", None, ""),
+    ],
+)
+def test_a_first_name_or_a_slip_is_answered_with_the_name_that_is_meant(
+    journal: SqlJournal, said: str, role: str | None, meant: str
+) -> None:
+    """At night people type a first name. It is not taken as the person, and the answer says whom the plan has."""
+    people = People(journal, company(), lambda: MONDAY)
+    with pytest.raises(NotAllowed) as raised:
+        people.who(said, role, "cli")
+    expected = "The plan names: Ana Ruiz, Ben Okafor." if role else "Give your role (on the command line: --role ROLE)"
+    assert raised.value.next_step.startswith(meant + expected)
