@@ -106,6 +106,8 @@ class _Addresses(Action[AddressParams, BlockState]):
 
     @override
     async def observe(self, params: AddressParams) -> BlockState:
+        if params.addresses.strip():
+            params.ranges()  # what is no address is refused before anything is asked of Vercel
         project = await self.context.client(Vercel).project(self.project(params))
         return await self._read(project.id, project.name or self.project(params), params)
 
