@@ -66,7 +66,7 @@ async def test_a_dry_run_writes_nothing_and_the_act_keeps_no_secret(kind: type[A
 async def test_a_read_that_fails_has_a_sentence_and_a_next_step_and_nothing_is_written(
     kind: type[AnyAction], raw: dict[str, Any], trouble: str
 ) -> None:
-    """Whatever it reads: an answer that is cut off or of another shape is never taken for an empty one."""
+    """For every read: an answer that is cut off or of another shape is never taken for an empty one."""
     async with ready() as (sim, context):
         await fault(sim, "vercel", "*", trouble, times=50)
         with pytest.raises(AllclearError) as failed:

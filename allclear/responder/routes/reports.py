@@ -1,4 +1,4 @@
-"""The routes of reports: what the reading commands print, for whoever has a token and not the journal."""
+"""The routes of reports: what the reading commands print, for a person who has a token and no journal."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ def test_each_word_is_a_command(engine: Engine, kind: AskKind, *, yes: bool) -> 
     """The words of Prefect's forms and of messages are the commands."""
     ask = asked(engine, declared(engine), "it", kind)
     chosen = ("web-41",) if yes and kind is AskKind.CHOICE else ()
-    out = printed(command_of(kind.words[0 if yes else 1]), ask, *chosen, *ME, "--reason", "so")
+    out = printed(command_of(state(engine, ask).ask.words[0 if yes else 1]), ask, *chosen, *ME, "--reason", "so")
     assert "What of it?" in out
     assert [answer.yes for answer in state(engine, ask).answers] == [yes]
 
@@ -109,7 +109,7 @@ def test_approve_of_a_question_that_is_no_approval_is_refused_with_the_right_com
     ask = asked(engine, declared(engine), "it", kind)
     error = refused(word, ask, *ME)
     assert isinstance(error, NotAllowed)
-    for right in kind.words:
+    for right in state(engine, ask).ask.words:
         assert f"allclear {command_of(right)} {ask}" in error.next_step
     assert state(engine, ask).open
 

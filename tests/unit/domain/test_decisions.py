@@ -82,10 +82,10 @@ def test_a_wrong_word_is_refused_with_the_right_commands(kind: AskKind, word: st
     """`approve` of a step says that `done` is meant."""
     ask = an_ask(kind)
     yes, no = answer_commands(ask)
-    assert yes.startswith(f"allclear {command_of(kind.words[0])} VS-12/contain/roll-back")
-    assert no.startswith(f"allclear {command_of(kind.words[1])} VS-12/contain/roll-back")
-    if word in kind.words:
-        assert decision_for(ask, word).yes == (word == kind.words[0])
+    assert yes.startswith(f"allclear {command_of(ask.words[0])} VS-12/contain/roll-back")
+    assert no.startswith(f"allclear {command_of(ask.words[1])} VS-12/contain/roll-back")
+    if word in ask.words:
+        assert decision_for(ask, word).yes == (word == ask.words[0])
         return
     with pytest.raises(NotAllowed) as caught:
         decision_for(ask, word)
