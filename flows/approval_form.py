@@ -106,12 +106,17 @@ def form_for(engine: Engine, ask: Ask, problem: str = "") -> type[Answer]:
     incident = engine.conductor.incident(ask.id.partition("/")[0])
     offered = [] if is_private(engine.company.plan, incident) else [decision.text for decision in decisions(ask)]
     roles = [role for role in ask.policy.roles if role in engine.company.plan.roles]
+    needed = f'"{yes}" needs one. ' if ask.reason_needed(yes=True) else ""
     reason: Any = (
         Field(
             min_length=1, pattern=_NOT_BLANK, title="Reason or note", description="Required. It goes into the record."
         )
-        if ask.policy.reason_needed
-        else Field(default="", title="Reason or note", description="It goes into the record.")
+        if ask.reason_needed(yes=False)
+        else Field(
+            default="",
+            title="Reason or note",
+            description=f"{needed}It goes into the record.",
+        )
     )
     fields: dict[str, Any] = {
         "decision": (

@@ -95,7 +95,7 @@ class PersonAtTerminal:
         by_key = {person_key(text): decision for text, decision in offered.items()}
         while (decision := by_key.get(person_key(await self._line(f"{' / '.join(offered)} ? ")))) is None:
             print_line(f"That answers nothing. Type {' or '.join(offered)}.")
-        needed = ask.policy.reason_needed
+        needed = ask.reason_needed(yes=decision.yes)
         reason = await self._line("Reason: " if needed else "Reason (Enter for none): ")
         while needed and is_blank(reason):
             print_line("This answer needs a reason, as in a real incident: a few words.")

@@ -190,6 +190,13 @@ class Ask(Model):
     contains: bool = Field(default=False, description="Whether a yes confirms that the incident is contained.")
     ends: bool = Field(default=False, description="Whether a yes ends the incident.")
 
+    def reason_needed(self, *, yes: bool) -> bool:
+        """Return whether an answer needs a reason. A denial does not, because it stops the act and may be in a hurry.
+
+        A person's step is another matter: its no reports what could not be done.
+        """
+        return self.policy.reason_needed and (yes or self.kind is AskKind.STEP)
+
     @property
     def words(self) -> tuple[str, str]:
         """Return the words that answer it with yes and with no, the same in forms, commands and messages."""

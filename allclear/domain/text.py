@@ -154,8 +154,9 @@ def answer_commands(ask: Ask, plan: Plan | None = None) -> tuple[str, str]:
     """Return the commands that answer `ask` with yes and with no; with `--role` if the plan names no person for it."""
     yes, no = (command_of(word) for word in ask.words)
     which = " CANDIDATE" if ask.kind is AskKind.CHOICE else ""
-    rest = f" {signature(plan, *ask.policy.roles)}" + (' --reason "..."' if ask.policy.reason_needed else "")
-    return f"allclear {yes} {plain(ask.id)}{which}{rest}", f"allclear {no} {plain(ask.id)}{rest}"
+    who = f" {signature(plan, *ask.policy.roles)}"
+    why_yes, why_no = (' --reason "..."' if ask.reason_needed(yes=given) else "" for given in (True, False))
+    return f"allclear {yes} {plain(ask.id)}{which}{who}{why_yes}", f"allclear {no} {plain(ask.id)}{who}{why_no}"
 
 
 def with_proof(command: str, policy: ApprovalPolicy) -> str:

@@ -178,7 +178,7 @@ def _add_routes(app: FastAPI, parts: _Parts, token: SecretStr) -> None:
     scrubber = Scrubber([*engine.context.secrets(), *(secret.get_secret_value() for secret in own)])
     intake = IntakeServices(authenticator, parts.limits, parts.writer, parts.arrived, scrubber)
     app.include_router(intake_routes(intake))
-    app.include_router(alert_routes(engine.journal, parts.arrived, guard))
+    app.include_router(alert_routes(engine.journal, engine.company.plan, parts.arrived, guard))
     callers = Callers(engine.tokens, token)
     app.include_router(incident_routes(engine, callers.guard))
     app.include_router(command_routes(CommandServices(engine, callers, Limits(), parts.run, parts.written)))

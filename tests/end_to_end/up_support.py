@@ -62,15 +62,19 @@ class Up:
 
 
 @contextmanager
-def running_up(home: Path) -> Generator[Up]:
-    """`make up SIMULATED=1` on free ports, with its files in `home`. One Ctrl-C at the end must stop everything."""
+def running_up(home: Path, **more: str) -> Generator[Up]:
+    """`make up SIMULATED=1` on free ports, with its files in `home`. One Ctrl-C at the end must stop everything.
+
+    `more` are variables of its environment.
+    """
+    home.mkdir(parents=True, exist_ok=True)
     printed = home / "printed.txt"
     ports = f"--port {free_port()} --responder-port {free_port()}"
     with printed.open("w") as out:
         process = subprocess.Popen(  # noqa: S603 - our own program
             make("up", "SIMULATED=1", f"ARGS={ports} --home {home}"),
             cwd=ROOT,
-            env=environment(),
+            env=environment(**more),
             stdout=out,
             stderr=out,
             start_new_session=True,

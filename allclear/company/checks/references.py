@@ -61,6 +61,7 @@ class _PlanReferences:
         yield from self._kinds_for_people()
         yield from self._roles_of_roles()
         yield from self._roles_elsewhere()
+        yield from self._readers()
         yield from self._audiences()
 
     def _kinds_for_people(self) -> Iterator[Diagnostic]:
@@ -170,6 +171,26 @@ class _PlanReferences:
                         ("people", index, "roles"),
                         f"{person.name} has `{name}` and `{both}`, which one person must not hold together.",
                         "Give one of them to another person.",
+                    )
+
+    def _readers(self) -> Iterator[Diagnostic]:
+        """Yield errors for roles that may read private incidents and do not exist, or that no named person has.
+
+        An incident that an alert opens could otherwise be read, approved and led by no one.
+        """
+        plan = self._plan
+        marked: list[tuple[Place, list[str]]] = [
+            *((("kinds", name, "private_for"), kind.private_for) for name, kind in plan.kinds.items()),
+            *((("severities", index, "private_for"), one.private_for) for index, one in enumerate(plan.severities)),
+        ]
+        for place, roles in marked:
+            yield from self._known(place, roles, plan.roles, "role")
+            for index, role in enumerate(roles):
+                if role in plan.roles and not any(person.known for person in plan.holders(role)):
+                    yield self._file.error(
+                        (*place, index),
+                        f"`private_for` names the role `{role}`, which no named person has: no one could read it.",
+                        "Write the person's name under `people`, with this role, or name another role.",
                     )
 
     def _roles_elsewhere(self) -> Iterator[Diagnostic]:

@@ -140,7 +140,7 @@ class Answers:
         same = [answer for answer in state.answers if person_key(answer.by.actor) == person_key(by.actor)]
         if same and yes:  # a person who said yes may still change it to no
             raise WrongState(f"{by.actor} has answered {state.ask.id} already.", "Another person must answer too.")
-        if policy.reason_needed and is_blank(reason):
+        if state.ask.reason_needed(yes=yes) and is_blank(reason):
             raise MissingText(f"{state.ask.id} needs a reason.", 'Give one (on the command line: --reason "…").')
 
 

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response
 
+from allclear.domain.plan import Plan
 from allclear.journal.ports import Journal, NewDelivery
 from allclear.responder.authentication import AlertAuthenticator
 from allclear.responder.deliveries import body_rejection, is_sent_once, retry_delivery, stored_parts
@@ -113,7 +114,7 @@ def intake_routes(intake: IntakeServices) -> APIRouter:
     return router
 
 
-def alert_routes(journal: Journal, arrived: Callable[[], None], guard: Guard) -> APIRouter:
+def alert_routes(journal: Journal, plan: Plan, arrived: Callable[[], None], guard: Guard) -> APIRouter:
     """Return the routes that show and retry deliveries; `arrived` wakes the inbox worker."""
     router = APIRouter(dependencies=[Depends(guard)], responses=UNAUTHORIZED | UNAVAILABLE, tags=["alerts"])
 
@@ -129,7 +130,7 @@ def alert_routes(journal: Journal, arrived: Callable[[], None], guard: Guard) ->
         limit: Annotated[int, Query(ge=1, le=1000, description="The largest number of deliveries.")] = 100,
     ) -> list[DeliveryView]:
         """List the requests of monitoring systems, with the decision about each alert and its reason."""
-        return await asyncio.to_thread(list_deliveries, journal, state, source, limit)
+        return await asyncio.to_thread(list_deliveries, journal, plan, state, source, limit)
 
     @router.get(
         "/alerts/{delivery}",
@@ -142,7 +143,7 @@ def alert_routes(journal: Journal, arrived: Callable[[], None], guard: Guard) ->
 
         Its state is `new` until it is read, which takes a moment.
         """
-        return await asyncio.to_thread(show_delivery, journal, delivery)
+        return await asyncio.to_thread(show_delivery, journal, plan, delivery)
 
     @router.post(
         "/alerts/{delivery}/retry",

@@ -103,10 +103,10 @@ def _details(incident: Incident, plan: Plan, reader: str | None) -> IncidentDeta
             open_asks=[],
             in_place=[],
             next_deadlines=[],
-            roles={role: plain(person, 60) for role, person in incident.roles.items()},
+            roles={},
         )
     return IncidentDetails(
-        **_summary(incident, plan),
+        **_summary(incident, plan, hidden=False),
         began_at=incident.began_at,
         acknowledged_at=incident.acknowledged_at,
         open_asks=[_question(state, incident, plan) for state in waiting(incident)],
@@ -117,17 +117,21 @@ def _details(incident: Incident, plan: Plan, reader: str | None) -> IncidentDeta
     )
 
 
-def _summary(incident: Incident, plan: Plan) -> dict[str, Any]:
-    phase = incident.phase
+def _summary(incident: Incident, plan: Plan, *, hidden: bool | None = None) -> dict[str, Any]:
+    """Return the fields of every response; `hidden`: without what it is about, by default if it is private.
+
+    A private incident has its id, severity, state, phase, lead and times there, as messages about it do.
+    """
+    phase, hidden = incident.phase, is_private(plan, incident) if hidden is None else hidden
     return {
         "id": incident.id,
-        "title": PRIVATE_TITLE if is_private(plan, incident) else plain(incident.title),
+        "title": PRIVATE_TITLE if hidden else plain(incident.title),
         "severity": incident.severity,
         "status": status(incident),
-        "held": "" if is_private(plan, incident) else held_words(incident, plan),
+        "held": "" if hidden else held_words(incident, plan),
         "phase": phase,
         "phase_title": plan.phases[Phase(phase)].label if phase in set(Phase) else phase,
-        "service": incident.opened.service,
+        "service": "" if hidden else incident.opened.service,
         "lead": lead(incident, plan),
         "simulated": incident.opened.simulated,
         "opened_at": incident.opened_at,

@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 from allclear.domain.alert import AlertDecision, Decision
+from allclear.domain.plan import Plan
+from allclear.domain.privacy import is_private
+from allclear.domain.template_values import PRIVATE_TITLE
+from allclear.engine.incidents import read_or_none
 from allclear.journal.ports import Delivery, DeliverySummary, Journal
 from allclear.responder.routes.models import AlertDecisionView, DeliveryView
 
@@ -17,43 +21,53 @@ _MAX_ALERTS_IN_LIST = 20
 STATES: tuple[str, ...] = get_args(DeliveryState)
 
 
-def list_deliveries(journal: Journal, state: str | None, source: str | None, limit: int) -> list[DeliveryView]:
+def list_deliveries(
+    journal: Journal, plan: Plan, state: str | None, source: str | None, limit: int
+) -> list[DeliveryView]:
     """Return deliveries, the newest first, each with its last alerts."""
     deliveries = journal.delivery_summaries(state=state, source=source, limit=limit)
-    return [_view(journal, delivery, _MAX_ALERTS_IN_LIST) for delivery in deliveries]
+    return [_view(journal, plan, delivery, _MAX_ALERTS_IN_LIST) for delivery in deliveries]
 
 
-def show_delivery(journal: Journal, delivery: str) -> DeliveryView:
+def show_delivery(journal: Journal, plan: Plan, delivery: str) -> DeliveryView:
     """Return one delivery with all its alerts. Raises NotFound."""
-    return _view(journal, journal.delivery(delivery), None)
+    return _view(journal, plan, journal.delivery(delivery), None)
 
 
-def _view(journal: Journal, delivery: DeliverySummary | Delivery, limit: int | None) -> DeliveryView:
+def _view(journal: Journal, plan: Plan, delivery: DeliverySummary | Delivery, limit: int | None) -> DeliveryView:
     decisions = journal.decisions(delivery=delivery.id, limit=limit)
+    private = _private(journal, plan, {delivery.incident, *(decision.incident for decision in decisions)})
     return DeliveryView(
         id=delivery.id,
         source=delivery.source,
         received_at=delivery.received_at,
         count=delivery.count,
         state=delivery.state,
-        reason=delivery.reason,
+        reason="" if delivery.incident in private else delivery.reason,
         incident=delivery.incident,
-        alerts=[_decision_view(decision) for decision in decisions],
+        alerts=[_decision_view(decision, private=decision.incident in private) for decision in decisions],
         total_alerts=journal.count_decisions(delivery.id) if len(decisions) == limit else len(decisions),
     )
 
 
-def _decision_view(decision: AlertDecision) -> AlertDecisionView:
+def _private(journal: Journal, plan: Plan, incidents: set[str | None]) -> set[str | None]:
+    """Return which of the incidents are private. One whose record cannot be read counts as private."""
+    found = {one: read_or_none(journal, one) for one in incidents if one}
+    return {one for one, incident in found.items() if incident is None or is_private(plan, incident)}
+
+
+def _decision_view(decision: AlertDecision, *, private: bool) -> AlertDecisionView:
+    """Return an alert and its decision. An alert of a private incident has its state and the incident's id alone."""
     return AlertDecisionView(
-        key=decision.key,
+        key="" if private else decision.key,
         status=decision.state,
         severity=decision.severity,
-        service=decision.service,
-        title=decision.title,
+        service="" if private else decision.service,
+        title=PRIVATE_TITLE if private else decision.title,
         at=decision.source_time,
         last_seen_at=decision.at,
         decision=decision.decision,
-        reason=decision.reason,
+        reason="" if private else decision.reason,
         incident=decision.incident,
         count=decision.count,
     )

@@ -105,7 +105,7 @@ class SlackHandler:
             return ""
         self._require_reader(place.user, pressed.ask.partition("/")[0])
         state, decision = self._decision(pressed)
-        if state.open and state.ask.policy.reason_needed:
+        if state.open and state.ask.reason_needed(yes=decision.yes):
             remembered = {"value": action.value, "channel": place.channel, "thread": place.thread, "request": request}
             form = forms.reason_form(state.ask, decision, remembered)
             await self._engine.context.client(Slack).open_view(press.trigger_id, form)
