@@ -16,6 +16,7 @@ class LinkTo(Model):
     person: str = Field(default="", description="The one person it is sent to; empty if many people can read it.")
     role: str = Field(default="", description="The role in which that person acts.")
     ask: str = Field(default="", description="The question that it is about, if it is about one.")
+    paged: bool = Field(default=False, description="Whether it stands in a page, which others can read in the pager.")
 
 
 class Revocation(Model):

@@ -11,7 +11,9 @@ class Proof(StrEnum):
     CLAIMED = "claimed"
     """Nothing: the person typed a name."""
     LINK = "link"
-    """A signed link that was sent to this person alone."""
+    """A signed link that was made for this person. Who reads the message in which it stands can open it, too."""
+    PAGE_LINK = "page link"
+    """The same, in a page: every person who can read the pages of the service in the pager can open it."""
     PROXY = "proxy"
     """An identity proxy in front of the responder, which signs who has signed in."""
     TOKEN = "token"  # noqa: S105 - a kind of proof
@@ -30,6 +32,7 @@ class Proof(StrEnum):
 _WORDS: dict[Proof, str] = {
     Proof.CLAIMED: "the name is only claimed",
     Proof.LINK: "identified by a personal link",
+    Proof.PAGE_LINK: "identified by the personal link in a page",
     Proof.PROXY: "identified by the identity proxy",
     Proof.TOKEN: "identified by a personal token",
     Proof.SLACK: "identified by Slack",

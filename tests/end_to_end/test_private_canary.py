@@ -113,7 +113,7 @@ def test_the_canary_is_found_nowhere(up: Up) -> None:
         in_prefect(up, "note", "Add a note", {"incident": incident, "text": CANARY, **mallory}),
         in_prefect(up, "acknowledge", "Acknowledge an incident", {"incident": incident, **mallory}),
         in_prefect(
-            up, "answer", "Answer a question", {"ask": ask.id, "decision": f"yes {CANARY}", "reason": CANARY, **mallory}
+            up, "answer", "Answer a question", {"ask": ask.id, "decision": "approve", "reason": CANARY, **mallory}
         ),
         in_prefect(up, "end_incident", "End an incident", {"incident": incident, "reason": CANARY, **mallory}),
     ]

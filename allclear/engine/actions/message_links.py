@@ -31,7 +31,7 @@ class MessageLinks:
         message can be read by many people, and so can a page for several. Raises JournalError.
         """
         person, role = self._reader(kind, params) if kind.pages else ("", "")
-        return LinkTo(incident=incident.id, person=person, role=role, ask=ask)
+        return LinkTo(incident=incident.id, person=person, role=role, ask=ask, paged=bool(person))
 
     def _reader(self, kind: ActionType, params: Mapping[str, Any]) -> tuple[str, str]:
         if kind.reaches and params.get("policy"):

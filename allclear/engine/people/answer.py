@@ -137,6 +137,14 @@ class Answers:
                 f"{state.ask.id} needs proof of who approves, and your name is only claimed.",
                 f"Open your personal link to {state.ask.id.partition('/')[0]}, or use your token: ALLCLEAR_TOKEN.",
             )
+        before = [answer for answer in state.answers if answer.yes and answer.by.proof is Proof.PAGE_LINK]
+        if yes and policy.people > 1 and by.proof is Proof.PAGE_LINK and before:
+            raise NotAllowed(
+                f"{before[0].by.actor} has approved {state.ask.id} by the link in a page, and so would you. Everyone "
+                "who can read the pages in the pager can open both links, so that only one of them counts.",
+                "Sign in otherwise: with your token (ALLCLEAR_TOKEN), through Slack or the identity proxy, or by a "
+                f"link of your own: allclear link {state.ask.id.partition('/')[0]}.",
+            )
         same = [answer for answer in state.answers if person_key(answer.by.actor) == person_key(by.actor)]
         if same and yes:  # a person who said yes may still change it to no
             raise WrongState(f"{by.actor} has answered {state.ask.id} already.", "Another person must answer too.")

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from allclear.company import Company
-from allclear.domain.base import Clock
+from allclear.domain.base import Clock, person_key
 from allclear.domain.errors import NotAllowed, NotFound
 from allclear.domain.incident import Incident
 from allclear.domain.moments import read_past
@@ -36,6 +36,7 @@ class Assessments:
         incident, plan = self._writer.read(incident_id), self._company.plan
         if incident.severity == now and by.request not in incident.requests:
             return f"{incident_id} is {now} already."
+        by = self._in_fitting_role(incident, by)
         was = [next((one.was for _, one in reversed(incident.severities) if one.now == now), incident.severity)]
 
         def decide(incident: Incident) -> list[Any]:
@@ -51,6 +52,18 @@ class Assessments:
 
         self._writer.append(incident_id, by, decide, outbox=restart_messages(incident, plan, now))
         return f"{incident_id} is {now} now (was {was[0]})."
+
+    def _in_fitting_role(self, incident: Incident, by: By) -> By:
+        """Return the person in a role that may lower a severity, if the one that was given may not and another may.
+
+        A person with several roles need not know which of them the plan asks for.
+        """
+        plan, key = self._company.plan, person_key(by.actor)
+        known = plan.person(by.actor)
+        taken = [role for role, person in incident.roles.items() if person_key(person) == key]
+        roles = [*([by.role] if by.role else []), *(known.roles if known else []), *taken]
+        fitting = next((role for role in roles if plan.may_act_for(role, plan.may_lower or [])), by.role)
+        return by.model_copy(update={"role": fitting}) if by.person else by
 
     def assess(
         self, incident_id: str, facets: Mapping[str, str], kind: str | None, reason: str, by: By, known_since: str = ""

@@ -40,7 +40,8 @@ class PersonalLinks:
             return ""
         if is_blank(to.person) or not self._signatures.can_sign:
             return self._public_url + page_path(to.incident, to.ask)
-        statement = Statement(person=to.person, role=to.role, incident=to.incident, ask=to.ask, proof=Proof.LINK)
+        proof = Proof.PAGE_LINK if to.paged else Proof.LINK
+        statement = Statement(person=to.person, role=to.role, incident=to.incident, ask=to.ask, proof=proof)
         return f"{self._public_url}/l/{self._signatures.sign(Purpose.LINK, statement)}"
 
     def require_key(self) -> None:

@@ -95,7 +95,7 @@ class SignIn:
 
     def start(self, response: Response, link: SignedStatement) -> None:
         """Sign the link's person in for the link's incident."""
-        kept = Statement(person=link.person, role=link.role, incident=link.incident, proof=Proof.LINK)
+        kept = Statement(person=link.person, role=link.role, incident=link.incident, proof=link.proof)
         response.set_cookie(
             self._cookie,
             self._engine.links.sign(Purpose.SESSION, kept),

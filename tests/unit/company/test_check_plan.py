@@ -97,6 +97,14 @@ ERRORS: list[tuple[list[Edit], str]] = [
         "plan.yaml:{2}: The placeholder {incidnet} has no source. Did you mean `incident`?",
     ),
     ([plan("may_lower: [boss]\n")], "plan.yaml:{1}: The plan has no role `boss`."),
+    ([plan("kinds:\n  outage: {title: O, private_for: [on_cal]}\n")], "plan.yaml:{2}: The plan has no role `on_cal`."),
+    (
+        [
+            ("plan.yaml", "on_call: {title: On-Call}", "on_call: {title: On-Call}\n  cto: {title: CTO}"),
+            plan("kinds:\n  outage: {title: O, private_for: [cto]}\n"),
+        ],
+        "plan.yaml:{3}: `private_for` names the role `cto`, which no named person has",
+    ),
     (
         [("plan.yaml", "after: 5m, roles: everyone", "after: 5m, roles: [boss]")],
         "plan.yaml:{2}: The plan has no role `boss`.",

@@ -101,6 +101,41 @@ def test_a_claimed_name_is_not_enough_where_proof_is_needed(room: Room, policy: 
     assert not room.incident.asks[ask].open
 
 
+@pytest.mark.parametrize("second", [proof for proof in Proof if proof is not Proof.CLAIMED])
+@pytest.mark.parametrize("first", [proof for proof in Proof if proof is not Proof.CLAIMED])
+def test_of_two_links_in_pages_one_counts(room: Room, first: Proof, second: Proof) -> None:
+    """One person who reads the pager's pages can open both links. Any other pair of proofs is of two people."""
+    ask = room.asked(policy=TWO)
+    room.people.answer(ask, ANA.model_copy(update={"proof": first}), yes=True)
+    ben = BEN.model_copy(update={"proof": second})
+    if first is second is Proof.PAGE_LINK:
+        with pytest.raises(NotAllowed, match="only one of them counts"):
+            room.people.answer(ask, ben, yes=True)
+        room.people.answer(ask, ben.model_copy(update={"proof": Proof.TOKEN}), yes=True)
+    else:
+        room.people.answer(ask, ben, yes=True)
+    assert room.incident.asks[ask].granted
+
+
+@pytest.mark.parametrize(
+    ("kind", "yes", "needed"),
+    [
+        (AskKind.APPROVAL, True, True),
+        (AskKind.APPROVAL, False, False),
+        (AskKind.STEP, True, True),
+        (AskKind.STEP, False, True),
+    ],
+)
+def test_a_denial_needs_no_reason(room: Room, kind: AskKind, *, yes: bool, needed: bool) -> None:
+    """In a hurry the no is easier than the yes. A person's step that was not done needs its reason."""
+    ask = room.asked(kind, ONE_PERSON.model_copy(update={"reason_needed": True}))
+    if needed:
+        with pytest.raises(NotAllowed, match="needs a reason"):
+            room.people.answer(ask, ANA, yes=yes)
+    room.people.answer(ask, ANA, yes=yes, reason="so" if needed else "")
+    assert not room.incident.asks[ask].open
+
+
 @pytest.mark.parametrize("policy", [TWO, ApprovalPolicy(roles=["on_call"], in_prefect=False)])
 def test_prefect_cannot_give_an_approval_that_the_policy_keeps_from_it(room: Room, policy: ApprovalPolicy) -> None:
     """Prefect has no users, so it can give neither an approval of two people nor one that the plan forbids it."""
@@ -118,13 +153,12 @@ def test_prefect_can_give_the_approval_of_one_person(room: Room) -> None:
     assert room.incident.asks[ask].granted
 
 
-@pytest.mark.parametrize("yes", [True, False])
-def test_some_answers_need_a_reason(room: Room, *, yes: bool) -> None:
+def test_some_answers_need_a_reason(room: Room) -> None:
     """Spaces are not a reason."""
     ask = room.asked(policy=ONE_PERSON.model_copy(update={"reason_needed": True}))
     with pytest.raises(NotAllowed, match="reason"):
-        room.people.answer(ask, ANA, yes=yes, reason="  ")
-    room.people.answer(ask, ANA, yes=yes, reason="because")
+        room.people.answer(ask, ANA, yes=True, reason="  ")
+    room.people.answer(ask, ANA, yes=True, reason="because")
 
 
 def test_an_ask_is_answered_once(room: Room) -> None:
