@@ -83,7 +83,8 @@ def test_the_server_refuses_the_form_of_an_earlier_question(engine: Engine, old:
 @pytest.mark.parametrize("kind", AskKind)
 @pytest.mark.parametrize("reason_needed", [True, False])
 def test_the_server_refuses_a_missing_or_blank_name(engine: Engine, kind: AskKind, *, reason_needed: bool) -> None:
-    """Three spaces are no name, and no reason where one is needed."""
+    """Three spaces are no name, and no reason where both answers need one: a denial needs none, so the form cannot ask."""
+    in_form = reason_needed and kind is AskKind.STEP
     policy = ONE_PERSON.model_copy(update={"reason_needed": reason_needed})
     form = form_for(engine, asked(engine, "one", kind, policy))
     decision = decisions(incident(engine).asks["VS-1/contain/one"].ask)[0].text
@@ -92,8 +93,8 @@ def test_the_server_refuses_a_missing_or_blank_name(engine: Engine, kind: AskKin
     for name in ("", "   ", "\n"):
         assert "name" in refusal(form, {**values, "name": name})
     assert "name" in refusal(form, {key: value for key, value in values.items() if key != "name"})
-    assert bool(refusal(form, {**values, "reason": "  "})) == reason_needed
-    assert set(form.model_json_schema()["required"]) == {"decision", "name", *(["reason"] if reason_needed else [])}
+    assert bool(refusal(form, {**values, "reason": "  "})) == in_form
+    assert set(form.model_json_schema()["required"]) == {"decision", "name", *(["reason"] if in_form else [])}
 
 
 def test_an_answer_that_counts_is_recorded_once_however_often_its_form_is_read(engine: Engine) -> None:
