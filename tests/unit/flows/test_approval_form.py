@@ -83,7 +83,7 @@ def test_the_server_refuses_the_form_of_an_earlier_question(engine: Engine, old:
 @pytest.mark.parametrize("kind", AskKind)
 @pytest.mark.parametrize("reason_needed", [True, False])
 def test_the_server_refuses_a_missing_or_blank_name(engine: Engine, kind: AskKind, *, reason_needed: bool) -> None:
-    """Three spaces are no name, and no reason where both answers need one: a denial needs none, so the form cannot ask."""
+    """Three spaces are no name, and no reason where both answers need one. A denial needs none."""
     in_form = reason_needed and kind is AskKind.STEP
     policy = ONE_PERSON.model_copy(update={"reason_needed": reason_needed})
     form = form_for(engine, asked(engine, "one", kind, policy))
