@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
+import threading
 import uuid
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import quote, urlsplit
@@ -131,16 +135,42 @@ def responder_for(settings: Settings, company: str, name: str | None, role: str 
 def request(
     url: str, method: str, path: str, body: bytes | None, headers: dict[str, str], seconds: float
 ) -> tuple[int, bytes]:
-    """Send one request and return the status and the body of the answer. Raises OSError and HTTPException."""
+    """Send one request and return the status and the body of the answer.
+
+    `seconds` is the longest time from the connection to the last byte. Raises OSError and HTTPException.
+    """
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.hostname or "", parts.port, timeout=CONNECT_SECONDS)
     try:
         connection.connect()
-        if connection.sock is not None:
-            connection.sock.settimeout(seconds)
-        connection.request(method, f"{parts.path.rstrip('/')}{path}", body, headers)
-        answer = connection.getresponse()
-        return answer.status, answer.read(_LARGEST)
+        with _ended_after(seconds, connection.sock) as has_ended:
+            connection.request(method, f"{parts.path.rstrip('/')}{path}", body, headers)
+            answer = connection.getresponse()
+            read = answer.read(_LARGEST)
+            if has_ended.is_set():
+                msg = f"no whole answer within {seconds:g} s"
+                raise TimeoutError(msg)
+            return answer.status, read
     finally:
         connection.close()
+
+
+@contextmanager
+def _ended_after(seconds: float, connection: socket.socket) -> Generator[threading.Event]:
+    """End a connection after `seconds`: its own time limit counts anew for every byte that arrives."""
+    ended = threading.Event()
+
+    def end() -> None:
+        ended.set()
+        with suppress(OSError):  # it has ended by itself
+            connection.shutdown(socket.SHUT_RDWR)
+
+    connection.settimeout(seconds)
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield ended
+    finally:
+        timer.cancel()

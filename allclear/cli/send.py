@@ -60,10 +60,16 @@ def responder_or_none(
 def author(engine: Engine, name: str | None, role: str | None) -> By:
     """Return who gives a command that is written to the journal directly: proven if a token can be read here.
 
-    Raises NotAllowed without a name, or for a token that is another person's, forged, expired or revoked.
+    If the name is only claimed, a line on standard error says so, and why. Raises NotAllowed without a name, or for a
+    token that is another person's, forged, expired or revoked.
     """
     token = engine.settings.token
     if token is None or not engine.settings.link_keys:
-        return acting_person(engine, name, role)
+        by = acting_person(engine, name, role)
+        why = "the key of personal links is not set here, so ALLCLEAR_TOKEN cannot be read"
+        if token is None:
+            why = "ALLCLEAR_TOKEN is not set, so the journal is written directly. `allclear token NAME` makes one"
+        print(f"Your name is only claimed: {why}.", file=sys.stderr)  # noqa: T201 - not among what the command prints
+        return by
     statement = engine.tokens.read(token.get_secret_value().strip())
     return engine.tokens.author(statement, "cli", name=name or "", role=role or "")

@@ -255,3 +255,30 @@ def test_the_outcome_of_an_approved_change_is_waited_for(monkeypatch: pytest.Mon
     assert remote_answers.follow_over_http(Answers([seen(ended=False, asked=True)]), ask, 60) is None  # type: ignore[arg-type]
     by_hand = seen(ended=True, act="manual/x")
     assert remote_answers.follow_over_http(Answers([by_hand]), ask, 60) is None  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("missing", "warns", "proof"),
+    [
+        ((), "", Proof.TOKEN),
+        (("ALLCLEAR_TOKEN",), "ALLCLEAR_TOKEN is not set, so the journal is written directly", Proof.CLAIMED),
+        (("ALLCLEAR_LINK_KEY",), "the key of personal links is not set here, so", Proof.CLAIMED),
+        (("ALLCLEAR_TOKEN", "ALLCLEAR_LINK_KEY"), "ALLCLEAR_TOKEN is not set, so", Proof.CLAIMED),
+    ],
+)
+@pytest.mark.parametrize("desk", ["journal"], indirect=True)
+def test_a_name_that_is_only_claimed_is_said_with_the_reason(
+    desk: Desk, missing: tuple[str, ...], warns: str, proof: Proof
+) -> None:
+    """On standard error: a person would believe to be proven, and learn of it at the first approval that needs it."""
+    for name in missing:
+        del desk.environment[name]
+    printed, warned, error = desk.types(
+        "note", desk.incident, "Support has 14 tickets", "--as", "Ana", "--role", "on_call"
+    )
+    assert not error
+    assert "only claimed" not in printed
+    assert (f"Your name is only claimed: {warns}" in warned) is bool(warns)
+    assert ("only claimed" in warned) is bool(warns)
+    last = desk.engine.journal.entries(desk.incident)[-1]
+    assert last.by.proof is proof

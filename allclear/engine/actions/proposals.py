@@ -15,8 +15,7 @@ from allclear.domain.errors import AllclearError, Refused
 from allclear.domain.incident import Incident
 from allclear.domain.moments import named_clock
 from allclear.domain.plan import Plan
-from allclear.domain.privacy import is_private, require_reader
-from allclear.domain.proof import Proof
+from allclear.domain.privacy import is_private, is_proven, require_reader
 from allclear.domain.records import ActFinished, ActProposed, AskAnswered, AskOpened, By, DecisionMade
 from allclear.domain.roles import acting_as
 from allclear.domain.runbook import Step
@@ -238,7 +237,7 @@ class Proposer:
             ask = with_window(ask, request.step, fallback, against, self._clock(), self._plan.zone)
             automatic = request.step.auto_approve is not None and not against
             proposed = proposed.model_copy(update={"auto_approve": automatic})
-        if request.confirmed is None or not _may_approve_alone(policy, by):
+        if request.confirmed is None or not _may_approve_alone(incident, policy, by):
             return [proposed, AskOpened(ask=ask)]
         return [proposed, AskOpened(ask=ask), AskAnswered(ask=ask.id, yes=True, reason=request.confirmed)]
 
@@ -336,8 +335,8 @@ def _reversed_act(incident: Incident, resource: str, reverses: str | None) -> Ac
     return None
 
 
-def _may_approve_alone(policy: ApprovalPolicy, by: By) -> bool:
+def _may_approve_alone(incident: Incident, policy: ApprovalPolicy, by: By) -> bool:
     """Return whether a person who starts an action approves it by that."""
-    if by.program or (policy.needs_proof and by.proof is Proof.CLAIMED):
+    if by.program or (policy.needs_proof and not is_proven(incident, by)):
         return False
     return by.role in policy.roles and policy.people == 1 and (by.via != "prefect" or policy.prefect_may)

@@ -13,6 +13,7 @@ from allclear.domain.base import is_blank, person_key
 from allclear.domain.decisions import Decision, asked_now, closed_because, decision_named, named_ask
 from allclear.domain.errors import MissingText, NotAllowed, NotFound, WrongState
 from allclear.domain.incident import Incident
+from allclear.domain.privacy import is_proven
 from allclear.domain.proof import Proof
 from allclear.domain.records import ActFinished, AskAnswered, By, Contained, StepDone
 from allclear.domain.roles import acting_as, plan_role_for
@@ -42,7 +43,7 @@ class Answers:
         def decide(incident: Incident) -> list[Any]:
             state = self._open_ask(incident, ask_id)
             _refuse_its_author(incident, state, by)
-            self._check_may_answer(state, by, reason, yes=yes)
+            self._check_may_answer(incident, state, by, reason, yes=yes)
             _check_choice(state, choice, yes=yes)
             if state.ask.kind is AskKind.FALSE_ALARM and yes and (incident.blocks_ending or incident.unfinished):
                 raise NotAllowed(
@@ -116,7 +117,7 @@ class Answers:
             return f"{max(more, 1)} more, {roles} among them"
         return f"{more} more"
 
-    def _check_may_answer(self, state: AskState, by: By, reason: str, *, yes: bool) -> None:
+    def _check_may_answer(self, incident: Incident, state: AskState, by: By, reason: str, *, yes: bool) -> None:
         policy, plan = state.ask.policy, self._company.plan
         # A role that is only in `one_of` may answer too. Otherwise an approval that needs it could never be granted.
         if not plan.may_act_for(by.role or "", policy.roles) and by.role not in policy.one_of:
@@ -132,7 +133,7 @@ class Answers:
                 "Answer on the incident's page, or on the command line: "
                 f"{with_proof(answer_commands(state.ask, plan)[0], policy)}",
             )
-        if yes and policy.needs_proof and by.proof is Proof.CLAIMED:
+        if yes and policy.needs_proof and not is_proven(incident, by):
             raise NotAllowed(
                 f"{state.ask.id} needs proof of who approves, and your name is only claimed.",
                 f"Open your personal link to {state.ask.id.partition('/')[0]}, or use your token: ALLCLEAR_TOKEN.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from allclear.domain.base import utc_now
 from allclear.domain.errors import ConcurrentWrite, NotAllowed, NotFound
 from allclear.domain.proof import Proof
 from allclear.domain.records import AskOpened, NoteAdded
+from allclear.domain.scope import Scope
 from allclear.engine.people.facade import People
 from allclear.journal.ports import OutboxKind
 from allclear.journal.sql_journal import SqlJournal
@@ -134,6 +136,27 @@ def test_a_denial_needs_no_reason(room: Room, kind: AskKind, *, yes: bool, neede
             room.people.answer(ask, ANA, yes=yes)
     room.people.answer(ask, ANA, yes=yes, reason="so" if needed else "")
     assert not room.incident.asks[ask].open
+
+
+@pytest.mark.parametrize(
+    ("simulated", "via", "proven"),
+    [(True, "drill", True), (True, "terminal", True), (True, "cli", False), (False, "drill", False)],
+)
+def test_the_people_of_a_drill_are_proven_in_a_rehearsal_alone(
+    tmp_path: Path, *, simulated: bool, via: str, proven: bool
+) -> None:
+    """So a company whose plan asks for proof can rehearse, and no one is proven by the name of a channel otherwise."""
+    journal = SqlJournal(f"sqlite:///{tmp_path / 'j.db'}", Scope("vintstreet", simulated=simulated))
+    room = Room(journal)
+    ask = room.asked(policy=ApprovalPolicy(roles=["on_call"], proof_needed=True))
+    played = ANA.model_copy(update={"proof": Proof.CLAIMED, "via": via})
+    if proven:
+        room.people.answer(ask, played, yes=True)
+    else:
+        with pytest.raises(NotAllowed, match="needs proof of who approves"):
+            room.people.answer(ask, played, yes=True)
+    assert room.incident.asks[ask].open is not proven
+    journal.close()
 
 
 @pytest.mark.parametrize("policy", [TWO, ApprovalPolicy(roles=["on_call"], in_prefect=False)])
