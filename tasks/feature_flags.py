@@ -182,7 +182,7 @@ class _SetFlag(Action[FlagParams, FlagState]):
         return Change(
             action=self.name,
             resource=self.resource(params),
-            summary=f"Switch the flag {flag} {word(enabled=to)}; it is {word(enabled=before.enabled)} now.",
+            summary=f"Switch the flag {flag} {word(enabled=to)}.",
             before=before,
             after=FlagState(flag=params.flag, enabled=to),
             risk="Users get the feature behind the flag again." if to else "Users lose the feature behind the flag.",

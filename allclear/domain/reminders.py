@@ -289,12 +289,25 @@ def _taken_over(owner: str) -> str:
 def _manual(plan: Plan, incident: Incident) -> Iterator[Reminder]:
     for act in incident.acts.values():
         if act.proposed.phase == MANUAL and act.outcome and act.outcome.changed and act.finished_at:
-            yield Reminder(f"manual:{act.id}", 1, act.finished_at, _manual_sentence(act), led_by(plan, incident))
+            yield Reminder(
+                f"manual:{act.id}", 1, act.finished_at, _manual_sentence(incident, act), led_by(plan, incident)
+            )
 
 
-def _manual_sentence(act: Act) -> str:
+def _manual_sentence(incident: Incident, act: Act) -> str:
+    """Return who has done what by hand; for a program's proposal also who approved it, and what went wrong."""
     what = str((act.change or {}).get("summary") or act.proposed.title).rstrip(". ")
-    return f"MANUAL action outside the runbook by {plain(act.by.actor, 60)}: {plain(what)}."
+    answers = [answer for ask in act.asks if ask in incident.asks for answer in incident.asks[ask].answers]
+    approved = " and ".join(plain(answer.by.actor, 60) for answer in answers)
+    who = (
+        f"{plain(act.by.actor, 60)}, approved by {approved}" if act.by.program and approved else plain(act.by.actor, 60)
+    )
+    failed = (
+        f" It is not proven: {with_full_stop(plain(act.outcome.sentence))}"
+        if act.outcome and not act.outcome.good
+        else ""
+    )
+    return f"MANUAL action outside the runbook by {who}: {plain(what)}.{failed}"
 
 
 # --- flow runs that a person took away in Prefect ----------------------------------------------------

@@ -98,7 +98,7 @@ async def test_undo_shows_its_change_and_asks(tmp_path: Path) -> None:
         undo = ("undo", "VS-1", "manual/feature-flag-disable", *ANA)
         code, printed = await terminal.types(*undo, answer="n\n")
         assert code == 0
-        assert "Switch the flag live_streams of storefront on; it is off now." in printed
+        assert "Switch the flag live_streams of storefront on." in printed
         assert "risk: Users get the feature behind the flag again." in printed
         assert "Nothing was changed." in printed
         flags = {row["name"]: row["enabled"] for row in sim.world.flags.rows()}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from allclear.domain.action import Verdict
 from allclear.domain.errors import NotAllowed, StillInPlace
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
 from allclear.domain.records import By, IncidentEnded
-from allclear.domain.text import signature
+from allclear.domain.text import signature, with_full_stop
 from allclear.engine.people.incident_writer import IncidentWriter, is_over, required_text
 from allclear.engine.response.ending import ending
 
@@ -33,7 +34,11 @@ class Closing:
     def false_alarm(self, incident_id: str, reason: str, by: By) -> str:
         """End the incident as a false alarm."""
         self._end(incident_id, "false-alarm", reason, by)
-        return f"{incident_id} ended as a false alarm."
+        check = self._writer.read(incident_id).last_check
+        bad = check is not None and check.finding.verdict is not Verdict.SUCCESS
+        doubt = f" Its last check was not good: {with_full_stop(check.finding.sentence)}" if check and bad else ""
+        again = " If it is none after all, declare it again: allclear respond --help" if bad else ""
+        return f"{incident_id} ended as a false alarm.{doubt}{again}"
 
     def check_may_end(self, incident: Incident) -> None:
         """Raise NotAllowed if the incident may not end now; StillInPlace if the reason is a change that is in place."""

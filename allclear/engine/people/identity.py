@@ -81,6 +81,18 @@ class Identity:
             )
         return By(actor=known.name if known else name, role=role, via=via, proof=proof)
 
+    def holder(self, name: str, role: str) -> str:
+        """Return the person who is to get a role, in the plan's spelling. Raises NotAllowed, NotFound.
+
+        If the plan names anyone at all, it must name this person: an offer to a wrong name is never accepted.
+        """
+        plan = self._company.plan
+        named = [person.name for person in plan.people if person.known]
+        if named and plan.person(name) is None:
+            meant = self._meant(name, named)
+            raise NotAllowed(f"The plan does not name {name!r}.", f"{meant}It names: {', '.join(named)}.")
+        return self.who(name, role, "roles").actor
+
     @staticmethod
     def _meant(name: str, known: Sequence[str]) -> str:
         """Return `Did you mean Ana Ruiz? ` for a first or last name, or one with a slip; empty if none is near."""

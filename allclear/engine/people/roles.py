@@ -51,16 +51,19 @@ class Roles:
         return f"{incident_id} is acknowledged by {by.actor}. {leads}."
 
     def hand_over(self, incident_id: str, role: str, to: str, by: By) -> str:
-        """Ask another person to take a role, who has it from the moment of accepting. Who names themselves takes it.
+        """Ask a person to take a role. It changes hands when that person accepts. If you name yourself, you take it.
 
-        Raises NotAllowed if the plan forbids one person to have both of two roles.
+        Raises NotAllowed if the plan names people and not this one, or if it forbids one person to have both of two
+        roles.
         """
         plan = self._company.plan
-        to = self._identity.who(required_text(to, "name of the new holder"), role, by.via, by.proof).actor
+        to = self._identity.holder(required_text(to, "name of the new holder"), role)
         if person_key(to) == person_key(by.actor):
             return self.take_role(incident_id, role, by)
         if known := self._has_it(incident_id, role, to, by):
             return known
+
+        before = self._writer.read(incident_id).offers.get(role)
 
         def decide(incident: Incident) -> list[Any]:
             self._check(incident, role, to)
@@ -69,7 +72,8 @@ class Roles:
         self._writer.append(incident_id, by, decide)
         holder = self._writer.read(incident_id).roles.get(role)
         keeps = f"{holder} keeps it" if holder else "no one has it"
-        return f"{to} is asked to be {plan.role_title(role)} of {incident_id}. Until {to} accepts, {keeps}."
+        gone = f" {before.to} is not asked any more." if before and person_key(before.to) != person_key(to) else ""
+        return f"{to} is asked to be {plan.role_title(role)} of {incident_id}. Until {to} accepts, {keeps}.{gone}"
 
     def take_role(self, incident_id: str, role: str, by: By) -> str:
         """Give a role to the person who acts: offered to that person, free, or another's, who receives a message.

@@ -34,6 +34,8 @@ class RoleRow(NamedTuple):
     """The person who is asked to take it and has not accepted yet."""
     take: str = ""
     """The words of the button with which the reader takes the role; empty if the reader has it or may not have it."""
+    accept: bool = False
+    """Whether the reader is asked to take it."""
 
 
 class ActRow(NamedTuple):

@@ -17,6 +17,7 @@ from allclear.domain.moments import clock, day, local, named_clock, stamp, zone_
 from allclear.domain.plan import Plan
 from allclear.domain.pseudo_phases import MESSAGES
 from allclear.domain.records import AlertJoined, DecisionMade, Entry
+from allclear.domain.reminder import LEAD
 from allclear.domain.sentences.acts import outcome_words
 from allclear.domain.template_values import (
     held_words,
@@ -127,7 +128,7 @@ def incident_page(source: Source) -> IncidentPage:
         opened=stamp(incident.opened_at, plan.zone),
         length=incident.length,
         over=incident.over,
-        lead=lead(incident, plan) or "",
+        lead=_lead_words(incident, plan),
         acknowledged=_acknowledged(source),
         held=_held(source),
         viewer=viewer,
@@ -233,7 +234,17 @@ def _roles(source: Source) -> list[RoleRow]:
     rows = {row.role: row for row in (*taken, *offered, *free) if row.person or row.role not in incident.roles}
     asked = {role: plain(offer.to, 60) for role, offer in incident.offers.items()}
     shown = [row._replace(offered=asked.get(row.role, "")) for row in rows.values()]
-    return [row._replace(take=_take_words(row, incident, plan, viewer)) for row in shown]
+    key = person_key(viewer.person)
+    mine = {role for role, offer in incident.offers.items() if person_key(offer.to) == key}
+    return [row._replace(take=_take_words(row, incident, plan, viewer), accept=row.role in mine) for row in shown]
+
+
+def _lead_words(incident: Incident, plan: Plan) -> str:
+    """Return who leads, or whom the plan names for it while no one has acted yet."""
+    person = lead(incident, plan)
+    if not person:
+        return "no one leads yet"
+    return f"{person} leads" if LEAD in incident.roles else f"no one leads yet; the plan names {person}"
 
 
 def _role_proof(source: Source, role: str, person: str) -> str:

@@ -393,6 +393,17 @@ def test_a_manual_action_is_reported_at_once() -> None:
     assert of_kind(plan_with(), given(story, reminder), "manual") == []
 
 
+def test_the_report_of_a_manual_action_says_that_it_failed() -> None:
+    """Else the lead reads a failed switch as one that was made."""
+    act = {"act": "manual/flag", "phase": "manual", "step": "flag", "action": "flags.disable", "title": "Flag off"}
+    story = Story().opened().record(ActProposed.model_validate(act | {"params": {}, "change": None}), by=ANA)
+    outcome = {"status": "unverified", "changed": True, "sentence": "The flag is still on."}
+    story.after(1).record(ActFinished.model_validate({"act": "manual/flag", "outcome": outcome}))
+    (reminder,) = of_kind(plan_with(), story, "manual")
+    said = "MANUAL action outside the runbook by Ana: Flag off. It is not proven: The flag is still on."
+    assert reminder.sentence == said
+
+
 def test_an_incident_for_a_manual_action_alone_has_no_reminders() -> None:
     """It asks for no response, so it has no targets, no updates and no escalation."""
     company_plan = plan_with(
