@@ -115,7 +115,7 @@ def test_the_canary_is_found_nowhere(up: Up) -> None:
         in_prefect(
             up, "answer", "Answer a question", {"ask": ask.id, "decision": "approve", "reason": CANARY, **mallory}
         ),
-        in_prefect(up, "end_incident", "End an incident", {"incident": incident, "reason": CANARY, **mallory}),
+        in_prefect(up, "decide", "Record a decision", {"incident": incident, "text": CANARY, **mallory}),
     ]
     assert f"{incident} is private, and your name is only claimed" in said[0]
     assert not up.incident(incident).over
