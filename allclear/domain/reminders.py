@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from itertools import takewhile
 
 from allclear.domain.act import Act
+from allclear.domain.base import person_key
 from allclear.domain.deadlines import Deadline, clock_start, deadlines, duties, status_word
 from allclear.domain.durations import counted, in_words
 from allclear.domain.escalation import page_escalation, question_escalation, severity_escalation
@@ -295,19 +296,17 @@ def _manual(plan: Plan, incident: Incident) -> Iterator[Reminder]:
 
 
 def _manual_sentence(incident: Incident, act: Act) -> str:
-    """Return who has done what by hand; for a program's proposal also who approved it, and what went wrong."""
+    """Return who has done what by hand, who approved it if that was another person, and what went wrong."""
     what = str((act.change or {}).get("summary") or act.proposed.title).rstrip(". ")
     answers = [answer for ask in act.asks if ask in incident.asks for answer in incident.asks[ask].answers]
-    approved = " and ".join(plain(answer.by.actor, 60) for answer in answers)
-    who = (
-        f"{plain(act.by.actor, 60)}, approved by {approved}" if act.by.program and approved else plain(act.by.actor, 60)
-    )
+    others = [one.by.actor for one in answers if one.yes and person_key(one.by.actor) != person_key(act.by.actor)]
+    approved = f", approved by {' and '.join(plain(name, 60) for name in dict.fromkeys(others))}" if others else ""
     failed = (
         f" It is not proven: {with_full_stop(plain(act.outcome.sentence))}"
         if act.outcome and not act.outcome.good
         else ""
     )
-    return f"MANUAL action outside the runbook by {who}: {plain(what)}.{failed}"
+    return f"MANUAL action outside the runbook by {plain(act.by.actor, 60)}{approved}: {plain(what)}.{failed}"
 
 
 # --- flow runs that a person took away in Prefect ----------------------------------------------------

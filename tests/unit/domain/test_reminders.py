@@ -16,6 +16,7 @@ from allclear.domain.records import (
     ActFinished,
     ActProposed,
     AlertJoined,
+    AskAnswered,
     AskOpened,
     AudienceTold,
     By,
@@ -364,6 +365,46 @@ def test_people_are_reminded_daily_of_what_is_in_place() -> None:
     )
     assert handed_over.due == due
     assert "Ana has taken it over" in handed_over.sentence
+
+
+@pytest.mark.parametrize(
+    ("proposer", "who"),
+    [
+        (ANA, "Ana"),
+        (By(actor="night-watch", role="program", via="api"), "night-watch, approved by Ana"),
+        (By(actor="Ben", role="on_call", via="cli"), "Ben, approved by Ana"),
+    ],
+)
+def test_a_manual_action_names_the_person_who_approved_it(proposer: By, who: str) -> None:
+    """A program decides nothing, so that the lead must know which person did."""
+    flag = ActProposed(
+        act="manual/flag",
+        phase="manual",
+        step="flag",
+        action="flags.disable",
+        title="Flag off",
+        params={},
+        change=None,
+    )
+    ask = Ask(
+        id="VS-12/manual/flag",
+        kind=AskKind.APPROVAL,
+        phase="manual",
+        step="flag",
+        title="Flag off?",
+        text="?",
+        yes="It is off.",
+        no="It stays on.",
+        policy=ONE_PERSON,
+        act="manual/flag",
+        digest="d",
+    )
+    story = Story().opened().record(flag, AskOpened(ask=ask), by=proposer)
+    story.record(AskAnswered(ask=ask.id, yes=True, reason="so"), by=ANA)
+    outcome = {"status": "verified", "changed": True, "sentence": "It is off."}
+    story.after(1).record(ActFinished.model_validate({"act": "manual/flag", "outcome": outcome}))
+    (reminder,) = of_kind(plan_with(), story, "manual")
+    assert reminder.sentence == f"MANUAL action outside the runbook by {who}: Flag off."
 
 
 def test_a_manual_action_is_reported_at_once() -> None:
