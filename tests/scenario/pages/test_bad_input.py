@@ -22,6 +22,7 @@ from allclear.engine.people.personal_links import PersonalLinks
 from allclear.engine.people.signatures import Purpose, Signatures, Statement
 from allclear.responder.app import make_app
 from tests.scenario.pages.pages_support import ADDRESS, OURS, Waiting, ask_for, asked, hidden
+from tests.scenario.private_support import private
 from tests.scenario.response_support import MACHINE, installed, vintstreet
 from tests.unit.responder.responder_support import TOKEN
 
@@ -372,3 +373,15 @@ async def test_what_strangers_write_is_shown_as_text(tmp_path: Path) -> None:
         assert "<script>alert" not in page
         assert '<img src="https' not in page
         assert hidden(page)
+
+
+@pytest.mark.parametrize("part", ["", "/events", "/chart.svg", "/note"])
+async def test_no_part_of_a_private_page_is_for_an_outsider_and_each_says_so(tmp_path: Path, part: str) -> None:
+    """Not 503, which would tell a browser to try again."""
+    async with asked(tmp_path, company=private()) as (at, _), at.browser() as http:
+        outsider = {"Authorization": f"Bearer {at.engine.tokens.for_person('Ana', None)}"}
+        refused = await http.get(f"/i/{at.id}{part}", headers=outsider)
+        assert refused.status_code == 403
+        assert "web-41" not in refused.text
+        missing = await http.get(f"/i/VS-999{part}", headers=outsider)
+        assert missing.status_code == 404
