@@ -84,6 +84,11 @@ def _describe(detail: ErrorDetails, place: Place, model: type[BaseModel]) -> tup
             described = (f"{name}: {reason}.", _SEE_SCHEMA)
         case kind if kind == WRONG_AT:
             described = (f"{name}: {context['sentence']}.", context["next_step"] or _SEE_SCHEMA)
+        case "dict_type" | "model_type" if isinstance(detail["input"], list):
+            described = (
+                f"{name} is a list, and must be names with their values.",
+                f"Write each as `name: …`. {_SEE_SCHEMA}",
+            )
         case "string_type" if isinstance(detail["input"], bool | int | float | date):
             described = (f"{name} must be text, and {detail['input']!s} is not.", "Put it in quotes.")
         case "string_pattern_mismatch" if "[a-z0-9][a-z0-9_-]" in str(context.get("pattern")):

@@ -19,7 +19,7 @@ from allclear.vendors.lengths import in_parts, shortened
 if TYPE_CHECKING:
     from slack_sdk.models.blocks import InteractiveElement
 
-ANSWER, OPEN_PAGE, REASON = "answer", "open-page", "reason"
+ANSWER, OPEN_PAGE = "answer", "open-page"
 """The beginnings of the `action_id` of our buttons and inputs."""
 
 _LONGEST_BLOCK = 2_800

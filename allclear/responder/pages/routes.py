@@ -87,6 +87,7 @@ def page_routes(services: PageServices) -> APIRouter:
     pages = _Pages(services)
     router.add_api_route("/l/{token}", pages.link)
     router.add_api_route("/static/{name}", pages.static)
+    router.add_api_route("/", pages.listed)
     router.add_api_route("/i", pages.listed)
     router.add_api_route("/i/{incident}", pages.incident)
     router.add_api_route("/i/{incident}/events", pages.events)
@@ -133,7 +134,7 @@ class _Pages:
             viewer = await self._viewer(request)
             rows = await asyncio.to_thread(self._list, viewer)
         except _NotSignedIn as error:
-            return self._unknown(error.reason, "the list of incidents")
+            return self._unknown(error.reason, _LIST)
         except AllclearError as error:
             return self._failed(error)
         return page(
@@ -267,7 +268,12 @@ class _Pages:
         except AllclearError as error:
             return self._failed(error)
         response = page(
-            "message.html", title="You have signed out", sentence=said, next_step=_NEW_LINK, back="", **self._frame
+            "message.html",
+            title="You have signed out",
+            sentence=said,
+            next_step=_NEW_LINK.format(incident=incident),
+            back="",
+            **self._frame,
         )
         self._sign_in.end(response, incident)
         return response
@@ -371,10 +377,9 @@ class _Pages:
         """Return the page for a reader who has not signed in: how to sign in, and nothing of the incident."""
         sentence = f"{done}{reason.message}" if reason else f"{done}You have not signed in, so {what} is not shown."
         proxy = " Or sign in through your company's identity proxy." if self._sign_in.has_proxy else ""
-        step = reason.next_step if reason else f"{_OPEN_LINK}{proxy}"
-        response = page(
-            "message.html", 401, title="Who are you?", sentence=sentence, next_step=step, back="", **self._frame
-        )
+        link = _ONE_PAGE if what == _LIST else _OPEN_LINK
+        step = reason.next_step if reason else f"{link}{proxy}"
+        response = page("message.html", 401, title="Sign in", sentence=sentence, next_step=step, back="", **self._frame)
         response.headers["WWW-Authenticate"] = "Bearer"
         return response
 
@@ -389,6 +394,9 @@ def _status(error: AllclearError) -> int:
 _TITLES = {404: "There is no such page", 503: "The journal does not answer", 403: "Nothing was done"}
 
 _OPEN_LINK = (
-    "Open your personal link: it is in the page or message that you received, and the command allclear link makes one."
+    "Open your personal link: it is in the page or message that you received, and the command allclear link makes one. "
+    "A link opens the page of one incident, and no other."
 )
-_NEW_LINK = "To come back, open a new personal link."
+_ONE_PAGE = "A personal link opens the page of one incident. On the command line the list is: allclear incidents."
+_NEW_LINK = "To come back, open a new personal link, which this makes: allclear link {incident} --as NAME."
+_LIST = "the list of incidents"

@@ -15,6 +15,10 @@ from allclear.responder.sources.signatures import header_bytes, with_plain_schem
 _BEARER = HTTPBearer(auto_error=False, description="ALLCLEAR_ALERT_TOKEN", scheme_name="token")
 """Only describes the token in /openapi.json; `require_token` verifies it."""
 
+_WHICH = (
+    "Send ALLCLEAR_ALERT_TOKEN: Authorization: Bearer …. The own token of a person or program reads /incidents instead."
+)
+
 Guard = Callable[..., Awaitable[None] | None]
 """A dependency that raises an error for a request which is not admitted."""
 
@@ -28,7 +32,7 @@ def require_token(token: SecretStr) -> Guard:
     ) -> None:
         received = request.headers.getlist("authorization")
         if len(received) != 1 or not hmac.compare_digest(header_bytes(with_plain_scheme(received[0])), accepted):
-            raise HTTPException(401, "Send the token: Authorization: Bearer …", {"WWW-Authenticate": "Bearer"})
+            raise HTTPException(401, _WHICH, {"WWW-Authenticate": "Bearer"})
 
     return guard
 

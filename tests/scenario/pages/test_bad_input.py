@@ -132,6 +132,9 @@ async def test_signing_out_refuses_the_links_that_were_made_before(tmp_path: Pat
         link = at.link("Ana")
         sent = await ana.send("sign-out", await ana.form("sign-out"))
         assert "You have signed out" in sent.text
+        assert f"allclear link {at.id} --as NAME" in sent.text
+        for address in ("/", "/i"):
+            assert "A personal link opens the page of one incident." in (await ana.http.get(address)).text
         assert (await ana.http.get(f"/i/{at.id}")).status_code == 401
         watch.now += timedelta(seconds=1)
         assert (await ana.http.get(link)).status_code == 403
