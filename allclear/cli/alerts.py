@@ -109,7 +109,8 @@ def list_alerts(
 
     async def work() -> tuple[list[DeliveryView], tzinfo]:
         async with reading_engine() as engine:
-            return list_deliveries(engine.journal, state, source, limit), engine.company.plan.zone
+            plan = engine.company.plan
+            return list_deliveries(engine.journal, plan, state, source, limit), plan.zone
 
     rows, zone = run(work())
     if as_json:
@@ -145,7 +146,9 @@ def retry(
 def _wait_for(engine: Engine, delivery: str) -> DeliveryView:
     """Return a delivery once the responder has processed it, or as it is after a few seconds."""
     end = time.monotonic() + _PATIENCE
-    while (row := show_delivery(engine.journal, delivery)).state == "new" and time.monotonic() < end:
+    while (
+        row := show_delivery(engine.journal, engine.company.plan, delivery)
+    ).state == "new" and time.monotonic() < end:
         time.sleep(0.1)
     return row
 

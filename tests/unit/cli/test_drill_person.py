@@ -78,8 +78,8 @@ def test_a_word_that_answers_nothing_is_explained(capsys: pytest.CaptureFixture[
 
 def test_a_reason_that_is_needed_is_not_made_up(capsys: pytest.CaptureFixture[str]) -> None:
     """As in a real incident, an empty one is refused."""
-    decision, reason = decide(Screen(), typing("deny", " ", "wrong revision"), asked(ONE_PERSON_WITH_REASON))
-    assert (decision.yes, reason) == (False, "wrong revision")
+    decision, reason = decide(Screen(), typing("approve", " ", "wrong revision"), asked(ONE_PERSON_WITH_REASON))
+    assert (decision.yes, reason) == (True, "wrong revision")
     assert "This answer needs a reason" in capsys.readouterr().out
 
 

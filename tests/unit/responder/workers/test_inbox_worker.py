@@ -84,7 +84,7 @@ def test_each_company_takes_in_its_own_alerts(tmp_path: Path) -> None:
         take_in(theirs)
         assert theirs.journal.delivery(other).state == "opened"
         assert theirs.journal.delivery(other).incident != ours.journal.delivery(mine).incident
-        shown = [list_deliveries(engine.journal, None, None, 10) for engine in (ours, theirs)]
+        shown = [list_deliveries(engine.journal, engine.company.plan, None, None, 10) for engine in (ours, theirs)]
         assert [{one.id for one in rows} for rows in shown] == [{mine}, {other}]
         with pytest.raises(AllclearError, match="belongs to other, not to vintstreet"):
             retry_delivery(ours.journal, other)
