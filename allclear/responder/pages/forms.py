@@ -28,6 +28,8 @@ from allclear.responder.pages.sign_in import Viewer
 FORM, KEY = "form", "key"
 
 _KEY = re.compile(r"[0-9a-f]{32}")
+_TYPED = re.compile(r"\ballclear [a-z][a-z-]* ")
+"""The beginning of a command to type."""
 _MOST_FIELDS = 40
 _LOAD_AGAIN = "Load the page again; nothing was done."
 
@@ -54,6 +56,15 @@ def check_origin(request: Request, public_url: str) -> None:
     ours = {f"{public.scheme}://{public.netloc}", f"{request.url.scheme}://{request.headers.get('host', '')}"}
     if site != "same-origin" if site is not None else origin not in ours:
         raise NotAllowed("This form was sent by another page, so nothing was done.", "Answer on the incident's page.")
+
+
+def without_commands(said: str) -> str:
+    """Return what became of a form without the sentences that give a command to type: the page has its buttons."""
+    found = _TYPED.search(said)
+    if found is None:
+        return said
+    kept = said[: found.start()]
+    return kept[: kept.rfind(". ") + 1].strip() or said
 
 
 def read_fields(request: Request, body: bytes) -> dict[str, str]:

@@ -36,6 +36,7 @@ from allclear.responder.pages.forms import (
     hidden_fields,
     read_fields,
     shown_form,
+    without_commands,
 )
 from allclear.responder.pages.rendering import HEADERS, NO_REFERRER, page, static_file
 from allclear.responder.pages.sign_in import SignIn, Viewer
@@ -282,7 +283,10 @@ class _Pages:
         """Return to the page, with a signed notice in a cookie that only this page receives."""
         response = RedirectResponse(page_path(incident), 303, HEADERS)
         notice = Statement(
-            person=viewer.person, incident=incident, digest="good" if good else "bad", text=said[:_LONGEST_NOTICE]
+            person=viewer.person,
+            incident=incident,
+            digest="good" if good else "bad",
+            text=without_commands(said)[:_LONGEST_NOTICE],
         )
         response.set_cookie(
             _NOTICE,
