@@ -124,7 +124,8 @@ class Sender:
     def _sentence(self, incident: Incident, state: ReminderState) -> str:
         """Return what the reminder says; of a private incident only that something is due."""
         private = is_private(self._company.plan, incident)
-        return f"Something is due or waits in {incident.id}: read its page." if private else state.reminder.sentence
+        waits = f"{incident.id} waits for its readers: open it in allclear, and answer or do what is due there."
+        return waits if private else state.reminder.sentence
 
     # --- pages -----------------------------------------------------------------------------------------
 

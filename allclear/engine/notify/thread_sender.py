@@ -82,7 +82,11 @@ class ThreadSender:
     def _turn(self, incident: Incident, due: DuePost, turn: Turn) -> Post:
         entry = self._journal.entries(incident.id, after=turn.number - 1)[0]
         private = is_private(self._plan, incident)
-        words = "There is news. Read it on the page." if private else line_of(entry, incident, self._plan).text
+        words = (
+            f"There is news. Open {incident.id} in allclear to read it."
+            if private
+            else line_of(entry, incident, self._plan).text
+        )
         people = self._mentioned(incident, due, ON_CALL) if turn.calls else []
         if turn.person:
             people = self._recipients.addresses_of(turn.person, due.channel.contact, self._clock())
