@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,14 +59,22 @@ class Address:
         """Answer one request."""
         self.asked += 1
         self.open.add(writer)
-        await reader.readuntil(b"\r\n\r\n")
-        if self.says is None:
-            await reader.read()  # until the client has closed
-        else:
-            writer.write(self.says)
-            await writer.drain()
+        with suppress(ConnectionError, asyncio.IncompleteReadError):  # the client has gone
+            await reader.readuntil(b"\r\n\r\n")
+            if self.says is None:
+                await reader.read()  # until the client has closed
+            else:
+                writer.write(self.says)
+                await writer.drain()
+        await closed(writer)
         self.open.discard(writer)
-        writer.close()
+
+
+async def closed(writer: asyncio.StreamWriter) -> None:
+    """Close a connection, and wait until it is closed."""
+    writer.close()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
 
 
 @asynccontextmanager
@@ -79,6 +87,9 @@ async def address(says: bytes | None = GOOD) -> AsyncGenerator[Address]:
         yield at
     finally:
         server.close()
+        for writer in list(at.open):
+            writer.close()
+        await until(lambda: not at.open)
 
 
 class Seconds:
@@ -143,6 +154,8 @@ async def test_a_fetch_ends_in_time_however_slowly_the_address_answers() -> None
         with pytest.raises(NotAllowed, match="cannot be read"):
             await keys.key("k1")
 
+    done = asyncio.Event()
+
     async def trickle(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             for one in GOOD * 100:
@@ -150,12 +163,14 @@ async def test_a_fetch_ends_in_time_however_slowly_the_address_answers() -> None
                 await writer.drain()
                 await asyncio.sleep(0.01)
         except ConnectionError:
-            writer.close()
+            await closed(writer)
+            done.set()
 
     server = await asyncio.start_server(trickle, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/keys"
     with pytest.raises(NotAllowed, match="cannot be read"):
         await ProxyKeys(url, Seconds(), fetch_seconds=0.3).key("k1")
+    await done.wait()
     server.close()
 
 
@@ -199,7 +214,7 @@ async def test_a_key_address_that_hangs_holds_up_neither_alerts_nor_commands(tmp
             listed = await http.get("/incidents", headers=ana)
             assert (alert.status_code, acknowledged.status_code, listed.status_code) == (202, 200, 200)
             assert (at.asked, len(at.open)) == (1, 1)
-            at.open.pop().close()
+            next(iter(at.open)).close()
             answers: list[httpx.Response] = await asyncio.gather(*made_up)
             assert {one.status_code for one in answers} == {401}
             assert at.asked == 1
