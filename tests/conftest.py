@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Generator
 from importlib.metadata import distribution
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 
 TESTS = Path(__file__).parent
+
+ON_ONE_STACK = ("test_forms.py", "test_browser.py")
+"""The files whose tests share one running stack, each with incidents of its own; see end_to_end/conftest.py."""
 
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")  # a busy machine fails no test by its clock
@@ -34,23 +37,31 @@ def pytest_configure() -> None:
         raise pytest.UsageError(msg)
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the tests that take the longest, so that at the end no test process waits for another.
 
-    A file's tests stay in one process, as do those of the files of one `xdist_group`. `--no-loadscope-reorder` keeps
-    this order in several test processes. The README's tests come first: they need a new stack.
+    `--no-loadscope-reorder` keeps this order in several test processes.
     """
     folders = {"end_to_end": 0, "scenario": 1}
     items.sort(
         key=lambda item: (
             folders.get(item.path.relative_to(TESTS).parts[0], len(folders)),
-            item.path.name != "test_up.py",
+            item.path.name not in ON_ONE_STACK,
         )
     )
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(TESTS))))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:  # noqa: ANN401 - pytest-xdist has no types
+    """Keep the tests of a file in one test process, and those of the files that share a running stack."""
+    from xdist.scheduler import LoadFileScheduling  # noqa: PLC0415 - a run in one process needs none
+
+    class ByFileOrStack(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return "one stack" if Path(file).name in ON_ONE_STACK else file
+
+    return ByFileOrStack(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -11,9 +11,9 @@ from playwright.sync_api import Page, expect
 from allclear.domain.incident import Incident
 from tests.end_to_end.browser_support import CLASSIC, V2, RunPage, needs_browser, page_in_chromium
 from tests.end_to_end.stack_support import LIMIT, allclear, until
-from tests.end_to_end.up_support import ON_ONE_STACK, Up
+from tests.end_to_end.up_support import Up
 
-pytestmark = [pytest.mark.slow, ON_ONE_STACK, needs_browser]
+pytestmark = [pytest.mark.slow, needs_browser]
 
 STEPS = ("roll-back", "tell-leaders", "status-page")
 

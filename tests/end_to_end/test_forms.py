@@ -14,9 +14,9 @@ from allclear.domain.proof import Proof
 from allclear.domain.records import Acknowledged, AudienceTold, HoldEnded, HoldStarted, RoleOffered
 from allclear.domain.timeline import line_of
 from tests.end_to_end.stack_support import LIMIT, allclear, until
-from tests.end_to_end.up_support import ON_ONE_STACK, Up, end_all, start
+from tests.end_to_end.up_support import Up, end_all, start
 
-pytestmark = [pytest.mark.slow, ON_ONE_STACK]
+pytestmark = [pytest.mark.slow]
 
 BEN = ("--as", "Ben", "--role", "tech_lead", "--reason", "so")
 DECLARED = ("--severity", "P0", "--service", "storefront", "--runbook", "bad-deployment", *BEN[:4])

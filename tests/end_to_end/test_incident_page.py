@@ -191,7 +191,7 @@ def two_taps(night: Night, size: tuple[int, int], *, dark: bool) -> None:
         expect(page.locator(".notice.good")).to_contain_text("Approved: ")
         expect(page.locator(".tag.status")).to_have_text("CONTAINED")  # without loading the page again
         [answer] = night.incident.asks[f"{night.id}/contain/roll-back"].answers
-        assert (answer.by.actor, answer.by.proof, answer.by.via) == ("Ana Ruiz", Proof.LINK, "page")
+        assert (answer.by.actor, answer.by.proof, answer.by.via) == ("Ana Ruiz", Proof.PAGE_LINK, "page")
         act = ["act.intended contain/roll-back", "act.finished contain/roll-back", "step.done roll-back-proof"]
         assert between_answer_and_containment(night) == act
         expect(page.get_by_role("link", name="Undo traffic pinned")).to_be_visible()

@@ -19,9 +19,9 @@ import pytest
 from allclear.domain.action import ActStatus
 from allclear.domain.approval import Ask, AskKind
 from tests.end_to_end.stack_support import LIMIT, ROOT, allclear, environment, make, until
-from tests.end_to_end.up_support import ON_ONE_STACK, Up, end_all, start
+from tests.end_to_end.up_support import Up, end_all, start
 
-pytestmark = [pytest.mark.slow, ON_ONE_STACK]
+pytestmark = [pytest.mark.slow]
 
 README = (ROOT / "README.md").read_text()
 

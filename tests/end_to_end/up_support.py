@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
 from allclear.domain.incident import Incident
 from allclear.domain.records import Entry
@@ -22,9 +21,6 @@ from tests.end_to_end.stack_support import LIMIT, ROOT, allclear, environment, f
 from tests.scopes import DRILL
 
 ROLLBACK = "cloud_run.rollback_traffic"
-
-ON_ONE_STACK = pytest.mark.xdist_group("one stack")
-"""The mark of a file whose tests share one running stack, each with incidents of its own; see conftest.py."""
 
 
 class Up:
