@@ -287,3 +287,18 @@ def test_another_required_role_is_an_error(tmp_path: Path) -> None:
 def test_fewer_required_roles_are_allowed() -> None:
     """A plan may narrow the roles of the required approver."""
     assert TWO_PEOPLE.model_copy(update={"one_of": ["cto"]}).weaker_than(TWO_PEOPLE) is None
+
+
+def test_a_runbook_that_never_contains_is_reported(tmp_path: Path) -> None:
+    """An incident with it would never be contained (B4)."""
+    folder = company_folder(tmp_path, (BOOK, "    measure: true\n", ""))
+    assert any("so an incident with this runbook is never contained." in one for one in found(folder, "warning"))
+    assert not any("never contained" in one for one in found(company_folder(tmp_path / "as-it-is"), "warning"))
+
+
+def test_a_kind_that_only_people_can_contain_needs_a_step_that_asks_them(tmp_path: Path) -> None:
+    """A probe proves nothing for such a kind (B4, B6)."""
+    kinds = plan("kinds:\n  leak: {title: Leak, verified_by: people}\n")
+    leak = (BOOK, "service: shop\n", "service: shop\nkind: leak\n")
+    warned = found(company_folder(tmp_path, kinds, leak), "warning")
+    assert any("is contained, and no step asks them." in one for one in warned), warned

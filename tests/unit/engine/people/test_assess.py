@@ -179,6 +179,16 @@ def test_clocks_from_awareness_start_when_it_was_known(room: Room) -> None:
     assert room.incident.acknowledged_at == acknowledged
 
 
+def test_a_declaration_takes_when_it_was_known(room: Room) -> None:
+    """The clocks from awareness start then, not when a person got round to declaring it (F3)."""
+    known = replace(DECLARED, runbook="broken-feature", known_since="2026-11-20 17:00 UTC")
+    incident = replay(room.journal.entries(room.people.declare(known, ANA)))
+    assert incident is not None
+    assert incident.id != room.id
+    assert incident.aware_at == datetime(2026, 11, 20, 17, tzinfo=UTC)
+    assert incident.opened_at > incident.aware_at
+
+
 @pytest.mark.parametrize("text", ["Friday", "2999-01-01 00:00", "2026-13-01 10:00", "17:00"])
 def test_a_time_that_cannot_be_is_refused(room: Room, text: str) -> None:
     """Neither a word nor the future is when something was known."""
