@@ -14,7 +14,7 @@ from allclear.bootstrap import Engine
 from allclear.domain.approval import Ask
 from allclear.domain.base import person_key, utc_now
 from allclear.domain.decisions import Decision, decision_for
-from allclear.domain.errors import NotAllowed
+from allclear.domain.errors import NotAllowed, WrongState
 from allclear.domain.incident import Incident
 from allclear.domain.records import By
 from allclear.drill.script import Line, Member, Script
@@ -148,9 +148,7 @@ class Cast:
                 (await http.post("/deploy", json=line.deploy)).raise_for_status()
         try:
             self._engine.people.answer(decision.ask, by, yes=decision.yes, reason=reason, choice=decision.choice)
-        except NotAllowed as error:
-            if self._engine.people.question(ask.id).open:
-                raise
+        except WrongState as error:  # the question was answered, or is no longer asked
             with suppress(NotAllowed):  # the incident has ended, which closed the question
                 self._engine.people.note(ask.id.partition("/")[0], f"An answer came too late. {error.message}", by)
 

@@ -50,7 +50,7 @@ async def test_a_proposal_is_approved_at_a_terminal_done_proven_and_undone(tmp_p
         assert (at.sim.world.serving(), at.entries(ActIntended)) == ({BAD: 100}, [])
         done = await at.types("approve", state.ask.id, "--reason", "I see it, too")
         assert f"Proposed by {ROBOT}, a program." in done
-        assert "Approve:" in done
+        assert "Approved: " in done
         assert at.sim.world.serving() == {GOOD: 100}
         shown = await at.types("show", at.id, "--all")
         assert f"{ROBOT} (program) proposed" in shown

@@ -125,7 +125,7 @@ def test_the_outcome_and_the_containment_are_printed(responder: type[Responder])
     )
     done = approve()
     assert done.exit_code == 0, (done.output, done.exception)
-    lines = done.output.splitlines()
+    lines = done.stdout.splitlines()
     assert lines[-4].startswith("Waiting for its outcome, 2 minutes at most")
     assert lines[-3] == "Done and verified: Roll back. Traffic is served by 100 % 41."
     assert lines[-2] == "Contained (Roll back): 20 requests: 0 failed."
@@ -139,7 +139,7 @@ def test_a_check_that_fails_after_the_change_is_printed(responder: type[Responde
     done = approve()
     assert done.exit_code == 0
     assert BAD.sentence in done.output
-    assert done.output.splitlines()[-1] == "VS-1 is not contained."
+    assert done.stdout.splitlines()[-1] == "VS-1 is not contained."
 
 
 def test_a_change_that_was_not_done_ends_with_its_exit_code(responder: type[Responder]) -> None:

@@ -151,7 +151,10 @@ class House:
         name, body = does, dict[str, Any](said)
         if does in {"approve", "deny"}:
             name, body = "answer", {"ask": self.ask, "word": does}
-        headers = {"Authorization": f"Bearer {self.environment['ALLCLEAR_TOKEN']}", "Idempotency-Key": "1"}
+        headers = {
+            "Authorization": f"Bearer {self.environment['ALLCLEAR_TOKEN']}",
+            "Idempotency-Key": f"{self.id}-{does}",
+        }
         sent = await self.http.post(f"/incidents/{self.id}/{name}", json=body, headers=headers)
         assert sent.status_code == 200, sent.text
 

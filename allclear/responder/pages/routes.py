@@ -20,7 +20,7 @@ from allclear.domain.base import utc_now
 from allclear.domain.errors import AllclearError, JournalError, NotAllowed, NotFound
 from allclear.domain.incident import Incident
 from allclear.domain.privacy import may_read, require_reader
-from allclear.domain.text import plain
+from allclear.domain.text import plain, signature
 from allclear.engine.incidents import readable
 from allclear.engine.people.personal_links import page_path
 from allclear.engine.people.signatures import Purpose, Statement
@@ -272,7 +272,7 @@ class _Pages:
             "message.html",
             title="You have signed out",
             sentence=said,
-            next_step=_NEW_LINK.format(incident=incident),
+            next_step=_NEW_LINK.format(incident=incident, signature=signature(engine.company.plan)),
             back="",
             **self._frame,
         )
@@ -402,5 +402,5 @@ _OPEN_LINK = (
     "A link opens the page of one incident, and no other."
 )
 _ONE_PAGE = "A personal link opens the page of one incident. On the command line the list is: allclear incidents."
-_NEW_LINK = "To come back, open a new personal link, which this makes: allclear link {incident} --as NAME."
+_NEW_LINK = "To come back, open a new personal link, which this makes: allclear link {incident} {signature}."
 _LIST = "the list of incidents"

@@ -187,7 +187,7 @@ async def test_a_reader_who_has_not_signed_in_learns_nothing(tmp_path: Path) -> 
         for path in (f"/i/{at.id}", "/i/VS-999", "/i", f"/i/{at.id}/undo?act=x"):
             page = await http.get(path)
             assert page.status_code == 401
-            assert "Open your personal link" in page.text
+            assert ("A personal link opens" if path == "/i" else "Open your personal link") in page.text
             assert "Payment" not in page.text
         for path in (f"/i/{at.id}/events", f"/i/{at.id}/chart.svg"):
             assert (await http.get(path)).status_code == 401
@@ -295,7 +295,7 @@ async def test_an_answer_about_a_changed_question_is_refused(tmp_path: Path) -> 
         ask_for(at.engine, at.id, ApprovalPolicy(roles=["on_call"]), "~2", to="web-40")
         said = await ana.after(await ana.send("answer", form))
         assert "Your answer does not count." in said
-        assert "Asked now: Send all traffic to web-40" in said
+        assert "Send all traffic to web-40" in await ana.page()  # what is asked now has its card
         assert nothing_decided(at)
 
 
