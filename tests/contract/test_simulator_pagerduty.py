@@ -124,7 +124,7 @@ async def test_a_slow_event_pages_after_the_caller_timed_out() -> None:
     """The caller's timeout does not cancel the page."""
     async with Simulated(quick("healthy")) as sim:
         await fault(sim, "pagerduty", "enqueue", "slow", seconds=2)
-        async with httpx.AsyncClient(timeout=0.1) as client:
+        async with httpx.AsyncClient(timeout=httpx.Timeout(60, read=0.1)) as client:
             with pytest.raises(httpx.ReadTimeout):
                 await client.post(f"{sim.endpoints['pagerduty']}/v2/enqueue", json=_event(sim))
         assert not sim.world.pagerduty.pages
