@@ -152,9 +152,11 @@ async def test_over_rest_a_lost_answer_is_a_broken_connection() -> None:
 async def test_a_slow_write_takes_effect_after_the_caller_timed_out() -> None:
     """The caller's deadline does not cancel the request."""
     async with Simulated(quick(operation_takes=timedelta(hours=1))) as sim:
-        await fault(sim, "cloud_run", "UpdateService", "slow", seconds=0.4)
+        client = run_client(sim)
+        await client.get_service(name=SERVICE)  # it is connected: the deadline is for the answer alone
+        await fault(sim, "cloud_run", "UpdateService", "slow", seconds=2)
         with pytest.raises(google_errors.DeadlineExceeded):
-            await run_client(sim).update_service(all_to(GOOD), timeout=0.1)
+            await client.update_service(all_to(GOOD), timeout=0.5)
         assert sim.world.serving() == {BAD: 100}
         await until(lambda: sim.world.service.operations)
         end_operations(sim)
