@@ -31,7 +31,8 @@ from allclear.domain.errors import AllclearError, Conflict, Refused
 from allclear.domain.preflight import Preflight
 from allclear.domain.systems import Handle
 from allclear.vendors.vercel import Deployment, Vercel, VercelHandle
-from tasks.service_params import ServiceParams, handle_of
+from tasks.service_params import ServiceParams
+from tasks.vercel.handles import hosting_of
 from tasks.vercel.preflight import VercelPreflight
 from tasks.vercel.state import (
     HostingState,
@@ -58,7 +59,6 @@ _TRAVELS = (
     " values were built in. The database, Vercel's flags, its Global Config and its firewall stay."
 )
 """Source: vercel.com/docs/instant-rollback, 2026-07; and that flags and Global Config are read at run time."""
-_ADD_HANDLE = "Add its `project` and `domain` there."
 
 
 class RollBackParams(ServiceParams):
@@ -90,7 +90,7 @@ class _DomainAction(Action[ServiceParams, HostingState]):
 
     def handle(self, params: ServiceParams) -> VercelHandle:
         """Return the service's project and domain. Raises ConfigError if systems.yaml has none."""
-        return handle_of(self.context, params.service, VercelHandle, _ADD_HANDLE)
+        return hosting_of(self.context, params.service)
 
     @override
     def resource(self, params: ServiceParams) -> str:
@@ -301,7 +301,7 @@ class Deployments(Probe[ServiceParams]):
     @override
     async def check(self, params: ServiceParams) -> Finding:
         try:
-            handle = handle_of(self.context, params.service, VercelHandle, _ADD_HANDLE)
+            handle = hosting_of(self.context, params.service)
             state = await read_hosting(self.context.client(Vercel), handle)
         except AllclearError as error:
             return Finding(verdict=Verdict.INCONCLUSIVE, sentence=error.message)

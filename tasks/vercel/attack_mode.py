@@ -32,7 +32,8 @@ from allclear.domain.preflight import Preflight
 from allclear.domain.systems import Handle
 from allclear.vendors.vercel import Vercel, VercelHandle
 from allclear.vendors.vercel_firewall import Firewall
-from tasks.service_params import ServiceParams, handle_of
+from tasks.service_params import ServiceParams
+from tasks.vercel.handles import hosting_of
 from tasks.vercel.preflight import VercelPreflight
 
 DEADLINE = timedelta(seconds=30)
@@ -77,7 +78,7 @@ class _AttackMode(Action[ServiceParams, AttackModeState]):
 
     def handle(self, params: ServiceParams) -> VercelHandle:
         """Return the service's project and domain. Raises ConfigError if systems.yaml has none."""
-        return handle_of(self.context, params.service, VercelHandle, "Add its `project` and `domain` there.")
+        return hosting_of(self.context, params.service)
 
     @override
     def resource(self, params: ServiceParams) -> str:

@@ -26,7 +26,6 @@ from allclear.domain.action import (
     Verdict,
 )
 from allclear.domain.approval import ONE_PERSON, ONE_PERSON_WITH_REASON
-from allclear.domain.base import Candidate
 from allclear.domain.errors import ConfigError, Conflict, Refused
 from allclear.domain.preflight import Preflight
 from allclear.domain.systems import Handle, Service
@@ -36,6 +35,7 @@ from tasks.feature_flags import word
 from tasks.service_params import ServiceParams, handle_of
 from tasks.vercel.handles import VercelConfigHandle
 from tasks.vercel.preflight import VercelPreflight
+from tasks.vercel.switches import meant_switch, offered_switches
 
 DEADLINE = timedelta(seconds=30)
 """Readers see a change within seconds."""
@@ -150,11 +150,8 @@ class _SwitchFeature(_SwitchItem):
     @override
     def offers(cls, param: str, services: Mapping[str, Service]) -> list[str] | None:
         handles = [handle for service in services.values() if (handle := service.handle(VercelConfigHandle))]
-        if param == "item":
-            return sorted({key for handle in handles for key in handle.features})
-        if param == "feature":
-            return sorted({words for handle in handles for words in handle.features.values()})
-        return super().offers(param, services)
+        offered = offered_switches([handle.features for handle in handles], param, "item")
+        return super().offers(param, services) if offered is None else offered
 
     @classmethod
     @override
@@ -171,16 +168,8 @@ class _SwitchFeature(_SwitchItem):
     def key(self, params: ServiceParams) -> str:
         features = self.handle(params).features
         item, feature = (params.item, params.feature) if isinstance(params, ItemParams) else ("", "")
-        by_feature = [key for key, words in features.items() if feature and words == feature]
-        named = [item] if item else by_feature
-        if len(named) == 1 and named[0] in features:
-            return named[0]
-        asked = f"is called {item}" if item else f"switches {feature}" if feature else ""
-        raise Refused(
-            f"No switch of {params.service} {asked}." if asked else "No switch was named.",
-            f"Name one of {', '.join(features)}." if features else "Add it under `vercel_config.features`.",
-            tuple(Candidate(name=key, reason=f"It switches: {words}") for key, words in features.items()),
-        )
+        add = "Add it under `vercel_config.features`."
+        return meant_switch(features, params.service, named=item, feature=feature, noun="switch", add=add)
 
 
 class DisableItem(_SwitchFeature):

@@ -43,7 +43,6 @@ from allclear.domain.preflight import Preflight
 from allclear.domain.systems import Handle, Service
 from allclear.vendors.vercel import Vercel, VercelHandle
 from allclear.vendors.vercel_firewall import EVERY_HOST, LIMITS, Firewall
-from tasks.service_params import handle_of
 from tasks.vercel.firewall_state import (
     AddressParams,
     BlockState,
@@ -57,6 +56,7 @@ from tasks.vercel.firewall_state import (
     shown_rule,
     sizes,
 )
+from tasks.vercel.handles import hosting_of
 from tasks.vercel.preflight import VercelPreflight
 
 DEADLINE = timedelta(seconds=30)
@@ -86,7 +86,7 @@ class _Addresses(Action[AddressParams, BlockState]):
 
     def project(self, params: AddressParams) -> str:
         """Return the project's name or id. Raises ConfigError if systems.yaml has none."""
-        return handle_of(self.context, params.service, VercelHandle, "Add its `project` and `domain` there.").project
+        return hosting_of(self.context, params.service).project
 
     @classmethod
     @override

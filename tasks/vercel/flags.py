@@ -25,15 +25,16 @@ from allclear.domain.action import (
     State,
     Verdict,
 )
-from allclear.domain.base import Candidate, JsonDict
+from allclear.domain.base import JsonDict
 from allclear.domain.errors import Refused
 from allclear.domain.preflight import Preflight
 from allclear.domain.systems import Handle, Service
 from allclear.vendors.vercel import Vercel, VercelHandle
 from allclear.vendors.vercel_flags import PRODUCTION, Flag, Flags, outcome_of, reused_by
 from tasks.service_params import ServiceParams, handle_of
-from tasks.vercel.handles import VercelFlagsHandle
+from tasks.vercel.handles import VercelFlagsHandle, hosting_of
 from tasks.vercel.preflight import VercelPreflight
+from tasks.vercel.switches import meant_switch, offered_switches
 
 DEADLINE = timedelta(seconds=15)
 _BY_HAND = "Switch it in the project's Flags at vercel.com, or name another flag."
@@ -92,11 +93,8 @@ class _SwitchFlag(Action[VercelFlagParams, VercelFlagState]):
     @override
     def offers(cls, param: str, services: Mapping[str, Service]) -> list[str] | None:
         handles = [handle for service in services.values() if (handle := service.handle(VercelFlagsHandle))]
-        if param == "flag":
-            return sorted({slug for handle in handles for slug in handle.root})
-        if param == "feature":
-            return sorted({feature for handle in handles for feature in handle.root.values()})
-        return super().offers(param, services)
+        offered = offered_switches([handle.root for handle in handles], param, "flag")
+        return super().offers(param, services) if offered is None else offered
 
     @classmethod
     @override
@@ -112,20 +110,13 @@ class _SwitchFlag(Action[VercelFlagParams, VercelFlagState]):
         """Return the flag that is meant. Raises Refused with the flags that there are, and ConfigError."""
         next_step = "Add its flags there, each with the feature that it switches."
         flags = handle_of(self.context, params.service, VercelFlagsHandle, next_step).root
-        by_feature = [slug for slug, feature in flags.items() if params.feature and feature == params.feature]
-        named = [params.flag] if params.flag else by_feature
-        if len(named) == 1 and named[0] in flags:
-            return named[0]
-        asked = f"is called {params.flag}" if params.flag else f"switches {params.feature}" if params.feature else ""
-        raise Refused(
-            f"No flag of {params.service} {asked}." if asked else "No flag was named.",
-            f"Name one of {', '.join(flags)}." if flags else next_step,
-            tuple(Candidate(name=slug, reason=f"It switches: {feature}") for slug, feature in flags.items()),
+        return meant_switch(
+            flags, params.service, named=params.flag, feature=params.feature, noun="flag", add=next_step
         )
 
     def project(self, params: VercelFlagParams) -> str:
         """Return the project's name or id. Raises ConfigError if systems.yaml has none."""
-        return handle_of(self.context, params.service, VercelHandle, "Add its `project` and `domain` there.").project
+        return hosting_of(self.context, params.service).project
 
     @override
     def resource(self, params: VercelFlagParams) -> str:

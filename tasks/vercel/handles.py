@@ -1,4 +1,4 @@
-"""What systems.yaml gives a service on Vercel beside its project: its feature flags and its Global Config."""
+"""What systems.yaml gives a service on Vercel: its project, its feature flags and its Global Config."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from typing import ClassVar
 
 from pydantic import ConfigDict, Field, RootModel
 
+from allclear.domain.action import ActionContext
 from allclear.domain.base import Model
+from allclear.vendors.vercel import VercelHandle
+from tasks.service_params import handle_of
 
 _KEY = r"^[A-Za-z0-9_-]+$"
 
@@ -33,3 +36,8 @@ class VercelConfigHandle(Model):
     def keys(self) -> list[str]:
         """Return the keys of all its switches."""
         return [*self.features, *([self.maintenance] if self.maintenance else [])]
+
+
+def hosting_of(context: ActionContext, service: str) -> VercelHandle:
+    """Return the service's project and domain. Raises NotFound, and ConfigError if systems.yaml has none."""
+    return handle_of(context, service, VercelHandle, "Add its `project` and `domain` there.")
