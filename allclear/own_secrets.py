@@ -7,6 +7,7 @@ import secrets
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from pydantic import SecretStr
 
@@ -74,11 +75,7 @@ def with_own_secrets(settings: Settings, home: Path) -> Settings:
 
 def _write_new(path: Path, value: str) -> None:
     """Write the whole file at once under its name. Raises FileExistsError if there is one already."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(f"{value}\n")
-        os.link(draft, path)  # unlike a rename, this never replaces the secret of a process that was first
-    finally:
-        draft.unlink()
+    with NamedTemporaryFile("w", encoding="ascii", dir=path.parent, prefix=f".{path.name}.") as draft:
+        draft.write(f"{value}\n")
+        draft.flush()
+        os.link(draft.name, path)  # unlike a rename, this never replaces the secret of a process that was first

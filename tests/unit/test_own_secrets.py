@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -47,6 +48,12 @@ def test_processes_that_start_at_once_have_one_token(tmp_path: Path) -> None:
         tokens = set(pool.map(lambda number: ALERT_TOKEN.read(tmp_path / str(number % 3)), range(30)))
     assert len(tokens) == 3
     assert [path.name for path in (tmp_path / "0").iterdir()] == ["alert-token"]
+
+
+def test_a_draft_that_a_killed_start_left_does_not_stop_the_next_one(tmp_path: Path) -> None:
+    """In a container each start has the same process id, so no name of a draft may come from it."""
+    (tmp_path / f".alert-token.{os.getpid()}").write_text("half")
+    assert len(ALERT_TOKEN.read(tmp_path)) >= 32
 
 
 def test_a_token_of_the_environment_is_used_and_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
