@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from allclear.bootstrap import open_engine
-from allclear.cli.root import ACT, As, Role, app, confirmed, engine_with_delivery, print_line, run
-from allclear.cli.send import author, over_http, responder_or_none
+from allclear.cli.root import ACT, As, Role, app, confirmed, print_line, run
+from allclear.cli.send import sender
 from allclear.commands.acts import Act
 from allclear.commands.previews import ChangeView, PreviewAct
 from allclear.domain.errors import ConfigError, Refused
@@ -56,20 +56,12 @@ def act(  # noqa: PLR0913, PLR0917 - one action and how it is carried out
     asked = PreviewAct(action=action, params=given)
     wanted = Act(action=action, params=given, reason=reason, incident=incident, severity=severity)
     settings = load_settings().model_copy(update={"company": company})
-    if responder := responder_or_none(name, role, settings):
-        shown = ChangeView.model_validate(responder.send("/preview-act", asked))
-        if _may_begin(shown, dry_run=dry_run) and _is_confirmed(yes=yes):
-            print_line(over_http(responder, wanted.model_copy(update={"digest": shown.digest}), ""))
-        return
 
     async def work() -> None:
-        async with engine_with_delivery(settings) as engine:
-            shown = await asked.show(engine)
-            if not _may_begin(shown, dry_run=dry_run):
-                return
-            by = author(engine, name, role)
-            if _is_confirmed(yes=yes):
-                print_line(await wanted.model_copy(update={"digest": shown.digest}).carry_out(engine, "", by))
+        async with sender(name, role, settings, creates=True) as to:
+            shown = await to.preview_act(asked)
+            if _may_begin(shown, dry_run=dry_run) and _is_confirmed(yes=yes):
+                print_line(await to.carry_out(wanted.model_copy(update={"digest": shown.digest}), ""))
 
     run(work())
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Annotated
-from urllib.parse import quote
 
 import typer
 
@@ -14,11 +13,10 @@ from allclear.cli.root import (
     Role,
     app,
     confirmed,
-    engine_with_delivery,
     print_line,
     run,
 )
-from allclear.cli.send import author, give, over_http, responder_or_none
+from allclear.cli.send import give, sender
 from allclear.commands.acts import Supersede
 from allclear.commands.in_place import Undo
 from allclear.commands.previews import ChangeView, PreviewUndo
@@ -37,22 +35,14 @@ def undo(
     role: Role = None,
 ) -> None:
     """Undo a change that is still in place; the change is shown first. Refused if the system was changed since."""
-    responder = responder_or_none(name, role)
-    if responder is not None:
-        sent = responder.send(f"/incidents/{quote(incident, safe='')}/preview-undo", PreviewUndo(act=act_id))
-        shown = ChangeView.model_validate(sent)
-        command = _confirmed(shown, Undo(act=act_id, reason=reason), yes=yes)
-        print_line(over_http(responder, command, incident) if command else "Nothing was changed.")
-        return
 
-    async def work() -> str:
-        async with engine_with_delivery() as engine:
-            by = author(engine, name, role)
-            shown = await PreviewUndo(act=act_id).show(engine, incident, by)
+    async def work() -> None:
+        async with sender(name, role) as to:
+            shown = await to.preview_undo(PreviewUndo(act=act_id), incident)
             command = _confirmed(shown, Undo(act=act_id, reason=reason), yes=yes)
-            return await command.carry_out(engine, incident, by) if command else "Nothing was changed."
+            print_line(await to.carry_out(command, incident) if command else "Nothing was changed.")
 
-    print_line(run(work()))
+    run(work())
 
 
 def _confirmed(shown: ChangeView, undo: Undo, *, yes: bool) -> Undo | None:

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ValidationError
 
 from allclear.commands.problems import Problem
 from allclear.domain.errors import AllclearError, JournalError, NotAllowed, NotFound, VendorError
+from allclear.domain.text import plain
 from allclear.settings import Settings
 
 CONNECT_SECONDS = 1.0
@@ -113,23 +114,69 @@ def _error_of(status: int, answer: Any) -> AllclearError:  # noqa: ANN401 - JSON
     return Problem.model_validate(answer).as_error()
 
 
-def responder_for(settings: Settings, company: str, name: str | None, role: str | None) -> ResponderClient | None:
-    """Return the client of the responder, or None if no responder of our company answers at ALLCLEAR_RESPONDER_URL.
+@dataclass(frozen=True)
+class NoResponder:
+    """Why no responder of ours carries out what a person says."""
 
-    The token is sent only after it has said so. A redirect is no answer.
+    why: str
+    """In a sentence without a full stop."""
+    mismatch: str = ""
+    """What to set, if a responder answers that works on something else."""
+    check: str = ""
+    """What to check, if none answers."""
+
+
+def find_responder(settings: Settings, name: str | None, role: str | None) -> ResponderClient | NoResponder:
+    """Return the client of the responder, or why the one at ALLCLEAR_RESPONDER_URL cannot be used.
+
+    The token is sent only after the responder has said that it works on our company and production. A redirect is no
+    answer.
     """
-    url, token = settings.responder_url, settings.token
-    if token is None:
-        return None
+    url, company, token = settings.responder_url, settings.company, settings.token
+    health = _health(url)
+    if health is None:
+        return NoResponder(
+            f"No responder of {company} answers at ALLCLEAR_RESPONDER_URL",
+            check=f"Check ALLCLEAR_RESPONDER_URL ({url}), and whether the responder runs.",
+        )
+    if health.get("company") != company:
+        other = plain(str(health.get("company") or "another company"), 60)
+        return NoResponder(
+            f"The responder at ALLCLEAR_RESPONDER_URL is of {other}, not of {company}",
+            f"Set ALLCLEAR_COMPANY to {other}, or ALLCLEAR_RESPONDER_URL to the responder of {company}.",
+        )
+    if health.get("simulated") != (settings.simulation is not None):
+        return _other_production(simulated=bool(health.get("simulated")))
+    return ResponderClient(url, token.get_secret_value().strip() if token else "", name or "", role or "")
+
+
+def _other_production(*, simulated: bool) -> NoResponder:
+    """Return that the responder works on the other one of the simulated and the real production."""
+    if simulated:
+        return NoResponder(
+            "The responder at ALLCLEAR_RESPONDER_URL works on a simulated production, and ALLCLEAR_SIMULATION is not "
+            "set here",
+            "To work on it, set ALLCLEAR_SIMULATION as the terminal of `allclear up --simulated` prints it.",
+        )
+    return NoResponder(
+        "The responder at ALLCLEAR_RESPONDER_URL works on the real production, and ALLCLEAR_SIMULATION is set here",
+        "To work on the real one, unset ALLCLEAR_SIMULATION.",
+    )
+
+
+def is_there(url: str) -> bool:
+    """Return whether a responder answers at `url`."""
+    return _health(url) is not None
+
+
+def _health(url: str) -> dict[str, Any] | None:
+    """Return what a responder says of itself, or None if none answers."""
     try:
         status, answer = request(url, "GET", "/healthz", None, {"User-Agent": _USER_AGENT}, _HEALTH_SECONDS)
         health = json.loads(answer) if status == _OK else None
     except (OSError, http.client.HTTPException, ValueError):
         return None
-    ours = {"company": company, "simulated": settings.simulation is not None}
-    if not isinstance(health, dict) or not ours.items() <= cast("dict[str, Any]", health).items():
-        return None
-    return ResponderClient(url, token.get_secret_value().strip(), name or "", role or "")
+    return cast("dict[str, Any]", health) if isinstance(health, dict) else None
 
 
 def request(

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -80,45 +81,53 @@ def run_until_stopped(work: Coroutine[Any, Any, T]) -> T:
         raise typer.Exit(128 + received[0] if received else 1) from None
 
 
-@asynccontextmanager
-async def engine_with_delivery(settings: Settings | None = None) -> AsyncGenerator[Engine]:
-    """Yield the engine, and deliver the outbox to Prefect afterwards if Prefect answers."""
-    # The engine takes a second to import, and `allclear check` does not need it.
-    from allclear.bootstrap import open_engine  # noqa: PLC0415
+async def deliver(engine: Engine) -> None:
+    """Deliver the outbox to Prefect, if Prefect answers."""
+    # Both take a while to import, and `allclear check` does not need them.
     from allclear.engine.outbox import OutboxDelivery  # noqa: PLC0415
     from allclear.prefect_api import PrefectApi  # noqa: PLC0415
 
-    async with open_engine(settings) as engine:
-        yield engine
-        prefect = PrefectApi(engine.settings.prefect_api_url, engine.company.name)
-        if await prefect.ready():
-            with suppress(AllclearError):
-                await OutboxDelivery(engine.journal, prefect, engine.company).deliver()
-        await prefect.close()
+    prefect = PrefectApi(engine.settings.prefect_api_url, engine.company.name)
+    if await prefect.ready():
+        with suppress(AllclearError):
+            await OutboxDelivery(engine.journal, prefect, engine.company).deliver()
+    await prefect.close()
 
 
 @asynccontextmanager
 async def reading_engine() -> AsyncGenerator[Engine]:
     """Yield the engine for a command that only reads. Raises NotFound if there is no journal: it makes none."""
     from allclear.bootstrap import open_engine  # noqa: PLC0415 - as above
-    from allclear.company import find_company  # noqa: PLC0415 - as above
-    from allclear.journal.url import missing_file  # noqa: PLC0415 - as above
 
-    settings = load_settings()
-    missing = missing_file(settings.journal_url)
+    missing = missing_journal(load_settings())
     if missing is not None:
-        find_company(settings.company)  # a plan that cannot be read is reported first
-        raise NotFound(
-            f"There is no journal at {missing}.",
-            "Check ALLCLEAR_JOURNAL_URL. A new journal is made by `allclear up`, and by the first incident: "
-            "allclear respond --help",
-        )
+        raise no_journal(missing)
     async with open_engine() as engine:
         yield engine
 
 
+def missing_journal(settings: Settings) -> Path | None:
+    """Return the file of the journal if it does not exist. Raises ConfigError first if the plan cannot be read."""
+    from allclear.company import find_company  # noqa: PLC0415 - as above
+    from allclear.journal.url import missing_file  # noqa: PLC0415 - as above
+
+    missing = missing_file(settings.journal_url)
+    if missing is not None and settings.token is None:  # with a token, the plan is where the responder is
+        find_company(settings.company)
+    return missing
+
+
+def no_journal(missing: Path, instead: str = "") -> NotFound:
+    """Return the error that there is no journal here; `instead` says what else may be used."""
+    return NotFound(
+        f"There is no journal at {missing}.",
+        f"Check ALLCLEAR_JOURNAL_URL{instead}. A new journal is made by `allclear up`, and by the first incident: "
+        "allclear respond --help",
+    )
+
+
 def acting_person(engine: Engine, name: str | None, role: str | None) -> By:
-    """Return the person who gives the command. Raises NotAllowed without a name."""
+    """Return the person who gives the command. Raises MissingText without a name."""
     given = name or load_settings().user
     if not given:
         raise MissingText("Your name is missing.", "Add --as NAME, or set ALLCLEAR_USER.")

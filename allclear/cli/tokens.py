@@ -7,11 +7,24 @@ from typing import Annotated
 import typer
 
 from allclear.bootstrap import open_engine
-from allclear.cli.root import PREPARE, As, IncidentId, Reason, Role, acting_person, app, print_line, reading_engine, run
+from allclear.cli.root import (
+    PREPARE,
+    As,
+    IncidentId,
+    Reason,
+    Role,
+    acting_person,
+    app,
+    missing_journal,
+    print_line,
+    run,
+)
 from allclear.cli.send import give
 from allclear.commands.company import RevokeLinks
+from allclear.domain.errors import NotFound
 from allclear.domain.links import LinkTo
 from allclear.domain.privacy import is_not_for, may_read
+from allclear.settings import load_settings
 
 
 @app.command(rich_help_panel=PREPARE)
@@ -46,9 +59,15 @@ def link(incident: IncidentId, name: As = None, role: Role = None) -> None:
 
     It needs the key of personal links. `allclear revoke-links` refuses it again.
     """
+    missing = missing_journal(load_settings())
+    if missing is not None:
+        raise NotFound(
+            f"There is no journal at {missing}, so no link can be signed here.",
+            "Open the incident's page with the link in a message, or give this command where the responder runs.",
+        )
 
     async def work() -> str:
-        async with reading_engine() as engine:
+        async with open_engine() as engine:
             state, by = engine.conductor.incident(incident), acting_person(engine, name, role)
             if not may_read(engine.company.plan, state, by.actor):
                 raise is_not_for(state, by.actor)

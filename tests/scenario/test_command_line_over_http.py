@@ -17,8 +17,8 @@ from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from allclear.bootstrap import Engine
-from allclear.cli import _MODULES, app, remote_answers, responder_client
-from allclear.cli.responder_client import ResponderClient, responder_for
+from allclear.cli import _MODULES, app, responder_client
+from allclear.cli.responder_client import NoResponder, ResponderClient, find_responder
 from allclear.domain.errors import AllclearError, VendorError
 from allclear.domain.proof import Proof
 from allclear.domain.records import Acknowledged, NoteAdded
@@ -38,8 +38,11 @@ class Desk:
     environment: dict[str, str]
     incident: str
 
-    def types(self, *words: str, **more: str) -> tuple[str, str, str]:
-        """Run a command and return what it prints, what it warns of, and the error that it ends with."""
+    def types(self, *words: str, mixed: str = "", **more: str) -> tuple[str, str, str]:
+        """Run a command and return what it prints, what it warns of, and the error that it ends with.
+
+        With `mixed`, the first of them has both in the order in which a terminal shows them.
+        """
         for name in _MODULES:
             importlib.import_module(f"allclear.cli.{name}")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("ALLCLEAR_", "PREFECT_"))}
@@ -48,7 +51,7 @@ class Desk:
         error = result.exception
         text = f"{type(error).__name__}: {error}" if isinstance(error, AllclearError) else ""
         assert text or result.exit_code == 0, result.output
-        return result.stdout, result.stderr, text
+        return result.output if mixed else result.stdout, result.stderr, text
 
 
 @pytest.fixture(params=["responder", "journal"])
@@ -176,10 +179,93 @@ def test_the_responder_of_another_company_or_production_gets_no_token(tmp_path: 
     engine = engine_in(tmp_path)
     with served(make_patient_app(engine)) as port:
         settings = Settings(responder_url=f"http://127.0.0.1:{port}", token=SecretStr("x"))
-        assert responder_for(settings, "vintstreet", None, None) is not None
-        assert responder_for(settings, "acme", None, None) is None
+        assert isinstance(find_responder(settings, None, None), ResponderClient)
+        acme = settings.model_copy(update={"company": "acme"})
         drill = settings.model_copy(update={"simulation": tmp_path / "simulation.json"})
-        assert responder_for(drill, "vintstreet", None, None) is None
+        for wrong, why, mismatch in (
+            (acme, "is of vintstreet, not of acme", "Set ALLCLEAR_COMPANY to vintstreet"),
+            (drill, "works on the real production, and ALLCLEAR_SIMULATION is set here", "unset ALLCLEAR_SIMULATION"),
+        ):
+            found = find_responder(wrong, None, None)
+            assert isinstance(found, NoResponder)
+            assert why in found.why
+            assert mismatch in found.mismatch
+    engine.journal.close()
+
+
+def test_a_simulated_responder_is_not_said_to_be_away(tmp_path: Path) -> None:
+    """The terminal lacks ALLCLEAR_SIMULATION: the sentence names it, and nothing is written anywhere."""
+    simulation = tmp_path / "simulation.json"
+    simulation.write_text('{"endpoints": {}, "control": "", "secrets": {}}')
+    engine = engine_in(tmp_path, link_key=SecretStr(KEY), simulation=simulation)
+    with served(make_patient_app(engine)) as port:
+        laptop = Desk(engine, _laptop(tmp_path, port, engine.tokens.for_person("Ana", "on_call")), "VS-1")
+        _, warned, error = laptop.types("note", "VS-1", "x")
+    assert not warned
+    assert "works on a simulated production, and ALLCLEAR_SIMULATION is not set here, and there is no journal" in error
+    assert "set ALLCLEAR_SIMULATION as the terminal of `allclear up --simulated` prints it" in error
+    assert not (tmp_path / "laptop").exists()
+    engine.journal.close()
+
+
+def _laptop(tmp_path: Path, port: int, token: str) -> dict[str, str]:
+    """Return the environment of a laptop with a token alone: it has neither a journal nor the key of links."""
+    return {
+        "ALLCLEAR_JOURNAL_URL": f"sqlite:///{tmp_path}/laptop/journal.db",
+        "ALLCLEAR_TOKEN": token,
+        "ALLCLEAR_RESPONDER_URL": f"http://127.0.0.1:{port}",
+        "PREFECT_API_URL": "http://127.0.0.1:9/api",
+        "COLUMNS": "300",
+    }
+
+
+def test_a_laptop_with_a_token_alone_acts_through_the_responder(tmp_path: Path) -> None:
+    """It declares, notes and reads; no journal is made there, and what only the responder's machine can do says so."""
+    engine = engine_in(tmp_path, link_key=SecretStr(KEY))
+    with served(make_patient_app(engine)) as port:
+        laptop = Desk(engine, _laptop(tmp_path, port, engine.tokens.for_person("Ana", "on_call")), "VS-1")
+        declared = ("respond", "Errors", "--service", "storefront", "--runbook", "bad-deployment", "--severity", "P1")
+        assert laptop.types(*declared)[0].startswith("VS-1 is open.")
+        assert laptop.types("note", "VS-1", "14 tickets") == ("Noted in VS-1.\n", "", "")
+        assert "14 tickets" in laptop.types("show", "VS-1")[0]
+        assert "so no link can be signed here. Open the incident's page" in laptop.types("link", "VS-1")[2]
+    assert not (tmp_path / "laptop").exists()
+    engine.journal.close()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("note", "VS-1", "x"),
+        ("respond", "Errors", "--service", "storefront", "--runbook", "bad-deployment"),
+        ("approve",),
+        ("undo", "VS-1", "contain/x"),
+        ("act", "vintstreet", "maintenance.enable", "service=storefront", "--reason", "x"),
+        ("take-over", "on_call"),
+        ("incidents",),
+    ],
+)
+def test_a_laptop_whose_responder_is_away_is_told_so_and_gets_no_empty_journal(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    """A journal that a command makes there would say "no incident is open" from then on."""
+    engine = engine_in(tmp_path, link_key=SecretStr(KEY))
+    laptop = Desk(engine, _laptop(tmp_path, 9, engine.tokens.for_person("Ana", "on_call")), "VS-1")
+    printed, warned, error = laptop.types(*words)
+    assert (printed, warned) == ("", "")
+    assert error.startswith("NotFound: No responder of vintstreet answers at ALLCLEAR_RESPONDER_URL, and there is no")
+    assert "Check ALLCLEAR_RESPONDER_URL (http://127.0.0.1:9), and whether the responder runs." in error
+    assert not (tmp_path / "laptop").exists()
+    engine.journal.close()
+
+
+@pytest.mark.parametrize("words", [("note", "VS-1", "x"), ("in-place",)])
+def test_without_a_token_and_without_a_journal_both_are_named(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """The next step says what would let the command go through the responder."""
+    engine = engine_in(tmp_path)
+    laptop = Desk(engine, _laptop(tmp_path, 9, ""), "VS-1")
+    assert "Check ALLCLEAR_JOURNAL_URL, or set ALLCLEAR_TOKEN to your personal token" in laptop.types(*words)[2]
+    assert not (tmp_path / "laptop").exists()
     engine.journal.close()
 
 
@@ -223,46 +309,12 @@ def test_a_proxy_that_answers_with_a_page_is_named() -> None:
         thread.join()
 
 
-@dataclass
-class Answers:
-    """A responder that shows an incident as it changes."""
-
-    views: list[dict[str, object]]
-
-    def get(self, path: str) -> dict[str, object]:
-        """Return the next view; the last one stays."""
-        assert path == "/incidents/VS-1"
-        return self.views.pop(0) if len(self.views) > 1 else self.views[0]
-
-
-def seen(*, ended: bool, asked: bool = False, act: str = "contain/roll-back") -> dict[str, object]:
-    """Return an incident as `GET /incidents/{id}` has it."""
-    shown = {"id": act, "asks": ["VS-1/contain/roll-back"], "ended": ended, "status": "verified"}
-    asks = [{"id": "VS-1/contain/roll-back"}] if asked else []
-    return {"acts": [shown], "open_asks": asks, "contained_at": "2026-11-22T03:00:00Z" if ended else None}
-
-
-def test_the_outcome_of_an_approved_change_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is asked for until it is there; not while more people must approve, and not for an act by hand."""
-    monkeypatch.setattr(remote_answers.time, "sleep", lambda _: None)
-    ask = "VS-1/contain/roll-back"
-    followed = remote_answers.follow_over_http(Answers([seen(ended=False), seen(ended=True)]), ask, 60)  # type: ignore[arg-type]
-    assert followed is not None
-    assert (followed.act["ended"], followed.contained) == (True, True)
-    late = remote_answers.follow_over_http(Answers([seen(ended=False)]), ask, 0)  # type: ignore[arg-type]
-    assert late is not None
-    assert not late.act["ended"]
-    assert remote_answers.follow_over_http(Answers([seen(ended=False, asked=True)]), ask, 60) is None  # type: ignore[arg-type]
-    by_hand = seen(ended=True, act="manual/x")
-    assert remote_answers.follow_over_http(Answers([by_hand]), ask, 60) is None  # type: ignore[arg-type]
-
-
 @pytest.mark.parametrize(
     ("missing", "warns", "proof"),
     [
         ((), "", Proof.TOKEN),
         (("ALLCLEAR_TOKEN",), "ALLCLEAR_TOKEN is not set, so the journal is written directly", Proof.CLAIMED),
-        (("ALLCLEAR_LINK_KEY",), "the key of personal links is not set here, so", Proof.CLAIMED),
+        (("ALLCLEAR_LINK_KEY",), "ALLCLEAR_LINK_KEY is not set here, so", Proof.CLAIMED),
         (("ALLCLEAR_TOKEN", "ALLCLEAR_LINK_KEY"), "ALLCLEAR_TOKEN is not set, so", Proof.CLAIMED),
     ],
 )
@@ -282,3 +334,18 @@ def test_a_name_that_is_only_claimed_is_said_with_the_reason(
     assert ("only claimed" in warned) is bool(warns)
     last = desk.engine.journal.entries(desk.incident)[-1]
     assert last.by.proof is proof
+
+
+@pytest.mark.parametrize("desk", ["journal"], indirect=True)
+def test_that_a_name_is_only_claimed_follows_what_was_done_and_stands_before_no_error(desk: Desk) -> None:
+    """A person who reads an error first must not read about the proof of a name."""
+    del desk.environment["ALLCLEAR_TOKEN"]
+    name = ("--as", "Ana", "--role", "on_call")
+    warned = "Your name is only claimed"
+    for words in (("note", "VS-99", "x"), ("hold", desk.incident), ("approve", f"{desk.incident}/contain/nothing")):
+        _, remark, error = desk.types(*words, *name)
+        assert error
+        assert warned not in remark
+    both = desk.types("hold", desk.incident, "--reason", "x", *name, mixed="yes")[0]
+    assert both.index("is held") < both.index(warned)
+    assert both.rstrip().endswith("makes one.")

@@ -42,6 +42,7 @@ class Responder(BaseHTTPRequestHandler):
         with_journal(self.url, self.records)
         self.send_response(200)
         self.end_headers()
+        self.wfile.write(b'{"status": "ok"}')
 
     def log_message(self, *_: object) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Print nothing."""

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from itertools import islice
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 
 from allclear.bootstrap import Engine
+from allclear.commands.questions import incident_now
 from allclear.domain.act import Act
-from allclear.domain.answer_window import text_now
-from allclear.domain.ask_state import AskState
 from allclear.domain.base import utc_now
 from allclear.domain.deadlines import deadlines
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
 from allclear.domain.privacy import is_private, may_read
+from allclear.domain.records import Entry
 from allclear.domain.runbook import Phase
 from allclear.domain.template_values import PRIVATE_TITLE, held_words, lead, status, waiting
-from allclear.domain.text import answer_commands, asked_words, plain
+from allclear.domain.text import plain
 from allclear.engine.incidents import readable
 from allclear.responder.routes.auth import Guard
 from allclear.responder.routes.models import (
@@ -27,12 +28,10 @@ from allclear.responder.routes.models import (
     NOT_FOUND,
     UNAUTHORIZED,
     UNAVAILABLE,
-    ActView,
     DeadlineView,
     IncidentDetails,
     IncidentListItem,
     InPlaceView,
-    QuestionView,
 )
 
 _MAX_INCIDENTS = 200
@@ -49,7 +48,8 @@ def incident_routes(engine: Engine, guard: Guard) -> APIRouter:
         return [_list_item(incident, plan) for incident in islice(readable(engine.journal, rows), limit)]
 
     def found(incident_id: str, reader: str | None) -> IncidentDetails:
-        return _details(engine.conductor.incident(incident_id), plan, reader)
+        incident = engine.conductor.incident(incident_id)
+        return _details(incident, engine.journal.entries(incident_id), plan, reader)
 
     @router.get(
         "/incidents",
@@ -90,7 +90,7 @@ def _list_item(incident: Incident, plan: Plan) -> IncidentListItem:
     )
 
 
-def _details(incident: Incident, plan: Plan, reader: str | None) -> IncidentDetails:
+def _details(incident: Incident, entries: Sequence[Entry], plan: Plan, reader: str | None) -> IncidentDetails:
     """Return the details; of a private incident, only those that say nothing of what it is about.
 
     `reader` is the person whose own token was sent, who may read all of it if the plan says so.
@@ -105,13 +105,14 @@ def _details(incident: Incident, plan: Plan, reader: str | None) -> IncidentDeta
             next_deadlines=[],
             roles={},
         )
+    now = incident_now(incident, entries, plan)
     return IncidentDetails(
         **_summary(incident, plan, hidden=False),
         began_at=incident.began_at,
         acknowledged_at=incident.acknowledged_at,
-        open_asks=[_question(state, incident, plan) for state in waiting(incident)],
+        open_asks=now.open_asks,
         in_place=[_in_place(act, plan) for act in incident.in_place],
-        acts=[_act(act) for act in incident.acts.values()],
+        acts=now.acts,
         next_deadlines=_deadlines(incident, plan),
         roles={role: plain(person, 60) for role, person in incident.roles.items()},
     )
@@ -139,41 +140,6 @@ def _summary(incident: Incident, plan: Plan, *, hidden: bool | None = None) -> d
         "recovered_at": incident.recovered_at,
         "ended_at": incident.ended_at,
     }
-
-
-def _question(state: AskState, incident: Incident, plan: Plan) -> QuestionView:
-    ask = state.ask
-    return QuestionView(
-        id=ask.id,
-        kind=ask.kind,
-        title=plain(ask.title),
-        text=text_now(incident, state, utc_now(), plan.zone),
-        words=list(ask.words),
-        yes=ask.yes,
-        no=ask.no,
-        digest=ask.digest,
-        asked=asked_words(ask.policy, plan),
-        commands=list(answer_commands(ask, plan)),
-        since=state.opened,
-        acts_at=ask.window.until if ask.window else None,
-    )
-
-
-def _act(act: Act) -> ActView:
-    outcome = act.outcome
-    return ActView(
-        id=act.id,
-        title=plain(act.proposed.title),
-        change=plain(str((act.change or {}).get("summary", ""))),
-        proposed_by=plain(act.by.actor, 60),
-        reason=plain(act.proposed.reason),
-        asks=list(act.asks),
-        status=act.status,
-        ended=outcome is not None,
-        good=outcome is not None and outcome.good,
-        sentence=plain(outcome.sentence) if outcome else "",
-        next_step=plain(outcome.next_step) if outcome else "",
-    )
 
 
 def _in_place(act: Act, plan: Plan) -> InPlaceView:

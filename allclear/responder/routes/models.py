@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from allclear.commands.questions import ActView, QuestionView
 from allclear.domain.action import ActStatus
-from allclear.domain.approval import AskKind
 
 
 class ProblemDetails(BaseModel):
@@ -57,23 +57,6 @@ class DeliveryView(BaseModel):
     total_alerts: int = Field(description="How many alerts there are; a list may show fewer.")
 
 
-class QuestionView(BaseModel):
-    """A question that waits for people."""
-
-    id: str = Field(description="For the command that answers it, as `allclear approve`.")
-    kind: AskKind
-    title: str
-    text: str = Field(default="", description="What is asked, in full: for an approval, the change. Markdown.")
-    words: list[str] = Field(default=[], description="The words that answer it: first yes, then no.")
-    yes: str = Field(default="", description="What happens on yes.")
-    no: str = Field(default="", description="What happens on no.")
-    digest: str | None = Field(default=None, description="The hash of the change: send it with the answer.")
-    asked: str = Field(description="Who may answer.")
-    commands: list[str] = Field(description="The commands that answer it: first yes, then no.")
-    since: datetime
-    acts_at: datetime | None = Field(description="When allclear acts without an answer, if the plan allows that.")
-
-
 class InPlaceView(BaseModel):
     """A change that containment left in place."""
 
@@ -83,22 +66,6 @@ class InPlaceView(BaseModel):
     since: datetime | None
     owner: str | None
     expires: datetime | None = Field(description="When the owner must review it.")
-
-
-class ActView(BaseModel):
-    """An act: what was proposed, by whom, and what became of it."""
-
-    id: str
-    title: str
-    change: str = Field(description="What it changes, in a sentence; empty if no change could be worked out.")
-    proposed_by: str = Field(description="A person, a program, or allclear.")
-    reason: str = Field(description="Why, in the words of who proposed it; empty for a step of the runbook.")
-    asks: list[str] = Field(description="The questions whether it may be carried out.")
-    status: ActStatus
-    ended: bool = Field(description="Whether it has an outcome.")
-    good: bool = Field(description="Whether it is done and verified.")
-    sentence: str = Field(description="What became of it; empty without an outcome.")
-    next_step: str = Field(description="What to do if it was not done; may be empty.")
 
 
 class DeadlineView(BaseModel):
