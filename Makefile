@@ -7,7 +7,7 @@ LOCKS := requirements
 # Python keeps what it has compiled, also where it is told not to: otherwise each of its starts compiles all of allclear.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup drill up unit test bench check lint words types fields imports traceability format lock clean
+.PHONY: help setup drill up unit test bench check lint words types fields imports traceability reference format lock clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -74,6 +74,9 @@ imports: $(VENV)/.dev
 traceability: $(VENV)/.ready ## Write docs/traceability.md: what runs each line of the plans
 	$(BIN)/python -m allclear lines --page > docs/traceability.new
 	mv docs/traceability.new docs/traceability.md
+
+reference: $(VENV)/.ready ## Write docs/actions.md and docs/systems.md: what is installed, and which systems work
+	$(BIN)/python -m allclear.reference
 
 format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff check --fix .

@@ -19,6 +19,7 @@ from allclear.domain.preflight import Passed, PlannedUse, Preflight, PreflightCh
 from allclear.domain.systems import Handle, Service
 from allclear.vendors.supabase import FlagWrite, SupabaseFlags
 from tasks.maintenance_handle import MaintenanceHandle
+from tasks.permissions import FLAGS_WRITE
 
 
 class FlagsHandle(RootModel[list[str]]):
@@ -207,6 +208,9 @@ class DisableFlag(_SetFlag):
 
     name = "feature_flag.disable"
     title = "Switch a feature flag off"
+    permissions = (FLAGS_WRITE,)
+    usual_risk = "Users lose the feature behind the flag."
+    usual_undo = "Switches it on again, unless it was switched in the meantime."
     to = False
     leaves = "flag off"
 
@@ -216,5 +220,8 @@ class EnableFlag(_SetFlag):
 
     name = "feature_flag.enable"
     title = "Switch a feature flag on"
+    permissions = (FLAGS_WRITE,)
+    usual_risk = "Users get the feature behind the flag again."
+    usual_undo = "Switches it off again, unless it was switched in the meantime."
     to = True
     reverses = "feature_flag.disable"

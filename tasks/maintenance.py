@@ -41,6 +41,7 @@ from tasks.cloud_run.traffic_checks import traffic_refusals
 from tasks.cloud_run.traffic_state import TrafficState, restored, sending_all, traffic_finding, traffic_reached, unfit
 from tasks.feature_flags import FlagState
 from tasks.maintenance_handle import MaintenanceHandle
+from tasks.permissions import CLOUD_RUN_WRITE, FLAGS_WRITE
 from tasks.service_params import handle_of
 
 _HANDLE_CHANGED = "The `maintenance` in systems.yaml was changed since the proposal."
@@ -208,6 +209,9 @@ class EnableMaintenance(_Maintenance):
 
     name = "maintenance.enable"
     title = "Go into maintenance"
+    permissions = (CLOUD_RUN_WRITE, FLAGS_WRITE)
+    usual_risk = "Every user gets the maintenance page."
+    usual_undo = "Restores what it was, unless it was changed in the meantime."
     approval = ONE_PERSON_WITH_REASON
     leaves = "maintenance on"
     closes_service = True
@@ -232,6 +236,9 @@ class DisableMaintenance(_Maintenance):
 
     name = "maintenance.disable"
     title = "End maintenance"
+    permissions = (CLOUD_RUN_WRITE, FLAGS_WRITE)
+    usual_risk = "Users reach the service again, in whatever state it is."
+    usual_undo = "Goes into maintenance again."
     approval = ONE_PERSON
     reverses = "maintenance.enable"
 

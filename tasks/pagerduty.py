@@ -34,6 +34,7 @@ from allclear.domain.systems import Service
 from allclear.vendors.pagerduty import KEY_LENGTH, PagerDuty, Urgency, fitting
 from allclear.vendors.pagerduty_rest import PagerDutyRest
 from tasks.pagerduty_preflight import PagerDutyRestPreflight
+from tasks.permissions import PAGER_EVENTS, PAGER_WRITE
 
 DEADLINE = timedelta(seconds=15)
 
@@ -168,6 +169,9 @@ class Page(_Page):
 
     name = "pagerduty.page"
     title = "Page the on-call"
+    permissions = (PAGER_EVENTS, PAGER_WRITE)
+    usual_risk = "It wakes the person on call."
+    usual_undo = "Resolves the page."
     params = PageParams
     pages = True
     uses = (PagerDutyRest,)
@@ -197,6 +201,9 @@ class Acknowledge(_Page):
 
     name = "pagerduty.acknowledge"
     title = "Acknowledge the page"
+    permissions = (PAGER_EVENTS,)
+    usual_risk = "PagerDuty sends no more reminders, and escalates to no one."
+    usual_undo = "It cannot be undone: page again."
     to = "acknowledged"
     doing = "Acknowledge the page of"
 
@@ -206,6 +213,9 @@ class Resolve(_Page):
 
     name = "pagerduty.resolve"
     title = "Resolve the page"
+    permissions = (PAGER_EVENTS,)
+    usual_risk = "PagerDuty sends no more reminders."
+    usual_undo = "It cannot be undone: page again."
     reverses = "pagerduty.page"
     to = "resolved"
     doing = "Resolve the page of"

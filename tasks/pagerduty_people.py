@@ -19,6 +19,7 @@ from allclear.domain.preflight import Preflight
 from allclear.vendors.pagerduty import fitting
 from allclear.vendors.pagerduty_rest import USER, PagerDutyRest, PagerStatus
 from tasks.pagerduty_preflight import PagerDutyRestPreflight
+from tasks.permissions import PAGER_WRITE
 
 DEADLINE = timedelta(seconds=15)
 _OPEN = ("triggered", "acknowledged")
@@ -150,6 +151,9 @@ class PagePeople(_PageOfPeople):
 
     name = "pagerduty.page_people"
     title = "Page people by name"
+    permissions = (PAGER_WRITE,)
+    usual_risk = "It wakes the people that it is for."
+    usual_undo = "Resolves the page."
     params = PagePeopleParams
     pages = True
     reaches = "pagerduty"
@@ -187,6 +191,9 @@ class AcknowledgePeople(_PageOfPeople):
 
     name = "pagerduty.acknowledge_people"
     title = "Acknowledge the page of people"
+    permissions = (PAGER_WRITE,)
+    usual_risk = "PagerDuty sends no more reminders, and escalates to no one."
+    usual_undo = "It cannot be undone: page again."
 
     @override
     def plan(self, params: PageOfPeople, before: PeoplePaged) -> Change[PeoplePaged]:

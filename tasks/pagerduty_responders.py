@@ -23,6 +23,7 @@ from allclear.vendors.pagerduty import LINK_TEXT, fitting
 from allclear.vendors.pagerduty_rest import ASKED, PagerDutyRest, PagerIncident, PagerStatus
 from tasks.pagerduty_people import DEADLINE, UserId, from_command_line
 from tasks.pagerduty_preflight import PagerDutyRestPreflight
+from tasks.permissions import PAGER_WRITE
 
 
 class AskResponders(LinkedParams):
@@ -84,6 +85,9 @@ class AddResponders(Action[AskResponders, Responders]):
 
     name = "pagerduty.add_responders"
     title = "Ask people to join the page"
+    permissions = (PAGER_WRITE,)
+    usual_risk = "It wakes the people that it is for."
+    usual_undo = "Calls those no more who have not answered."
     params = AskResponders
     state = Responders
     needs: ClassVar[tuple[type[Client], ...]] = (PagerDutyRest,)

@@ -34,6 +34,7 @@ from allclear.domain.systems import Service
 from allclear.vendors.lengths import head, in_parts
 from allclear.vendors.slack import LONGEST_TEXT, NEEDED_SCOPES, Slack, SlackMessage, size
 from allclear.vendors.slack_blocks import mentions, message_blocks
+from tasks.permissions import SLACK_POST
 
 DEADLINE = timedelta(seconds=15)
 NEWLINE = "\n"
@@ -131,6 +132,9 @@ class PostMessage(Action[MessageParams, MessageState]):
 
     name = "slack.post"
     title = "Post in Slack"
+    permissions = (SLACK_POST,)
+    usual_risk = "Everyone in the channel can read it."
+    usual_undo = "It cannot be undone: post a correction."
     params = MessageParams
     state = MessageState
     needs: ClassVar[tuple[type[Client], ...]] = (Slack,)

@@ -34,6 +34,7 @@ from allclear.vendors.statuspage import (
     PublicStatus,
     Statuspage,
 )
+from tasks.permissions import STATUS_PAGE_WRITE
 
 DEADLINE = timedelta(seconds=30)
 """Statuspage accepts one request a second, so two observations and a write take a while."""
@@ -271,6 +272,9 @@ class OpenIncident(_OnPage):
     text_params = ("title", "message")
     announces = True
     title = "Open an incident on the status page"
+    permissions = (STATUS_PAGE_WRITE,)
+    usual_risk = "It is public, and subscribers are notified."
+    usual_undo = "Resolves the incident on the page; what was published stays there."
     params = OpenParams
     leaves = "status page incident open"
     if_unanswered = Fallback.model_validate(
@@ -326,6 +330,9 @@ class UpdateIncident(_OnPage):
     name = "status_page.update"
     text_params = ("title", "message")
     title = "Update the status page"
+    permissions = (STATUS_PAGE_WRITE,)
+    usual_risk = "It is public, and subscribers are notified."
+    usual_undo = "It cannot be undone: publish a correction."
     params = UpdateParams
 
     @override
@@ -343,6 +350,9 @@ class ResolveIncident(_OnPage):
     name = "status_page.resolve"
     text_params = ("title", "message")
     title = "Resolve the incident on the status page"
+    permissions = (STATUS_PAGE_WRITE,)
+    usual_risk = "The public reads that the trouble is over."
+    usual_undo = "It cannot be undone: open the incident again."
     params = RetitledParams
     reverses = "status_page.open"
 

@@ -6,26 +6,52 @@ from typing import Annotated
 
 import typer
 
-from allclear.bootstrap import open_engine
-from allclear.cli.root import ACT, As, Role, app, confirmed, print_line, run
+from allclear.cli.root import ACT, As, AsJson, Role, app, confirmed, print_heading, print_json, print_line, run
 from allclear.cli.send import sender
 from allclear.commands.acts import Act
 from allclear.commands.previews import ChangeView, PreviewAct
 from allclear.domain.errors import ConfigError, Refused
+from allclear.engine.actions.registry import Registry
+from allclear.reference.describe import DescribedAction, describe, described
 from allclear.settings import load_settings
 
 
 @app.command(rich_help_panel=ACT)
-def actions() -> None:
-    """List the actions and probes that are installed, with their parameters."""
+def actions(
+    name: Annotated[str, typer.Argument(help="One of them, as vercel.rollback; all if left out.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """List the actions and probes that are installed. With a name: parameters, risk, undo, permissions and origin."""
+    registry = Registry.installed()
+    found = [describe(registry, name)] if name else described(registry)
+    if as_json:
+        print_json([one.model_dump(mode="json") for one in found])
+    elif name:
+        _print_described(found[0])
+    else:
+        width = max(len(one.name) for one in found)
+        for one in found:
+            print_line(f"{one.name:{width}} {one.title}  ({', '.join(param.name for param in one.params)})")
 
-    async def work() -> None:
-        async with open_engine() as engine:
-            for kind in [*engine.registry.actions.values(), *engine.registry.probes.values()]:
-                takes = ", ".join(kind.params.model_fields)
-                print_line(f"{kind.name:30} {kind.title}  ({takes})")
 
-    run(work())
+def _print_described(one: DescribedAction) -> None:
+    print_heading(f"{one.name}: {one.title}")
+    print_line(one.about)
+    print_line(f"  risk:        {one.risk}")
+    print_line(f"  undo:        {one.undo}")
+    print_line(f"  approval:    {one.approval}")
+    if one.leaves:
+        by = f", until it is undone or settled by {' or '.join(one.reversed_by)}" if one.reversed_by else ""
+        print_line(f"  leaves:      {one.leaves}{by}")
+    for need in one.permissions:
+        print_line(f"  permission:  {need.system}: {need.rights}")
+        print_line(f"               role: {need.role}")
+    print_line(f"  origin:      {one.origin}")
+    if one.params:
+        print_heading("Parameters")
+    for param in one.params:
+        left_out = "required" if param.required else f"default: {param.default}" if param.default else "may be left out"
+        print_line(f"  {param.name} ({param.type}; {left_out}): {param.about}".rstrip(": "))
 
 
 @app.command(rich_help_panel=ACT)

@@ -23,7 +23,7 @@ from pydantic import Field, model_validator
 from allclear.company.diagnostics import Diagnostic, suggestion
 from allclear.company.load import Draft
 from allclear.company.validation_errors import read_model
-from allclear.company.yaml_file import YamlFile, read_yaml
+from allclear.company.yaml_file import Place, YamlFile, read_yaml
 from allclear.domain.base import Model
 from allclear.domain.plan import Plan
 from allclear.domain.records import Record
@@ -55,10 +55,28 @@ class DocumentLine(Model):
         return self
 
 
+class NamedSystem(Model):
+    """An outside system that the document names: a row of docs/systems.md."""
+
+    name: str = Field(min_length=1, description="What people call it.")
+    words: str = Field(min_length=1, description="How the document names it: words of one of its lines.")
+    systems: list[str] = Field(default=[], description="Its names in systems.yaml, by which actions find it.")
+    alerts: list[str] = Field(default=[], description="The alert sources through which it reports.")
+    runs: list[str] = Field(default=[], description="The steps and data that use it without an action: references.")
+
+    @model_validator(mode="after")
+    def _leads_somewhere(self) -> NamedSystem:
+        if not (self.systems or self.alerts or self.runs):
+            msg = "a system has `systems`, `alerts` or `runs`"
+            raise ValueError(msg)
+        return self
+
+
 class DocumentLines(Model):
     """A company's `lines.yaml`."""
 
     document: str = Field(description="The document's file name.")
+    systems: list[NamedSystem] = Field(default=[], description="The outside systems that it names.")
     lines: list[DocumentLine] = Field(min_length=1, description="Every line of it with content, in order.")
 
 
@@ -94,14 +112,24 @@ def check_traceability(draft: Draft) -> Iterator[Diagnostic]:
         return
     lines, file = read
     for index, line in enumerate(lines.lines):
-        for number, reference in enumerate(line.runs):
-            found = resolve_reference(draft, reference)
-            if isinstance(found, str):
-                yield file.error(
-                    ("lines", index, "runs", number),
-                    found,
-                    "Correct it, or replace `runs` by `not_yet` with the reason.",
-                )
+        next_step = "Correct it, or replace `runs` by `not_yet` with the reason."
+        yield from _dead_references(draft, file, line.runs, ("lines", index), next_step)
+    for index, system in enumerate(lines.systems):
+        place = ("systems", index)
+        if not any(system.words in line.line for line in lines.lines):
+            sentence = f"No line of {lines.document} holds `{system.words}`."
+            yield file.error((*place, "words"), sentence, "Write it as the document does, or take the system out.")
+        yield from _dead_references(draft, file, system.runs, place, "Correct it, or take it out.")
+
+
+def _dead_references(
+    draft: Draft, file: YamlFile, references: list[str], place: Place, next_step: str
+) -> Iterator[Diagnostic]:
+    """Yield each reference that leads nowhere."""
+    for number, reference in enumerate(references):
+        found = resolve_reference(draft, reference)
+        if isinstance(found, str):
+            yield file.error((*place, "runs", number), found, next_step)
 
 
 def resolve_reference(draft: Draft, reference: str) -> Target | str:

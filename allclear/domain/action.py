@@ -18,6 +18,7 @@ from allclear.domain.approval import ONE_PERSON, ApprovalPolicy, Fallback
 from allclear.domain.base import Candidate, JsonDict, Model, digest
 from allclear.domain.baseline import OwnRecord
 from allclear.domain.links import Links, LinkTo
+from allclear.domain.permission import Permission
 from allclear.domain.preflight import Preflight
 from allclear.domain.systems import Access, Handle, Service
 
@@ -213,6 +214,12 @@ class Action(ABC, Generic[P, S]):
     """What systems.yaml must give the service that it acts on."""
     preflights: ClassVar[tuple[type[Preflight], ...]] = ()
     """The read-only tests of the vendors that it talks to."""
+    permissions: ClassVar[tuple[Permission, ...]] = ()
+    """What its keys must be allowed, for each system of `needs` and `uses`."""
+    usual_risk: ClassVar[str] = ""
+    """What it does to users and to the team, as people read it beforehand. The risk of one change is in `Change`."""
+    usual_undo: ClassVar[str] = ""
+    """What undoing does, or why it cannot be undone, as people read it beforehand."""
     fence: ClassVar[Fence] = Fence.NONE
     chooses: ClassVar[str] = ""
     """The parameter that a person chooses if `plan` was refused with candidates."""
@@ -360,6 +367,8 @@ class Probe(ABC, Generic[P]):
     uses: ClassVar[tuple[type[Client], ...]] = ()
     handles: ClassVar[tuple[type[Handle], ...]] = ()
     preflights: ClassVar[tuple[type[Preflight], ...]] = ()
+    permissions: ClassVar[tuple[Permission, ...]] = ()
+    """What its keys must be allowed, for each system of `needs` and `uses`."""
     reports_serving: ClassVar[bool] = False
     """Whether its fact `serving_all` names the revisions that serve all users of the `service` in its parameters."""
 

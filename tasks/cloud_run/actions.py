@@ -45,6 +45,7 @@ from tasks.cloud_run.rolled_back import with_failed
 from tasks.cloud_run.traffic_checks import traffic_refusals
 from tasks.cloud_run.traffic_state import TrafficState, restored, sending_all, traffic_finding, traffic_reached
 from tasks.maintenance_handle import MaintenanceHandle
+from tasks.permissions import CLOUD_RUN_READ, CLOUD_RUN_WRITE, LOGS_READ, METRICS_READ
 
 PREVIOUS = "previous"
 
@@ -138,6 +139,9 @@ class RollbackTraffic(_TrafficAction):
 
     name = "cloud_run.rollback_traffic"
     title = "Roll back traffic"
+    permissions = (CLOUD_RUN_WRITE, METRICS_READ, LOGS_READ)
+    usual_risk = "Users get the state of an older revision, and later deployments get no users until the pin ends."
+    usual_undo = "Restores the traffic that was there before, once a fix is deployed."
     params = RollbackParams
     leaves = "traffic pinned to a revision"
     chooses = "to"
@@ -248,6 +252,9 @@ class RestoreLatest(_TrafficAction):
 
     name = "cloud_run.restore_latest"
     title = "Send traffic to the latest revision"
+    permissions = (CLOUD_RUN_WRITE,)
+    usual_risk = "Users get the latest revision, and then each later one, also if it is bad."
+    usual_undo = "Pins the traffic to where it was."
     reverses = "cloud_run.rollback_traffic"
 
     @override
@@ -288,6 +295,7 @@ class Revisions(Probe[CloudRunParams]):
 
     name = "cloud_run.revisions"
     title = "List the revisions"
+    permissions = (CLOUD_RUN_READ, METRICS_READ, LOGS_READ)
     params = CloudRunParams
     needs = (CloudRun,)
     preflights = CLOUD_RUN_PREFLIGHTS

@@ -19,6 +19,7 @@ from allclear.vendors.cloud_run.client import CloudRun
 from allclear.vendors.cloud_run.handle import CloudRunHandle
 from tasks.cloud_run.location import CloudRunParams, check_region, locate
 from tasks.cloud_run.preflights import CLOUD_RUN_PREFLIGHTS
+from tasks.permissions import CLOUD_RUN_READ, METRICS_READ
 
 MINUTE = timedelta(minutes=1)
 """Cloud Run reports its requests once a minute."""
@@ -38,6 +39,7 @@ class UserRequests(Probe[CloudRunParams]):
 
     name = "cloud_run.user_requests"
     title = "Count the users' requests"
+    permissions = (CLOUD_RUN_READ, METRICS_READ)
     params = CloudRunParams
     needs = (CloudRun, CloudMetrics)
     preflights = CLOUD_RUN_PREFLIGHTS

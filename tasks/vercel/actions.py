@@ -31,6 +31,7 @@ from allclear.domain.errors import AllclearError, Conflict, Refused
 from allclear.domain.preflight import Preflight
 from allclear.domain.systems import Handle
 from allclear.vendors.vercel import Deployment, Vercel, VercelHandle
+from tasks.permissions import VERCEL_DEPLOY
 from tasks.service_params import ServiceParams
 from tasks.vercel.handles import hosting_of
 from tasks.vercel.preflight import VercelPreflight
@@ -209,6 +210,12 @@ class RollBack(_DomainAction):
 
     name = "vercel.rollback"
     title = "Roll back to an earlier deployment"
+    permissions = (VERCEL_DEPLOY,)
+    usual_risk = (
+        "Users get an older build, with the environment variables, cron jobs and routes that were built in. "
+        "Later deployments get no users until one is promoted."
+    )
+    usual_undo = "Promotes the newest deployment, once a fix is deployed."
     params = RollBackParams
     leaves = "production pinned to a deployment"
 
@@ -266,6 +273,9 @@ class Promote(_DomainAction):
 
     name = "vercel.promote"
     title = "Promote a deployment"
+    permissions = (VERCEL_DEPLOY,)
+    usual_risk = "Users get this deployment, and then each later one."
+    usual_undo = "Points the domain back to the deployment that served before."
     params = PromoteParams
     reverses = "vercel.rollback"
 
@@ -293,6 +303,7 @@ class Deployments(Probe[ServiceParams]):
 
     name = "vercel.deployments"
     title = "List the deployments"
+    permissions = (VERCEL_DEPLOY,)
     params = ServiceParams
     needs = (Vercel,)
     preflights = (VercelPreflight,)

@@ -32,6 +32,7 @@ from allclear.domain.preflight import Preflight
 from allclear.domain.systems import Handle
 from allclear.vendors.vercel import Vercel, VercelHandle
 from allclear.vendors.vercel_firewall import Firewall
+from tasks.permissions import VERCEL_FIREWALL
 from tasks.service_params import ServiceParams
 from tasks.vercel.handles import hosting_of
 from tasks.vercel.preflight import VercelPreflight
@@ -140,6 +141,9 @@ class StartAttackMode(_AttackMode):
 
     name = "vercel.attack_mode"
     title = "Challenge every visitor (Vercel's attack mode)"
+    permissions = (VERCEL_FIREWALL,)
+    usual_risk = "Every visitor is challenged; programs, as API clients and webhooks, cannot pass."
+    usual_undo = "Switches it off. Without that, Vercel ends it at the time that was named."
     params = AttackModeParams
     approval = ONE_PERSON_WITH_REASON
     leaves = "attack mode on"
@@ -173,6 +177,9 @@ class EndAttackMode(_AttackMode):
 
     name = "vercel.end_attack_mode"
     title = "End Vercel's attack mode"
+    permissions = (VERCEL_FIREWALL,)
+    usual_risk = "Visitors are no longer challenged, and neither is an attacker."
+    usual_undo = "It cannot be undone: start attack mode again, behind its own approval."
     approval = ONE_PERSON
     reverses = "vercel.attack_mode"
 

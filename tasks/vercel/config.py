@@ -32,6 +32,7 @@ from allclear.domain.systems import Handle, Service
 from allclear.vendors.vercel import Vercel
 from allclear.vendors.vercel_config import GlobalConfig
 from tasks.feature_flags import word
+from tasks.permissions import VERCEL_SWITCHES
 from tasks.service_params import ServiceParams, handle_of
 from tasks.vercel.handles import VercelConfigHandle
 from tasks.vercel.preflight import VercelPreflight
@@ -177,6 +178,9 @@ class DisableItem(_SwitchFeature):
 
     name = "vercel.disable_item"
     title = "Switch a feature off (Vercel's Global Config)"
+    permissions = (VERCEL_SWITCHES,)
+    usual_risk = "Everyone loses what is behind the switch, if the deployment that serves reads it."
+    usual_undo = "Switches it on again, unless it was switched in the meantime."
     leaves = "a feature off"
     to = False
 
@@ -186,6 +190,9 @@ class EnableItem(_SwitchFeature):
 
     name = "vercel.enable_item"
     title = "Switch a feature on (Vercel's Global Config)"
+    permissions = (VERCEL_SWITCHES,)
+    usual_risk = "Everyone gets what is behind the switch again."
+    usual_undo = "Switches it off again, unless it was switched in the meantime."
     reverses = "vercel.disable_item"
     to = True
 
@@ -211,6 +218,9 @@ class EnableVercelMaintenance(_Maintenance):
 
     name = "vercel.enable_maintenance"
     title = "Go into maintenance (Vercel's Global Config)"
+    permissions = (VERCEL_SWITCHES,)
+    usual_risk = "Every user gets the maintenance page, if the deployment that serves reads the switch."
+    usual_undo = "Switches it off again, unless it was switched in the meantime."
     approval = ONE_PERSON_WITH_REASON
     leaves = "maintenance on"
     closes_service = True
@@ -222,6 +232,9 @@ class DisableVercelMaintenance(_Maintenance):
 
     name = "vercel.disable_maintenance"
     title = "End maintenance (Vercel's Global Config)"
+    permissions = (VERCEL_SWITCHES,)
+    usual_risk = "Users reach the service again, in whatever state it is."
+    usual_undo = "Switches it on again, unless it was switched in the meantime."
     approval = ONE_PERSON
     reverses = "vercel.enable_maintenance"
     to = False

@@ -43,6 +43,7 @@ from allclear.domain.preflight import Preflight
 from allclear.domain.systems import Handle, Service
 from allclear.vendors.vercel import Vercel, VercelHandle
 from allclear.vendors.vercel_firewall import EVERY_HOST, LIMITS, Firewall
+from tasks.permissions import VERCEL_FIREWALL
 from tasks.vercel.firewall_state import (
     AddressParams,
     BlockState,
@@ -237,6 +238,9 @@ class BlockAddresses(_Addresses):
 
     name = "vercel.block_addresses"
     title = "Block addresses in Vercel's firewall"
+    permissions = (VERCEL_FIREWALL,)
+    usual_risk = "Everyone behind the same addresses is locked out too, as in a company's or a mobile network."
+    usual_undo = "Removes exactly the rules that it added."
     handles = (VercelHandle, NeverBlocked)
     approval = ONE_PERSON_WITH_REASON
     leaves = "addresses blocked"
@@ -334,6 +338,9 @@ class UnblockAddresses(_Addresses):
 
     name = "vercel.unblock_addresses"
     title = "Unblock addresses in Vercel's firewall"
+    permissions = (VERCEL_FIREWALL,)
+    usual_risk = "Requests from these addresses reach the project again."
+    usual_undo = "Blocks them again."
     approval = ONE_PERSON
     reverses = "vercel.block_addresses"
 

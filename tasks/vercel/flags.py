@@ -31,6 +31,7 @@ from allclear.domain.preflight import Preflight
 from allclear.domain.systems import Handle, Service
 from allclear.vendors.vercel import Vercel, VercelHandle
 from allclear.vendors.vercel_flags import PRODUCTION, Flag, Flags, outcome_of, reused_by
+from tasks.permissions import VERCEL_SWITCHES
 from tasks.service_params import ServiceParams, handle_of
 from tasks.vercel.handles import VercelFlagsHandle, hosting_of
 from tasks.vercel.preflight import VercelPreflight
@@ -187,6 +188,9 @@ class DisableVercelFlag(_SwitchFlag):
 
     name = "vercel.disable_flag"
     title = "Switch a feature flag off (Vercel)"
+    permissions = (VERCEL_SWITCHES,)
+    usual_risk = "Everyone in production loses what is behind the flag, also those whom a rule lets in."
+    usual_undo = "Lets the flag's rules decide again, unless it was changed in the meantime."
     leaves = "a feature flag off"
 
     @override
@@ -199,6 +203,9 @@ class EnableVercelFlag(_SwitchFlag):
 
     name = "vercel.enable_flag"
     title = "Switch a feature flag on (Vercel)"
+    permissions = (VERCEL_SWITCHES,)
+    usual_risk = "The flag's rules decide again who gets what is behind it."
+    usual_undo = "Switches it off for everyone again, unless it was changed in the meantime."
     reverses = "vercel.disable_flag"
 
     @override

@@ -1,0 +1,50 @@
+"""What the key of each system must be allowed, and the smallest role that holds it. The actions' classes name these.
+
+Source: Google Cloud's lists of roles and permissions, 2026; Slack's method pages, 2026; PagerDuty's "API access keys",
+2026; Supabase's "Understanding API keys", 2026; Vercel's "Access roles", 2026. Not confirmed: whether a change of
+traffic alone needs `iam.serviceAccounts.actAs`, and that Statuspage's keys have no roles.
+"""
+
+from __future__ import annotations
+
+from allclear.domain.permission import Permission
+
+CLOUD_RUN_READ = Permission(
+    "cloud_run", "run.services.get, run.revisions.get, run.revisions.list", "roles/run.viewer on the service"
+)
+CLOUD_RUN_WRITE = Permission(
+    "cloud_run",
+    "run.services.get, run.services.update, run.revisions.get, run.revisions.list, run.operations.get",
+    "roles/run.developer on the service, and roles/iam.serviceAccountUser on its service account if Google asks for it",
+)
+METRICS_READ = Permission("cloud_monitoring", "monitoring.timeSeries.list", "roles/monitoring.viewer on the project")
+LOGS_READ = Permission("cloud_logging", "logging.logEntries.list", "roles/logging.viewer on the project")
+
+FLAGS_WRITE = Permission(
+    "supabase",
+    "SELECT and UPDATE on the table of the flags",
+    "a secret key (sb_secret_...) of the project, or its service_role key",
+)
+
+SLACK_POST = Permission("slack", "chat:write, channels:read, channels:history", "a bot token with these scopes")
+
+PAGER_EVENTS = Permission(
+    "pagerduty", "to send events to one service", "the integration key (Events API v2) of that service"
+)
+PAGER_WRITE = Permission(
+    "pagerduty_rest", "to read users, services and on-calls; to write incidents", "a user's API key, role Responder"
+)
+
+STATUS_PAGE_WRITE = Permission(
+    "statuspage", "to read components and write incidents of the page", "an API key; Statuspage's keys have no roles"
+)
+
+VERCEL_DEPLOY = Permission(
+    "vercel", "to read and promote the project's production deployments", "a token of a team member, role Member"
+)
+VERCEL_FIREWALL = Permission(
+    "vercel", "to read and write the project's firewall", "a token of a team member, role Member or Security"
+)
+VERCEL_SWITCHES = Permission(
+    "vercel", "to read and write the project's flags or Global Config", "a token of a team member, role Member"
+)
