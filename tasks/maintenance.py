@@ -1,18 +1,20 @@
 """Putting a service into maintenance and out of it: with a flag, or with a revision that was deployed for it.
 
-The service's `maintenance` in systems.yaml decides which. A flag takes effect faster; a revision works even if the
-application does not start.
+The service's `maintenance` in systems.yaml decides which, and `by` if it has both. A flag takes effect faster; a
+revision works even if the application does not start, or its database is down.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import ClassVar
+from typing import ClassVar, Literal
 
+from pydantic import Field
 from typing_extensions import override
 
 from allclear.domain.action import (
     Action,
+    ActionContext,
     Change,
     Client,
     Fence,
@@ -27,10 +29,11 @@ from allclear.domain.action import (
 )
 from allclear.domain.approval import ONE_PERSON, ONE_PERSON_WITH_REASON
 from allclear.domain.base import JsonDict
-from allclear.domain.errors import Refused
+from allclear.domain.errors import ConfigError, Refused
 from allclear.domain.preflight import Preflight
 from allclear.domain.systems import Handle, Service
 from allclear.vendors.cloud_run.client import CloudRun
+from allclear.vendors.cloud_run.handle import CloudRunHandle
 from allclear.vendors.supabase import SupabaseFlags
 from tasks import feature_flags
 from tasks.cloud_run import traffic_state
@@ -45,6 +48,14 @@ from tasks.permissions import CLOUD_RUN_WRITE, FLAGS_WRITE
 from tasks.service_params import handle_of
 
 _HANDLE_CHANGED = "The `maintenance` in systems.yaml was changed since the proposal."
+
+
+class MaintenanceParams(CloudRunParams):
+    """Which service, in which region, and by what it is closed."""
+
+    by: Literal["flag", "revision"] | None = Field(
+        default=None, description="For a service that has both: `flag` (the one that is used without it) or `revision`."
+    )
 
 
 class MaintenanceState(State):
@@ -73,10 +84,10 @@ class MaintenanceState(State):
         return self.traffic.last_changed() if self.traffic else ""
 
 
-class _Maintenance(Action[CloudRunParams, MaintenanceState]):
+class _Maintenance(Action[MaintenanceParams, MaintenanceState]):
     """The base of both directions."""
 
-    params: ClassVar[type[Params]] = CloudRunParams
+    params: ClassVar[type[Params]] = MaintenanceParams
     state: ClassVar[type[State]] = MaintenanceState
     needs: ClassVar[tuple[type[Client], ...]] = (CloudRun, SupabaseFlags)
     handles: ClassVar[tuple[type[Handle], ...]] = (MaintenanceHandle,)
@@ -84,28 +95,36 @@ class _Maintenance(Action[CloudRunParams, MaintenanceState]):
     fence: ClassVar[Fence] = Fence.VERSION
 
     @override
-    def clients(self, params: CloudRunParams) -> tuple[type[Client], ...]:
+    def clients(self, params: MaintenanceParams) -> tuple[type[Client], ...]:
         return (SupabaseFlags,) if self.mode(params).flag else (CloudRun,)
 
-    def mode(self, params: CloudRunParams) -> MaintenanceHandle:
+    def mode(self, params: MaintenanceParams) -> MaintenanceHandle:
         """Return the flag or the revision of the service's maintenance. Raises ConfigError if systems.yaml has none."""
         next_step = "Give it a flag, or the tag of a revision deployed for it."
-        return handle_of(self.context, params.service, MaintenanceHandle, next_step)
+        mode = handle_of(self.context, params.service, MaintenanceHandle, next_step).only(params.by)
+        if mode is None:
+            field = "flag" if params.by == "flag" else "revision_tag"
+            raise ConfigError(f"The `maintenance` of {params.service} has no `{field}` in systems.yaml.", next_step)
+        return mode
 
     @classmethod
     @override
-    def check_params(cls, params: CloudRunParams, services: Mapping[str, Service]) -> Iterable[ParamProblem]:
+    def check_params(cls, params: MaintenanceParams, services: Mapping[str, Service]) -> Iterable[ParamProblem]:
         service = services.get(params.service)
         handle = service.handle(MaintenanceHandle) if service else None
+        mode = handle.only(params.by) if handle else None
+        if handle and mode is None:
+            sentence = f"The `maintenance` of {params.service} has no {params.by}."
+            return (ParamProblem(param="by", sentence=sentence, known=("flag" if handle.flag else "revision",)),)
         # A flag has no regions.
-        return () if handle and handle.flag else check_region(params, services)
+        return () if mode and mode.flag else check_region(params, services)
 
-    def located(self, params: CloudRunParams) -> tuple[CloudRun, str]:
+    def located(self, params: MaintenanceParams) -> tuple[CloudRun, str]:
         """Return the client of the service's region, and its name in Cloud Run. Raises Refused, ConfigError."""
         return locate(self.context, params)
 
     @override
-    def resource(self, params: CloudRunParams) -> str:
+    def resource(self, params: MaintenanceParams) -> str:
         mode = self.mode(params)
         if mode.flag:
             return f"flag:{mode.flag}"
@@ -113,7 +132,7 @@ class _Maintenance(Action[CloudRunParams, MaintenanceState]):
         return f"traffic:{run.path(name)}"
 
     @override
-    async def observe(self, params: CloudRunParams) -> MaintenanceState:
+    async def observe(self, params: MaintenanceParams) -> MaintenanceState:
         mode = self.mode(params)
         if mode.flag:
             flag = await feature_flags.read_flag(self.context.client(SupabaseFlags), mode.flag)
@@ -122,7 +141,7 @@ class _Maintenance(Action[CloudRunParams, MaintenanceState]):
         return _by_traffic(traffic, mode.revision_tag)
 
     @override
-    async def observe_result(self, params: CloudRunParams) -> MaintenanceState:
+    async def observe_result(self, params: MaintenanceParams) -> MaintenanceState:
         mode = self.mode(params)
         if mode.flag:
             return await self.observe(params)
@@ -138,14 +157,14 @@ class _Maintenance(Action[CloudRunParams, MaintenanceState]):
         return None
 
     @override
-    async def precheck(self, params: CloudRunParams, change: Change[MaintenanceState]) -> list[Refusal]:
+    async def precheck(self, params: MaintenanceParams, change: Change[MaintenanceState]) -> list[Refusal]:
         before, after = change.before.traffic, change.after.traffic
         if before is None or after is None:
             return []
         return await traffic_refusals(*self.located(params), before, after)
 
     @override
-    async def apply(self, params: CloudRunParams, change: Change[MaintenanceState], key: str) -> Receipt:
+    async def apply(self, params: MaintenanceParams, change: Change[MaintenanceState], key: str) -> Receipt:
         # The etag, or the old value of the flag, makes a second write impossible.
         before, after = change.before, change.after
         if before.flag and after.flag:
@@ -174,7 +193,7 @@ class _Maintenance(Action[CloudRunParams, MaintenanceState]):
 
     @override
     def undo(
-        self, params: CloudRunParams, done: Change[MaintenanceState], now: MaintenanceState
+        self, params: MaintenanceParams, done: Change[MaintenanceState], now: MaintenanceState
     ) -> Change[MaintenanceState]:
         if done.before.traffic and done.after.traffic and now.traffic:
             traffic = restored(done.before.traffic, done.after.traffic, now.traffic)
@@ -187,7 +206,7 @@ class _Maintenance(Action[CloudRunParams, MaintenanceState]):
         return self.change(params, now, done.before)
 
     def change(
-        self, params: CloudRunParams, before: MaintenanceState, after: MaintenanceState, reason: str = ""
+        self, params: MaintenanceParams, before: MaintenanceState, after: MaintenanceState, reason: str = ""
     ) -> Change[MaintenanceState]:
         """Return the change from `before` to `after`, with the sentences for the approver."""
         direction = "into" if after.on else "out of"
@@ -217,7 +236,7 @@ class EnableMaintenance(_Maintenance):
     closes_service = True
 
     @override
-    def plan(self, params: CloudRunParams, before: MaintenanceState) -> Change[MaintenanceState]:
+    def plan(self, params: MaintenanceParams, before: MaintenanceState) -> Change[MaintenanceState]:
         if before.flag:
             after = MaintenanceState(on=True, flag=before.flag.model_copy(update={"enabled": True}))
             return self.change(params, before, after)
@@ -243,7 +262,7 @@ class DisableMaintenance(_Maintenance):
     reverses = "maintenance.enable"
 
     @override
-    def plan(self, params: CloudRunParams, before: MaintenanceState) -> Change[MaintenanceState]:
+    def plan(self, params: MaintenanceParams, before: MaintenanceState) -> Change[MaintenanceState]:
         if before.flag:
             after = MaintenanceState(on=False, flag=before.flag.model_copy(update={"enabled": False}))
             return self.change(params, before, after)
@@ -264,6 +283,18 @@ class DisableMaintenance(_Maintenance):
         # Cloud Run does not know which revision served before; the undo of maintenance.enable does.
         reason += " If traffic was pinned before the maintenance, undo maintenance.enable instead."
         return self.change(params, before, _by_traffic(opened, tag), reason)
+
+
+async def is_closed(context: ActionContext, service: str, mode: MaintenanceHandle) -> bool:
+    """Return whether the service is in maintenance by its one mode, in all its regions. Raises VendorError."""
+    if mode.flag:
+        return (await feature_flags.read_flag(context.client(SupabaseFlags), mode.flag)).enabled
+    handle = handle_of(context, service, CloudRunHandle, "Add its Cloud Run name there.")
+    run = context.client(CloudRun)
+    traffic = [
+        await traffic_state.read_service(run.at(region), name) for region, name in handle.by_region(run.region).items()
+    ]
+    return all(_by_traffic(one, mode.revision_tag).on for one in traffic)
 
 
 def _traffic(state: MaintenanceState) -> TrafficState:

@@ -76,6 +76,9 @@ class FlagTable:
             for spec in specs
         }
 
+        self._past = [(clock(), dict(self._flags))]
+        """When the rows were changed, and all rows as they were from then on."""
+
     def enabled(self) -> list[Flag]:
         """Return the flags that are on now."""
         return [flag for flag in self._flags.values() if flag.on]
@@ -126,7 +129,14 @@ class FlagTable:
                     version=after.version,
                     by=by,
                 )
+        self._past.append((self._clock(), dict(self._flags)))
         return changed
+
+    def go_back(self, to: datetime) -> None:
+        """Set every row to what it was at that time, as a restore of the database does."""
+        earlier = [rows for at, rows in self._past if at <= to] or [self._past[0][1]]
+        self._flags = dict(earlier[-1])
+        self._past.append((self._clock(), dict(self._flags)))
 
     def touch(self) -> None:
         """Write every row first, as another writer would: new versions and dates, the same values."""

@@ -28,6 +28,7 @@ from allclear.simulator.scenario_schema import (
     ServiceSpec,
     SlackSpec,
     StatusPageSpec,
+    SupabaseSpec,
     UsersSpec,
     VercelSpec,
 )
@@ -73,6 +74,7 @@ class Production(ServiceSpec):
     )
     slack: SlackSpec = Field(default=SlackSpec(), description="The chat workspace.")
     statuspage: StatusPageSpec = Field(default=StatusPageSpec(), description="The public status page.")
+    supabase: SupabaseSpec = Field(default=SupabaseSpec(), description="The project on Supabase.")
     vercel: VercelSpec | None = Field(default=None, description="The project on Vercel, where it has one.")
 
     @property
@@ -164,7 +166,8 @@ def _check_others(production: Production) -> None:
 def _check_pages(production: Production) -> None:
     known = {"/healthz", *(page.path for page in production.pages)}
     revisions = [one for service in (production, *production.other_services) for one in _revisions(service)]
-    for owner in (*revisions, *production.flags):
+    migration = production.outbreak.migrate if production.outbreak else None
+    for owner in (*revisions, *production.flags, *([migration] if migration else [])):
         for fault in owner.faults:
             if fault.path not in known:
                 raise ValueError(f"{owner.name} has a fault on {fault.path}, not under pages")

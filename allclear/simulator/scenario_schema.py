@@ -134,16 +134,28 @@ class UsersSpec(Part):
     )
 
 
+class MigrationSpec(Part):
+    """A migration of the database, and what goes wrong once it has run, whichever revision serves."""
+
+    version: Annotated[str, Field(pattern=r"^\d{14}$")] = Field(
+        description="Its version: when it was written, as 20261128140000."
+    )
+    name: Name = Field(description="Its name.")
+    faults: list[Trouble] = Field(default=[], description="What goes wrong once it has run.")
+
+
 class OutbreakSpec(Part):
-    """What starts the trouble: a deployment, flags switched on, or both."""
+    """What starts the trouble: a deployment, flags switched on, a migration, a database that is down."""
 
     deploy: RevisionSpec | None = Field(default=None, description="The revision that is deployed.")
     enable_flags: list[str] = Field(default=[], description="The flags that are switched on.")
+    migrate: MigrationSpec | None = Field(default=None, description="The migration that runs.")
+    database_down: bool = Field(default=False, description="Whether the database stops answering.")
 
     @model_validator(mode="after")
     def _does_something(self) -> Self:
-        if self.deploy is None and not self.enable_flags:
-            raise ValueError("must name a revision to deploy or flags to enable")
+        if not (self.deploy or self.enable_flags or self.migrate or self.database_down):
+            raise ValueError("must name a revision to deploy, flags to enable, a migration or a database that is down")
         return self
 
 
@@ -178,6 +190,18 @@ class VercelSpec(Part):
     global_config: Annotated[str, Field(pattern=r"^ecfg_[A-Za-z0-9_]+$")] | None = Field(
         default=None, description="The id of the Global Config whose items are the scenario's flags; any if left out."
     )
+
+
+class SupabaseSpec(Part):
+    """The project on Supabase: how far back it can be restored, and how long that takes."""
+
+    ref: Annotated[str, Field(pattern=r"^[a-z]{20}$")] | None = Field(
+        default=None, description="The project's reference; any if left out."
+    )
+    point_in_time: bool = Field(default=True, description="Whether point-in-time recovery is on.")
+    restore_points: bool = Field(default=True, description="Whether the plan has restore points.")
+    keeps: Duration = Field(default=timedelta(days=7), description="How far back a point may lie.")
+    restore_takes: Duration = Field(default=timedelta(milliseconds=400), description="How long a restore takes.")
 
 
 class ServiceSpec(Part):

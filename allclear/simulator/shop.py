@@ -16,6 +16,7 @@ from typing import Literal, TypeVar
 from allclear.simulator.flag_table import FlagTable
 from allclear.simulator.regional_services import RegionalService, RegionalServices
 from allclear.simulator.scenario_schema import ALL_TRAFFIC, PageSpec, Trouble
+from allclear.simulator.supabase_project import SupabaseProject
 
 HEALTH_PAGE = "/healthz"
 _GOLDEN = 0.6180339887498949
@@ -39,8 +40,10 @@ class Visit:
 class Shop:
     """The shop's pages, served by whichever revision has the traffic of the site that the user is sent to."""
 
-    def __init__(self, regional_services: RegionalServices, flags: FlagTable, pages: list[PageSpec]) -> None:
-        self._sites, self._flags = regional_services, flags
+    def __init__(
+        self, regional_services: RegionalServices, flags: FlagTable, database: SupabaseProject, pages: list[PageSpec]
+    ) -> None:
+        self._sites, self._flags, self._database = regional_services, flags, database
         self._methods = {page.path: {*page.methods} for page in pages}
         self._methods.setdefault(HEALTH_PAGE, {"GET"})
         self._arrivals = 0
@@ -83,6 +86,8 @@ class Shop:
                 return Visit(503, site.region, name, "maintenance", because=closed[0] if closed else name)
         causes = [(name, revision.faults.get(path))]
         causes += [(f"flag {f.name}", t) for f in enabled for t in f.faults if t.path == path]
+        if path != HEALTH_PAGE:
+            causes += self._database.faults(path)
         return self._suffer(site.region, name, [(who, trouble) for who, trouble in causes if trouble])
 
     def _suffer(self, region: str, revision: str, causes: list[tuple[str, Trouble]]) -> Visit:

@@ -17,6 +17,7 @@ from allclear.simulator.scenario_schema import RevisionSpec, TrafficSpec
 from allclear.simulator.shop import Shop
 from allclear.simulator.slack_workspace import SlackWorkspace
 from allclear.simulator.statuspage_board import StatuspageBoard
+from allclear.simulator.supabase_project import SupabaseProject
 from allclear.simulator.users import Users
 from allclear.simulator.vercel_project import VercelProject
 
@@ -41,7 +42,8 @@ class World:
         self.service = self.regional_services.main.service
         """The service that the scenario describes first; the only one in most."""
         self.flags = FlagTable(scenario.flags, clock, self.event_log)
-        self.shop = Shop(self.regional_services, self.flags, scenario.pages)
+        self.database = SupabaseProject(scenario.supabase, self.flags, clock, self.later, self.event_log)
+        self.shop = Shop(self.regional_services, self.flags, self.database, scenario.pages)
         self.users = Users(scenario.users, self.shop, clock, self.event_log)
         self.pagerduty = PagerDutyPages(clock, self.event_log)
         self.workspace = SlackWorkspace(scenario.slack, clock, self.event_log)
@@ -102,7 +104,12 @@ class World:
         )
         for site, revision in deployed.items():
             site.deploy(revision, by="an engineer")
-        self.flags.update(flags, {"enabled": True}, by="an engineer")
+        if flags:
+            self.flags.update(flags, {"enabled": True}, by="an engineer")
+        if self.scenario.outbreak and self.scenario.outbreak.migrate:
+            self.database.migrate(self.scenario.outbreak.migrate)
+        if self.scenario.outbreak and self.scenario.outbreak.database_down:
+            self.database.go_down()
         return True
 
     def deploy(self, spec: RevisionSpec, by: str) -> None:
@@ -130,6 +137,7 @@ class World:
                 site.as_facts() for site in self.regional_services if site is not self.regional_services.main
             ],
             "flags": {row["name"]: row["enabled"] for row in self.flags.rows()},
+            "database": {"status": self.database.status, "migrations": [one.spec.name for one in self.database.ran]},
             "maintenance": maintenance + [name for site in self.regional_services for name in site.in_maintenance()],
             "users": self.users.as_facts(),
             "pages": [page.as_facts() for page in self.pagerduty.pages],

@@ -31,8 +31,8 @@ PROPOSED_AGAIN = "A runbook proposes it again, for the present state. If you sta
 _CHECK_IT = "Check it yourself before you go on."
 """The next step after a change that was not seen to take effect."""
 
-_BETWEEN_READS = Backoff(first=0.05, factor=1.5, longest=1.0)
-"""The pauses between two reads of the target."""
+_FIRST_PAUSE = 0.05
+"""Seconds between the first two reads of the target; each further pause is longer, up to the action's `reads_every`."""
 
 
 async def after_interruption(loaded: LoadedAct, change: Change[Any], *, holder_dead: bool) -> Outcome | Change[Any]:
@@ -110,7 +110,8 @@ async def read_until_shown(
     """
     loop = asyncio.get_running_loop()
     end = loop.time() + within.total_seconds()
-    for pause in _BETWEEN_READS.pauses():
+    pauses = Backoff(first=_FIRST_PAUSE, factor=1.5, longest=loaded.action.reads_every.total_seconds()).pauses()
+    for pause in pauses:
         seen = await _read_once(loaded, change, receipt)
         if seen.conclusive or (readable and seen.after is not None) or loop.time() + pause > end:
             return seen

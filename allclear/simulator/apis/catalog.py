@@ -10,6 +10,7 @@ from allclear.simulator.apis import (
     slack,
     statuspage,
     supabase,
+    supabase_management,
     vercel,
     website,
 )
@@ -20,6 +21,7 @@ APIS: tuple[SimulatedApi, ...] = (
     website.API,
     cloud_run.API,
     supabase.API,
+    supabase_management.API,
     slack.API,
     statuspage.API,
     pagerduty.API,

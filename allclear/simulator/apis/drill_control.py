@@ -130,6 +130,7 @@ class ControlApi:
             "/deploy": self._deploy,
             "/traffic": self._traffic,
             "/flags": self._flags,
+            "/database/restart": self._restart_database,
             "/faults": self._set_fault,
             "/break": self._break,
             "/webhook": self._subscribe,
@@ -191,6 +192,10 @@ class ControlApi:
             raise _unprocessable(f"name: there is no flag {switch.name!r}")
         change = {"enabled": switch.enabled}
         return JSONResponse(self._world.flags.update([switch.name], change, by=_SOMEBODY)[0])
+
+    async def _restart_database(self, _: Request) -> Response:
+        self._world.database.restart()
+        return JSONResponse({"status": self._world.database.status})
 
     async def _subscribe(self, request: Request) -> Response:
         asked = Subscription.model_validate(await _json(request))

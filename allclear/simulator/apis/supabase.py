@@ -57,6 +57,8 @@ class SupabaseApi(HttpApi):
         return _error(PostgrestError(status, code, message)).response
 
     async def _any(self, request: Request) -> Response:
+        if not self.world.database.up:
+            return self.refusal(Fault(api=self.name, kind="unavailable"))
         method = "update" if request.method == "PATCH" else "select"
         handle = self._update if method == "update" else self._select
         return await self.answer(method, request, _speaking_postgrest(handle))

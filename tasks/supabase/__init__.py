@@ -1,0 +1,1 @@
+"""Supabase: restoring a project's database to a point in time, and how its database is."""
