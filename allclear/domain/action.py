@@ -350,6 +350,10 @@ class Action(ABC, Generic[P, S]):
         """Return whether `now` is what the change intended, so that nothing is left to do."""
         return now.matters() == change.after.matters()
 
+    def nothing_left(self, done: Change[S], now: S) -> bool:
+        """Return whether nothing of a change is left to undo; by default, if the state is as it was before."""
+        return not self.target_reached(done, now) and now.matters() == done.before.matters()
+
     def news_of(self, done: Change[S], now: S) -> News | None:  # noqa: ARG002 - the port
         """Return what people must know about a change that is still in place, as a deployment that gets no users."""
         return None

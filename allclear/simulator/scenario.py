@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from allclear.domain.errors import ConfigError
+from allclear.simulator.github_spec import GithubSpec
 from allclear.simulator.scenario_schema import (
     ALL_TRAFFIC,
     LATEST,
@@ -76,6 +77,7 @@ class Production(ServiceSpec):
     statuspage: StatusPageSpec = Field(default=StatusPageSpec(), description="The public status page.")
     supabase: SupabaseSpec = Field(default=SupabaseSpec(), description="The project on Supabase.")
     vercel: VercelSpec | None = Field(default=None, description="The project on Vercel, where it has one.")
+    github: GithubSpec | None = Field(default=None, description="The repository on GitHub, where it has one.")
 
     @property
     def new_revision(self) -> RevisionSpec | None:

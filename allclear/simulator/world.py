@@ -10,6 +10,7 @@ from typing import Any
 from allclear.simulator.event_log import Clock, EventLog, utc_now
 from allclear.simulator.faults import FaultBoard
 from allclear.simulator.flag_table import FlagTable
+from allclear.simulator.github_repository import GithubRepository
 from allclear.simulator.pagerduty_pages import PagerDutyPages
 from allclear.simulator.regional_services import RegionalServices
 from allclear.simulator.scenario import Production
@@ -49,6 +50,8 @@ class World:
         self.workspace = SlackWorkspace(scenario.slack, clock, self.event_log)
         self.status_board = StatuspageBoard(scenario.statuspage, clock, self.event_log)
         self.vercel = VercelProject(scenario.vercel, self.service, clock) if scenario.vercel else None
+        github = scenario.github
+        self.github = GithubRepository(github, clock, self.later, self.deploy) if github else None
 
     def start(self) -> None:
         """Let time begin: the trouble comes when the scenario says so."""

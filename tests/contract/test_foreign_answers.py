@@ -19,6 +19,8 @@ from allclear.domain.action import Client
 from allclear.domain.errors import AllclearError, VendorRefused
 from allclear.domain.systems import Access
 from allclear.engine.actions.registry import Registry
+from allclear.vendors.github_pulls import Pulls
+from allclear.vendors.github_workflows import Workflows
 from allclear.vendors.slack import SlackMessage
 
 SECRET = "canary-1123581321"
@@ -84,6 +86,28 @@ CALLS: dict[str, list[Callable[[Any], Awaitable[object]]]] = {
         lambda vercel: vercel.deployments("app"),
         lambda vercel: vercel.roll_back("app", "dpl_1", "reason"),
         lambda vercel: vercel.promote("app", "dpl_1"),
+    ],
+    "github": [
+        lambda github: github.repository("acme/shop"),
+        lambda github: github.head("acme/shop", "main"),
+        lambda github: github.commit("acme/shop", "main"),
+        lambda github: github.commits("acme/shop", "main", 10),
+        lambda github: github.create_commit("acme/shop", message="m", tree="t", parent="p", made_at=NOW),
+        lambda github: github.create_branch("acme/shop", "b", "sha"),
+        lambda github: github.delete_branch("acme/shop", "b"),
+        lambda github: Pulls(github, "acme/shop").pull(1),
+        lambda github: Pulls(github, "acme/shop").newest("main"),
+        lambda github: Pulls(github, "acme/shop").of_commit("sha"),
+        lambda github: Pulls(github, "acme/shop").checks("sha"),
+        lambda github: Pulls(github, "acme/shop").revert("PR_1", 1, "title", "body"),
+        lambda github: Pulls(github, "acme/shop").create(title="t", head="h", base="main", body="b"),
+        lambda github: Pulls(github, "acme/shop").close(1),
+        lambda github: Pulls(github, "acme/shop").merge(1, "sha", "merge"),
+        lambda github: Workflows(github, "acme/shop").workflow("deploy.yml"),
+        lambda github: Workflows(github, "acme/shop").text("deploy.yml", "main"),
+        lambda github: Workflows(github, "acme/shop").runs("deploy.yml"),
+        lambda github: Workflows(github, "acme/shop").run(1),
+        lambda github: Workflows(github, "acme/shop").dispatch("deploy.yml", "main", {}),
     ],
 }
 """System -> every call of its client that sends something."""
@@ -176,7 +200,7 @@ async def test_a_good_status_with_a_foreign_answer_is_no_success(system: str, bo
     async with page.running():
         client = connected(clients()[system], page.port)
         for call in CALLS[system]:
-            if body == "[]" and system in ("statuspage", "supabase"):  # the vendor's own word for "nothing"
+            if body == "[]" and system in ("statuspage", "supabase", "github"):  # the vendor's own word for "nothing"
                 continue
             with pytest.raises(AllclearError) as failed:
                 await call(client)

@@ -15,6 +15,7 @@ from allclear.domain.errors import AllclearError
 from allclear.vendors.cloud_logging import CloudLogs
 from allclear.vendors.cloud_run.errors import CallFailure, error_for
 from allclear.vendors.errors import VendorRequest
+from allclear.vendors.github import Github
 from allclear.vendors.google_http import GoogleHttp, GoogleOptions
 from allclear.vendors.http import HttpClient
 from allclear.vendors.statuspage import Statuspage
@@ -39,6 +40,10 @@ def _vercel(transport: httpx.AsyncBaseTransport) -> Awaitable[object]:
     return Vercel("https://vendor.test", SECRET, None, transport, Pauses()).project("shop")
 
 
+def _github(transport: httpx.AsyncBaseTransport) -> Awaitable[object]:
+    return Github("https://vendor.test", SECRET, transport, Pauses()).repository("acme/shop")
+
+
 def _supabase(transport: httpx.AsyncBaseTransport) -> Awaitable[object]:
     return SupabaseFlags("https://vendor.test", SECRET, SupabaseOptions(), transport, Pauses()).enabled("checkout")
 
@@ -55,6 +60,7 @@ def _plain(transport: httpx.AsyncBaseTransport) -> Awaitable[object]:
 CALLS: dict[str, Call] = {
     "statuspage": _statuspage,
     "vercel": _vercel,
+    "github": _github,
     "supabase": _supabase,
     "google": _google,
     "plain": _plain,

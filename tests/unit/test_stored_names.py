@@ -60,6 +60,10 @@ KEYS_IN_SOURCE = {
     "claim, traffic of Cloud Run": ("../tasks/cloud_run/actions.py", 'f"traffic:{run.path(name)}"'),
     "claim, feature flag": ("../tasks/feature_flags.py", 'f"flag:{params.flag}"'),
     "claim, domain on Vercel": ("../tasks/vercel/actions.py", 'f"domain:{handle.project}/{handle.domain}"'),
+    "claim, revert on GitHub": (
+        "../tasks/github/revert.py",
+        'f"revert:{repository_of(self.context, params.service).repository}"',
+    ),
     "claim, page": ("../tasks/pagerduty.py", 'f"page:{_key(params)}"'),
     "claim, message": ("../tasks/slack.py", 'f"message:{self._channel(params)}/{params.message}"'),
     "claim, status page": ("../tasks/statuspage.py", 'f"status-page:{self.site.page}/{params.incident}"'),

@@ -127,7 +127,7 @@ class Executor:
         now = await action.observe(params)
         # With a key fence the target cannot be read back: it looks the same before the act and after it.
         readable = action.fence is not Fence.KEY
-        if readable and not action.target_reached(done_change, now) and now.matters() == done_change.before.matters():
+        if readable and action.nothing_left(done_change, now):
             back = done_change.model_copy(
                 update={"before": now, "after": done_change.before, "summary": f"Undo: {done_change.summary}"}
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from allclear.simulator.apis import (
     cloud_logging,
     cloud_monitoring,
+    github,
     pagerduty,
     pagerduty_rest,
     slack,
@@ -29,4 +30,5 @@ APIS: tuple[SimulatedApi, ...] = (
     cloud_monitoring.API,
     cloud_logging.API,
     vercel.API,
+    github.API,
 )

@@ -15,6 +15,7 @@ from allclear.vendors.pagerduty import LONGEST_KEY, fitting
 from tasks.cloud_run.actions import RestoreLatest, RollbackTraffic
 from tasks.cloud_run.location import CloudRunParams
 from tasks.feature_flags import DisableFlag, EnableFlag
+from tasks.github.revert import OpenRevert
 from tasks.maintenance import DisableMaintenance, EnableMaintenance
 from tasks.pagerduty import Acknowledge, Page, Resolve
 from tasks.slack import PostMessage
@@ -52,6 +53,7 @@ ACTIONS: list[type[AnyAction]] = [
     EnableItem,
     EnableVercelMaintenance,
     DisableVercelMaintenance,
+    OpenRevert,
 ]
 
 
@@ -90,24 +92,25 @@ def test_approvals_have_the_documented_defaults() -> None:
         "vercel.enable_item": ONE_PERSON,
         "vercel.enable_maintenance": ONE_PERSON_WITH_REASON,
         "vercel.disable_maintenance": ONE_PERSON,
+        "github.open_revert": ONE_PERSON,
     }
 
 
 def test_an_action_reverses_only_actions_that_leave_something_in_place() -> None:
-    """`reverses` names an action that has `leaves`."""
-    owing = {kind.name for kind in ACTIONS if kind.leaves}
+    """`reverses` names an action that has `leaves`. A pull request is closed by the undo alone."""
+    owing = {kind.name for kind in ACTIONS if kind.leaves} - {"github.open_revert"}
     assert {kind.reverses for kind in ACTIONS if kind.reverses} == owing
 
 
 def test_fences_match_what_the_vendors_offer() -> None:
-    """An etag or an old value, PagerDuty's key, and none for Slack, Statuspage and all of Vercel except its flags."""
+    """An etag or an old value, PagerDuty's key, and none for the others, except the flags of Vercel."""
     by_fence = {fence: {kind.name.split(".")[0] for kind in ACTIONS if kind.fence is fence} for fence in Fence}
     assert {DisableVercelFlag.fence, EnableVercelFlag.fence} == {Fence.VERSION}
     by_fence[Fence.VERSION].remove("vercel")
     assert by_fence == {
         Fence.VERSION: {"cloud_run", "feature_flag", "maintenance"},
         Fence.KEY: {"pagerduty"},
-        Fence.NONE: {"slack", "status_page", "vercel"},
+        Fence.NONE: {"slack", "status_page", "vercel", "github"},
     }
 
 

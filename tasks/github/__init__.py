@@ -1,0 +1,1 @@
+"""The actions of GitHub: opening a revert, merging a pull request, running a workflow, and issues."""
