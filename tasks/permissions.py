@@ -48,3 +48,14 @@ VERCEL_FIREWALL = Permission(
 VERCEL_SWITCHES = Permission(
     "vercel", "to read and write the project's flags or Global Config", "a token of a team member, role Member"
 )
+
+GITHUB_PULLS = Permission(
+    "github",
+    "Contents and Pull requests: write; Workflows: write, if a change under .github/workflows is reverted",
+    "a fine-grained token, or an installation of an app, for this one repository",
+)
+GITHUB_RUN = Permission(
+    "github",
+    "Actions: write; Contents: read",
+    "a fine-grained token, or an installation of an app, for this one repository",
+)

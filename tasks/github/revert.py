@@ -35,6 +35,7 @@ from allclear.vendors.github_workflows import Workflows
 from tasks.github.handles import GithubHandle, WorkflowHandle, repository_of, reverting_workflow
 from tasks.github.preflight import GithubPreflight
 from tasks.github.revert_state import LATEST, RevertState, Target, branch_for, find_target, observed, short
+from tasks.permissions import GITHUB_PULLS, GITHUB_RUN
 from tasks.service_params import ServiceParams
 
 DEADLINE = timedelta(seconds=30)
@@ -67,6 +68,9 @@ class OpenRevert(Action[OpenRevertParams, RevertState]):
     fence: ClassVar[Fence] = Fence.NONE
     chooses = "what"
     leaves = "an open pull request"
+    permissions = (GITHUB_PULLS, GITHUB_RUN)
+    usual_risk = "Users notice nothing until the pull request is merged and deployed."
+    usual_undo = "Closes the pull request without merging it; its branch stays."
 
     @property
     def github(self) -> Github:
