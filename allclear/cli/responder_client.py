@@ -19,7 +19,7 @@ from urllib.parse import quote, urlsplit
 from pydantic import BaseModel, ValidationError
 
 from allclear.commands.problems import Problem
-from allclear.domain.errors import AllclearError, JournalError, NotAllowed, NotFound, VendorError
+from allclear.domain.errors import VendorError
 from allclear.domain.text import plain
 from allclear.settings import Settings
 
@@ -34,10 +34,6 @@ _LARGEST = 10 * 1024 * 1024
 _OK = 200
 _USER_AGENT = "allclear-cli"
 """The responder records this as the command line."""
-
-
-_PLAIN: dict[int, type[AllclearError]] = {401: NotAllowed, 403: NotAllowed, 404: NotFound, 503: JournalError}
-"""Status -> the error that it means."""
 
 
 class _Lost(Exception):
@@ -96,22 +92,12 @@ class ResponderClient:
             read = json.loads(answer)
             if status == _OK:
                 return read
-            raise _error_of(status, read)
+            raise Problem.model_validate(read).as_error()
         except (ValueError, ValidationError):
             raise VendorError(
                 f"What answers at {self.url} is not allclear's responder, or a proxy answers for it (status {status}).",
                 "Correct ALLCLEAR_RESPONDER_URL, or unset ALLCLEAR_TOKEN to write the journal directly.",
             ) from None
-
-
-def _error_of(status: int, answer: Any) -> AllclearError:  # noqa: ANN401 - JSON
-    """Return the error that an answer describes. Raises ValidationError if it is none of ours.
-
-    The routes that only read say in one `detail` what is wrong and what to do.
-    """
-    if isinstance(answer, dict) and answer.keys() == {"detail"} and isinstance(answer["detail"], str):
-        return _PLAIN.get(status, VendorError)(answer["detail"], "")
-    return Problem.model_validate(answer).as_error()
 
 
 @dataclass(frozen=True)

@@ -6,20 +6,18 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi import FastAPI
 from pydantic import SecretStr
-from starlette.requests import ClientDisconnect
 
 from allclear import __version__
 from allclear.bootstrap import Engine
-from allclear.domain.errors import ConfigError, JournalError, NotAllowed, NotFound, Refused
+from allclear.domain.errors import ConfigError
 from allclear.engine.outbox import OutboxDelivery
 from allclear.prefect_api import PrefectApi
 from allclear.responder.authentication import make_authenticator
-from allclear.responder.callers import CHALLENGE, Callers, NotIdentified
+from allclear.responder.callers import Callers, admit_all
 from allclear.responder.head_requests import HeadAsGet
-from allclear.responder.limits import RETRY_AFTER, Limits
+from allclear.responder.limits import Limits
 from allclear.responder.metrics import Metrics, RequestMetrics
 from allclear.responder.pages.changes import Changes
 from allclear.responder.pages.identity_proxy import proxy_of
@@ -27,10 +25,10 @@ from allclear.responder.pages.routes import PageServices, page_routes
 from allclear.responder.pages.sign_in import SignIn
 from allclear.responder.readiness import ReadinessCheck
 from allclear.responder.routes.alerts import IntakeServices, alert_routes, intake_routes
-from allclear.responder.routes.auth import admit_all, require_token
 from allclear.responder.routes.commands import CommandServices, command_routes
 from allclear.responder.routes.health import health_routes
 from allclear.responder.routes.incidents import incident_routes
+from allclear.responder.routes.problems import add_error_handlers
 from allclear.responder.routes.reports import report_routes
 from allclear.responder.routes.slack import SlackServices, slack_routes
 from allclear.responder.scrubber import Scrubber
@@ -82,7 +80,7 @@ def make_app(engine: Engine, token: SecretStr | None, *, drives: bool = True, li
     app.add_middleware(HeadAsGet)
     app.add_middleware(RequestMetrics, metrics=parts.metrics)
     _add_routes(app, parts, token)
-    _add_error_handlers(app)
+    add_error_handlers(app)
     app.openapi = _without_needless_422(app.openapi)
     return app
 
@@ -171,16 +169,15 @@ class _Parts:
 
 
 def _add_routes(app: FastAPI, parts: _Parts, token: SecretStr) -> None:
-    engine, guard = parts.engine, require_token(token)
+    engine, callers = parts.engine, Callers(parts.engine.tokens, token)
     authenticator = make_authenticator(engine.company, engine.context.secret, token)
     heartbeat = engine.settings.heartbeat_url
     own = [token, heartbeat] if heartbeat else [token]
     scrubber = Scrubber([*engine.context.secrets(), *(secret.get_secret_value() for secret in own)])
     intake = IntakeServices(authenticator, parts.limits, parts.writer, parts.arrived, scrubber)
     app.include_router(intake_routes(intake))
-    app.include_router(alert_routes(engine.journal, engine.company.plan, parts.arrived, guard))
-    callers = Callers(engine.tokens, token)
-    app.include_router(incident_routes(engine, callers.guard))
+    app.include_router(alert_routes(engine.journal, engine.company.plan, parts.arrived, callers))
+    app.include_router(incident_routes(engine, callers))
     app.include_router(command_routes(CommandServices(engine, callers, Limits(), parts.run, parts.written)))
     app.include_router(report_routes(engine, callers))
     slack = SlackServices(lambda: further_secret(engine, SIGNING_SECRET), parts.limits, parts.start_slack)
@@ -190,7 +187,7 @@ def _add_routes(app: FastAPI, parts: _Parts, token: SecretStr) -> None:
         page_routes(PageServices(engine, sign_in, parts.changes, parts.limits, parts.run, parts.written))
     )
     app.state.changes = parts.changes
-    metrics_guard = admit_all if engine.settings.metrics_open else guard
+    metrics_guard = admit_all if engine.settings.metrics_open else callers.guard
     app.include_router(health_routes(engine, parts.readiness, parts.metrics, metrics_guard))
 
 
@@ -214,27 +211,3 @@ def _without_needless_422(describe: Callable[[], dict[str, Any]]) -> Callable[[]
         return description
 
     return openapi
-
-
-def _add_error_handlers(app: FastAPI) -> None:
-    async def journal_unavailable(_request: Request, error: Exception) -> Response:
-        return JSONResponse({"detail": str(error)}, 503, RETRY_AFTER)
-
-    async def not_found(_request: Request, error: Exception) -> Response:
-        return JSONResponse({"detail": str(error)}, 404)
-
-    async def conflict(_request: Request, error: Exception) -> Response:
-        return JSONResponse({"detail": str(error)}, 409)
-
-    async def client_disconnected(_request: Request, _error: Exception) -> Response:
-        return Response(status_code=499)  # the client is gone; the metrics count it
-
-    async def not_allowed(_request: Request, error: Exception) -> Response:
-        status, headers = (401, CHALLENGE) if isinstance(error, NotIdentified) else (403, None)
-        return JSONResponse({"detail": str(error)}, status, headers)
-
-    app.add_exception_handler(NotAllowed, not_allowed)
-    app.add_exception_handler(JournalError, journal_unavailable)
-    app.add_exception_handler(NotFound, not_found)
-    app.add_exception_handler(Refused, conflict)
-    app.add_exception_handler(ClientDisconnect, client_disconnected)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import unquote
@@ -37,6 +38,10 @@ LONGEST_KEY = 200
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
 
 
+Guard = Callable[..., Awaitable[None] | None]
+"""A dependency that raises an error for a request which is not admitted."""
+
+
 class NotIdentified(NotAllowed):
     """It is not known who calls: the token is missing, forged, expired or revoked."""
 
@@ -57,6 +62,12 @@ class Callers:
         """Admit who may read: anyone with a token. Raises NotIdentified, NotAllowed."""
         by = await self.reads(request)
         request.state.reader = by.actor if by else None
+
+    async def is_no_program(self, request: Request) -> None:
+        """Admit who may do what is for operators: not a program. Raises NotIdentified, NotAllowed."""
+        by = await self.reads(request)
+        if by and by.program:
+            raise NotAllowed(f"{by.actor} is a program, and a program only reads and proposes.", "Ask a person.")
 
     async def acts(self, request: Request) -> By:
         """Return who acts. Raises NotIdentified without a valid token, NotAllowed for ALLCLEAR_ALERT_TOKEN."""
@@ -79,6 +90,10 @@ class Callers:
 
     def _is_alert_token(self, token: str) -> bool:
         return hmac.compare_digest(token.encode(), self.alert_token.get_secret_value().encode())
+
+
+def admit_all(_request: Request) -> None:
+    """Admit every request: the guard of a route that a setting has opened."""
 
 
 def _bearer(request: Request) -> str:

@@ -85,3 +85,43 @@ def test_without_a_valid_token_nothing_is_done(client: TestClient, engine: Engin
     assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
     assert client.get(f"/incidents/{incident}", headers=headers).status_code == 401
     assert engine.conductor.incident(incident).length == before
+
+
+def test_every_answer_that_is_no_success_has_one_body(client: TestClient, engine: Engine, incident: str) -> None:
+    """The command line and other programs read one shape: what is wrong, what to do next, and which error it is."""
+    ana, no_one, large = of(engine, "Ana"), dict[str, str](), "x" * 1_100_000
+    for method, path, headers, body, status, error in (
+        ("GET", "/incidents/VS-99", AUTH, "", 404, "NotFound"),
+        ("GET", f"/incidents/{incident}", of(engine, "Ana") | {"Allclear-Role": "cto"}, "", 403, "NotAllowed"),
+        ("GET", "/incidents?limit=many", AUTH, "", 422, "ConfigError"),
+        ("GET", "/incidents", no_one, "", 401, "NotAllowed"),
+        ("GET", "/alerts", no_one, "", 401, "NotAllowed"),
+        ("GET", "/alerts/nothing", AUTH, "", 404, "NotFound"),
+        ("POST", "/alerts/nothing", AUTH, "{}", 404, "NotFound"),
+        ("POST", "/alerts/json", no_one, "{}", 401, "NotAllowed"),
+        ("POST", "/alerts/json", AUTH, '{"a": NaN}', 400, "ConfigError"),
+        ("POST", "/alerts/json", AUTH, large, 413, "Refused"),
+        ("POST", f"/incidents/{incident}/note", ana, large, 413, "Refused"),
+        ("POST", f"/incidents/{incident}/note", ana, "{", 422, "ConfigError"),
+        ("POST", f"/incidents/{incident}/release", ana, "", 409, "WrongState"),
+        ("GET", "/reports/show?incident=VS-99", ana, "", 404, "NotFound"),
+        ("GET", "/nowhere", no_one, "", 404, "NotFound"),
+        ("DELETE", "/incidents", ana, "", 405, "Refused"),
+    ):
+        answer = client.request(method, path, headers=headers, content=body)
+        said = answer.json()
+        assert (answer.status_code, said["error"]) == (status, error), (method, path, said)
+        assert said.keys() == {"detail", "next_step", "error", "candidates"}
+        assert said["detail"], path
+        assert said["next_step"].endswith(".") or said["next_step"].startswith("Send"), (path, said)
+
+
+def test_one_guard_admits_everyone_with_a_token(client: TestClient, engine: Engine) -> None:
+    """Alerts, incidents and reports are read with the token of alerts, a person's or a program's."""
+    program = {"Authorization": f"Bearer {engine.tokens.for_program('night-watch')}"}
+    for headers in (AUTH, of(engine, "Ana"), program):
+        for path in ("/alerts", "/incidents", "/reports/incidents", "/metrics"):
+            assert client.get(path, headers=headers).status_code == 200, path
+    client.post("/alerts/json", headers=AUTH, json={"key": "x", "title": "x"})
+    refused = client.post("/alerts/1/retry", headers=program)
+    assert (refused.status_code, "only reads and proposes" in refused.json()["detail"]) == (403, True)

@@ -19,7 +19,7 @@ from allclear.commands.catalog import PAGE_COMMANDS
 from allclear.domain.base import utc_now
 from allclear.domain.errors import AllclearError, JournalError, NotAllowed, NotFound
 from allclear.domain.incident import Incident
-from allclear.domain.privacy import may_read, require_reader
+from allclear.domain.privacy import NotAReader, may_read, require_reader
 from allclear.domain.text import plain, signature
 from allclear.engine.incidents import readable
 from allclear.engine.people.personal_links import page_path
@@ -153,12 +153,39 @@ class _Pages:
             view, forms = await asyncio.to_thread(self._view, state, viewer)
         except _NotSignedIn as error:
             return self._unknown(error.reason, incident)
+        except NotAReader as error:
+            return await self._private(request, incident, error)
         except AllclearError as error:
             return self._failed(error)
         template = "main.html" if part == "main" else "incident.html"
         notice = await self._notice(request, incident, viewer) if not part else None
         response = page(template, page=view, hidden=self._hidden(view), notice=notice, forms_in=forms)
-        if _NOTICE in request.cookies and not part:
+        return self._noticed(request, response, incident) if not part else response
+
+    async def _private(self, request: Request, incident: str, error: NotAReader) -> Response:
+        """Return the page for a person who may not read a private incident: that person may acknowledge it."""
+        engine = self._engine
+        viewer = await self._viewer(request, incident)
+        state = await asyncio.to_thread(engine.conductor.incident, incident)
+        role = next(iter(roles_of(viewer, state, engine.company.plan)), "")
+        hidden = "" if state.over else hidden_fields(engine.links, viewer, incident, role)
+        notice = await self._notice(request, incident, viewer)
+        response = page(
+            "private.html",
+            403,
+            incident=incident,
+            viewer=viewer,
+            sentence=error.message,
+            next_step=error.next_step,
+            hidden=hidden,
+            notice=notice,
+            **self._frame,
+        )
+        return self._noticed(request, response, incident)
+
+    def _noticed(self, request: Request, response: Response, incident: str) -> Response:
+        """Remove the notice that the page has shown."""
+        if _NOTICE in request.cookies:
             response.delete_cookie(_NOTICE, path=page_path(incident))
         return response
 
@@ -224,7 +251,8 @@ class _Pages:
         """Carry out what a form says, and lead back to the page, which shows what became of it."""
         try:
             check_origin(request, self._engine.settings.public_url)
-            viewer, _ = await self._reader(request, incident)
+            needs_reader = command not in _COMMANDS or _COMMANDS[command].needs_reader
+            viewer, _ = await self._reader(request, incident, needs_reader=needs_reader)
         except _NotSignedIn as error:
             return self._unknown(error.reason, incident, done="Nothing was done. ")
         except NotAllowed as error:
@@ -311,14 +339,17 @@ class _Pages:
 
     # --- parts -----------------------------------------------------------------------------------
 
-    async def _reader(self, request: Request, incident_id: str) -> tuple[Viewer, Incident]:
+    async def _reader(
+        self, request: Request, incident_id: str, *, needs_reader: bool = True
+    ) -> tuple[Viewer, Incident]:
         """Return who reads an incident, and the incident, which is read once for a request.
 
-        Raises _NotSignedIn, NotFound, JournalError, and NotAllowed if it is private.
+        Raises _NotSignedIn, NotFound, JournalError, and NotAReader if it is private and `needs_reader`.
         """
         viewer = await self._viewer(request, incident_id)
         incident = await asyncio.to_thread(self._engine.conductor.incident, incident_id)
-        require_reader(self._engine.company.plan, incident, viewer.by)
+        if needs_reader:
+            require_reader(self._engine.company.plan, incident, viewer.by)
         return viewer, incident
 
     async def _viewer(self, request: Request, incident: str = "") -> Viewer:

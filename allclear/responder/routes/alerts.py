@@ -18,19 +18,14 @@ from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Res
 from allclear.domain.plan import Plan
 from allclear.journal.ports import Journal, NewDelivery
 from allclear.responder.authentication import AlertAuthenticator
+from allclear.responder.callers import Callers
 from allclear.responder.deliveries import body_rejection, is_sent_once, retry_delivery, stored_parts
 from allclear.responder.limits import Limits
-from allclear.responder.routes.auth import Guard
 from allclear.responder.routes.models import (
-    INVALID_QUERY,
-    NOT_FOUND,
-    UNAUTHORIZED,
-    UNAVAILABLE,
     AlertAccepted,
     DeliveryView,
-    ProblemDetails,
-    Responses,
 )
+from allclear.responder.routes.problems import FORBIDDEN, INVALID, NOT_FOUND, UNAUTHORIZED, UNAVAILABLE, problem
 from allclear.responder.routes.views import DeliveryState, list_deliveries, show_delivery
 from allclear.responder.scrubber import Scrubber
 from allclear.responder.sources import SOURCES
@@ -40,16 +35,12 @@ from allclear.responder.workers.inbox_writer import InboxWriter
 log = logging.getLogger("allclear.responder")
 
 
-def _problem(status: int, description: str) -> Responses:
-    return {status: {"model": ProblemDetails, "description": description}}
-
-
-_REJECTIONS: Responses = (
-    _problem(400, "The body is nested too deeply, repeats a key, or contains NaN or Infinity.")
-    | _problem(401, "The sender is not authenticated: the signature, secret or token is wrong.")
-    | _problem(403, "systems.yaml names no secret for the source, or its variable is not set.")
-    | _problem(404, "No such source is installed; the answer lists those that are.")
-    | _problem(413, "The body is larger than a mebibyte.")
+_REJECTIONS = (
+    problem(400, "The body is nested too deeply, repeats a key, or contains NaN or Infinity.")
+    | problem(401, "The sender is not authenticated: the signature, secret or token is wrong.")
+    | problem(403, "systems.yaml names no secret for the source, or its variable is not set.")
+    | problem(404, "No such source is installed; the answer lists those that are.")
+    | problem(413, "The body is larger than a mebibyte.")
     | UNAVAILABLE
 )
 _BODY: dict[str, Any] = {
@@ -101,7 +92,7 @@ def intake_routes(intake: IntakeServices) -> APIRouter:
         summary="Answer a source's handshake",
         response_class=Response,
         response_description="The source may send; the headers of its protocol say so.",
-        responses=_problem(404, "No such source is installed.")
+        responses=problem(404, "No such source is installed.")
         | {405: {"description": "The source is not configured, has no handshake, or its request is invalid."}},
     )
     async def handshake(source: _SourceName, request: Request) -> Response:
@@ -114,14 +105,14 @@ def intake_routes(intake: IntakeServices) -> APIRouter:
     return router
 
 
-def alert_routes(journal: Journal, plan: Plan, arrived: Callable[[], None], guard: Guard) -> APIRouter:
+def alert_routes(journal: Journal, plan: Plan, arrived: Callable[[], None], callers: Callers) -> APIRouter:
     """Return the routes that show and retry deliveries; `arrived` wakes the inbox worker."""
-    router = APIRouter(dependencies=[Depends(guard)], responses=UNAUTHORIZED | UNAVAILABLE, tags=["alerts"])
+    router = APIRouter(dependencies=[Depends(callers.guard)], responses=UNAUTHORIZED | UNAVAILABLE, tags=["alerts"])
 
     @router.get(
         "/alerts",
         summary="List the deliveries",
-        responses=INVALID_QUERY,
+        responses=INVALID,
         response_description="The deliveries, the newest first.",
     )
     async def alerts(
@@ -149,11 +140,12 @@ def alert_routes(journal: Journal, plan: Plan, arrived: Callable[[], None], guar
         "/alerts/{delivery}/retry",
         status_code=202,
         summary="Retry a delivery",
-        responses=NOT_FOUND | _problem(409, "The delivery is neither quarantined nor ignored."),
+        responses=FORBIDDEN | NOT_FOUND | problem(409, "The delivery is neither quarantined nor ignored."),
         response_description="The delivery is `new` again and will be read next.",
     )
-    async def retry(delivery: _DeliveryId) -> AlertAccepted:
+    async def retry(request: Request, delivery: _DeliveryId) -> AlertAccepted:
         """Read a quarantined or ignored delivery again, for example after an update or with a new route."""
+        await callers.is_no_program(request)
         await asyncio.to_thread(retry_delivery, journal, delivery)
         arrived()
         return AlertAccepted(id=delivery)

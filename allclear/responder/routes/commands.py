@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, HTTPException, Path, Request
+from fastapi import APIRouter, Header, Path, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
@@ -22,35 +21,22 @@ from allclear.commands.base import Command, read_fields
 from allclear.commands.catalog import COMMANDS
 from allclear.commands.company import Declare, RevokeLinks, TakeOver
 from allclear.commands.previews import ChangeView, PreviewAct, PreviewUndo
-from allclear.commands.problems import Problem
-from allclear.domain.errors import (
-    AllclearError,
-    ConfigError,
-    JournalError,
-    MissingSecret,
-    NotAllowed,
-    NotFound,
-    Refused,
-    VendorError,
-    WrongState,
-)
+from allclear.domain.errors import ConfigError
 from allclear.domain.records import By
 from allclear.domain.text import plain
 from allclear.responder import strict_json
-from allclear.responder.callers import CHALLENGE, LONGEST_KEY, Callers, Described, NotIdentified, with_request
-from allclear.responder.limits import RETRY_AFTER, Limits
+from allclear.responder.callers import LONGEST_KEY, Callers, Described, with_request
+from allclear.responder.limits import Limits
 from allclear.responder.routes.models import Responses
-
-_STATUS: tuple[tuple[type[AllclearError], HTTPStatus], ...] = (
-    (NotIdentified, HTTPStatus.UNAUTHORIZED),
-    (NotFound, HTTPStatus.NOT_FOUND),
-    (WrongState, HTTPStatus.CONFLICT),
-    (NotAllowed, HTTPStatus.FORBIDDEN),
-    (Refused, HTTPStatus.CONFLICT),
-    (MissingSecret, HTTPStatus.BAD_GATEWAY),
-    (ConfigError, HTTPStatus.UNPROCESSABLE_ENTITY),
-    (VendorError, HTTPStatus.BAD_GATEWAY),
-    (JournalError, HTTPStatus.SERVICE_UNAVAILABLE),
+from allclear.responder.routes.problems import (
+    BAD_GATEWAY,
+    CONFLICT,
+    FORBIDDEN,
+    INVALID,
+    NOT_FOUND,
+    TOO_LARGE,
+    UNAUTHORIZED,
+    UNAVAILABLE,
 )
 
 IncidentId = Annotated[str, Path(description="As VS-12.")]
@@ -80,19 +66,7 @@ class Declared(Done):
     incident: str = Field(description="Its id, as VS-12.")
 
 
-PROBLEMS: Responses = {
-    401: {"model": Problem, "description": "The token is missing, forged, expired or revoked."},
-    403: {"model": Problem, "description": "This person or program may not do it, or no longer."},
-    404: {"model": Problem, "description": "Something that was named does not exist."},
-    409: {"model": Problem, "description": "It is refused in the present state."},
-    413: {"model": Problem, "description": "The body is too large."},
-    422: {"model": Problem, "description": "The body does not fit."},
-    502: {"model": Problem, "description": "An outside system did not do what was asked."},
-    503: {
-        "model": Problem,
-        "description": "The journal is away, or too many requests are in progress. Send it again.",
-    },
-}
+PROBLEMS: Responses = UNAUTHORIZED | FORBIDDEN | NOT_FOUND | CONFLICT | TOO_LARGE | INVALID | BAD_GATEWAY | UNAVAILABLE
 
 
 @dataclass(frozen=True)
@@ -108,17 +82,11 @@ class CommandServices:
     """Called after a command, from any thread: the background workers go on at once."""
 
     async def answer(self, request: Request, work: Callable[[By, Any], Coroutine[Any, Any, BaseModel]]) -> JSONResponse:
-        """Return the answer to a request: what `work` returns for its author and body, or the problem."""
-        try:
-            with self.limits.admit() as admitted:
-                by = await self.callers.acts(request)
-                body = await admitted.read(request)
-                sent = read_json(body)
-                done = await asyncio.shield(self._on_background(lambda: work(by, sent)))
-        except AllclearError as error:
-            return problem_response(error)
-        except HTTPException as error:
-            return _over_a_limit(error)
+        """Return the answer to a request: what `work` returns for its author and body."""
+        with self.limits.admit() as admitted:
+            by = await self.callers.acts(request)
+            sent = read_json(await admitted.read(request))
+            done = await asyncio.shield(self._on_background(lambda: work(by, sent)))
         return JSONResponse(done.model_dump(mode="json"))
 
     async def _on_background(self, work: Callable[[], Coroutine[Any, Any, BaseModel]]) -> BaseModel:
@@ -249,18 +217,3 @@ def read_json(body: bytes) -> Any:  # noqa: ANN401 - JSON
         return strict_json.decode(body) if body.strip() else {}
     except ValueError as error:
         raise ConfigError("The body is not JSON that can be read.", f"Correct it: {plain(str(error), 200)}.") from error
-
-
-def problem_response(error: AllclearError) -> JSONResponse:
-    """Return the response to a command that was not carried out."""
-    status = next((code for kind, code in _STATUS if isinstance(error, kind)), HTTPStatus.CONFLICT)
-    headers = {HTTPStatus.SERVICE_UNAVAILABLE: RETRY_AFTER, HTTPStatus.UNAUTHORIZED: CHALLENGE}.get(status)
-    return JSONResponse(Problem.of(error).model_dump(mode="json"), status, headers)
-
-
-def _over_a_limit(error: HTTPException) -> JSONResponse:
-    """Return the response to a request that is too large or that cannot be taken now, as a problem like any other."""
-    large = error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-    next_step = "Send less." if large else "Send it again, with the same Idempotency-Key."
-    problem = Problem(detail=str(error.detail), next_step=next_step, error=Refused.__name__)
-    return JSONResponse(problem.model_dump(mode="json"), error.status_code, error.headers)

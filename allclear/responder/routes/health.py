@@ -7,11 +7,12 @@ import asyncio
 from fastapi import APIRouter, Depends, Response
 
 from allclear.bootstrap import Engine
+from allclear.responder.callers import Guard
 from allclear.responder.limits import RETRY_AFTER
 from allclear.responder.metrics import CONTENT_TYPE, Metrics
 from allclear.responder.readiness import ReadinessCheck
-from allclear.responder.routes.auth import Guard
-from allclear.responder.routes.models import UNAUTHORIZED, Health, Readiness
+from allclear.responder.routes.models import Health, Readiness
+from allclear.responder.routes.problems import UNAUTHORIZED
 
 
 def health_routes(engine: Engine, ready: ReadinessCheck, metrics: Metrics, guard: Guard) -> APIRouter:

@@ -22,25 +22,22 @@ from allclear.domain.runbook import Phase
 from allclear.domain.template_values import PRIVATE_TITLE, held_words, lead, status, waiting
 from allclear.domain.text import plain
 from allclear.engine.incidents import readable
-from allclear.responder.routes.auth import Guard
+from allclear.responder.callers import Callers
 from allclear.responder.routes.models import (
-    INVALID_QUERY,
-    NOT_FOUND,
-    UNAUTHORIZED,
-    UNAVAILABLE,
     DeadlineView,
     IncidentDetails,
     IncidentListItem,
     InPlaceView,
 )
+from allclear.responder.routes.problems import INVALID, NOT_FOUND, UNAUTHORIZED, UNAVAILABLE
 
 _MAX_INCIDENTS = 200
 """The largest list, because each of its incidents is replayed from its entries."""
 
 
-def incident_routes(engine: Engine, guard: Guard) -> APIRouter:
+def incident_routes(engine: Engine, callers: Callers) -> APIRouter:
     """Return the routes of the incidents of the engine's company."""
-    router = APIRouter(dependencies=[Depends(guard)], responses=UNAUTHORIZED | UNAVAILABLE, tags=["incidents"])
+    router = APIRouter(dependencies=[Depends(callers.guard)], responses=UNAUTHORIZED | UNAVAILABLE, tags=["incidents"])
     plan = engine.company.plan
 
     def listed(limit: int, *, open_only: bool) -> list[IncidentListItem]:
@@ -54,7 +51,7 @@ def incident_routes(engine: Engine, guard: Guard) -> APIRouter:
     @router.get(
         "/incidents",
         summary="List the incidents",
-        responses=INVALID_QUERY,
+        responses=INVALID,
         response_description="The incidents, the newest first.",
     )
     async def incidents(

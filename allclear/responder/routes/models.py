@@ -11,12 +11,6 @@ from allclear.commands.questions import ActView, QuestionView
 from allclear.domain.action import ActStatus
 
 
-class ProblemDetails(BaseModel):
-    """Why a request was rejected or failed, in one or two sentences."""
-
-    detail: str = Field(description="What is wrong, and what to do about it.")
-
-
 class AlertAccepted(BaseModel):
     """An alert that is stored durably."""
 
@@ -134,21 +128,4 @@ class Readiness(BaseModel):
     warnings: list[str] = Field(default=[], description="One sentence for each trouble that may pass by itself.")
 
 
-class InvalidQuery(BaseModel):
-    """The parameters of the query that are invalid."""
-
-    detail: list[dict[str, Any]] = Field(description="For each: `loc` (which parameter) and `msg` (what is wrong).")
-
-
 Responses = dict[int | str, dict[str, Any]]
-
-NOT_FOUND: Responses = {404: {"model": ProblemDetails, "description": "Nothing has that id."}}
-UNAUTHORIZED: Responses = {401: {"model": ProblemDetails, "description": "ALLCLEAR_ALERT_TOKEN is missing or wrong."}}
-INVALID_QUERY: Responses = {422: {"model": InvalidQuery, "description": "A parameter of the query is invalid."}}
-UNAVAILABLE: Responses = {
-    503: {
-        "model": ProblemDetails,
-        "description": "The responder is overloaded, or the journal is unavailable. Retry later.",
-        "headers": {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}},
-    }
-}

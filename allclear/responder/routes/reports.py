@@ -10,18 +10,16 @@ from fastapi.responses import JSONResponse
 
 from allclear.bootstrap import Engine
 from allclear.commands.base import read_fields
-from allclear.domain.errors import AllclearError
 from allclear.domain.records import By
 from allclear.reports.base import Reader, Report, Shown
 from allclear.reports.catalog import REPORTS
 from allclear.responder.callers import Callers, Described
-from allclear.responder.routes.commands import PROBLEMS, problem_response
-from allclear.responder.routes.models import Responses
+from allclear.responder.routes.problems import FORBIDDEN, INVALID, NOT_FOUND, UNAUTHORIZED, UNAVAILABLE
 
 _NOT_A_PERSON = By(actor="the holder of ALLCLEAR_ALERT_TOKEN", role="reader", via="api")
 """Who has the token of alerts: no private incident is for this reader."""
 
-_ANSWERS: Responses = {status: PROBLEMS[status] for status in (401, 403, 404, 422, 503)}
+_ANSWERS = UNAUTHORIZED | FORBIDDEN | NOT_FOUND | INVALID | UNAVAILABLE
 
 
 def report_routes(engine: Engine, callers: Callers) -> APIRouter:
@@ -34,12 +32,9 @@ def report_routes(engine: Engine, callers: Callers) -> APIRouter:
 
 def _add(router: APIRouter, engine: Engine, callers: Callers, report: type[Report]) -> None:
     async def endpoint(request: Request, _described: Described = None) -> JSONResponse:
-        try:
-            by = await callers.reads(request)
-            wanted = read_fields(report, dict(request.query_params))
-            shown = await asyncio.to_thread(wanted.show, engine, Reader(by or _NOT_A_PERSON))
-        except AllclearError as error:
-            return problem_response(error)
+        by = await callers.reads(request)
+        wanted = read_fields(report, dict(request.query_params))
+        shown = await asyncio.to_thread(wanted.show, engine, Reader(by or _NOT_A_PERSON))
         return JSONResponse(shown.model_dump(mode="json"))
 
     router.add_api_route(

@@ -15,15 +15,16 @@ from fastapi import APIRouter, HTTPException, Request, Response
 
 from allclear.responder import strict_json
 from allclear.responder.limits import Limits
-from allclear.responder.routes.models import UNAVAILABLE, ProblemDetails, Responses
+from allclear.responder.routes.problems import UNAVAILABLE, problem
 from allclear.responder.slack.payloads import Received, read_command, read_interaction
 
 _SIGNATURE, _TIMESTAMP = "x-slack-signature", "x-slack-request-timestamp"
-_REJECTIONS: Responses = {
-    400: {"model": ProblemDetails, "description": "It is nothing that Slack sends."},
-    401: {"model": ProblemDetails, "description": "The signature is missing, wrong, or older than five minutes."},
-    403: {"model": ProblemDetails, "description": "systems.yaml names no signing secret for Slack."},
-} | UNAVAILABLE
+_REJECTIONS = (
+    problem(400, "It is nothing that Slack sends.")
+    | problem(401, "The signature is missing, wrong, or older than five minutes.")
+    | problem(403, "systems.yaml names no signing secret for Slack.")
+    | UNAVAILABLE
+)
 _BODY: dict[str, Any] = {"requestBody": {"required": True, "content": {"application/x-www-form-urlencoded": {}}}}
 
 

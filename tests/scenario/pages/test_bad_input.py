@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,13 +16,13 @@ from allclear.domain.approval import ApprovalPolicy
 from allclear.domain.links import LinkTo
 from allclear.domain.plan import Person
 from allclear.domain.proof import Proof
-from allclear.domain.records import AskWithdrawn, NoteAdded
+from allclear.domain.records import Acknowledged, AskWithdrawn, NoteAdded
 from allclear.domain.scope import Scope
 from allclear.engine.people.identity import Identity
 from allclear.engine.people.personal_links import PersonalLinks
 from allclear.engine.people.signatures import Purpose, Signatures, Statement
 from allclear.responder.app import make_app
-from tests.scenario.pages.pages_support import ADDRESS, OURS, Waiting, ask_for, asked, hidden
+from tests.scenario.pages.pages_support import ADDRESS, OURS, Waiting, ask_for, asked, hidden, notice
 from tests.scenario.private_support import private
 from tests.scenario.response_support import MACHINE, installed, vintstreet
 from tests.unit.responder.responder_support import TOKEN
@@ -388,3 +389,29 @@ async def test_no_part_of_a_private_page_is_for_an_outsider_and_each_says_so(tmp
         assert "web-41" not in refused.text
         missing = await http.get(f"/i/VS-999{part}", headers=outsider)
         assert missing.status_code == 404
+
+
+async def test_a_person_who_may_not_read_a_private_incident_can_only_acknowledge_it(tmp_path: Path) -> None:
+    """The on-call was woken by its page: the link opens one button, which ends that page, and nothing else."""
+    async with asked(tmp_path, company=private()) as (at, _), at.signed_in("Ana") as ana:
+        shown = await ana.http.get(f"/i/{at.id}")
+        assert shown.status_code == 403
+        assert "is private, and not for Ana" in shown.text
+        assert at.incident.title not in shown.text
+        assert "web-41" not in shown.text
+        assert re.findall(r'action="([^"]+)"', shown.text) == [f"/i/{at.id}/acknowledge"]
+        fields = hidden(shown.text)
+        for other in ("note", "hold", "take-role", "answer", "sign-out"):
+            refused = await ana.send(other, {**fields, "text": "x", "reason": "x", "role": "scribe"})
+            assert refused.status_code == 403, other
+        sent = await ana.send("acknowledge", fields)
+        assert sent.status_code == 303
+        after = await ana.http.get(f"/i/{at.id}")
+        assert "is acknowledged by Ana. It is private, and not for Ana" in notice(after.text)
+        assert "people are called until a reader acknowledges it" in after.text
+        assert "<form" not in after.text
+        (known,) = [one for one in at.engine.journal.entries(at.id) if isinstance(one.record, Acknowledged)]
+        assert (known.by.actor, known.by.proof) == ("Ana", Proof.LINK)
+        assert at.incident.roles == {}
+        await ana.send("acknowledge", fields)
+        assert sum(isinstance(one.record, Acknowledged) for one in at.engine.journal.entries(at.id)) == 1
