@@ -21,8 +21,7 @@ from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from allclear.bootstrap import Engine, make_engine
-from allclear.cli import _MODULES, app
-from allclear.cli import answers as cli_answers
+from allclear.cli import _MODULES, answering, app
 from allclear.commands.base import read_fields
 from allclear.commands.catalog import BY_NAME
 from allclear.company import Company
@@ -132,7 +131,7 @@ class House:
             own = {"ALLCLEAR_TOKEN": token} if token else {}
             with (
                 mock.patch.dict(os.environ, kept | self.environment | own, clear=True),
-                mock.patch.object(cli_answers, "PATIENCE", 0),  # no worker carries acts out in these tests
+                mock.patch.object(answering, "PATIENCE", 0),  # no worker carries acts out in these tests
             ):
                 result = CliRunner().invoke(app, list(words), input=answers)
             error = result.exception
