@@ -59,3 +59,7 @@ GITHUB_RUN = Permission(
     "Actions: write; Contents: read",
     "a fine-grained token, or an installation of an app, for this one repository",
 )
+
+OWN_SYSTEMS = Permission(
+    "http", "the requests that the switch's `look`, `proof`, `set` and `undo` name", "a key that may make these alone"
+)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from types import GenericAlias
 from typing import Any, ClassVar, Protocol, TypeVar, cast
 
@@ -81,6 +82,19 @@ class Handle(Protocol):
 
 
 H = TypeVar("H", bound=Handle)
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """A value in systems.yaml that does not fit another part of it.
+
+    `allclear check` reports what `misfits` yields: of a client's class for its system, and of a handle for the systems.
+    """
+
+    place: tuple[str | int, ...]
+    """Where it stands, inside the system or the handle."""
+    sentence: str
+    next_step: str
 
 
 class Service(Model):

@@ -89,8 +89,12 @@ class HttpClient:
         transport: httpx.AsyncBaseTransport | None = None,
         pause: Pause = asyncio.sleep,
         refused: Refused | None = None,
+        largest: int | None = None,
     ) -> None:
-        """`refused` reads refusals that have a form of their own, with any status."""
+        """`refused` reads refusals that have a form of their own, with any status.
+
+        `largest` is the most bytes of an answer; the client's usual limit if left out.
+        """
         self.vendor = vendor
         self.base = base
         self._headers = dict(headers or {})
@@ -98,6 +102,7 @@ class HttpClient:
         self._transport = transport
         self._pause = pause
         self._refused = refused
+        self._largest = largest
         self._pools: PerLoop[httpx.AsyncClient] = PerLoop(self._make_pool, lambda pool: pool.aclose())
 
     def __repr__(self) -> str:
@@ -109,7 +114,7 @@ class HttpClient:
 
         from allclear.vendors.limited_client import LimitedClient  # noqa: PLC0415 - imports httpx
 
-        return LimitedClient(
+        client = LimitedClient(
             headers=self._headers,
             timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
             transport=self._transport,
@@ -118,6 +123,8 @@ class HttpClient:
             # The environment's proxy is for other machines, never for this one.
             trust_env=not is_loopback(self.base),
         )
+        client.largest = self._largest or client.largest
+        return client
 
     @property
     def pool(self) -> httpx.AsyncClient:

@@ -26,6 +26,9 @@ class AnswerTooLarge(httpx.DecodingError):
 class LimitedClient(httpx.AsyncClient):
     """A client whose requests end within `REQUEST_SECONDS`, also those that a library makes with it."""
 
+    largest = LARGEST_ANSWER
+    """The most bytes of an answer that this client reads."""
+
     @override
     async def send(self, request: httpx.Request, *, stream: bool = False, **more: Any) -> httpx.Response:
         """Return the answer, read to its end unless `stream`. Raises ReadTimeout, AnswerTooLarge, TransportError."""
@@ -33,17 +36,17 @@ class LimitedClient(httpx.AsyncClient):
             async with asyncio.timeout(REQUEST_SECONDS):
                 response = await super().send(request, stream=True, **more)
                 if not stream:
-                    await _read(response, request)
+                    await _read(response, request, self.largest)
                 return response
         except TimeoutError as error:
             msg = f"no whole answer within {REQUEST_SECONDS:.0f} s"
             raise httpx.ReadTimeout(msg, request=request) from error
 
 
-async def _read(response: httpx.Response, request: httpx.Request) -> None:
+async def _read(response: httpx.Response, request: httpx.Request, largest: int) -> None:
     try:
         if not response.is_stream_consumed and isinstance(response.stream, httpx.AsyncByteStream):
-            response.stream = _Counted(response.stream, request)
+            response.stream = _Counted(response.stream, request, largest)
         await response.aread()
     finally:
         await response.aclose()
@@ -52,17 +55,18 @@ async def _read(response: httpx.Response, request: httpx.Request) -> None:
 class _Counted(httpx.AsyncByteStream):
     """The bytes of an answer, up to the limit."""
 
-    def __init__(self, stream: httpx.AsyncByteStream, request: httpx.Request) -> None:
+    def __init__(self, stream: httpx.AsyncByteStream, request: httpx.Request, largest: int) -> None:
         self._stream = stream
         self._request = request
+        self._largest = largest
 
     @override
     async def __aiter__(self) -> AsyncIterator[bytes]:
         seen = 0
         async for part in self._stream:
             seen += len(part)
-            if seen > LARGEST_ANSWER:
-                msg = f"more than {LARGEST_ANSWER} bytes"
+            if seen > self._largest:
+                msg = f"more than {self._largest} bytes"
                 raise AnswerTooLarge(msg, request=self._request)
             yield part
 

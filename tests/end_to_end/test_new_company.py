@@ -77,6 +77,15 @@ def test_its_drill_goes_as_planned(played: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
+def test_a_switch_of_its_own_is_set_and_set_back(played: dict[str, Any], incident: Incident) -> None:
+    """It is declared in systems.yaml alone; a person approved it, its effect was proven, and the end undid it."""
+    act = incident.acts["contain/lieferstopp"]
+    assert (act.proposed.action, act.status.value) == ("http.request", "undone")
+    switched = [line["enabled"] for line in played["event_log"] if line["kind"] == "flag_changed"]
+    assert switched == [True, False]
+
+
+@pytest.mark.slow
 def test_questions_and_messages_are_in_its_language(played: dict[str, Any]) -> None:
     """They and the post-mortem have the company's German texts, with all letters."""
     titles = [one["ask"]["title"] for one in records(played, "ask.opened")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from pydantic import BaseModel, ValidationError
 
@@ -16,7 +16,7 @@ from allclear.company.yaml_file import Place, YamlFile
 from allclear.domain.action import Client
 from allclear.domain.plan import is_blank
 from allclear.domain.runbook import Phase, Runbook
-from allclear.domain.systems import System
+from allclear.domain.systems import Misfit, System
 
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 _BLANK = re.compile(r"YOUR[A-Z0-9_-]*[A-Z]|\byour-[a-z0-9-]*[a-z0-9]")
@@ -34,6 +34,7 @@ def check_systems(draft: Draft, capabilities: Capabilities) -> Iterator[Diagnost
             yield file.warning(place, f"No action or probe uses the system `{name}`.", suggestion(name, clients))
         else:
             yield from _options(file, name, system, clients[name])
+            yield from _misfits(file, place, clients[name], system)
         if system.secret is not None and not _VARIABLE.fullmatch(system.secret):
             # The value is not repeated, because it may be the secret itself.
             yield file.error(
@@ -45,11 +46,21 @@ def check_systems(draft: Draft, capabilities: Capabilities) -> Iterator[Diagnost
         yield from _blanks(file, texts(system.model_dump(exclude={"secret", "secrets"}), place))
     for name, service in draft.systems.services.items():
         yield from _blanks(file, texts(service.model_dump(mode="json"), ("services", name)))
+        for key in type(service).model_fields:
+            yield from _misfits(file, ("services", name, key), getattr(service, key), draft.systems.systems)
+
+
+def _misfits(file: YamlFile, place: Place, checked: object, against: object) -> Iterator[Diagnostic]:
+    """Yield what a client's class says of its system, or a handle of the systems, if it has `misfits`."""
+    misfits: Callable[[object], Iterable[Misfit]] | None = getattr(checked, "misfits", None)
+    for found in misfits(against) if misfits else ():
+        yield file.error((*place, *found.place), found.sentence, found.next_step)
 
 
 def _further_secrets(file: YamlFile, name: str, system: System, client: type[Client] | None) -> Iterator[Diagnostic]:
     """Yield further secrets that the client does not have, and values that are no name of a variable."""
-    known: dict[str, str] = dict(getattr(client, "further_secrets", {}))
+    ask: Callable[[System], Mapping[str, str]] | None = getattr(client, "further_secrets_of", None)
+    known: dict[str, str] = dict(ask(system) if ask else getattr(client, "further_secrets", {}))
     for secret, variable in system.secrets.items():
         place = ("systems", name, "secrets", secret)
         if client is not None and secret not in known:

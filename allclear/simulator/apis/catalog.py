@@ -6,6 +6,7 @@ from allclear.simulator.apis import (
     cloud_logging,
     cloud_monitoring,
     github,
+    own_system,
     pagerduty,
     pagerduty_rest,
     slack,
@@ -31,4 +32,5 @@ APIS: tuple[SimulatedApi, ...] = (
     cloud_logging.API,
     vercel.API,
     github.API,
+    own_system.API,
 )

@@ -17,6 +17,7 @@ from tasks.cloud_run.location import CloudRunParams
 from tasks.feature_flags import DisableFlag, EnableFlag
 from tasks.github.revert import OpenRevert
 from tasks.maintenance import DisableMaintenance, EnableMaintenance
+from tasks.own_switches.actions import RestoreSwitch, SetSwitch
 from tasks.pagerduty import Acknowledge, Page, Resolve
 from tasks.slack import PostMessage
 from tasks.statuspage import OpenIncident, ResolveIncident, UpdateIncident
@@ -54,6 +55,8 @@ ACTIONS: list[type[AnyAction]] = [
     EnableVercelMaintenance,
     DisableVercelMaintenance,
     OpenRevert,
+    SetSwitch,
+    RestoreSwitch,
 ]
 
 
@@ -93,6 +96,8 @@ def test_approvals_have_the_documented_defaults() -> None:
         "vercel.enable_maintenance": ONE_PERSON_WITH_REASON,
         "vercel.disable_maintenance": ONE_PERSON,
         "github.open_revert": ONE_PERSON,
+        "http.request": ONE_PERSON_WITH_REASON,
+        "http.restore": ONE_PERSON,
     }
 
 
@@ -110,7 +115,7 @@ def test_fences_match_what_the_vendors_offer() -> None:
     assert by_fence == {
         Fence.VERSION: {"cloud_run", "feature_flag", "maintenance"},
         Fence.KEY: {"pagerduty"},
-        Fence.NONE: {"slack", "status_page", "vercel", "github"},
+        Fence.NONE: {"slack", "status_page", "vercel", "github", "http"},
     }
 
 

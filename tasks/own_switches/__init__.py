@@ -1,0 +1,1 @@
+"""Switches of the company's own systems, declared in systems.yaml."""
