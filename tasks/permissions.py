@@ -63,3 +63,8 @@ GITHUB_RUN = Permission(
 OWN_SYSTEMS = Permission(
     "http", "the requests that the switch's `look`, `proof`, `set` and `undo` name", "a key that may make these alone"
 )
+GITHUB_CHECKS = Permission(
+    "github",
+    "Checks and Commit statuses: read",
+    "a fine-grained token, or an installation of an app, for this one repository",
+)

@@ -290,6 +290,10 @@ class Action(ABC, Generic[P, S]):
         """Return when to remind of what it leaves in place, if the runbook does not say; None: no reminder."""
         return None
 
+    def leaves_behind(self, params: P) -> str | None:  # noqa: ARG002 - the port
+        """Return what an act with these parameters leaves in place; by default `leaves`."""
+        return self.leaves
+
     @classmethod
     def offers(cls, param: str, services: Mapping[str, Service]) -> list[str] | None:
         """Return the values that a form offers for a parameter; None if any text may be typed."""

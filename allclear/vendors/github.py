@@ -55,7 +55,7 @@ class GithubOptions(Model):
 class Answer(BaseModel):
     """A part of an answer: what it has beside these fields is not read."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
 
 
 A = TypeVar("A", bound=Answer)

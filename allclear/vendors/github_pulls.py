@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from allclear.domain.base import JsonDict, Model
 from allclear.vendors.errors import VendorRequest
@@ -61,7 +61,7 @@ class Pull(Answer):
     head: Branch
     base: Branch
     draft: bool = False
-    merged_at: str | None = None
+    merged_at: AwareDatetime | None = None
     merge_commit_sha: str | None = None
     mergeable: bool | None = None
     mergeable_state: str = ""
@@ -190,7 +190,7 @@ class Pulls:
     async def merge(self, number: int, head: str, method: MergeMethod) -> str:
         """Merge a pull request whose head is `head`, and return the sha of what is on the branch then.
 
-        Raises Conflict if its head is another one by now, VendorRefused if it cannot be merged.
+        Raises Conflict if its head is another one now, VendorRefused if it cannot be merged.
         """
         request = self._request(f"merge the pull request #{number} of {self._repository}", write=True)
         wanted: JsonDict = {"sha": head, "merge_method": method}

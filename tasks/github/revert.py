@@ -229,13 +229,13 @@ class _Commit:
     async def revert(self, head: str) -> Receipt:
         """Write all three. If the last is refused, the branch is taken away again, so that nothing is half-done.
 
-        Raises Conflict if the branch has a newer commit by now, and AnswerLost if the branch could not be taken away.
+        Raises Conflict if the branch has got a newer commit, and AnswerLost if the branch could not be taken away.
         """
         repository, target = self._handle.repository, self._target
         now = await self._github.head(repository, self._handle.branch)
         if now != head:
             raise Conflict(
-                f"{self._handle.branch} of {repository} has a newer commit by now: {short(now)}.",
+                f"{self._handle.branch} of {repository} has got a newer commit: {short(now)}.",
                 "Check whether the newer commit is at fault, and decide again.",
             )
         reverted = await self._github.commit(repository, target.name)

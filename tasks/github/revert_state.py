@@ -119,6 +119,11 @@ def short(name: str) -> str:
     return name[:_SHOWN_SHA] if _SHA.fullmatch(name) else name
 
 
+def is_revert_branch(branch: str) -> bool:
+    """Return whether a branch is called as GitHub, or we, call the branch of a revert."""
+    return _REVERT_BRANCH.match(branch) is not None
+
+
 def branch_for(sha: str) -> str:
     """Return the branch of our pull request that reverts a commit: the same name each time."""
     return f"{_OURS}{sha[:_SHOWN_SHA]}"
@@ -196,7 +201,7 @@ def _of_pull(pull: Pull, handle: GithubHandle, sha: str = "") -> Target:
         by=pull.author,
         sha=sha or pull.merge_commit_sha or "",
         node=pull.node_id,
-        is_revert=_REVERT_BRANCH.match(pull.head.ref) is not None,
+        is_revert=is_revert_branch(pull.head.ref),
     )
 
 
@@ -217,7 +222,7 @@ async def observed(github: Github, handle: GithubHandle, target: Target, head: s
     found = tuple(
         Reverting(branch=pull.head.ref, number=pull.number, url=pull.url, open=pull.open, merged=pull.merged)
         for pull in newest
-        if _REVERT_BRANCH.match(pull.head.ref)
+        if is_revert_branch(pull.head.ref)
     )
     return RevertState(
         repository=handle.repository,

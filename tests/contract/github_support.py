@@ -20,10 +20,10 @@ from tests.contract.simulator_support import Simulated, quick
 
 SERVICE = "storefront"
 REPOSITORY = "vintstreet/storefront"
-FIRST = CommitSpec(title="The storefront", age="90d")
-OLDER = CommitSpec(title="Sort listings by price", age="9d", by="chi")
-BY_PULL = CommitSpec(title="New checkout", age="1h", by="ben", pull="new-checkout")
-DIRECT = CommitSpec(title="Hotfix the cart", age="5m", by="ben")
+FIRST = CommitSpec.model_validate({"title": "The storefront", "age": "90d"})
+OLDER = CommitSpec.model_validate({"title": "Sort listings by price", "age": "9d", "by": "chi"})
+BY_PULL = CommitSpec.model_validate({"title": "New checkout", "age": "1h", "by": "ben", "pull": "new-checkout"})
+DIRECT = CommitSpec.model_validate({"title": "Hotfix the cart", "age": "5m", "by": "ben"})
 DEPLOY = WorkflowSpec(file="deploy.yml", inputs=["act", "environment"], shows="act")
 UNDEPLOY = WorkflowSpec(file="undeploy.yml", inputs=["act"], shows="act")
 REVERT = WorkflowSpec(file="revert.yml", inputs=["commit", "base", "branch", "title"], reverts=True)

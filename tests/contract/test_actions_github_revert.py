@@ -201,7 +201,7 @@ async def test_the_approval_covers_the_change_and_for_a_commit_the_newest_one() 
         params, change = await worked_out(action, service=SERVICE)
         at_github(sim).push(CommitSpec(title="One more"))
         assert (await action.observe(params)).matters() != change.before.matters()
-        with pytest.raises(Conflict, match="has a newer commit by now"):
+        with pytest.raises(Conflict, match="has got a newer commit"):
             await action.apply(params, change, KEY)
         assert methods(sim) == []
 

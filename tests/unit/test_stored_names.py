@@ -64,6 +64,11 @@ KEYS_IN_SOURCE = {
         "../tasks/github/revert.py",
         'f"revert:{repository_of(self.context, params.service).repository}"',
     ),
+    "claim, branch on GitHub": (
+        "../tasks/github/merge.py",
+        'f"branch:{repository_of(self.context, params.service).repository}"',
+    ),
+    "claim, workflow on GitHub": ("../tasks/github/workflow.py", 'f"workflow:{handle.repository}/{workflow.file}"'),
     "claim, page": ("../tasks/pagerduty.py", 'f"page:{_key(params)}"'),
     "claim, message": ("../tasks/slack.py", 'f"message:{self._channel(params)}/{params.message}"'),
     "claim, status page": ("../tasks/statuspage.py", 'f"status-page:{self.site.page}/{params.incident}"'),

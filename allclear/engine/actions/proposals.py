@@ -196,7 +196,7 @@ class Proposer:
                 "resource": change.resource,
                 "refusals": preview.refusals,
                 "undoes": undoes.id if undoes else None,
-                "leaves": None if request.undoes else action.leaves,
+                "leaves": None if request.undoes else action.leaves_behind(preview.params),
                 "pages": action.pages,
                 "tells": action.tells,
                 "changes_service": not action.tells,

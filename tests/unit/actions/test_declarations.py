@@ -15,7 +15,9 @@ from allclear.vendors.pagerduty import LONGEST_KEY, fitting
 from tasks.cloud_run.actions import RestoreLatest, RollbackTraffic
 from tasks.cloud_run.location import CloudRunParams
 from tasks.feature_flags import DisableFlag, EnableFlag
+from tasks.github.merge import Merge
 from tasks.github.revert import OpenRevert
+from tasks.github.workflow import RunWorkflow
 from tasks.maintenance import DisableMaintenance, EnableMaintenance
 from tasks.own_switches.actions import RestoreSwitch, SetSwitch
 from tasks.pagerduty import Acknowledge, Page, Resolve
@@ -57,7 +59,13 @@ ACTIONS: list[type[AnyAction]] = [
     OpenRevert,
     SetSwitch,
     RestoreSwitch,
+    Merge,
+    RunWorkflow,
 ]
+
+
+BY_UNDO_ALONE = {"github.open_revert", "github.run_workflow"}
+"""A pull request is closed, and what a workflow did is undone, by no action of its own."""
 
 
 def test_every_action_is_installed_under_its_own_name() -> None:
@@ -98,20 +106,23 @@ def test_approvals_have_the_documented_defaults() -> None:
         "github.open_revert": ONE_PERSON,
         "http.request": ONE_PERSON_WITH_REASON,
         "http.restore": ONE_PERSON,
+        "github.merge": ONE_PERSON,
+        "github.run_workflow": ONE_PERSON_WITH_REASON,
     }
 
 
 def test_an_action_reverses_only_actions_that_leave_something_in_place() -> None:
-    """`reverses` names an action that has `leaves`. A pull request is closed by the undo alone."""
-    owing = {kind.name for kind in ACTIONS if kind.leaves} - {"github.open_revert"}
+    """`reverses` names an action that has `leaves`, unless only an undo ends what it leaves."""
+    owing = {kind.name for kind in ACTIONS if kind.leaves} - BY_UNDO_ALONE
     assert {kind.reverses for kind in ACTIONS if kind.reverses} == owing
 
 
 def test_fences_match_what_the_vendors_offer() -> None:
-    """An etag or an old value, PagerDuty's key, and none for the others, except the flags of Vercel."""
+    """An etag or an old value, PagerDuty's key, and none for the others, except Vercel's flags and GitHub's head."""
     by_fence = {fence: {kind.name.split(".")[0] for kind in ACTIONS if kind.fence is fence} for fence in Fence}
     assert {DisableVercelFlag.fence, EnableVercelFlag.fence} == {Fence.VERSION}
-    by_fence[Fence.VERSION].remove("vercel")
+    assert Merge.fence is Fence.VERSION
+    by_fence[Fence.VERSION] -= {"vercel", "github"}
     assert by_fence == {
         Fence.VERSION: {"cloud_run", "feature_flag", "maintenance"},
         Fence.KEY: {"pagerduty"},
