@@ -57,6 +57,7 @@ check: lint words types fields imports ## Lint, plain words, spelling, types, fi
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python scripts/wall_clock.py
 
 words: $(VENV)/.dev
 	$(BIN)/python scripts/plain_words.py

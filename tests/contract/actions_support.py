@@ -21,6 +21,7 @@ from allclear.simulator.scenario import Production
 from tasks.cloud_run.actions import Revisions, RollbackTraffic
 from tasks.maintenance_handle import MaintenanceHandle
 from tests.contract.simulator_support import Simulated, quick
+from tests.patience import HUNG, patient_kind
 from tests.unit.fakes_context import FakeRecord, service_of
 
 C = TypeVar("C", bound=Client)
@@ -34,16 +35,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-class PatientRollback(RollbackTraffic):
-    """Rolls back traffic, and waits long enough for its evidence on a machine that is busy."""
-
-    evidence_seconds = 60.0
-
-
-class PatientRevisions(Revisions):
-    """Lists the revisions, and waits as long."""
-
-    evidence_seconds = 60.0
+PatientRollback, PatientRevisions = patient_kind(RollbackTraffic), patient_kind(Revisions)
 
 
 class SimulatedContext:
@@ -149,7 +141,7 @@ async def applied(action: AnyAction, params: Any, change: Change[Any]) -> Carrie
 
 async def proven(action: AnyAction, params: Any, change: Change[Any], receipt: Receipt | None) -> tuple[Any, Finding]:
     """Observe until the change shows, or its deadline has passed."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(HUNG):
         while True:
             after = await action.observe(params)
             finding = action.verify(change, after, receipt)

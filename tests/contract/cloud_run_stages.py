@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from allclear.domain.act import Act
-from allclear.domain.action import Action, AnyAction, Client, Outcome
+from allclear.domain.action import AnyAction, Client, Outcome
 from allclear.domain.base import utc_now
 from allclear.domain.baseline import Baseline
 from allclear.domain.errors import ConfigError
@@ -37,7 +37,8 @@ from tasks.cloud_run.actions import RestoreLatest, Revisions, RollbackTraffic
 from tasks.maintenance import DisableMaintenance, EnableMaintenance
 from tests.contract.fake_cloud_run import Entry, FakeCloudRun
 from tests.contract.fake_cloud_run_servers import Line, serving
-from tests.contract.simulator_support import SERVICE, Simulated, end_operations, quick, until
+from tests.contract.simulator_support import SERVICE, Simulated, end_operations, quick
+from tests.patience import HUNG, patient_kind, until
 from tests.scenario.response_support import new_journal
 from tests.scopes import REAL
 from tests.unit.domain.stories import MACHINE, plan
@@ -64,8 +65,8 @@ class Setting:
     """Other services by region and name, with their revisions; all traffic is on the latest."""
     operation_takes: float = 0.05
     serves_after: float = 0.0
-    deadline: timedelta = timedelta(seconds=60)
-    """How long an act's change may take to show. Longer than a busy machine needs."""
+    deadline: timedelta = timedelta(seconds=HUNG)
+    """How long an act's change may take to show."""
     service: dict[str, Any] = field(default_factory=dict[str, Any])
     options: dict[str, str] = field(default_factory=dict[str, str])
     """What differs in systems.yaml, for the service and for the system."""
@@ -341,11 +342,6 @@ async def staged(where: str, transport: str, setting: Setting) -> AsyncGenerator
 # --- an act from proposal to outcome ------------------------------------------------------------------------
 
 
-def _within(kind: type[Action[Any, Any]], deadline: timedelta) -> type[Action[Any, Any]]:
-    """Return the action with another deadline: its own, a minute, is too long for a test."""
-    return type(kind.__name__, (kind,), {"deadline": deadline})
-
-
 class CompanyContext:
     """A context with one service, `shop`, and the stage's client."""
 
@@ -381,9 +377,9 @@ class Acts:
     def __init__(self, stage: Stage, folder: Path, setting: Setting) -> None:
         self.journal = SqlJournal(new_journal(folder), REAL)
         self.context = CompanyContext(stage.client, _seen(stage, setting), **setting.service)
-        traffic = [_within(kind, setting.deadline) for kind in (RollbackTraffic, RestoreLatest)]
-        kinds = Registry.of([*traffic, EnableMaintenance, DisableMaintenance, Revisions])
-        self.executor = Executor(self.journal, kinds, self.context)
+        kinds: list[type[Any]] = [RollbackTraffic, RestoreLatest, EnableMaintenance, DisableMaintenance, Revisions]
+        registry = Registry.of(patient_kind(kind, setting.deadline) for kind in kinds)
+        self.executor = Executor(self.journal, registry, self.context)
         self._proposer = Proposer(self.journal, self.executor, plan(), utc_now)
         opened = IncidentOpened(
             company="vintstreet", title="Trouble", severity="P0", service="shop", runbook="outage", reported="by Ana"

@@ -4,9 +4,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -52,18 +50,6 @@ def quick(name: str = "payment-processing-down", **changes: Any) -> Production:
         "users": users.model_copy(update={"per_second": 200.0, "quiet_after": timedelta(milliseconds=300)}),
     }
     return load_scenario(DRILLS / f"{name}.yaml").model_copy(update=short | changes)
-
-
-async def until(true: Callable[[], Any], seconds: float = 60.0) -> Any:
-    """Return the value of `true` as soon as it is truthy; fail the test if that takes too long."""
-    loop = asyncio.get_running_loop()
-    end = loop.time() + seconds
-    while loop.time() < end:
-        found = true()
-        if found:
-            return found
-        await asyncio.sleep(0.01)
-    return pytest.fail(f"not within {seconds} s")
 
 
 def run_client(simulation: Simulated) -> run_v2.ServicesAsyncClient:

@@ -30,7 +30,8 @@ from tests.contract.actions_support import (
     undone,
     worked_out,
 )
-from tests.contract.simulator_support import REPOSITORY, Simulated, control, end_operations, fault, recorded, until
+from tests.contract.simulator_support import REPOSITORY, Simulated, control, end_operations, fault, recorded
+from tests.patience import until
 
 GOOD, BAD = "retailgen-d4e7k1p", "retailgen-j9m3qoz"
 FIX = {"revision": "retailgen-k2v9fix", "faults": {}, "ready": True}

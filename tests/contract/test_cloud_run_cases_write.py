@@ -19,6 +19,7 @@ from tests.contract.cloud_run_stages import (
     Scene,
     Setting,
 )
+from tests.patience import HUNG
 
 SHORT = timedelta(seconds=0.3)
 """A deadline that is meant to pass."""
@@ -87,7 +88,7 @@ async def test_a_failed_operation_is_reported_at_once_with_what_still_serves(sce
     stage, acts = await scene(Setting(deadline=timedelta(seconds=HOUR)))
     act = await acts.approved()
     stage.before_write(lambda: stage.spoil(GOOD))
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(HUNG):
         outcome = await acts.carried_out(act)
     assert (outcome.status, outcome.changed) == (ActStatus.UNVERIFIED, True)
     assert outcome.sentence.startswith("Cloud Run could not carry out the change: ")

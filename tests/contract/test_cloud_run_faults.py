@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +54,7 @@ async def test_a_second_write_that_conflicts_with_the_late_first_one_is_read_aga
     tmp_path: Path, transport: str
 ) -> None:
     """The first lands just before the second arrives, which gets ABORTED: the target is read, not given up."""
-    async with simulated(tmp_path, transport, Setting(deadline=timedelta(seconds=20))) as (stage, acts):
+    async with simulated(tmp_path, transport) as (stage, acts):
         act = await acts.approved()
         fault(stage, "lands_late", seconds=6.0)
         fault(stage, "slow", seconds=3.0)
@@ -66,7 +65,7 @@ async def test_a_second_write_that_conflicts_with_the_late_first_one_is_read_aga
 @TRANSPORTS
 async def test_stale_reads_after_a_lost_answer_are_waited_out(tmp_path: Path, transport: str) -> None:
     """They show the service before the write; the write is never made twice."""
-    async with simulated(tmp_path, transport, Setting(deadline=timedelta(seconds=20))) as (stage, acts):
+    async with simulated(tmp_path, transport) as (stage, acts):
         act = await acts.approved()
         fault(stage, "answer_lost")
         stage.during(lambda: fault(stage, "stale_read", "GetService", times=14))

@@ -33,8 +33,8 @@ from tests.contract.simulator_support import (
     quick,
     recorded,
     run_client,
-    until,
 )
+from tests.patience import until
 
 Result = TypeVar("Result")
 _LATEST = run_v2.TrafficTargetAllocationType.TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST
@@ -156,7 +156,7 @@ async def test_a_slow_write_takes_effect_after_the_caller_timed_out() -> None:
         await client.get_service(name=SERVICE)  # it is connected: the deadline is for the answer alone
         await fault(sim, "cloud_run", "UpdateService", "slow", seconds=2)
         with pytest.raises(google_errors.DeadlineExceeded):
-            await client.update_service(all_to(GOOD), timeout=0.5)
+            await client.update_service(all_to(GOOD), timeout=0.5)  # runs out: its answer takes longer
         assert sim.world.serving() == {BAD: 100}
         await until(lambda: sim.world.service.operations)
         end_operations(sim)

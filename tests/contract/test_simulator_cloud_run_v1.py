@@ -31,8 +31,8 @@ from tests.contract.simulator_support import (
     end_operations,
     recorded,
     run_client,
-    until,
 )
+from tests.patience import until
 
 
 async def test_a_service_is_the_same_as_in_v2() -> None:

@@ -18,17 +18,8 @@ from tests.contract.cloud_run_v1_support import (
     send,
     wait,
 )
-from tests.contract.simulator_support import (
-    BAD,
-    GOOD,
-    LOCATION,
-    NOT_READY,
-    Simulated,
-    fault,
-    quick,
-    recorded,
-    until,
-)
+from tests.contract.simulator_support import BAD, GOOD, LOCATION, NOT_READY, Simulated, fault, quick, recorded
+from tests.patience import until
 
 
 async def test_revisions_are_listed_in_pages_newest_first() -> None:

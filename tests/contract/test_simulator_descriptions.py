@@ -27,7 +27,8 @@ from starlette.routing import Route
 from allclear.simulator.http_server import HttpServer
 from allclear.vendors.cloud_run.views import Traffic, traffic_message
 from tests.contract.discovery_support import described_client, description
-from tests.contract.simulator_support import BAD, GOOD, LOCATION, SERVICE, Simulated, all_to, quick, until
+from tests.contract.simulator_support import BAD, GOOD, LOCATION, SERVICE, Simulated, all_to, quick
+from tests.patience import until
 
 _NAMED = run_v2.TrafficTargetAllocationType.TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION.name
 

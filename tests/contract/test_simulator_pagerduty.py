@@ -10,7 +10,8 @@ import httpx
 import jsonschema
 import pytest
 
-from tests.contract.simulator_support import Simulated, fault, quick, recorded, specification, until
+from tests.contract.simulator_support import Simulated, fault, quick, recorded, specification
+from tests.patience import until
 
 
 def _event(simulation: Simulated, action: str = "trigger", **more: Any) -> dict[str, Any]:

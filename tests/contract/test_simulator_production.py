@@ -18,18 +18,8 @@ from starlette.routing import Route
 from allclear.domain.errors import ConfigError
 from allclear.simulator.apis.drill_control import ControlApi
 from allclear.simulator.scenario import load_scenario
-from tests.contract.simulator_support import (
-    BAD,
-    DRILLS,
-    GOOD,
-    REPOSITORY,
-    Simulated,
-    control,
-    fault,
-    quick,
-    recorded,
-    until,
-)
+from tests.contract.simulator_support import BAD, DRILLS, GOOD, REPOSITORY, Simulated, control, fault, quick, recorded
+from tests.patience import until
 
 
 async def _share_failed(simulation: Simulated, path: str, requests: int = 50) -> float:

@@ -40,8 +40,8 @@ from tests.contract.simulator_support import (
     quick,
     recorded,
     run_client,
-    until,
 )
+from tests.patience import until
 
 EUROPE, SHOP = "europe-west1", "vintstreet-eu"
 THERE = f"projects/vintstreet-prod/locations/{EUROPE}"

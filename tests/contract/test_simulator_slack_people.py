@@ -25,7 +25,8 @@ from starlette.routing import Route
 
 from allclear.simulator.http_server import HttpServer
 from allclear.simulator.slack_people import SlackPeople, form_of, signed
-from tests.contract.simulator_support import Simulated, control, quick, until
+from tests.contract.simulator_support import Simulated, control, quick
+from tests.patience import until
 
 ANA = "U0ANA00001"
 

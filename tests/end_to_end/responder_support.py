@@ -53,7 +53,7 @@ class Alone:
         """Start the responder and wait until it is ready."""
         with (self.home / "responder.log").open("a") as log:
             self._run(log, "-m", "allclear.responder", **self.variables)
-        self.until(lambda: httpx.get(f"{self.address}/readyz", timeout=30).is_success)
+        self.until(lambda: httpx.get(f"{self.address}/readyz", timeout=LIMIT).is_success)
 
     def kill(self) -> None:
         """Kill the responder as a power cut would."""

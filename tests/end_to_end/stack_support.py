@@ -7,7 +7,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -15,11 +14,13 @@ from typing import Any
 
 import httpx
 
+from tests.patience import HUNG, wait_until
+
 ROOT = Path(__file__).parents[2]
 
 OWN = ("ALLCLEAR_", "PREFECT_")
 
-LIMIT = 600.0
+LIMIT = HUNG
 """Seconds after which a wait fails. It only ends a test that would hang, on a busy machine, too."""
 
 
@@ -30,15 +31,15 @@ PATIENCE = "9m"
 def until(condition: Callable[[], Any], otherwise: Callable[[], object] = lambda: "") -> Any:  # noqa: ANN401 - its value
     """Return the condition's value as soon as it is true; a system that does not answer makes it false.
 
-    After LIMIT seconds the test fails with what `otherwise` returns, as a log.
+    If it stays false, the test fails with what `otherwise` returns, as a log.
     """
-    end = time.monotonic() + LIMIT
-    while time.monotonic() < end:
+
+    def answered() -> Any:  # noqa: ANN401 - as above
         with suppress(httpx.TransportError):
-            if value := condition():
-                return value
-        time.sleep(0.2)
-    raise AssertionError(f"Not within {LIMIT:.0f} s: {otherwise()}")
+            return condition()
+        return None
+
+    return wait_until(answered, otherwise, pause=0.2)
 
 
 def free_port() -> int:

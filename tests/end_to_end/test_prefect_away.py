@@ -143,7 +143,7 @@ def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]
 
 def _answers(url: str) -> bool:
     try:
-        return httpx.get(url, timeout=30).is_success
+        return httpx.get(url, timeout=LIMIT).is_success
     except httpx.HTTPError:
         return False
 

@@ -124,6 +124,6 @@ def test_a_responder_whose_journal_hangs_can_be_stopped(tmp_path: Path, word: si
 def is_up(port: int) -> bool:
     """Return whether a responder answers at `port`."""
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=30).is_success
+        return httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=LIMIT).is_success
     except httpx.HTTPError:
         return False

@@ -25,8 +25,9 @@ from allclear.journal.sql_journal import SqlJournal
 from allclear.postmortem.document import PostMortem, write_post_mortem
 from allclear.simulator.faults import Fault
 from allclear.simulator.world import World
-from tests.contract.simulator_support import Simulated, recorded, until
+from tests.contract.simulator_support import Simulated, recorded
 from tests.journal_support import Journals
+from tests.patience import until
 from tests.scenario.response_support import (
     FIX,
     MACHINE,

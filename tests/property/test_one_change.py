@@ -24,8 +24,9 @@ from allclear.engine.response.moves import Over, Wait
 from allclear.journal.sql_journal import SqlJournal
 from allclear.simulator.faults import Fault
 from allclear.simulator.scenario_schema import TrafficSpec
-from tests.contract.simulator_support import Simulated, until
+from tests.contract.simulator_support import Simulated
 from tests.journal_support import Journals
+from tests.patience import HUNG, until
 from tests.scenario.response_support import (
     BAD,
     GOOD,
@@ -131,7 +132,7 @@ async def test_two_conductors_carry_one_incident_on_once(tmp_path: Path, journal
     """Two processes run the same phase of the same incident: each vendor gets each write once."""
     async with Simulated(broken()) as sim, _two_engines(sim, tmp_path, journals) as (one, two):
         incident = _declared(one)
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(HUNG):
             for phase in (Phase.DETECT, Phase.CONTAIN):
                 await asyncio.gather(*(_run(engine, incident, phase) for engine in (one, two)))
         it = one.conductor.incident(incident)

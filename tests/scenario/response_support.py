@@ -36,6 +36,7 @@ from allclear.simulator.scenario import Production
 from allclear.simulator.scenario_schema import OutbreakSpec, RevisionSpec, Trouble
 from allclear.simulator.world import World
 from tests.contract.simulator_support import REPOSITORY, Simulated, quick
+from tests.patience import HUNG, patient
 from tests.scopes import DRILL, REAL
 
 MACHINE = By(actor="allclear", via="test")
@@ -100,8 +101,8 @@ def vintstreet(requests: int = 4) -> Company:
 
 @cache
 def installed() -> Registry:
-    """Return the installed actions and probes, which are looked up once."""
-    return Registry.installed()
+    """Return the installed actions and probes, patient ones; they are looked up once."""
+    return patient(Registry.installed())
 
 
 @cache
@@ -350,7 +351,7 @@ async def run_phase(engine: Engine, world: World, incident: str, phase: Phase, a
 async def respond(engine: Engine, world: World, answer: Answerer = say_yes) -> str:
     """Carry the whole response on to its end, and return the incident's id."""
     incident = report(engine)
-    async with asyncio.timeout(300):
+    async with asyncio.timeout(HUNG):
         for phase in Phase:
             await run_phase(engine, world, incident, phase, answer)
     return incident

@@ -20,7 +20,7 @@ from allclear.domain.plan import Person
 from allclear.domain.runbook import Phase
 from allclear.responder.app import make_app
 from allclear.simulator.slack_people import SlackPeople, form_of, signed
-from tests.contract.simulator_support import until
+from tests.patience import until
 from tests.scenario.response_support import ALERT, broken, installed, vintstreet
 from tests.scenario.scenes import Scene, scene
 

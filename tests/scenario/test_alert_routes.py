@@ -25,18 +25,17 @@ from allclear.responder.deliveries import body_rejection
 from allclear.responder.limits import Limits
 from allclear.responder.sources import SOURCES
 from allclear.responder.sources.request import RawRequest
+from tests.patience import HUNG, wait_until
 from tests.unit.responder.responder_support import (
     AUTH,
     PAYMENTS,
     TOKEN,
-    WAIT,
     connected,
     head,
     make_patient_app,
     receive_all,
     send,
     served,
-    until,
     when_decided,
 )
 
@@ -59,19 +58,19 @@ def is_503_with_retry_after(response: bytes) -> bool:
 
 def test_a_request_over_the_limit_is_answered_503(engine: Engine, kind: type[Connection]) -> None:
     """With a limit of one, a second alert is answered 503 while the first one's body is incomplete."""
-    limits = Limits(max_requests=1, journal_seconds=WAIT, body_seconds=WAIT)
+    limits = Limits(max_requests=1, journal_seconds=HUNG, body_seconds=HUNG)
     with (
         served(make_app(engine, SecretStr(TOKEN), drives=False, limits=limits), kind) as port,
         connected(port) as first,
         connected(port) as second,
     ):
         first.sendall(head(port, f"Content-Length: {len(BODY)}"))
-        until(lambda: limits.requests == 1)
+        wait_until(lambda: limits.requests == 1)
         second.sendall(head(port, f"Content-Length: {len(BODY)}", "Connection: close") + BODY)
         assert is_503_with_retry_after(receive_all(second))
         first.sendall(BODY)
         assert b" 202 " in first.recv(1000)
-        until(lambda: limits.requests == 0)
+        wait_until(lambda: limits.requests == 0)
         with connected(port) as third:
             third.sendall(head(port, f"Content-Length: {len(BODY)}", "Connection: close") + BODY)
             assert b" 202 " in receive_all(third)
@@ -79,7 +78,7 @@ def test_a_request_over_the_limit_is_answered_503(engine: Engine, kind: type[Con
 
 def test_bytes_over_the_limit_are_answered_503(engine: Engine) -> None:
     """The bodies in progress have a common limit; a body within the limit is accepted afterwards."""
-    limits = Limits(max_bytes=1000, journal_seconds=WAIT)
+    limits = Limits(max_bytes=1000, journal_seconds=HUNG)
     with TestClient(make_app(engine, SecretStr(TOKEN), drives=False, limits=limits)) as client:
         large = client.post("/alerts/json", content=b" " * 1001, headers=AUTH)
         assert (large.status_code, large.headers["Retry-After"]) == (503, "2")
@@ -105,7 +104,7 @@ def test_alerts_are_answered_503_while_the_journal_hangs(engine: Engine) -> None
             assert client.get("/healthz").status_code == 200
         finally:
             os.close(turn)
-        until(lambda: client.post("/alerts/json", json=PAYMENTS, headers=AUTH).status_code == 202)
+        wait_until(lambda: client.post("/alerts/json", json=PAYMENTS, headers=AUTH).status_code == 202)
 
 
 def test_two_hundred_alerts_at_once_are_all_stored_and_answered(engine: Engine, kind: type[Connection]) -> None:
@@ -118,7 +117,7 @@ def test_two_hundred_alerts_at_once_are_all_stored_and_answered(engine: Engine, 
             connection.sendall(head(port, f"Content-Length: {len(body)}", "Connection: close") + body)
             responses.append(receive_all(connection))
 
-    with served(make_patient_app(engine, body_seconds=WAIT), kind) as port:
+    with served(make_patient_app(engine, body_seconds=HUNG), kind) as port:
         senders = [threading.Thread(target=send_alert, args=(port, number)) for number in range(200)]
         for sender in senders:
             sender.start()
@@ -135,7 +134,7 @@ def test_two_hundred_alerts_at_once_are_all_stored_and_answered(engine: Engine, 
 @pytest.fixture
 def kind() -> type[Connection]:
     """The connection class of one test; its limits are generous until the test changes them."""
-    return type("OwnConnection", (Connection,), {"head_seconds": WAIT})
+    return type("OwnConnection", (Connection,), {"head_seconds": HUNG})
 
 
 @contextmanager
@@ -212,21 +211,21 @@ def test_a_connection_over_the_limit_is_answered_503(engine: Engine, kind: type[
                 another.sendall(b"GET /healthz HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
                 return b" 200 " in receive_all(another)
 
-        until(accepted)
+        wait_until(accepted)
 
 
 def test_a_client_that_disconnects_leaves_no_traceback(
     engine: Engine, kind: type[Connection], caplog: pytest.LogCaptureFixture
 ) -> None:
     """If clients disconnect within the body, nothing is stored and nothing is logged."""
-    limits = Limits(journal_seconds=WAIT, body_seconds=WAIT)
+    limits = Limits(journal_seconds=HUNG, body_seconds=HUNG)
     app = make_app(engine, SecretStr(TOKEN), drives=False, limits=limits)
     with caplog.at_level(logging.WARNING), served(app, kind) as port:
         for _ in range(3):
             with connected(port) as client:
                 client.sendall(head(port, "Content-Length: 1000") + b'{"key"')
-                until(lambda: limits.requests == 1)
-            until(lambda: limits.requests == 0)
+                wait_until(lambda: limits.requests == 1)
+            wait_until(lambda: limits.requests == 0)
         with connected(port) as client:
             client.sendall(b"GET /healthz HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
             assert b" 200 " in receive_all(client)
@@ -236,7 +235,7 @@ def test_a_client_that_disconnects_leaves_no_traceback(
 
 def test_a_length_that_is_too_large_is_rejected_before_the_body_arrives(engine: Engine, kind: type[Connection]) -> None:
     """A body that is announced as larger than a mebibyte is answered 413, although none of it has arrived."""
-    with served(make_patient_app(engine, body_seconds=WAIT), kind) as port, connected(port) as client:
+    with served(make_patient_app(engine, body_seconds=HUNG), kind) as port, connected(port) as client:
         client.sendall(head(port, f"Content-Length: {1024 * 1024 + 1}", "Connection: close"))
         assert b"413" in client.recv(4000)
 
@@ -350,7 +349,7 @@ def test_the_commands_list_and_retry(client: TestClient, engine: Engine, monkeyp
         output = runner.invoke(commands, ["alert", "retry", broken, "--json"]).output
         return json.loads(output)["state"] == "quarantined"
 
-    until(retried)
+    wait_until(retried)
     assert runner.invoke(commands, ["alert", "list", "--state", "lost"]).exit_code != 0
 
 

@@ -31,12 +31,12 @@ from allclear.responder.sources.alertmanager import sample_alert
 from allclear.responder.sources.request import RawRequest
 from allclear.responder.sources.signatures import AuthenticationLevel
 from allclear.responder.workers.inbox_worker import InboxWorker
+from tests.patience import HUNG
 from tests.scenario.test_source_authentication import CANARY, configured, credentials_of, routed
 from tests.unit.responder.responder_support import (
     AUTH,
     PAYMENTS,
     TOKEN,
-    WAIT,
     connected,
     head,
     make_patient_app,
@@ -210,7 +210,7 @@ def test_head_is_answered_as_get_without_a_body(client: TestClient, engine: Engi
 @pytest.fixture
 def kind() -> type[Connection]:
     """The connection class of one test, whose limits of time are generous."""
-    return type("OwnConnection", (Connection,), {"head_seconds": WAIT})
+    return type("OwnConnection", (Connection,), {"head_seconds": HUNG})
 
 
 def test_a_request_in_very_many_pieces_is_refused_before_it_is_parsed(engine: Engine, kind: type[Connection]) -> None:
@@ -228,7 +228,7 @@ def test_a_request_in_very_many_pieces_is_refused_before_it_is_parsed(engine: En
             return event
 
     kind.parser = Counting
-    with served(make_patient_app(engine, body_seconds=WAIT), kind) as port, connected(port) as hostile:
+    with served(make_patient_app(engine, body_seconds=HUNG), kind) as port, connected(port) as hostile:
         hostile.sendall(b"POST /alerts/json HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\n")
 
         def flood() -> None:
@@ -263,7 +263,7 @@ def test_a_request_that_is_refused_ends_its_connection(
 ) -> None:
     """Nothing of it is stored, and what follows on the connection is not read as a request."""
     smuggled = head(0, f"Content-Length: {len(BODY)}") + BODY
-    with served(make_patient_app(engine, body_seconds=WAIT), kind) as port, connected(port) as hostile:
+    with served(make_patient_app(engine, body_seconds=HUNG), kind) as port, connected(port) as hostile:
         hostile.sendall(head(port, *more) + body + smuggled)
         answer = receive_all(hostile)
     assert answer[9:12] in {status, b""}
@@ -278,7 +278,7 @@ def test_the_responder_answers_while_a_body_is_scrubbed(engine: Engine, monkeypa
     def slowly(scrubber: Scrubber, raw: bytes) -> bytes:
         if raw == BODY:
             scrubbing.set()
-            assert go_on.wait(WAIT)
+            assert go_on.wait(HUNG)
         return body(scrubber, raw)
 
     monkeypatch.setattr(Scrubber, "body", slowly)
@@ -289,10 +289,10 @@ def test_the_responder_answers_while_a_body_is_scrubbed(engine: Engine, monkeypa
         )
         sender.start()
         try:
-            assert scrubbing.wait(WAIT)
+            assert scrubbing.wait(HUNG)
             assert client.get("/healthz").status_code == 200
             assert answers == []
         finally:
             go_on.set()
-            sender.join(WAIT)
+            sender.join(HUNG)
         assert answers == [202]

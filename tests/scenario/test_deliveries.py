@@ -11,14 +11,8 @@ from fastapi.testclient import TestClient
 from allclear.bootstrap import Engine
 from allclear.domain.errors import ConfigError
 from allclear.responder.app import make_app
-from tests.unit.responder.responder_support import (
-    AUTH,
-    PAYMENTS,
-    TOKEN,
-    send,
-    until,
-    when_decided,
-)
+from tests.patience import wait_until
+from tests.unit.responder.responder_support import AUTH, PAYMENTS, TOKEN, send, when_decided
 
 
 @pytest.mark.parametrize(
@@ -68,7 +62,7 @@ def test_the_same_body_after_the_end_opens_another_incident(client: TestClient, 
     """After the incident has ended, the same body is a new problem and no repeat."""
     first = send(client, PAYMENTS)["incident"]
     engine.people.false_alarm(first, "a test", engine.people.who("Ana", "on_call", "cli"))
-    second = until(lambda: (incident := send(client, PAYMENTS)["incident"]) != first and incident)
+    second = wait_until(lambda: (incident := send(client, PAYMENTS)["incident"]) != first and incident)
     assert second != first
 
 

@@ -12,7 +12,7 @@ from allclear.domain.runbook import Phase
 from allclear.domain.timeline import line_of
 from allclear.reports.base import Reader
 from allclear.reports.incident import Show
-from tests.contract.simulator_support import until
+from tests.patience import until
 from tests.scenario.response_support import run_phase
 from tests.scenario.ways_support import house, newest
 

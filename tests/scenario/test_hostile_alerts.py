@@ -35,6 +35,7 @@ from allclear.responder.sources import SOURCES
 from allclear.responder.sources.request import RawRequest
 from allclear.settings import Settings
 from tests.contract.simulator_support import Simulated
+from tests.patience import wait_until
 from tests.scenario.response_support import (
     ALERT,
     announced,
@@ -45,7 +46,7 @@ from tests.scenario.response_support import (
     vintstreet,
 )
 from tests.scenario.test_source_authentication import CONFIGURED, ENVIRON, company_with, credentials_of
-from tests.unit.responder.responder_support import AUTH, PAYMENTS, make_patient_app, running_responder, until
+from tests.unit.responder.responder_support import AUTH, PAYMENTS, make_patient_app, running_responder
 from tests.unit.responder.sources.mutations import CANARY, PREFECT_BLOCK, TRICKS, mutated
 from tests.unit.responder.sources.sources_support import EVERY, sample
 
@@ -148,8 +149,8 @@ def test_prefect_receives_only_ids_and_checked_values(
     with running_responder(engine) as client:
         for body in bodies:
             assert client.post("/alerts/json", content=json.dumps(body), headers=AUTH).status_code == 202
-        until(lambda: not client.get("/alerts?state=new", headers=AUTH).json())
-        until(lambda: not engine.journal.counts().outbox)
+        wait_until(lambda: not client.get("/alerts?state=new", headers=AUTH).json())
+        wait_until(lambda: not engine.journal.counts().outbox)
         shown = client.get("/alerts", headers=AUTH).json()
     assert {delivery["state"] for delivery in shown} >= {"opened", "quarantined"}
     starts = [json.loads(body) for path, body in calls if path.endswith("/create_flow_run")]
@@ -183,7 +184,7 @@ def test_three_hundred_mutated_requests_are_answered_without_a_server_error(
             for source in SOURCES:
                 headers = {"Authorization": header}
                 assert client.post(f"/alerts/{source}", json=PAYMENTS, headers=headers).status_code in {401, 403}
-        until(lambda: not client.get("/alerts?state=new", headers=AUTH).json())
+        wait_until(lambda: not client.get("/alerts?state=new", headers=AUTH).json())
         shown = client.get("/alerts?limit=1000", headers=AUTH).json()
     assert len(shown) > 100
     assert not [delivery for delivery in shown if "An internal error occurred" in delivery["reason"]]

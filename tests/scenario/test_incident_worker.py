@@ -21,7 +21,8 @@ from allclear.journal.sql_journal import SqlJournal
 from allclear.responder.workers.incident_worker import AT_ONCE, IncidentWorker
 from allclear.settings import Settings
 from allclear.simulator.world import World
-from tests.contract.simulator_support import Simulated, until
+from tests.contract.simulator_support import Simulated
+from tests.patience import until
 from tests.scenario.response_support import (
     ALERT,
     MACHINE,
@@ -36,9 +37,6 @@ from tests.scenario.response_support import (
 )
 from tests.scenario.response_support import vintstreet as small_vintstreet
 from tests.scopes import DRILL
-
-PATIENCE = 60
-"""Seconds after which a test gives up waiting for an event; nothing is asserted about how long it takes."""
 
 
 @asynccontextmanager
@@ -94,12 +92,12 @@ async def test_the_worker_alone_verifies_pages_asks_and_carries_out_an_approval(
     async with working(tmp_path) as (engine, world):
         incident = engine.intake.take(ALERT, "delivery-1").incident
         assert incident is not None
-        ask = await until(lambda: engine.conductor.incident(incident).ask_of(Phase.CONTAIN, "roll-back"), PATIENCE)
+        ask = await until(lambda: engine.conductor.incident(incident).ask_of(Phase.CONTAIN, "roll-back"))
         assert [entry["method"] for entry in writes(world, "pagerduty")]
         assert not writes(world, "cloud_run")
         engine.people.answer(ask.ask.id, person_for(ask.ask), yes=True)
-        await until(lambda: writes(world, "cloud_run"), PATIENCE)
-        await until(lambda: engine.conductor.incident(incident).contained, PATIENCE)
+        await until(lambda: writes(world, "cloud_run"))
+        await until(lambda: engine.conductor.incident(incident).contained)
         flow = await engine.conductor.run(incident, Phase.DETECT, MACHINE)
         assert isinstance(flow, Over)
         assert len(writes(world, "cloud_run")) == 1
@@ -115,8 +113,8 @@ async def test_an_incident_opened_for_one_manual_action_starts_no_response(tmp_p
         result = await engine.manual.do(request, by)
         assert result.outcome is not None
         later = opened_incident(engine)
-        await until(lambda: writes(world, "pagerduty"), PATIENCE)
-        await until(lambda: engine.conductor.incident(later).entered == ["detect", "contain"], PATIENCE)
+        await until(lambda: writes(world, "pagerduty"))
+        await until(lambda: engine.conductor.incident(later).entered == ["detect", "contain"])
         assert engine.conductor.incident(result.incident).entered == []
         assert len(writes(world, "pagerduty")) == 1
 
@@ -125,7 +123,7 @@ async def test_an_incident_that_waits_for_a_probe_holds_up_no_other(tmp_path: Pa
     """With one slot: the first incident waits up to an hour for its service, and the second is paged meanwhile."""
     async with working(tmp_path, with_containment(an_hour_to_recover()), at_once=1) as (engine, world):
         incidents = [opened_incident(engine) for _ in range(2)]
-        await until(lambda: len(writes(world, "pagerduty")) == 2, PATIENCE)
+        await until(lambda: len(writes(world, "pagerduty")) == 2)
         assert [engine.conductor.incident(one).step(Phase.CONTAIN, "wait") for one in incidents] == [None, None]
 
 
@@ -140,7 +138,7 @@ async def test_an_incident_that_waits_for_its_second_probe_holds_up_no_other(tmp
         incidents: list[str] = []
         for _number in range(2):
             incidents.append(opened_incident(engine))
-            await until(lambda: "contain" in engine.conductor.incident(incidents[-1]).entered, PATIENCE)
+            await until(lambda: "contain" in engine.conductor.incident(incidents[-1]).entered)
         assert all(engine.conductor.incident(one).paged_at for one in incidents)
         key = second_check_key("roll-back")
         assert [engine.conductor.incident(one).step(Phase.CONTAIN, key) for one in incidents] == [None, None]
@@ -151,7 +149,7 @@ async def test_an_approved_act_waits_for_no_probe(tmp_path: Path) -> None:
     async with working(tmp_path, with_containment(an_hour_to_recover())) as (engine, world):
         incident = engine.intake.take(ALERT, "delivery-1").incident
         assert incident is not None
-        await until(lambda: Phase.CONTAIN.value in engine.conductor.incident(incident).entered, PATIENCE)
+        await until(lambda: Phase.CONTAIN.value in engine.conductor.incident(incident).entered)
         request = ManualRequest(
             "cloud_run.rollback_traffic", {"service": "storefront", "to": "previous"}, "errors since 42"
         )
@@ -160,4 +158,4 @@ async def test_an_approved_act_waits_for_no_probe(tmp_path: Path) -> None:
         state = engine.conductor.incident(incident).asks[result.waiting[0]]
         assert not writes(world, "cloud_run")
         engine.people.answer(state.ask.id, person_for(state.ask), yes=True)
-        await until(lambda: writes(world, "cloud_run"), PATIENCE)
+        await until(lambda: writes(world, "cloud_run"))

@@ -32,6 +32,7 @@ from tasks.cloud_run.rolled_back import rolled_back_from
 from tasks.http_probes import SmokeTest
 from tasks.service_params import ServiceParams
 from tests.contract.simulator_support import BAD, GOOD, SERVICE, Simulated, control, quick
+from tests.patience import HUNG
 from tests.scenario.response_support import (
     FIX,
     MACHINE,
@@ -220,7 +221,7 @@ async def test_a_repeated_check_has_the_number_of_checks_in_its_finding(tmp_path
         try:
             ObservedSmokeTest.finished = asyncio.Event()
             check = asyncio.create_task(engine.conductor.check(call, {}))
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(HUNG):
                 await ObservedSmokeTest.finished.wait()
             await control(sim, "POST", "/traffic", {"traffic": [{"revision": GOOD, "percent": 100}]})
             repeated, once = await check, await engine.conductor.check(call, {})

@@ -24,17 +24,8 @@ from allclear.responder.readiness import ReadinessCheck
 from allclear.responder.workers.heartbeat import Heartbeat, heartbeat_of
 from allclear.responder.workers.supervisor import Supervisor, report_progress
 from allclear.settings import Settings
-from tests.contract.simulator_support import until as until_async
-from tests.unit.responder.responder_support import (
-    AUTH,
-    PAYMENTS,
-    TOKEN,
-    WAIT,
-    engine_in,
-    running_responder,
-    send,
-    until,
-)
+from tests.patience import HUNG, until, wait_until
+from tests.unit.responder.responder_support import AUTH, PAYMENTS, TOKEN, engine_in, running_responder, send
 
 JOURNAL_SECONDS = 1.0
 """The responder's limit for the journal in tests in which the journal hangs."""
@@ -154,13 +145,13 @@ def test_the_responder_is_not_ready_if_the_journal_can_only_be_read(tmp_path: Pa
     engine = engine_in(tmp_path)
     limits = Limits(journal_seconds=JOURNAL_SECONDS)
     with TestClient(make_app(engine, SecretStr(TOKEN), drives=False, limits=limits)) as client:
-        until(lambda: client.get("/readyz").json()["status"] == "ready")
+        wait_until(lambda: client.get("/readyz").json()["status"] == "ready")
         with write_locked(engine):
 
             def not_ready() -> bool:
                 return client.get("/readyz").status_code == 503
 
-            until(not_ready)
+            wait_until(not_ready)
             response = client.get("/readyz")
             assert response.json() == {
                 "status": "not ready",
@@ -169,7 +160,7 @@ def test_the_responder_is_not_ready_if_the_journal_can_only_be_read(tmp_path: Pa
             }
             assert response.headers["Retry-After"]
             assert engine.journal.counts().deliveries == {}
-        until(lambda: client.get("/readyz").status_code == 200)
+        wait_until(lambda: client.get("/readyz").status_code == 200)
     engine.journal.close()
 
 
@@ -191,12 +182,12 @@ async def test_a_loop_that_ends_is_reported_and_restarted(caplog: pytest.LogCapt
             await asyncio.sleep(0.01)
 
     loops = Supervisor(pauses=(0.01,))
-    loops.start("outbox", loop, stuck_after=WAIT)
-    await until_async(lambda: len(runs) == 3, WAIT)
+    loops.start("outbox", loop, stuck_after=HUNG)
+    await until(lambda: len(runs) == 3)
     assert loops.problems() == ["The outbox loop ended and is being restarted."]
     assert loops.restarts() == {"outbox": 2}
     repaired.set()
-    await until_async(lambda: not loops.problems(), WAIT)
+    await until(lambda: not loops.problems())
     await loops.stop()
     assert "The outbox loop failed" in caplog.text
 
@@ -215,9 +206,9 @@ async def test_a_loop_that_hangs_is_reported() -> None:
         await asyncio.Event().wait()
 
     loops = Supervisor()
-    loops.start("works", works, stuck_after=WAIT)
+    loops.start("works", works, stuck_after=HUNG)
     loops.start("hangs", hangs, stuck_after=0.1)
-    (problem,) = await until_async(loops.problems, WAIT)
+    (problem,) = await until(loops.problems)
     assert problem.startswith("The hangs loop has made no progress")
     may_report.set()
     await reported.wait()
@@ -234,8 +225,8 @@ async def test_the_responder_is_not_ready_while_a_loop_is_stuck(engine: Engine) 
         await asyncio.Event().wait()
 
     loops.start("outbox", outbox, stuck_after=0.05)
-    await until_async(loops.problems, WAIT)
-    ready = ReadinessCheck(engine.journal, loops, Limits(journal_seconds=WAIT))
+    await until(loops.problems)
+    ready = ReadinessCheck(engine.journal, loops, Limits(journal_seconds=HUNG))
     (problem,) = await ready.problems()
     assert "outbox" in problem
     ready.close()
@@ -281,7 +272,7 @@ def test_the_heartbeat_is_sent_while_the_responder_is_ready(tmp_path: Path) -> N
     with switch() as (handler, url):
         engine = engine_in(tmp_path, heartbeat_url=url, heartbeat_seconds=1)
         with running_responder(engine):
-            until(lambda: len(handler.calls) >= 2)
+            wait_until(lambda: len(handler.calls) >= 2)
         assert set(handler.calls) == {"/ping/a-secret-number"}
         engine.journal.close()
 
@@ -314,7 +305,7 @@ async def test_no_heartbeat_is_sent_while_the_journal_cannot_be_written(
 
 async def test_an_outage_of_the_switch_is_logged_once(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
     """Failing calls raise nothing. The outage is one log line without the address's secret, and its end another."""
-    ready = ReadinessCheck(engine.journal, Supervisor(), Limits(journal_seconds=WAIT))
+    ready = ReadinessCheck(engine.journal, Supervisor(), Limits(journal_seconds=HUNG))
     with caplog.at_level(logging.WARNING), switch() as (handler, url):
         heartbeat = Heartbeat(url, 30, ready)
         handler.status = 500

@@ -20,13 +20,12 @@ from allclear.engine.response.flow_starts import start_message
 from allclear.journal.ports import OutboxKind, OutboxMessage
 from allclear.journal.sql_journal import SqlJournal
 from allclear.prefect_api import PrefectApi
+from tests.patience import HUNG
 from tests.scenario.response_support import new_journal
 from tests.scopes import DRILL
 from tests.unit.fakes_prefect import FakePrefect, prefect_at
 
 MACHINE = By(actor="allclear", via="test")
-PATIENCE = 60
-"""Seconds after which a test gives up waiting for an event; nothing is asserted about how long it takes."""
 
 
 class Room:
@@ -83,7 +82,7 @@ async def room_in(folder: Path) -> AsyncGenerator[Room]:
 
 async def until_done(outbox: OutboxDelivery, room: Room) -> None:
     """Deliver outbox messages until none is due."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(HUNG):
         while room.journal.outbox():
             await outbox.deliver()
             await asyncio.sleep(0.05)

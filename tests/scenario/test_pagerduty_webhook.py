@@ -17,7 +17,8 @@ from allclear.responder.app import make_app
 from allclear.responder.workers.inbox_worker import InboxWorker
 from allclear.simulator.http_server import HttpServer
 from allclear.simulator.pagerduty_pages import as_user
-from tests.contract.simulator_support import Simulated, control, quick, recorded, specification, until
+from tests.contract.simulator_support import Simulated, control, quick, recorded, specification
+from tests.patience import until
 from tests.scenario.response_support import ALERT, broken
 from tests.scenario.scenes import scene
 from tests.scenario.test_pagerduty_heard import ANA, company

@@ -22,6 +22,7 @@ from allclear.engine.alerts.recovery import CLOSE, HEALTH_CHECK, RecoveryWatcher
 from allclear.engine.response.conductor import Conductor
 from allclear.journal.ports import OutboxKind
 from allclear.simulator.scenario_schema import Trouble
+from tests.patience import HUNG
 from tests.scenario.response_support import ALERT, broken
 from tests.scenario.response_support import vintstreet as small_vintstreet
 from tests.scenario.scenes import Scene, scene
@@ -212,7 +213,7 @@ class HealthChecks:
         """Return success once both checks have started."""
         if incident.id == self._broken:
             raise ZeroDivisionError
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(HUNG):
             await self._both.wait()
         return Finding(verdict=Verdict.SUCCESS, sentence="The service is healthy.")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from allclear.domain.records import StepDone
 from allclear.domain.runbook import Phase, Step
+from tests.patience import HUNG
 from tests.scenario.response_support import ALERT, broken, person_for, vintstreet
 from tests.scenario.scenes import scene
 
@@ -24,7 +25,7 @@ async def test_a_probe_of_the_review_is_run_once_although_the_incident_has_ended
     async with scene(tmp_path, company, broken(), ALERT) as it:
         await it.past_detection()
         it.engine.people.resolve(it.incident_id, "the test ends it", person_for(it.incident.open_asks[0].ask))
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(HUNG):
             await it.to(Phase.REVIEW)
         looked = [entry for entry in it.engine.journal.entries(it.incident_id) if isinstance(entry.record, StepDone)]
         assert [entry.record.step for entry in looked if isinstance(entry.record, StepDone)].count("look") == 1

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from allclear.domain.proof import Proof
-from tests.contract.simulator_support import until
+from tests.patience import until
 from tests.scenario.slack_support import ANA, BEN, SlackScene, buttons, contain, shown, slack_scene
 
 

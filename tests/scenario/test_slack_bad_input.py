@@ -14,7 +14,7 @@ from allclear.responder.slack.handler import SlackHandler
 from allclear.responder.slack.payloads import Press, read_interaction
 from allclear.simulator.faults import Fault
 from allclear.simulator.slack_people import form_of, signed
-from tests.contract.simulator_support import until
+from tests.patience import until
 from tests.scenario.slack_support import ANA, BEN, CLEO, EVE, SlackScene, buttons, shown, slack_scene, with_plan
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from allclear.domain.proof import Proof
 from allclear.domain.records import NoteAdded
-from tests.contract.simulator_support import until
+from tests.patience import until
 from tests.scenario.slack_support import ANA, BEN, EVE, SlackScene, slack_scene
 
 

@@ -17,7 +17,7 @@ from allclear.responder.workers import slack_socket
 from allclear.responder.workers.slack_socket import SlackSocket, has_socket
 from allclear.simulator.faults import Fault
 from allclear.vendors.slack import Slack
-from tests.contract.simulator_support import until
+from tests.patience import until
 from tests.scenario.response_support import vintstreet
 from tests.scenario.slack_support import ANA, SlackScene, slack_scene, with_slack
 

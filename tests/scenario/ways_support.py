@@ -39,6 +39,7 @@ from allclear.simulator.slack_people import SlackPeople, form_of, signed
 from allclear.vendors.slack_blocks import ANSWER
 from flows.run_context import author
 from tests.contract.simulator_support import Simulated
+from tests.patience import HUNG
 from tests.scenario.pages.pages_support import OURS, ask_for, hidden
 from tests.scenario.response_support import ALERT, MACHINE, announced, broken, installed, new_journal
 from tests.scenario.slack_support import ANA, TOKEN, with_slack
@@ -222,7 +223,7 @@ async def house(folder: Path) -> AsyncGenerator[House]:
                 "ALLCLEAR_JOURNAL_URL": "sqlite:////nowhere",
                 "COLUMNS": "400",
             }
-            async with httpx.AsyncClient(base_url=address, timeout=60) as http:
+            async with httpx.AsyncClient(base_url=address, timeout=HUNG) as http:
                 yield House(engine, http, sim, engine.conductor.incident(taken), environment, taken)
             await asyncio.to_thread(running.close)
         await engine.close()

@@ -9,7 +9,7 @@ from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from time import monotonic, sleep
+from time import sleep
 
 import pytest
 
@@ -23,6 +23,7 @@ from allclear.journal.url import shown
 from allclear.settings import Settings
 from allclear.stack import Ports, Stack
 from tests.journal_support import LEASE, OnPostgres, claim, manual
+from tests.patience import wait_until
 from tests.scenario.response_support import MACHINE, OPENED, received
 from tests.scopes import REAL
 
@@ -142,13 +143,12 @@ def test_a_connection_that_breaks_during_a_write_is_one_error(url: str, journal:
 
 def _waiting(url: str) -> int:
     asked = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    end = monotonic() + 60
-    while monotonic() < end:
+
+    def waiting() -> int | None:
         with manual(url) as connection:
-            if (found := connection.exec_driver_sql(asked).scalar()) is not None:
-                return found
-        sleep(0.01)
-    pytest.fail("No session waits for a lock.")
+            return connection.exec_driver_sql(asked).scalar()
+
+    return wait_until(waiting)
 
 
 def test_sessions_that_ended_are_replaced(url: str, journal: SqlJournal) -> None:

@@ -7,18 +7,16 @@ from concurrent.futures import ProcessPoolExecutor
 from datetime import timedelta
 from multiprocessing import get_context
 from pathlib import Path
-from time import monotonic, sleep
+from time import sleep
 
 import pytest
 
 from allclear.journal.ports import Acquired, Held
 from allclear.journal.sql_journal import SqlJournal
 from tests.journal_support import Journals, SteppedClock, claim, error_of_opening, manual, open_one
+from tests.patience import wait_until
 from tests.scenario.response_support import append_all, hold_claim, open_all
 from tests.scopes import REAL
-
-LIMIT = 600.0
-"""Seconds to wait for what the other process does. It only ends a test that would hang, on a busy machine, too."""
 
 
 @pytest.fixture
@@ -91,10 +89,7 @@ def test_the_claim_of_a_killed_process_is_free_before_its_lease_expires(
     finally:
         process.kill()
         process.join()
-    end = monotonic() + LIMIT
-    while not (isinstance(held := claim(journal, incident, "b"), Held) and held.gone):
-        assert monotonic() < end, held
-        sleep(0.01)
+    wait_until(lambda: isinstance(held := claim(journal, incident, "b"), Held) and held.gone)
     assert isinstance(claim(journal, incident, "contain/1"), Acquired)
 
 

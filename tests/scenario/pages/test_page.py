@@ -19,9 +19,10 @@ from allclear.domain.runbook import Phase
 from allclear.journal.sql_journal import SqlJournal
 from allclear.responder.pages.changes import Changes
 from allclear.simulator.scenario_schema import RevisionSpec
+from tests.patience import HUNG
 from tests.scenario.pages.pages_support import asked, hidden, waiting
 from tests.scenario.response_support import FIX, MACHINE, run_phase
-from tests.unit.responder.responder_support import WAIT, make_patient_app, served
+from tests.unit.responder.responder_support import make_patient_app, served
 
 
 async def test_a_personal_link_leads_to_the_change_and_the_form_approves_it(tmp_path: Path) -> None:
@@ -133,7 +134,7 @@ async def test_an_open_page_does_not_keep_the_responder_from_stopping(tmp_path: 
             with ExitStack() as stack:
                 server = stack.enter_context(ExitStack())
                 port = server.enter_context(served(make_patient_app(at.engine)))
-                http = stack.enter_context(httpx.Client(headers={"Cookie": f"{name}={value}"}, timeout=WAIT))
+                http = stack.enter_context(httpx.Client(headers={"Cookie": f"{name}={value}"}, timeout=HUNG))
                 address = f"http://127.0.0.1:{port}/i/{at.id}/events?length={at.incident.length}"
                 lines = stack.enter_context(http.stream("GET", address)).iter_lines()
                 first = next(lines)

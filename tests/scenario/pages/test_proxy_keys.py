@@ -19,7 +19,7 @@ from allclear.company import Company
 from allclear.domain.errors import NotAllowed
 from allclear.responder.pages.proxy_keys import FETCH_AGAIN_AFTER, FRESH_FOR, PAUSE_AFTER_FAILURE, ProxyKeys
 from allclear.settings import IAP_HEADER
-from tests.contract.simulator_support import until
+from tests.patience import until
 from tests.scenario.pages.pages_support import asked
 from tests.scenario.pages.test_identity_proxy import AUDIENCE, assertion, plan
 from tests.scenario.response_support import vintstreet

@@ -5,13 +5,11 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -25,16 +23,13 @@ from allclear.responder.connection_limits import Connection
 from allclear.responder.limits import Limits
 from allclear.settings import Settings
 from tests.missing_secrets import VARIABLES
-from tests.scenario.response_support import MACHINE, OPENED, new_journal
+from tests.patience import HUNG, wait_until
+from tests.scenario.response_support import MACHINE, OPENED, installed, new_journal
 from tests.scopes import DRILL
 
 TOKEN = "a-long-secret-token"
 AUTH = {"Authorization": f"Bearer {TOKEN}"}
 PAYMENTS = {"key": "payments", "title": "Payments fail", "labels": {"alertname": "PaymentProcessingFailures"}}
-
-
-WAIT = 60.0
-"""Seconds to wait for a condition: enough on a machine that is busy with other work."""
 
 
 SECRETS = dict.fromkeys(VARIABLES.values(), "a-secret-of-a-test")
@@ -44,7 +39,7 @@ SECRETS = dict.fromkeys(VARIABLES.values(), "a-secret-of-a-test")
 def engine_in(folder: Path, prefect: str = "http://127.0.0.1:9/api", **more: Any) -> Engine:  # noqa: ANN401 - settings
     """Return VintStreet's engine on a journal in `folder`, with all secrets; by default Prefect is unreachable."""
     settings = Settings(journal_url=new_journal(folder), PREFECT_API_URL=prefect, **more)
-    return make_engine(settings, environ=dict(SECRETS))
+    return make_engine(settings, environ=dict(SECRETS), registry=installed())
 
 
 def open_incidents_of_other_scopes(engine: Engine) -> list[str]:
@@ -58,16 +53,6 @@ def open_incidents_of_other_scopes(engine: Engine) -> list[str]:
     return opened
 
 
-def until(condition: Callable[[], Any]) -> Any:  # noqa: ANN401 - the condition's value
-    """Return the value of `condition` once it is true; fail the test if it stays false."""
-    end = time.monotonic() + WAIT
-    while time.monotonic() < end:
-        if value := condition():
-            return value
-        time.sleep(0.02)
-    return pytest.fail(f"the condition stayed false for {WAIT:.0f} s")
-
-
 def when_decided(client: TestClient, delivery: str) -> dict[str, Any]:
     """Return a delivery once the inbox worker has decided about its alerts."""
 
@@ -75,7 +60,7 @@ def when_decided(client: TestClient, delivery: str) -> dict[str, Any]:
         view = client.get(f"/alerts/{delivery}", headers=AUTH).json()
         return None if view["state"] == "new" else view
 
-    return until(decided)
+    return wait_until(decided)
 
 
 def send(client: TestClient, body: object, source: str = "json") -> dict[str, Any]:
@@ -87,7 +72,7 @@ def send(client: TestClient, body: object, source: str = "json") -> dict[str, An
 
 def make_patient_app(engine: Engine, **limits: Any) -> FastAPI:  # noqa: ANN401 - limits
     """Return the HTTP service, whose journal may be as slow as on a busy machine; it does not act on incidents."""
-    return make_app(engine, SecretStr(TOKEN), drives=False, limits=Limits(**{"journal_seconds": WAIT} | limits))
+    return make_app(engine, SecretStr(TOKEN), drives=False, limits=Limits(**{"journal_seconds": HUNG} | limits))
 
 
 @contextmanager
@@ -106,11 +91,11 @@ def served(app: FastAPI, connection: type[Connection] = Connection, port: int = 
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        until(lambda: server.started)
+        wait_until(lambda: server.started)
         yield server.servers[0].sockets[0].getsockname()[1]
     finally:
         server.should_exit = True
-        thread.join(WAIT)
+        thread.join(HUNG)
 
 
 def head(port: int, *more: str, path: str = "/alerts/json") -> bytes:
@@ -122,7 +107,7 @@ def head(port: int, *more: str, path: str = "/alerts/json") -> bytes:
 @contextmanager
 def connected(port: int) -> Generator[socket.socket]:
     """Yield a connection to the responder."""
-    with contextlib.closing(socket.create_connection(("127.0.0.1", port), timeout=WAIT)) as connection:
+    with contextlib.closing(socket.create_connection(("127.0.0.1", port), timeout=HUNG)) as connection:
         yield connection
 
 

@@ -35,6 +35,7 @@ from allclear.vendors.statuspage import Statuspage, StatuspageOptions
 from allclear.vendors.supabase import SupabaseFlags, SupabaseOptions
 from allclear.vendors.vercel import Vercel
 from allclear.vendors.web import Web
+from tests.patience import HUNG
 from tests.unit.fakes_http import FakeVendor, Pauses
 
 SECRET = "canary-3141592653"
@@ -277,7 +278,7 @@ def test_an_endpoint_that_cannot_be_read_is_refused_without_being_quoted(endpoin
 async def test_an_unreadable_service_address_is_reported_without_it(url: str) -> None:
     """A probe reports the problem and does not quote the address."""
     web = Web()
-    answer = await web.send("GET", url, timeout=timedelta(seconds=1))
+    answer = await web.send("GET", url, timeout=timedelta(seconds=HUNG))
     await web.close()
     assert (answer.status, answer.trouble) == (None, "its address cannot be read")
 

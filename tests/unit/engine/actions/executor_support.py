@@ -21,9 +21,6 @@ from tests.unit.fakes_actions import (
     TurnDial,
 )
 
-PATIENCE = 60
-"""Seconds after which a test gives up waiting for an event; nothing is asserted about how long it takes."""
-
 
 class Time:
     """A clock that a test sets forward."""

@@ -10,9 +10,9 @@ import pytest
 from allclear.domain.action import ActStatus
 from allclear.domain.scope import Scope
 from allclear.engine.actions.executor import LEASE, RETRY_CLAIM
-from tests.contract.simulator_support import until
+from tests.patience import HUNG, until
 from tests.unit.domain.stories import MACHINE
-from tests.unit.engine.actions.executor_support import PATIENCE, Office, kinds
+from tests.unit.engine.actions.executor_support import Office, kinds
 from tests.unit.fakes_actions import (
     CallDial,
     Dials,
@@ -78,7 +78,7 @@ async def test_an_unfinished_act_of_a_dead_process_does_not_block_the_next(offic
     desk, first, act = await office.interrupted(TurnDial, dead=True)
     second = desk.opened()
     mine = await desk.approved(second, TurnDial, 7)
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(HUNG):
         outcome = await desk.executor.carry_out(second, mine, MACHINE)
     assert desk.act(first, act).status is ActStatus.VERIFIED
     assert (outcome.status, outcome.drifted) == (ActStatus.FAILED, True)
@@ -137,7 +137,7 @@ async def test_a_process_does_not_finish_an_act_that_another_is_verifying(office
     second = asyncio.create_task(other.executor.carry_out(incident, act, MACHINE))
     await asyncio.sleep(0)
     first = asyncio.create_task(holder.executor.carry_out(incident, act, MACHINE))
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(HUNG):
         await proving.wait()
         await asyncio.wait([second], timeout=0.3)
         seen.set()
@@ -174,11 +174,11 @@ async def test_a_process_that_waits_for_another_polls_the_journal_and_not_the_ta
 
     office.dials.at_check = [nothing, prove, *[nothing] * 40]
     first = asyncio.create_task(holder.executor.carry_out(incident, act, MACHINE))
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(HUNG):
         await proving.wait()
         began = loop.time()
         waiting = [asyncio.create_task(desk.executor.carry_out(incident, act, MACHINE)) for desk in others]
-        await until(lambda: len(office.dials.at_check) <= 40 - len(others), PATIENCE)
+        await until(lambda: len(office.dials.at_check) <= 40 - len(others))
         await asyncio.wait(waiting, timeout=0.3)
         reads, each = 40 - len(office.dials.at_check), 1 + int((loop.time() - began) / RETRY_CLAIM)
         waited.set()
@@ -200,7 +200,7 @@ async def test_another_scope_has_claims_of_its_own(office: Office) -> None:
 
     office.dials.at_check = [nothing, prove]
     first = asyncio.create_task(ours.executor.carry_out(incident, act, MACHINE))
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(HUNG):
         await proving.wait()
         other = theirs.opened()
         second = await theirs.approved(other, TurnDial, 7)
