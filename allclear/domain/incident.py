@@ -153,6 +153,10 @@ class Incident:
     """Role -> who has had it, and from when until when."""
     recheck: Recheck | None = None
     """Why the contained or recovered incident is probed again; None if it is not."""
+    recurrences: tuple[int, ...] = ()
+    """The numbers of the entries by which an alert fired on the contained or recovered incident."""
+    confirmations: tuple[int, ...] = ()
+    """The numbers of the entries by which the incident was found to be contained or recovered still, after a doubt."""
     loss: Loss | None = None
     """The last end of containment or recovery, as long as the incident is neither contained nor recovered again."""
     last_check: Check | None = None

@@ -314,8 +314,8 @@ def _join(incident: Incident, entry: Entry, alert: AlertJoined) -> None:
         incident.joined_at = entry.at
     if known is None or known.state != alert.state:
         incident.last_change = (entry.number, entry.at)
-        if alert.state == "firing":
-            ask_for_check(incident, entry.number, entry.at)
+        if alert.state == "firing" and ask_for_check(incident, entry.number, entry.at):
+            incident.recurrences = (*incident.recurrences, entry.number)
     incident.alerts[alert.key] = alert
     if alert.flapping:
         incident.flapping[alert.key] = entry.at

@@ -163,7 +163,7 @@ def _apply_good_check(incident: Incident, entry: Entry, done: StepDone, begun: i
         repeated = REPEATED in done.finding.facts  # it failed before, so the row of good checks begins with it
         incident.good_checks = (entry.at,) if repeated else (*incident.good_checks, entry.at)
     if decides and incident.recheck and begun >= incident.recheck.number:
-        incident.recheck = None
+        _confirm(incident, entry)
 
 
 def _concerns(contained: Period, done: StepDone) -> bool:
@@ -214,7 +214,7 @@ def apply_contained(incident: Incident, entry: Entry, record: Contained) -> None
     incident.containment = incident.containment.begun(period)
     incident.loss = None
     if incident.recheck and entry.by.person:
-        incident.recheck = None
+        _confirm(incident, entry)
 
 
 def apply_recovered(incident: Incident, entry: Entry, record: Recovered) -> None:
@@ -247,7 +247,16 @@ def apply_change(incident: Incident, entry: Entry, act: Act) -> None:
     ask_for_check(incident, entry.number, entry.at)
 
 
-def ask_for_check(incident: Incident, number: int, at: datetime) -> None:
-    """Let a contained or recovered incident be probed again because of entry `number`."""
-    if not incident.over and (incident.containment.current or incident.recovery.current):
+def ask_for_check(incident: Incident, number: int, at: datetime) -> bool:
+    """Let a contained or recovered incident be probed again because of entry `number`; return whether it is one."""
+    holds = not incident.over and bool(incident.containment.current or incident.recovery.current)
+    if holds:
         incident.recheck = Recheck(number, at)
+    return holds
+
+
+def _confirm(incident: Incident, entry: Entry) -> None:
+    """Apply that the incident was found to be contained or recovered still."""
+    incident.recheck = None
+    incident.confirmations = (*incident.confirmations, entry.number)
+    incident.last_change = (entry.number, entry.at)

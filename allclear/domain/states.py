@@ -79,6 +79,10 @@ class StateHistory:
         """Return the period that entry `number` ended, or None."""
         return next((period for period in self.periods if period.ended_by == number), None)
 
+    def held_at(self, number: int) -> bool:
+        """Return whether the state held when entry `number` was written."""
+        return any(period.number < number and not 0 < period.ended_by <= number for period in self.periods)
+
     def is_again(self, number: int) -> bool:
         """Return whether entry `number` began the state anew, after it had ended."""
         return number in {period.number for period in self.periods[1:]}

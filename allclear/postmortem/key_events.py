@@ -13,7 +13,9 @@ from allclear.domain.moments import day, local
 from allclear.domain.plan import Plan
 from allclear.domain.post_mortem import field_of
 from allclear.domain.records import (
+    FIRES_AGAIN,
     ActFinished,
+    AlertJoined,
     AskAnswered,
     Contained,
     DecisionMade,
@@ -38,8 +40,8 @@ from allclear.postmortem.affected import BRIEF
 MOST = 12
 """The most key events."""
 
-_TURN, _SAID, _TOLD, _MORE = range(4)
-"""How much an event matters: a turn of the incident, what people marked, a public message, the rest."""
+_END, _TURN, _SAID, _TOLD, _MORE = range(5)
+"""How much an event matters: the end, a turn of the incident, what people marked, a public message, the rest."""
 
 
 class KeyEvent(NamedTuple):
@@ -48,7 +50,7 @@ class KeyEvent(NamedTuple):
     at: datetime
     text: str
     weight: int
-    """0 for the events that are shown in any case; the higher, the sooner it is left out."""
+    """How soon it is left out if there are too many: the higher, the sooner."""
     number: int = 0
     """The number of its entry; 0 for the beginning of the trouble, which is no entry."""
 
@@ -101,21 +103,23 @@ class _Writer:
         self._fields = {state.ask.id: field_of(state.ask) for state in incident.asks.values()}
         self._containing = {entry.record.act for entry in entries if isinstance(entry.record, Contained)}
 
-    def event(self, entry: Entry) -> KeyEvent | None:  # noqa: PLR0911 - one case for each record
+    def event(self, entry: Entry) -> KeyEvent | None:  # noqa: C901, PLR0911 - one case for each record
         """Return the key event, or None for an entry that is none."""
         match entry.record:
             case IncidentOpened() as opened:
                 return KeyEvent(entry.at, f"Detected: {bare(opened.reported)}. Opened as {opened.severity}.", _TURN)
             case SeverityChanged() | IncidentEnded():
                 ended = isinstance(entry.record, IncidentEnded)
-                return self._sentence(entry, _TURN if ended else _SAID)
+                return self._sentence(entry, _END if ended else _SAID)
             case Contained() as contained:
                 by = f" by {_quoted(contained.by)}" if contained.act else f" ({bare(contained.by, SHORT)})"
-                return self._begins("Contained", by, self.incident.containment, entry, contained)
+                return self._begins("Contained", by, self.incident.containment, entry, contained) or self._holds(entry)
             case Recovered() as recovered:
                 return self._begins("Recovered", "", self.incident.recovery, entry, recovered)
+            case AlertJoined() as alert:
+                return self._recurs(entry, alert)
             case StepDone():
-                return self._ends(entry)
+                return self._ends(entry) or self._holds(entry)
             case AskAnswered() as answered:
                 return self._answered(entry, answered)
             case ActFinished(act=act):
@@ -140,6 +144,24 @@ class _Writer:
         again = " again" if entry.number != numbers[0] else ""
         weight = _TURN if entry.number in {numbers[0], numbers[-1]} else _SAID
         return KeyEvent(entry.at, f"{name}{again}{by}: {_finding(record)}", weight)
+
+    def _recurs(self, entry: Entry, alert: AlertJoined) -> KeyEvent | None:
+        """Return the event of an alert that fired on the contained or recovered incident, or None."""
+        if entry.number not in self.incident.recurrences:
+            return None
+        fires = "Fires again" if alert.news == FIRES_AGAIN else "Another alert fires"
+        state = "recovery" if self.incident.recovery.held_at(entry.number) else "containment"
+        weight = _TURN if entry.number == self.incident.recurrences[-1] else _SAID
+        words = f"{fires} after {state}: {bare(alert.title, SHORT)} ({bare(alert.source, SHORT)})."
+        return KeyEvent(entry.at, words, weight)
+
+    def _holds(self, entry: Entry) -> KeyEvent | None:
+        """Return the event of a check that found the state to hold still after an alert, or None."""
+        doubts = [number for number in self.incident.recurrences if number < entry.number]
+        since = [number for number in self.incident.confirmations if number < entry.number]
+        if entry.number not in self.incident.confirmations or not doubts or doubts[-1] < max(since, default=0):
+            return None
+        return self._sentence(entry, _TURN if doubts[-1] == self.incident.recurrences[-1] else _SAID)
 
     def _ends(self, entry: Entry) -> KeyEvent | None:
         """Return the event of a check that ended containment or recovery, or None."""

@@ -20,20 +20,33 @@ from allclear.engine.alerts.recovery import CLOSE
 from allclear.engine.people.declare import Declaration
 from allclear.engine.response.moves import Over, Wait
 from allclear.journal.ports import OutboxKind
+from allclear.postmortem.key_events import key_event_lines
 from allclear.simulator.scenario_schema import Trouble
 from tests.contract.simulator_support import quick
 from tests.scenario.response_support import ALERT, BAD, broken, vintstreet
 from tests.scenario.scenes import Scene, scene
+from tests.scenario.test_live_messages import later, team_reads
 from tests.scenario.test_reminders import pages, round_of
 
 MINUTE = timedelta(minutes=1)
 ANA, BEN = By(actor="Ana", role="on_call", via="cli"), By(actor="Ben", role="tech_lead", via="cli")
 OTHER = replace(ALERT, key="other", title="Checkout is slow", labels={"alertname": "ErrorRateHigh"})
 
+ALERT_NEWS = {
+    "resolved": "Alert from alertmanager resolved: Payment processing fails.",
+    "firing again": "Alert from alertmanager is firing again: Payment processing fails.",
+}
+"""What the team reads about the incident's alert."""
+
 
 def alert(state: str, of: Alert = ALERT) -> Alert:
     """Return an alert whose source sends no times, so that the order of arrival counts."""
     return replace(of, state=state, at=None)  # pyright: ignore[reportArgumentType]
+
+
+def updates(text: str) -> list[str]:
+    """Return what happened, in order, as a team's message tells it, without the times."""
+    return [line.partition(" - ")[2] for line in text.partition("Updates:\n")[2].partition("\n\n")[0].splitlines()]
 
 
 async def contained_by(it: Scene, measure: str) -> None:
@@ -114,6 +127,33 @@ async def test_maintenance_by_hand_is_proven_as_the_runbook_proves_it(tmp_path: 
         await it.to(Phase.CONTAIN)
         assert (it.incident.recheck, it.incident.loss) == (None, None)
         assert status(it.incident) == "CONTAINED"
+
+
+async def test_the_channel_and_the_post_mortem_say_that_an_alert_came_back_although_the_check_stays_good(
+    tmp_path: Path,
+) -> None:
+    """B2: fire, contain, resolve, fire again. Neither text ends with the alert that was resolved."""
+    async with scene(tmp_path, vintstreet(), broken(), alert("firing")) as it:
+        await contained_by(it, "roll-back")
+        it.watch.now += MINUTE
+        it.engine.intake.take(alert("resolved"), "d2")
+        await later(it)
+        assert ALERT_NEWS["resolved"] in updates(team_reads(it))
+        it.watch.now += MINUTE
+        it.engine.intake.take(alert("firing"), "d3")
+        await later(it)
+        resolved, again = (updates(team_reads(it)).index(ALERT_NEWS[state]) for state in ("resolved", "firing again"))
+        assert again > resolved
+        assert isinstance(await it.to(Phase.CONTAIN), Over)
+        await later(it)
+        told = updates(team_reads(it))
+        (still,) = [place for place, line in enumerate(told) if line.startswith("Still contained: ")]
+        assert still > told.index(ALERT_NEWS["firing again"])
+        assert "Status: CONTAINED" in team_reads(it)
+        events = key_event_lines(it.incident, it.engine.journal.entries(it.incident_id), it.engine.company.plan)
+        fired, held = events.splitlines()[-2:]
+        assert fired.endswith(" - Fires again after containment: Payment processing fails (alertmanager).")
+        assert " - Still contained: " in held
 
 
 async def test_an_alert_on_a_contained_incident_is_checked_and_told(tmp_path: Path) -> None:

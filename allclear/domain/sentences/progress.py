@@ -42,8 +42,7 @@ def describe(context: SentenceContext, entry: Entry) -> Sentence | None:  # noqa
             return _step(context, done, entry.number)
         case Contained() as contained:
             finding = with_full_stop(bare(contained.finding.sentence))
-            again = " again" if context.incident and context.incident.containment.is_again(entry.number) else ""
-            return Sentence(f"Contained{again} ({bare(contained.by)}): {finding}", "good")
+            return Sentence(f"{_contained(context, entry.number)} ({bare(contained.by)}): {finding}", "good")
         case Recovered() as recovered:
             return _recovered(recovered, entry)
         case IncidentEnded() as ended:
@@ -58,6 +57,14 @@ def describe(context: SentenceContext, entry: Entry) -> Sentence | None:  # noqa
             return Sentence(text, routine=replaced.state not in BY_A_PERSON)
         case _:
             return None
+
+
+def _contained(context: SentenceContext, number: int) -> str:
+    """Return whether entry `number` began the containment, began it again, or found that it still holds."""
+    incident = context.incident
+    if incident and number in incident.confirmations:
+        return "Still contained"
+    return "Contained again" if incident and incident.containment.is_again(number) else "Contained"
 
 
 BY_A_PERSON = {"cancelled", "deleted"}
@@ -130,9 +137,17 @@ def _lost(context: SentenceContext, done: StepDone, number: int) -> Sentence | N
     return Sentence(f"Not {' and '.join(ended)} any more: {finding}", "bad", detail=_facts(done.finding))
 
 
+def _still(context: SentenceContext, done: StepDone, number: int) -> Sentence | None:
+    """Return the sentence of a check that found a state to hold still, after a reason to doubt it; None otherwise."""
+    if context.incident is None or number not in context.incident.confirmations:
+        return None
+    word = "contained" if context.incident.containment.held_at(number) else "recovered"
+    return Sentence(f"Still {word}: {with_full_stop(bare(done.finding.sentence))}", "good", detail=_facts(done.finding))
+
+
 def _step(context: SentenceContext, done: StepDone, number: int) -> Sentence:
-    if lost := _lost(context, done, number):
-        return lost
+    if changed := _lost(context, done, number) or _still(context, done, number):
+        return changed
     finding = done.finding
     failed = " Trouble confirmed." if done.phase == Phase.DETECT else " Not healthy."
     end = {Verdict.FAILURE: failed, Verdict.INCONCLUSIVE: " Inconclusive.", Verdict.SUCCESS: ""}[finding.verdict]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from allclear.domain.action import ActStatus, Outcome
-from allclear.domain.records import ActFinished, ActProposed, Contained, StepDone
+from allclear.domain.records import FIRES_AGAIN, ActFinished, ActProposed, AlertJoined, Contained, StepDone
 from tests.unit.domain.stories import HEALTH, TROUBLE, Story
 
 
@@ -20,6 +20,29 @@ def lost_and_contained(story: Story) -> Story:
         failed.model_copy(update={"finding": HEALTH}),
         Contained(by="Maintenance mode", act="contain/page", finding=HEALTH),
     )
+
+
+def came_back(story: Story | None = None) -> Story:
+    """Return a contained incident whose alert was resolved after ten minutes, and fired again after ten more.
+
+    The check after it is good. Without `story`, the incident was contained at 14:34.
+    """
+    story = story or Story().opened().verified().paged().roll_back_proposed().contained()
+    fires_again(story).after(1)
+    check = StepDone(phase="contain", step="contained-still", title="Checked again", finding=HEALTH, health_check=True)
+    return story.record(check)
+
+
+def fires_again(story: Story) -> Story:
+    """Record that the incident's alert was resolved after ten minutes, and fired again after ten more."""
+    resolved = alert(state="resolved")
+    return story.after(10).record(resolved).after(10).record(alert(state="firing", news=FIRES_AGAIN))
+
+
+def alert(**changed: str) -> AlertJoined:
+    """Return an alert of the incident; `changed` are its fields."""
+    fields = {"delivery": "9", "source": "alertmanager", "key": "payments", "title": "Payment processing down"}
+    return AlertJoined.model_validate(fields | {"state": "firing"} | changed)
 
 
 def maintained() -> Story:

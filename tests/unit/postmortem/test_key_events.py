@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from allclear.domain.records import DecisionMade, NoteAdded
+from allclear.domain.records import Contained, DecisionMade, NoteAdded
 from allclear.postmortem.key_events import MOST, key_event_lines, key_events
-from tests.unit.domain.stories import ANA, BEN, Story, plan
-from tests.unit.postmortem.recurring import lost_and_contained, recurring
+from tests.unit.domain.stories import ANA, BEN, HEALTH, Story, plan
+from tests.unit.postmortem.recurring import alert, came_back, fires_again, lost_and_contained, recurring
 
 
 def _lines(story: Story) -> list[str]:
@@ -59,6 +59,37 @@ def test_a_recurrence_is_told_as_one() -> None:
     assert "- 14:44 - Not contained any more: 20 requests: 12 failed (60 %), p95 84 ms." in lines
     assert '- 14:54 - Contained again by "Maintenance mode": 20 requests: 0 failed, p95 61 ms.' in lines
     assert sum("ontained" in line for line in lines) == 3
+
+
+def test_an_alert_that_fires_again_is_told_although_the_check_stays_good() -> None:
+    """The timeline never ends with a containment that was doubted since."""
+    lines = _lines(came_back())
+    assert lines[-3:] == [
+        '- 14:34 - Contained by "Roll back traffic": 20 requests: 0 failed, p95 61 ms.',
+        "- 14:54 - Fires again after containment: Payment processing down (alertmanager).",
+        "- 14:55 - Still contained: 20 requests: 0 failed, p95 61 ms.",
+    ]
+    other = _lines(came_back().record(alert(key="errors", title="Errors", news="a new alert")))
+    assert other[-1] == "- 14:55 - Another alert fires after containment: Errors (alertmanager)."
+    assert other[:-1] == lines
+
+
+def test_a_person_who_confirms_that_it_is_still_contained_is_told() -> None:
+    """In an incident that only people can judge, the answer is the proof."""
+    story = fires_again(Story().opened().verified().paged().roll_back_proposed().contained())
+    story.after(2).record(Contained(by="Stopped", finding=HEALTH), by=BEN)
+    assert _lines(story)[-1] == "- 14:56 - Still contained (Stopped): 20 requests: 0 failed, p95 61 ms."
+
+
+def test_of_many_recurrences_the_last_one_and_the_end_stay() -> None:
+    """Twelve events hold the beginning, the last alert, what the check found then, and the end."""
+    story = came_back()
+    for _ in range(20):
+        story = came_back(story)
+    lines = _lines(story.resolved())
+    assert sum(line.startswith("- ") for line in lines) == MOST
+    for words in ("The trouble began", "Contained by", "Fires again after containment", "Still contained", "All clear"):
+        assert any(words in line for line in lines), words
 
 
 def test_twenty_recurrences_leave_twelve_events() -> None:
