@@ -15,6 +15,8 @@ from allclear.domain.states import StateHistory
 from allclear.domain.text import markdown_safe
 from allclear.postmortem.affected import BRIEF, held
 
+_MISSED = "**missed**"
+
 
 class _Turn(NamedTuple):
     name: str
@@ -30,17 +32,21 @@ class _Turn(NamedTuple):
 def key_times(incident: Incident, plan: Plan, now: datetime) -> str:
     """Return the table; a target of the plan stands beside the turn that meets it.
 
-    A turn that has not come yet is shown as such, and left out once the incident is over.
+    A turn that has not come yet is shown as such. Once the incident is over, it is left out, unless the plan's target
+    for it was missed.
     """
-    turns = [turn for turn in _turns(incident) if turn.at or not incident.over]
-    targets = {turn.stops: _targets(plan, incident, turn.stops, now) for turn in turns if turn.stops}
-    planned = any(targets.values())
+    possible = list(_turns(incident))
+    targets = {turn.stops: _targets(plan, incident, turn.stops, now) for turn in possible if turn.stops}
+    missed = {stop for stop, words in targets.items() if _MISSED in words}
+    turns = [turn for turn in possible if turn.at or not incident.over or turn.stops in missed]
+    planned = any(targets[turn.stops] for turn in turns if turn.stops)
     zone, moments = plan.zone, [turn.at for turn in turns if turn.at]
     shape = _shape([local(at, zone) for at in moments])
     since = "After it began" if incident.began_at else "After detection"
     head = ["", zone_name(zone, *moments), since, *(["By the plan"] if planned else [])]
     start = incident.began_at or incident.opened_at
-    rows = [_cells(turn, start, shape, zone, targets)[: len(head)] for turn in turns]
+    never = "never" if incident.over else "not yet"
+    rows = [_cells(turn, start, shape, zone, targets, never)[: len(head)] for turn in turns]
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
@@ -73,8 +79,10 @@ def _shape(times: Sequence[datetime]) -> str:
     return "%H:%M:%S" if max(times) - min(times) < BRIEF else "%H:%M"
 
 
-def _cells(turn: _Turn, start: datetime, shape: str, zone: tzinfo, targets: Mapping[ClockStop, str]) -> list[str]:
-    at = held(turn.history, shape, zone) or (f"{local(turn.at, zone):{shape}}" if turn.at else "not yet")
+def _cells(
+    turn: _Turn, start: datetime, shape: str, zone: tzinfo, targets: Mapping[ClockStop, str], never: str
+) -> list[str]:
+    at = held(turn.history, shape, zone) or (f"{local(turn.at, zone):{shape}}" if turn.at else never)
     span = f"{short_duration(turn.at - start)}{turn.more}" if turn.at and turn.at != start else ""
     return [turn.name, at, span, targets.get(turn.stops, "") if turn.stops else ""]
 
@@ -86,7 +94,7 @@ def _targets(plan: Plan, incident: Incident, stop: ClockStop, now: datetime) -> 
 
 def _target(one: Deadline, now: datetime) -> str:
     allowed = markdown_safe(str(one.target.within)) if one.target else ""
-    verdict = "**missed**" if one.missed(now) else "in time" if one.met else "running"
+    verdict = _MISSED if one.missed(now) else "in time" if one.met else "running"
     return f"{allowed} ({markdown_safe(one.severity)}): {verdict}"
 
 

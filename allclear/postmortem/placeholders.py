@@ -40,7 +40,7 @@ PLACEHOLDERS: dict[str, str] = {
     "date": "The day it was detected, as YYYY-MM-DD.",
     "written": "When this document was written, in the plan's zone.",
     "status": "How it stands: INVESTIGATING, IDENTIFIED (the cause), CONTAINED, RESOLVED or FALSE ALARM.",
-    "incident_lead": "The incident commander; empty if there is none.",
+    "incident_lead": "Who leads the incident; if no one does, the document says so.",
     "roles": "Who had which role last, a list.",
     "severity": "Its severity at the end.",
     "severity_history": "Each severity it had, since when and why, a list.",

@@ -22,12 +22,22 @@ from allclear.company import load_company
 from allclear.domain.action import ActStatus, Outcome
 from allclear.domain.errors import ConfigError
 from allclear.domain.placeholders import unknown_placeholders
-from allclear.domain.records import ActFinished, By, IncidentOpened, NoteAdded, PostMortemWritten, StepDone
+from allclear.domain.records import (
+    ActFinished,
+    By,
+    Contained,
+    IncidentEnded,
+    IncidentOpened,
+    NoteAdded,
+    PostMortemWritten,
+    Recovered,
+    StepDone,
+)
 from allclear.domain.text import plain
 from allclear.postmortem.document import PostMortem, gaps, write_post_mortem
 from allclear.postmortem.html_page import post_mortem_page
 from allclear.postmortem.placeholders import FIELDS, PLACEHOLDERS
-from tests.unit.domain.stories import ANA, BEN, TROUBLE, Story, plan
+from tests.unit.domain.stories import ANA, BEN, HEALTH, TROUBLE, Story, plan
 from tests.unit.domain.test_text import STORED
 from tests.unit.postmortem.test_measurements import counted
 from tests.unit.postmortem.test_suggestions import answered, step
@@ -70,10 +80,20 @@ def _retailgen() -> Story:
     return story.resolved()
 
 
+def _unattended() -> Story:
+    """Return an incident that no one took: the service was found healthy again before anyone answered the page."""
+    story = Story("VS-14").opened("Payments fail for [all] users").verified().after(6)
+    check = StepDone(phase="contain", step="health", title="Health", finding=HEALTH, health_check=True)
+    story.record(check, Contained(by="Found healthy again", finding=HEALTH)).after(5)
+    story.record(check, Recovered(finding=HEALTH)).after(1)
+    return story.record(IncidentEnded(ending="resolved", reason="All alerts are over and the service is healthy."))
+
+
 COMPANIES = {name: load_company(HERE.parents[1] / "runbooks" / name) for name in ("vintstreet", "retailgen")}
 GOLDEN = {
     "vintstreet-p0": ("vintstreet", Story().whole().record(counted([2400] * 33, [2] * 5 + [1450] * 6 + [3] * 22))),
     "vintstreet-unwritten": ("vintstreet", _drill()),
+    "vintstreet-no-lead": ("vintstreet", _unattended()),
     "retailgen-sev1": ("retailgen", _retailgen()),
 }
 
@@ -81,7 +101,7 @@ GOLDEN = {
 @pytest.mark.parametrize("ending", ["md", "html"])
 @pytest.mark.parametrize("name", list(GOLDEN))
 def test_the_post_mortem_equals_its_golden_file(name: str, ending: str) -> None:
-    """A whole P0 with every field written, a drill with no field written, and one of which people said much."""
+    """A whole P0 with every field written, a drill with no field written, one without a lead, one with many words."""
     company, story = COMPANIES[GOLDEN[name][0]], GOLDEN[name][1]
     title = company.systems.services[next(iter(company.systems.services))].title
     source = PostMortem(story.incident, story.entries, company.plan, title, company.post_mortem, story.now)

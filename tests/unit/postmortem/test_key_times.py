@@ -58,3 +58,17 @@ def test_nothing_is_invented_for_an_unknown_beginning() -> None:
         "| Acknowledged by Ben | 14:40:00 | 10m |",
         "| False alarm | 14:40:00 | 10m |",
     ]
+
+
+def test_a_turn_that_never_came_stays_if_its_target_was_missed() -> None:
+    """The incident ended by itself before anyone acknowledged it. Containment had time left, so it is left out."""
+    targets = [
+        Target(name="respond", within=Span(timedelta(minutes=5))),
+        Target(name="contain", within=Span(timedelta(hours=3)), until=ClockStop.CONTAINED),
+    ]
+    severities = [one.model_copy(update={"targets": targets}) for one in plan().severities]
+    story = Story().opened().verified().after(20).record(IncidentEnded(ending="resolved", reason="It is well."))
+    assert _rows(story, severities=severities)[2:] == [
+        "| Acknowledged | never |  | 5m (P0): **missed** |",
+        "| All clear | 14:50 | 22m 30s |  |",
+    ]
