@@ -30,7 +30,7 @@ _MARKUP = re.compile(
     r"""
       [\\`|]                               # an escape, code, the end of a table's cell
     | (?<!\s)\*|\*(?!\s)                   # emphasis, unless spaces are on both sides
-    | (?<![^\W_])_|_(?![^\W_])             # emphasis, unless letters or digits are on both sides: payment_token
+    | (?<![^\W_])_                         # the beginning of emphasis, which its end alone is not: empty_
     | ^\#(?=\s)|\#(?=[\d#])|\#$            # a heading, its end, the number of an issue: not #incidents
     | ^\[(?=[ xX]\])|\[(?=[\[^])           # a box to tick, a footnote, a wiki's link
     | \](?=[(\[:]|$)                       # the text of a link, or what a definition of one defines
@@ -40,6 +40,7 @@ _MARKUP = re.compile(
     re.VERBOSE,
 )
 """The signs that are markup where they stand. The others stay as they are, so that the text can be read unrendered."""
+_END_OF_ITALICS = re.compile(r"(?<=[^\W_])_(?![^\W_])")
 _PAIRED = re.compile(r"[~$]")
 """Signs that are markup only in pairs: ~~deleted~~, $formula$."""
 _ENTITY = re.compile(r"&(?=#|\w+;)")
@@ -78,6 +79,12 @@ def markdown_safe(text: str, limit: int = LONG) -> str:
     if escaped.count("~") > 1 or escaped.count("$") > 1:
         escaped = _PAIRED.sub(r"\\\g<0>", escaped)
     return _LINE_START.sub(r"\1\\", escaped.replace("<", "&lt;"))
+
+
+def emphasised(safe: str) -> str:
+    """Return a text that `markdown_safe` returned in italics; a sign in it that could end them is escaped."""
+    escaped = _END_OF_ITALICS.sub(r"\\_", safe)
+    return f"_{escaped}_"
 
 
 def differences(

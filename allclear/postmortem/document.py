@@ -16,7 +16,7 @@ from allclear.domain.plan import Plan
 from allclear.domain.post_mortem import PostMortemField
 from allclear.domain.records import Entry, PostMortemWritten
 from allclear.domain.template_values import duration, lead, status_words
-from allclear.domain.text import markdown_safe, plain, signature
+from allclear.domain.text import emphasised, markdown_safe, plain, signature
 from allclear.domain.timeline import Line, timeline
 from allclear.postmortem.acts_table import acts_table, markdown_in_place, messages_list
 from allclear.postmortem.affected import BRIEF, affected_words
@@ -93,7 +93,7 @@ def _head(source: PostMortem) -> dict[str, str]:
 
 
 def _no_lead(plan: Plan) -> str:
-    return f"_{markdown_safe(plan.words['no_lead'])}_" if "no_lead" in plan.words else "_no one took the lead_"
+    return emphasised(markdown_safe(plan.words["no_lead"])) if "no_lead" in plan.words else "_no one took the lead_"
 
 
 def _course(source: PostMortem) -> dict[str, str]:
@@ -149,7 +149,7 @@ def _field(source: PostMortem, name: PostMortemField) -> str:
         return f"{_shaped([*points, *facts], field)}\n\n_Suggested, and not confirmed yet._"
     if suggested:
         last = suggested[-1]
-        note = f"_Suggested from {markdown_safe(last.source)}, and not confirmed yet._"
+        note = emphasised(f"Suggested from {markdown_safe(last.source)}, and not confirmed yet.")
         return f"{_shaped([last.text], field)}{' ' if field.shape == 'line' else chr(10) * 2}{note}"
     if facts:
         return _shaped(facts, field)
@@ -214,7 +214,7 @@ def _lines(
         if day(line.at, zone) != last:
             last = day(line.at, zone)
             yield f"- {last}:"
-        source = f"_({markdown_safe(line.via)}, entry {line.number})_"
+        source = emphasised(f"({markdown_safe(line.via)}, entry {line.number})")
         yield f"- {local(line.at, zone):{shape}} - {markdown_safe(line.text, 2000)} {source}"
 
 

@@ -13,10 +13,12 @@ from markdown_it.token import Token
 from rich.console import Console
 
 from allclear.domain.base import JsonDict
-from allclear.domain.text import differences, markdown_safe, plain, printable
+from allclear.domain.records import NoteAdded
+from allclear.domain.text import differences, emphasised, markdown_safe, plain, printable
 from allclear.domain.timeline import timeline
+from allclear.postmortem.document import PostMortem, write_post_mortem
 from allclear.postmortem.incident_summary import markdown_acts, markdown_timeline, show
-from tests.unit.domain.stories import START, Story, plan
+from tests.unit.domain.stories import ANA, START, Story, plan
 
 _TRICKS = st.sampled_from(
     [
@@ -109,6 +111,36 @@ def test_markdown_shows_hostile_text_as_it_is(text: str) -> None:
         tokens = _inline(markdown)
         assert {token.type for token in tokens} <= {"text"}
         assert "".join(token.content for token in tokens) == plain(text, 1000)
+
+
+@given(HOSTILE.filter(lambda text: plain(text) != ""))
+def test_hostile_text_in_italics_stays_in_them(text: str) -> None:
+    """It ends its italics at no sign of its own, beside another hostile text."""
+    tokens = _inline(f"{emphasised(markdown_safe(text))} {markdown_safe(text)}")
+    kinds = [token.type for token in tokens if token.type != "text" or token.content]
+    assert kinds == ["em_open", "text", "em_close", "text"]
+    assert "".join(token.content for token in tokens) == f"{plain(text, 1000)} {plain(text, 1000)}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Payments fail for [all] users",
+        "[P0] checkout (EU)",
+        "The key is empty_",
+        "payment_token of shop_eu is missing",
+        "12 * 3 of 40 in #incidents",
+        "Who? ana@example.com: 60 % (12 of 20), $5, ~3 s",
+    ],
+)
+def test_a_text_that_needs_no_escape_has_none(text: str) -> None:
+    """It reads in a plain viewer as it was written, in the title and in the timeline of a post-mortem, too."""
+    assert markdown_safe(text) == text
+    story = Story().opened(text).after(1).record(NoteAdded(text=text, post_mortem="timeline"), by=ANA)
+    template = "# {title}\n\n{timeline}\n\n{full_timeline}"
+    document = write_post_mortem(PostMortem(story.incident, story.entries, plan(), "Shop", template, story.now))
+    assert document.count(text) >= 4
+    assert "\\" not in document
 
 
 @given(HOSTILE)

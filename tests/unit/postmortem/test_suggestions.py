@@ -52,7 +52,7 @@ def test_the_cause_and_the_fix_are_suggested_from_their_steps() -> None:
     story.record(step("resolve", "fix", "Deploy the fix")).after(5)
     _, cause, fix, *_ = _parts(story.record(answered("resolve/fix", "Revision 43 is live"), by=BEN))
     assert cause == (
-        'The key is empty\\_\n\n_Suggested from Ana (Tech Lead), 14:35, in the step "Identify the root cause", '
+        'The key is empty_\n\n_Suggested from Ana (Tech Lead), 14:35, in the step "Identify the root cause", '
         "and not confirmed yet._"
     )
     assert fix.startswith("Revision 43 is live\n\n_Suggested from Ben (Incident Commander), 14:40, in the step")
