@@ -14,7 +14,7 @@ from pydantic import ConfigDict, Field, RootModel
 from typing_extensions import override
 
 from allclear.domain.action import Action, Change, Client, Fence, News, ParamProblem, Params, Receipt, State
-from allclear.domain.errors import Refused
+from allclear.domain.errors import Conflict, Refused
 from allclear.domain.preflight import Passed, PlannedUse, Preflight, PreflightCheck, Unproven
 from allclear.domain.systems import Handle, Service
 from allclear.vendors.supabase import FlagWrite, SupabaseFlags
@@ -106,10 +106,18 @@ async def read_flag(flags: SupabaseFlags, flag: str) -> FlagState:
 
 
 async def write_flag(flags: SupabaseFlags, before: FlagState, after: FlagState) -> Receipt:
-    """Set the flag to `after` if it still is `before`."""
+    """Set the flag to `after` if it still is `before`.
+
+    Raises Conflict if another writer has set it to `after` first: that change is not ours to undo. Raises VendorError.
+    """
     if before.enabled == after.enabled:
         return Receipt(facts={"write": FlagWrite.ALREADY.value})
     written = await flags.set(after.flag, to=after.enabled, seen=None if before.null else before.enabled)
+    if written is FlagWrite.ALREADY:
+        raise Conflict(
+            f"Another writer has switched the flag {after.flag} {word(enabled=after.enabled)} meanwhile.",
+            "Nothing is left to do.",
+        )
     return Receipt(facts={"write": written.value})
 
 

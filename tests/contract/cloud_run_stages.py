@@ -1,7 +1,6 @@
 """The two kinds of Cloud Run for the difficult cases: the simulator and the tests' own fake, over gRPC and REST.
 
-A `Stage` is set up from one `Setting`, and lets a test act as other people. `Acts` has a journal with one incident, and
-takes an act through proposer, approval and executor.
+A `Stage` is set up from one `Setting`, and lets a test act as other people.
 """
 
 # ruff: noqa: ANN401 - what is handed on to a model
@@ -16,33 +15,22 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from allclear.domain.act import Act
-from allclear.domain.action import AnyAction, Client, Outcome
+from allclear.domain.action import Client
 from allclear.domain.base import utc_now
 from allclear.domain.baseline import Baseline
 from allclear.domain.errors import ConfigError
-from allclear.domain.incident import Incident
 from allclear.domain.links import Links, NoLinks
-from allclear.domain.records import AskAnswered, IncidentOpened
-from allclear.domain.replay import replay
 from allclear.domain.systems import Access, Service
-from allclear.engine.actions.executor import Executor
-from allclear.engine.actions.proposals import ActionRequest, Proposer
-from allclear.engine.actions.registry import Registry
-from allclear.journal.sql_journal import SqlJournal
 from allclear.simulator.faults import Fault
 from allclear.simulator.scenario_schema import OtherServiceSpec, RevisionSpec, TrafficSpec, UsersSpec
 from allclear.vendors.cloud_run.client import CloudRun
 from tasks.cloud_run.actions import RestoreLatest, Revisions, RollbackTraffic
 from tasks.maintenance import DisableMaintenance, EnableMaintenance
+from tests.contract.acts_support import Acts
 from tests.contract.fake_cloud_run import Entry, FakeCloudRun
 from tests.contract.fake_cloud_run_servers import Line, serving
 from tests.contract.simulator_support import SERVICE, Simulated, end_operations, quick
-from tests.patience import HUNG, patient_kind, until
-from tests.scenario.response_support import new_journal
-from tests.scopes import REAL
-from tests.unit.domain.stories import MACHINE, plan
-from tests.unit.fakes_actions import ANA
+from tests.patience import HUNG, until
 from tests.unit.fakes_context import FakeRecord, a_service
 
 C = TypeVar("C", bound=Client)
@@ -130,6 +118,10 @@ class Stage(Protocol):
         """Make the next calls of a method, as `ListRevisions`, fail with a canonical code."""
         ...
 
+    def failures_left(self, method: str) -> int:
+        """Return how many of the failures of a method that `fail` began no call has met yet."""
+        ...
+
     def recover(self) -> None:
         """End every failure that `fail` began."""
         ...
@@ -159,6 +151,10 @@ class OnFake:
     def fail(self, method: str, code: str, times: int = 1000) -> None:
         """Make the next calls of a method fail with a canonical code."""
         self.line.faults.setdefault(method, []).extend([code] * times)
+
+    def failures_left(self, method: str) -> int:
+        """Return how many of the failures of a method that `fail` began no call has met yet."""
+        return len(self.line.faults.get(method, []))
 
     def recover(self) -> None:
         """End every failure that `fail` began."""
@@ -256,6 +252,10 @@ class OnSimulator:
         fault = Fault.model_validate({"api": "cloud_run", "method": method, "kind": _KINDS[code], "times": times})
         self.sim.world.faults.set(fault)
 
+    def failures_left(self, method: str) -> int:
+        """Return how many of the failures of a method that `fail` began no call has met yet."""
+        return sum(one.times for one in self.sim.world.faults.waiting() if one.method == method)
+
     def recover(self) -> None:
         """End every failure that `fail` began."""
         self.sim.world.faults.clear()
@@ -272,7 +272,7 @@ class OnSimulator:
         self.tasks.append(asyncio.create_task(wait()))
 
 
-Scene = Callable[..., Awaitable[tuple[Stage, "Acts"]]]
+Scene = Callable[..., Awaitable[tuple[Stage, Acts]]]
 """Opens a stage as a `Setting` describes it, with an incident on it."""
 
 
@@ -371,59 +371,8 @@ def _seen(stage: Stage, setting: Setting) -> FakeRecord:
     return FakeRecord(*seen)
 
 
-class Acts:
-    """One incident, its journal, and an executor on the stage."""
-
-    def __init__(self, stage: Stage, folder: Path, setting: Setting) -> None:
-        self.journal = SqlJournal(new_journal(folder), REAL)
-        self.context = CompanyContext(stage.client, _seen(stage, setting), **setting.service)
-        kinds: list[type[Any]] = [RollbackTraffic, RestoreLatest, EnableMaintenance, DisableMaintenance, Revisions]
-        registry = Registry.of(patient_kind(kind, setting.deadline) for kind in kinds)
-        self.executor = Executor(self.journal, registry, self.context)
-        self._proposer = Proposer(self.journal, self.executor, plan(), utc_now)
-        opened = IncidentOpened(
-            company="vintstreet", title="Trouble", severity="P0", service="shop", runbook="outage", reported="by Ana"
-        )
-        self.id = self.journal.open_incident("VS", opened, MACHINE)[0]
-
-    @property
-    def incident(self) -> Incident:
-        """Return the incident."""
-        incident = replay(self.journal.entries(self.id))
-        assert incident is not None
-        return incident
-
-    async def proposed(self, kind: type[AnyAction] = RollbackTraffic, undoes: Act | None = None, **params: Any) -> Act:
-        """Propose an act on the service, and return it."""
-        raw = {"service": "shop"} | params if undoes is None else undoes.proposed.params
-        request = ActionRequest("contain", "undo" if undoes else "act", kind.name, raw, kind.title, undoes=undoes)
-        act = await self._proposer.propose(self.incident, request, MACHINE)
-        return self.incident.acts[act]
-
-    async def approved(self, kind: type[AnyAction] = RollbackTraffic, **params: Any) -> Act:
-        """Propose an act, approve it, and return it."""
-        act = await self.proposed(kind, **params)
-        self.approve(act)
-        return act
-
-    def approve(self, act: Act) -> None:
-        """Approve, as Ana, each question about the act."""
-        for ask in act.asks:
-            self.journal.append(self.id, [AskAnswered(ask=ask, yes=True)], ANA)
-
-    async def carried_out(self, act: Act) -> Outcome:
-        """Carry out an approved act."""
-        return await self.executor.carry_out(self.id, act.id, MACHINE)
-
-    async def done(self, kind: type[AnyAction] = RollbackTraffic, **params: Any) -> Outcome:
-        """Propose, approve and carry out an act."""
-        return await self.carried_out(await self.approved(kind, **params))
-
-    async def undone(self) -> Outcome:
-        """Propose, approve and carry out the undo of the incident's first act."""
-        first = next(iter(self.incident.acts.values()))
-        undo = await self.proposed(type(self.executor.action(first.proposed.action)), undoes=first)
-        if undo.outcome:
-            return undo.outcome
-        self.approve(undo)
-        return await self.carried_out(undo)
+def acts_on(stage: Stage, folder: Path, setting: Setting) -> Acts:
+    """Return an incident whose acts are carried out on the stage; without a kind, an act is a rollback of traffic."""
+    context = CompanyContext(stage.client, _seen(stage, setting), **setting.service)
+    kinds: list[type[Any]] = [RollbackTraffic, RestoreLatest, EnableMaintenance, DisableMaintenance, Revisions]
+    return Acts(folder, context, kinds, {"service": "shop"}, setting.deadline)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.contract.cloud_run_stages import Acts, Scene, Setting, Stage
+    from tests.contract.acts_support import Acts
+    from tests.contract.cloud_run_stages import Scene, Setting, Stage
 
 
 @pytest.fixture(params=["simulator", "fake"])
@@ -26,14 +27,14 @@ def cloud_run_kind(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(params=["grpc", "rest"])
 async def scene(request: pytest.FixtureRequest, cloud_run_kind: str, tmp_path: Path) -> AsyncGenerator[Scene]:
     """Opens stages for the test, which are closed after it."""
-    from tests.contract.cloud_run_stages import Acts, Setting, staged  # noqa: PLC0415 - few tests need Google's clients
+    from tests.contract.cloud_run_stages import Setting, acts_on, staged  # noqa: PLC0415 - few tests need Google's clients
 
     async with AsyncExitStack() as stack:
 
         async def opened(setting: Setting | None = None) -> tuple[Stage, Acts]:
             chosen = setting or Setting()
             stage = await stack.enter_async_context(staged(cloud_run_kind, str(request.param), chosen))
-            acts = Acts(stage, tmp_path, chosen)
+            acts = acts_on(stage, tmp_path, chosen)
             stack.callback(acts.journal.close)
             return stage, acts
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from allclear.domain.action import Verdict
-from allclear.domain.errors import AnswerLost, NotFound, Refused
+from allclear.domain.errors import AnswerLost, Conflict, NotFound, Refused
 from allclear.simulator.scenario_schema import FlagSpec
 from allclear.vendors.supabase import SupabaseFlags
 from tasks.cloud_run.location import CloudRunParams
@@ -29,12 +29,12 @@ async def test_a_disabled_flag_is_off_and_its_undo_switches_it_on() -> None:
 
 
 async def test_a_flag_that_is_switched_twice_is_written_once() -> None:
-    """The second write does not find the old value, and changes nothing."""
+    """The second write does not find the old value, and changes nothing: it conflicts with the first."""
     async with production() as (sim, context):
         action = DisableFlag(context)
         done = await carried_out(action, flag="live_streams")
-        again = await action.apply(done.params, done.change, "VS-1/contain/one")
-        assert again.facts == {"write": "already"}
+        with pytest.raises(Conflict, match="switched the flag live_streams off meanwhile"):
+            await action.apply(done.params, done.change, "VS-1/contain/one")
         assert len(recorded(sim, "flag_changed")) <= 1
         assert not (await action.observe(done.params)).enabled
 

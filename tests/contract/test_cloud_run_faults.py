@@ -13,7 +13,8 @@ import pytest
 
 from allclear.domain.action import ActStatus
 from allclear.simulator.faults import Fault
-from tests.contract.cloud_run_stages import BAD, GOOD, OLDER, Acts, OnSimulator, Setting, staged
+from tests.contract.acts_support import Acts
+from tests.contract.cloud_run_stages import BAD, GOOD, OLDER, OnSimulator, Setting, acts_on, staged
 
 
 @asynccontextmanager
@@ -24,7 +25,7 @@ async def simulated(
     chosen = setting or Setting()
     async with staged("simulator", transport, chosen) as stage:
         assert isinstance(stage, OnSimulator)
-        acts = Acts(stage, folder, chosen)
+        acts = acts_on(stage, folder, chosen)
         yield stage, acts
         acts.journal.close()
 
