@@ -1,7 +1,7 @@
 """Whatever happens between a question and its answer, only what the answering person saw is done.
 
 People open forms and submit them later. Meanwhile others deny, the target drifts, the severity changes, acts are
-carried out, and new questions are asked.
+carried out and undone, candidates to choose from change, and new questions are asked.
 """
 
 from __future__ import annotations
@@ -15,17 +15,20 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typing_extensions import override
 
+from allclear.domain.action import Candidate, Change
 from allclear.domain.approval import AskKind
 from allclear.domain.base import utc_now
 from allclear.domain.decisions import decisions
-from allclear.domain.errors import AllclearError, NotAllowed
+from allclear.domain.errors import AllclearError, NotAllowed, Refused
 from allclear.domain.incident import Incident
-from allclear.domain.records import ActIntended, AskAnswered, By
-from allclear.domain.runbook import Phase, Runbook
+from allclear.domain.records import ActIntended, ActProposed, AskAnswered, By
+from allclear.domain.runbook import Phase, Runbook, Step
 from allclear.engine.actions.executor import Executor
 from allclear.engine.actions.manual import ManualActions, ManualRequest
 from allclear.engine.actions.proposals import Proposer
+from allclear.engine.actions.registry import Registry
 from allclear.engine.people.declare import Declaration
 from allclear.engine.people.facade import People
 from allclear.engine.response.conductor import Conductor
@@ -33,7 +36,7 @@ from allclear.journal.sql_journal import SqlJournal
 from tests.scenario.response_support import new_journal, vintstreet
 from tests.scopes import REAL
 from tests.unit.domain.stories import MACHINE
-from tests.unit.fakes_actions import KINDS, DialContext, Dials
+from tests.unit.fakes_actions import KINDS, DialContext, DialParams, Dials, DialState, TurnDial
 
 PEOPLE = [By(actor=name, role="on_call", via="prefect") for name in ("Ana", "Ben")]
 CHI = By(actor="Chi", role="communications_lead", via="cli")
@@ -65,6 +68,32 @@ BOOK = Runbook.model_validate(
 )
 
 
+class ChosenDial(TurnDial):
+    """Turns a dial to a position that people choose among two, which depend on where it points."""
+
+    name = "dial.chosen"
+    chooses = "to"
+
+    @override
+    def plan(self, params: DialParams, before: DialState) -> Change[DialState]:
+        if params.to >= 0:
+            return super().plan(params, before)
+        names = [str(before.points + step) for step in (1, 2)]
+        raise Refused("Two positions may be meant.", "Choose one.", [Candidate(name=one, reason="") for one in names])
+
+
+CHOICE = {
+    "id": "third",
+    "title": "Turn it where people choose",
+    "action": "dial.chosen",
+    "with": {"to": -1},
+    "meanwhile": True,
+}
+ALL_KINDS = Registry.of([*KINDS.actions.values(), *KINDS.probes.values(), ChosenDial])
+WITH_CHOICE = BOOK.model_copy(update={"contain": [*BOOK.contain, Step.model_validate(CHOICE)]})
+"""The runbook with one more question: a choice, which waits beside the others."""
+
+
 @dataclass(frozen=True)
 class Form:
     """A form as it stands open in a person's browser."""
@@ -88,11 +117,11 @@ class Night:
 
     def __post_init__(self) -> None:
         """Declare the incident, which Ana leads."""
-        company = replace(vintstreet(), runbooks={BOOK.name: BOOK})
+        company = replace(vintstreet(), runbooks={BOOK.name: WITH_CHOICE})
         context = DialContext(self.dials)
-        executor = Executor(self.journal, KINDS, context)
+        executor = Executor(self.journal, ALL_KINDS, context)
         proposer = Proposer(self.journal, executor, company.plan, utc_now)
-        self.conductor = Conductor(self.journal, KINDS, executor, proposer, company, context, utc_now)
+        self.conductor = Conductor(self.journal, ALL_KINDS, executor, proposer, company, context, utc_now)
         self.people = People(self.journal, company, utc_now)
         self.manual = ManualActions(self.journal, company, executor, proposer, self.conductor, self.people)
         self.id = self.people.declare(Declaration("Dials", "P0", "storefront", BOOK.name), PEOPLE[0])
@@ -118,6 +147,10 @@ class Night:
             case "by hand":
                 request = ManualRequest("dial.turn", {"to": number}, BY_HAND, self.id)
                 await self.manual.do(request, PEOPLE[0] if number % 2 else CHI)
+            case "undo":
+                if left := self.incident.in_place:
+                    act = left[number % len(left)].id
+                    await self.manual.undo(self.id, act, BY_HAND, PEOPLE[0] if number % 2 else CHI)
             case _:
                 raise AssertionError(what)
 
@@ -168,6 +201,8 @@ class Night:
         for entry in self.journal.entries(self.id):
             if isinstance(entry.record, ActIntended):
                 self._check_seen(entry.record)
+            if isinstance(entry.record, ActProposed) and entry.record.action == ChosenDial.name:
+                self._check_chosen(entry.record)
 
     def _check_seen(self, intent: ActIntended) -> None:
         """Check that a person who approved the act saw this change in the form, or confirmed it by starting it."""
@@ -177,14 +212,22 @@ class Night:
         confirmed = [answer for ask in asks for answer in self.incident.asks[ask].answers if answer.reason == BY_HAND]
         assert confirmed or intent.digest in seen
 
+    def _check_chosen(self, proposed: ActProposed) -> None:
+        """Check that a position which was proposed is one that a person chose in a form which offered it."""
+        to = proposed.params["to"]
+        chosen = [text for form, text in self.counted if form.kind is AskKind.CHOICE]
+        assert to == -1 or proposed.undoes or any(text.startswith(f"choose {to}: ") for text in chosen)
+
 
 OPS = st.tuples(
-    st.sampled_from(["go on", "go on", "open", "open", "submit", "submit", "submit", "drift", "severity", "by hand"]),
+    st.sampled_from(
+        ["go on", "go on", "open", "open", "submit", "submit", "submit", "drift", "severity", "by hand", "undo"]
+    ),
     st.integers(0, 11),
 )
 
 
-REFUSED = {"by hand": (AllclearError,), "severity": (NotAllowed,)}
+REFUSED = {"by hand": (AllclearError,), "severity": (NotAllowed,), "undo": (AllclearError,)}
 """The steps that may be refused, as an action whose change was worked out from a state that has changed since."""
 
 
