@@ -140,6 +140,9 @@ class Night:
                 self._open(number)
             case "submit":
                 await self._submit(number)
+            case "answer":
+                self._open(number)
+                await self._submit(max(len(self.forms) - 1, 0))
             case "drift":
                 self.dials.turn("main", number)
             case "severity":
@@ -148,11 +151,16 @@ class Night:
                 request = ManualRequest("dial.turn", {"to": number}, BY_HAND, self.id)
                 await self.manual.do(request, PEOPLE[0] if number % 2 else CHI)
             case "undo":
-                if left := self.incident.in_place:
-                    act = left[number % len(left)].id
-                    await self.manual.undo(self.id, act, BY_HAND, PEOPLE[0] if number % 2 else CHI)
+                await self._undo(number)
             case _:
                 raise AssertionError(what)
+
+    async def _undo(self, number: int) -> None:
+        """Undo what an act left in place: Ana at once, Chi by a question to those who may approve it."""
+        left = self.incident.in_place
+        if left:
+            act = left[number % len(left)].id
+            await self.manual.undo(self.id, act, BY_HAND, PEOPLE[0] if number % 2 else CHI)
 
     def _open(self, number: int) -> None:
         waiting = self.incident.open_asks
@@ -220,9 +228,7 @@ class Night:
 
 
 OPS = st.tuples(
-    st.sampled_from(
-        ["go on", "go on", "open", "open", "submit", "submit", "submit", "drift", "severity", "by hand", "undo"]
-    ),
+    st.sampled_from([*["go on", "answer"] * 3, *["open", "submit"] * 2, "drift", "severity", "by hand", "undo"]),
     st.integers(0, 11),
 )
 
