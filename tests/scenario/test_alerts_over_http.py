@@ -6,7 +6,7 @@ import base64
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -32,7 +32,7 @@ from allclear.responder.sources.request import RawRequest
 from allclear.responder.sources.signatures import AuthenticationLevel
 from allclear.responder.workers.inbox_worker import InboxWorker
 from tests.patience import HUNG
-from tests.scenario.test_source_authentication import CANARY, configured, credentials_of, routed
+from tests.scenario.test_source_authentication import CANARY, ROUTED, configured, credentials_of, decision, post, routed
 from tests.unit.responder.responder_support import (
     AUTH,
     PAYMENTS,
@@ -128,6 +128,71 @@ def test_an_unknown_state_is_quarantined_and_counted(client: TestClient) -> None
     delivery = when_decided(client, answer.json()["id"])
     assert (delivery["state"], "use the template" in delivery["reason"]) == ("quarantined", True)
     assert 'allclear_deliveries{state="quarantined"} 1.0' in client.get("/metrics", headers=AUTH).text
+
+
+def decided(client: TestClient, source: str, name: str, change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+    """Send a signed sample whose body was changed first, and return its delivery with the decision."""
+    body = json.loads(routed(source, name).body)
+    change(body)
+    unsigned = replace(sample(source, name, utc_now()), body=json.dumps(body).encode())
+    return decision(client, post(client, source, SOURCES[source].sign(unsigned, credentials_of(source), utc_now())))
+
+
+def test_the_newer_run_decides_whichever_comes_first(client: TestClient, engine: Engine) -> None:
+    """GitHub's run 11 fails, then run 10 of an older commit succeeds: the trouble goes on until run 11 succeeds."""
+
+    def run(number: int, name: str) -> dict[str, Any]:
+        return decided(client, "github", name, lambda body: body["workflow_run"].update(run_number=number, name=ROUTED))
+
+    opened = run(11, "firing")
+    (alert,) = engine.conductor.incident(opened["incident"]).alerts.values()
+    late = run(10, "resolved")
+    assert (late["state"], late["incident"]) == ("late", opened["incident"])
+    assert engine.conductor.incident(opened["incident"]).alerts[alert.key].state == "firing"
+    assert run(12, "resolved")["state"] == "joined"
+    assert engine.conductor.incident(opened["incident"]).alerts[alert.key].state == "resolved"
+
+
+@pytest.mark.parametrize("kind", ["com.github.pull_request.opened", "order.new", "job.started"])
+def test_a_cloud_event_that_the_company_has_not_mapped_is_kept_and_ignored(
+    client: TestClient, engine: Engine, kind: str
+) -> None:
+    """It opens nothing, and the list of deliveries says how to map it."""
+    ignored = decided(client, "cloudevents", "firing", lambda body: body.update(type=kind))
+    assert (ignored["state"], ignored["incident"], engine.journal.incidents()) == ("ignored", None, [])
+    assert "alerts: cloudevents: types" in ignored["reason"]
+    (kept,) = client.get("/alerts?state=ignored", headers=AUTH).json()
+    assert kept["id"] == ignored["id"]
+
+
+def test_an_end_that_is_no_recovery_leaves_the_trouble_open(client: TestClient, engine: Engine) -> None:
+    """Grafana resolves an alert whose rule was paused: the reason is recorded, and nothing is well because of it."""
+    opened = decided(client, "grafana", "firing", dict.copy)
+
+    def paused(body: dict[str, Any]) -> None:
+        body["alerts"][0]["annotations"]["grafana_state_reason"] = "Paused"
+
+    ended = decided(client, "grafana", "resolved", paused)
+    assert (ended["state"], "no recovery" in ended["reason"]) == ("joined", True)
+    incident = engine.conductor.incident(opened["incident"])
+    (alert,) = incident.alerts.values()
+    assert (alert.state, alert.no_recovery != "", incident.over) == ("resolved", True, False)
+
+
+def test_alerts_that_differ_in_one_label_far_behind_are_two(client: TestClient, engine: Engine) -> None:
+    """Their keys come from the whole content, not from the part that is shown."""
+
+    def label(value: str) -> Callable[[dict[str, Any]], object]:
+        def change(body: dict[str, Any]) -> None:
+            labels = {f"label{number:03}": "same" for number in range(150)} | {"label149": value}
+            body["alerts"][0] = {**body["alerts"][0], "labels": labels | {"alertname": ROUTED}}
+            del body["alerts"][0]["fingerprint"]
+
+        return change
+
+    first, second = (decided(client, "alertmanager", "firing", label("x" * 600 + end)) for end in "ab")
+    assert (first["incident"], second["state"]) == (second["incident"], "joined")
+    assert len(engine.conductor.incident(first["incident"]).alerts) == 2
 
 
 # --- what is stored --------------------------------------------------------------------------------------
