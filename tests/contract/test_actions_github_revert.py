@@ -36,7 +36,8 @@ from tests.contract.github_support import (
     issued,
     spec,
 )
-from tests.contract.simulator_support import fault, recorded, until
+from tests.contract.simulator_support import fault, recorded
+from tests.patience import until
 
 
 def methods(sim: object) -> list[str]:
