@@ -24,8 +24,10 @@ from allclear.domain.ask_state import AskState
 from allclear.domain.base import digest, utc_now
 from allclear.domain.decisions import decisions
 from allclear.domain.errors import AllclearError, JournalError
+from allclear.domain.incident import Incident
 from allclear.domain.links import LinkTo
 from allclear.domain.privacy import is_private, where_to_read
+from allclear.domain.question import question_of
 from allclear.domain.records import AnswerRefused, By
 from allclear.domain.template_values import held_words
 from allclear.domain.text import answer_commands, markdown_safe, with_full_stop, with_proof
@@ -70,16 +72,26 @@ async def wait_for_answer(engine: Engine, shown: Shown, incident: str, ask_id: s
         state = current.asks[ask_id]
         if not is_asked(current, ask_id):  # answered, withdrawn, or its incident has ended
             return
-        yes, no = answer_commands(state.ask, engine.company.plan)
-        title = with_full_stop(state.ask.title)
-        waits = f"Waiting for an answer: {title} Answer with Resume on this page, or: {yes} or: {no}"
-        shown.log(waits)
+        shown.log(waits_words(engine, current, state))
         form = form_for(engine, state.ask, problem)
         key = form_key(shown_ask(engine.company.plan, current, ask_id), attempt)
         given = await asuspend_flow_run(wait_for_input=form, key=key, timeout=LONGEST_WAIT)
         problem = record_answer(engine, ask_id, key, given)
         if problem and not was_refused(state, key):
             shown.log(f"The answer from Prefect's form did not count; asking again: {problem}", logging.ERROR)
+
+
+def waits_words(engine: Engine, incident: Incident, state: AskState) -> str:
+    """Return the line of the log that a suspended run's page shows first: what is asked, the change, and where to go.
+
+    The address stands alone on its line, because Prefect's page has no links in a log.
+    """
+    plan = engine.company.plan
+    asked, (yes, no) = question_of(incident, state, plan, utc_now()), answer_commands(state.ask, plan)
+    change = [f"{f'{name}: ' if name else ''}{was} -> {then}" for name, was, then in asked.rows]
+    page = engine.links.href(LinkTo(incident=incident.id, ask=state.ask.id))
+    on_page = ["Answer on the incident's page:", page, "or with Resume here, or:"] if page else ["Resume here, or:"]
+    return "\n".join([with_full_stop(asked.title), *change, *on_page, yes, no])
 
 
 def was_refused(state: AskState, form: str) -> bool:
@@ -163,19 +175,21 @@ def description_of(engine: Engine, ask: Ask, problem: str) -> str:
     hold = f"**{markdown_safe(held)}**\n\n" if held else ""
     simulated = "**SIMULATED: nothing here touches production.**\n\n" if engine.settings.simulated else ""
     warning = f"**The last answer did not count: {markdown_safe(problem, 2000)}**\n\n" if problem else ""
+    where, elsewhere = _elsewhere(engine, ask)
+    return f"{simulated}{hold}{warning}### {markdown_safe(ask.title)}\n\n{where}{text}\n\n{elsewhere}"
+
+
+def _elsewhere(engine: Engine, ask: Ask) -> tuple[str, str]:
+    """Return where else the question can be answered: the incident's page, which comes first, and the command line."""
     yes, no = answer_commands(ask, engine.company.plan)
     page = engine.links.href(LinkTo(incident=ask.id.partition("/")[0], ask=ask.id))
     on_page = f"on [the incident's page]({page})" if page else ""
     if ask.policy.prefect_may:
-        elsewhere = f"Or answer {f'{on_page}, or ' if on_page else ''}on the command line: `{yes}` or: `{no}`"
-    else:
-        why = "this approval needs proof of who you are" if ask.policy.needs_proof else "the plan does not allow it"
-        elsewhere = (
-            f"**It cannot be approved in Prefect, because {why}.** "
-            f"Approve it {f'{on_page}, or ' if on_page else ''}on the command line: "
-            f"{with_proof(f'`{yes}`', ask.policy)}. A denial counts here, too."
-        )
-    return f"{simulated}{hold}{warning}### {markdown_safe(ask.title)}\n\n{text}\n\n{elsewhere}"
+        return f"Answer here, or {on_page}.\n\n" if page else "", f"On the command line: `{yes}` or: `{no}`"
+    why = "this approval needs proof of who you are" if ask.policy.needs_proof else "the plan does not allow it"
+    refused = f"**It cannot be approved in Prefect, because {why}.** "
+    command = f"On the command line: {with_proof(f'`{yes}`', ask.policy)}. A denial counts here, too."
+    return f"{refused}{f'Approve it {on_page}.' if page else ''}\n\n", command
 
 
 def record_answer(engine: Engine, ask_id: str, form: str, given: Answer) -> str:

@@ -12,6 +12,7 @@ from contextlib import suppress
 
 from prefect import get_run_logger
 from prefect.states import Completed
+from typing_extensions import override
 
 from allclear.bootstrap import Engine, open_engine
 from allclear.domain.errors import AllclearError, NotFound
@@ -20,6 +21,19 @@ from allclear.domain.privacy import NotAReader, is_private, where_to_read
 from allclear.engine.prefect_privacy import hide_in_prefect
 from allclear.prefect_api import PrefectApi
 from flows.run_context import Ended, not_done
+
+
+class _WaitingIsNoError(logging.Filter):
+    """Lets a run that waits for people say so as information: Prefect logs every end but success as an error."""
+
+    @override
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno == logging.ERROR and record.getMessage() == "Finished in state Suspended(type=PAUSED)":
+            record.levelno, record.levelname = logging.INFO, "INFO"
+        return True
+
+
+logging.getLogger("prefect.flow_runs").addFilter(_WaitingIsNoError())
 
 
 class Shown:

@@ -187,6 +187,9 @@ class Ask(Model):
     typed: str = Field(default="", description="What a person may type in place of a choice; empty for nothing.")
     window: AnswerWindow | None = None
     post_mortem: str = Field(default="", description="The field of the post-mortem that its note answers.")
+    notes: list[str] = Field(
+        default=[], description="Sentences of the text beside the change: who proposes it, why it is not automatic."
+    )
     contains: bool = Field(default=False, description="Whether a yes confirms that the incident is contained.")
     ends: bool = Field(default=False, description="Whether a yes ends the incident.")
 

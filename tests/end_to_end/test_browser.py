@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, ViewportSize, expect
 
 from allclear.domain.incident import Incident
 from tests.end_to_end.browser_support import CLASSIC, V2, RunPage, needs_browser, page_in_chromium
@@ -15,6 +15,7 @@ from tests.end_to_end.up_support import Up
 
 pytestmark = [pytest.mark.slow, needs_browser]
 
+PHONE, DESKTOP = ViewportSize(width=390, height=844), ViewportSize(width=1440, height=900)
 STEPS = ("roll-back", "tell-leaders", "status-page")
 
 
@@ -122,6 +123,9 @@ def test_a_form_that_stayed_open_is_refused_and_approves_nothing_else(response: 
     Prefect's own error cannot say so. The run's page does.
     """
     shown = response.show("roll-back")
+    if response.ui == V2:
+        shows_the_question_first(response)
+        shown = response.show("roll-back")
     form = shown.open_form()
     shown.fill_in(form, f"approve: {response.ask('roll-back')}", "Ana", "go")
     words = ("--as", "Ben", "--role", "tech_lead", "--reason", "It is the database.")
@@ -137,6 +141,28 @@ def test_a_form_that_stayed_open_is_refused_and_approves_nothing_else(response: 
     assert [answer.by.actor for answer in response.incident.asks[response.ask("roll-back")].answers] == ["Ben"]
     assert response.is_open("maintenance")
     assert response.incident.acts["contain/maintenance"].intended is None
+
+
+def shows_the_question_first(response: Response) -> None:
+    """Assert that the first screen has what is asked, the change before and after, and the link to the page.
+
+    Of the run's page on a desktop, whose log is open. On a phone Prefect's log is eight characters wide, so there the
+    form must show it; the form does so in both sizes.
+    """
+    page, before, usual = response.page, "100 % latest (vintstreet-00042-qoz)", response.page.viewport_size
+    page.set_viewport_size(DESKTOP)
+    response.show("roll-back")
+    expect(page.get_by_text(f"{before} -> 100 % vintstreet-00041-wex").first).to_be_in_viewport()
+    expect(page.get_by_role("link", name=f"/i/{response.id}#contain-roll-back")).to_be_in_viewport()
+    expect(page.get_by_text("ERROR", exact=True)).to_have_count(0)  # to wait is none
+    for size in (DESKTOP, PHONE):
+        page.set_viewport_size(size)
+        form = response.show("roll-back").open_form()
+        expect(form.get_by_role("heading", name="Send all traffic of storefront")).to_be_in_viewport()
+        expect(form.get_by_role("link", name="the incident's page")).to_be_in_viewport()
+        for cell in (before, "100 % vintstreet-00041-wex"):
+            expect(form.get_by_role("cell", name=cell)).to_be_in_viewport()
+    page.set_viewport_size(usual or DESKTOP)
 
 
 def test_the_page_of_respond_leads_on_to_the_questions(response: Response) -> None:

@@ -43,6 +43,8 @@ NO_BUTTON_OVER_A_CHANGE = """() => {
   return good;
 }"""
 """Whether the buttons of a question, which stay at the bottom of a phone's screen, never cover what is asked."""
+MORE_TO_READ = "getComputedStyle(document.querySelector('#contain-roll-back .answers'), '::before').content"
+"""What the buttons say while they lie over the text of the card; `none` where they are in their own place."""
 IMAGES = REPOSITORY / "docs" / "images"
 
 
@@ -186,6 +188,7 @@ def two_taps(night: Night, size: tuple[int, int], *, dark: bool) -> None:
         expect(page.locator("#live")).to_have_text("live")
         watched.faultless()
         assert page.evaluate(NO_BUTTON_OVER_A_CHANGE)
+        assert ("more to read below" in page.evaluate(MORE_TO_READ)) is (size == PHONE)
         watched.save(f"incident-page-{'phone' if size == PHONE else 'desktop'}.png")
         approve.click()  # the second
         expect(page.locator(".notice.good")).to_contain_text("Approved: ")

@@ -32,7 +32,7 @@ async def test_a_press_approves_the_change_that_the_card_shows(slack: SlackScene
     (given,) = await slack.answered()
     assert (given.yes, given.by.actor, given.by.via, given.by.proof) == (True, "Ana", "slack", Proof.SLACK)
     await until(lambda: not buttons(slack.card("roll-back")))
-    assert "approve, said Ana" in shown(slack.card("roll-back"))
+    assert "approve, by Ana (On-Call), identified by Slack" in shown(slack.card("roll-back"))
     assert "identified by Slack" in shown(slack.card("roll-back"))
     assert slack.workspace.private == []
     await contain(slack)

@@ -11,9 +11,10 @@ from allclear.domain.approval import ONE_PERSON, AnswerWindow, ApprovalPolicy, A
 from allclear.domain.incident import Incident
 from allclear.domain.moments import named_clock
 from allclear.domain.plan import Plan
+from allclear.domain.question import situation
 from allclear.domain.records import By
 from allclear.domain.runbook import Step
-from allclear.domain.text import change_rows, markdown_safe, plain, with_full_stop
+from allclear.domain.text import LONG, change_rows, markdown_safe, plain, with_full_stop
 
 
 def policy_for(plan: Plan, action: type[Action[Any, Any]], step: Step | None = None) -> ApprovalPolicy | None:
@@ -62,11 +63,11 @@ def approval_ask(
     rows = [f"| {name} | {was} | {then} |" for name, was, then in change_rows(change.model_dump(mode="json"))]
     text = "\n".join(
         [
-            f"Why: {markdown_safe(situation(incident, zone))}",
-            "",
             "| | before | after |",
             "|---|---|---|",
             *rows,
+            "",
+            f"Why: {markdown_safe(situation(incident, zone))}",
             "",
             f"Risk: {markdown_safe(change.risk)}",
             "",
@@ -88,23 +89,15 @@ def approval_ask(
     )
 
 
-def situation(incident: Incident, zone: tzinfo) -> str:
-    """Return what fails, and what the last check that decides about containment or recovery has found, and when."""
-    check, last = incident.last_check, ""
-    if check is not None:
-        what = "the service" if check.health_check else "containment"
-        since = ", before the last change" if check.begun < incident.service_changed else ""
-        last = f" Last check of {what}, {named_clock(check.at, zone)}{since}: {check.finding.sentence}"
-    return f"{incident.id}, {incident.severity}: {with_full_stop(incident.title)}{last}"
-
-
 def as_proposal(ask: Ask, by: By, reason: str) -> Ask:
     """Return the question about an act that a program or a person proposes, with the author and the reason in it."""
     author = f"{plain(by.actor, 60)}, a program" if by.program else plain(by.actor, 60)
     proposed = f"**Proposed by {markdown_safe(author)}.** Reason: {markdown_safe(reason)}"
+    note = f"Proposed by {author}. Reason: {with_full_stop(plain(reason, LONG))}"
     comma = "," if by.program else ""
     title = f"{author}{comma} proposes: {ask.title}"
-    return ask.model_copy(update={"title": title, "text": f"{proposed}\n\n{ask.text}"})
+    update = {"title": title, "text": f"{proposed}\n\n{ask.text}", "notes": [*ask.notes, note]}
+    return ask.model_copy(update=update)
 
 
 def with_window(
@@ -119,7 +112,8 @@ def with_window(
         if ask.policy.extra_requirement:
             against = [*against, f"its approval takes {ask.policy.extra_requirement}"]
         if against:
-            return ask.model_copy(update={"text": f"{ask.text}\n\nIt is not done automatically: {'; '.join(against)}."})
+            note = f"It is not done automatically: {'; '.join(against)}."
+            return ask.model_copy(update={"text": f"{ask.text}\n\n{note}", "notes": [*ask.notes, note]})
         until = now + step.auto_approve.veto_window
         notice = f"It is done automatically at {named_clock(until, zone, '%H:%M:%S')}, unless a person says no before."
         window = AnswerWindow(until=until, then="act")

@@ -7,12 +7,11 @@ import re
 from allclear.domain.approval import Ask
 from allclear.domain.ask_state import AskState
 from allclear.domain.channel import MOST_BUTTONS, Card, CardButton, CardRow, button_value
-from allclear.domain.decisions import closed_because, decisions
+from allclear.domain.decisions import decisions
 from allclear.domain.incident import Incident
-from allclear.domain.moments import named_clock
 from allclear.domain.plan import Plan
-from allclear.domain.text import LONG, answer_commands, asked_words, bare, change_rows, plain, with_proof
-from allclear.engine.actions.approval_requests import situation
+from allclear.domain.question import Question, closing_words, question_of
+from allclear.domain.text import LONG, answer_commands, asked_words, plain, with_full_stop, with_proof
 
 _TABLE_OR_EMPHASIS = re.compile(r"^\|.*$|\*\*", re.MULTILINE)
 _ESCAPE = re.compile(r"\\([^\w\s])")
@@ -25,20 +24,18 @@ def card_text(incident: Incident, ask: Ask, plan: Plan) -> str:
 
 def card(incident: Incident, state: AskState, plan: Plan, *, closed: bool) -> Card:
     """Return a question's card; `closed` says that its answers no longer count."""
-    ask, act = state.ask, incident.acts.get(state.ask.act or "")
-    change = (act.proposed.change if act else None) or {}
-    rows = [CardRow(name=name, before=was, after=then) for name, was, then in change_rows(change, plain)]
+    ask, shown = state.ask, question_of(incident, state, plan, state.opened)
     offered = [] if closed else list(decisions(ask))
     if len(offered) > MOST_BUTTONS:  # the page offers the others
         offered = [*offered[: MOST_BUTTONS - 1], offered[-1]]
     numbers = {decision: number for number, decision in enumerate(decisions(ask))}
     return Card(
         ask=ask.id,
-        rows=rows,
-        why=plain(situation(incident, plan.zone) if change else _words(ask.text), LONG),
-        risk=plain(str(change.get("risk") or ""), LONG),
-        undo=plain(str(change.get("undo") or ""), LONG),
-        who=_who(ask, plan),
+        rows=[CardRow(name=name, before=was, after=then) for name, was, then in shown.rows],
+        why=" ".join([shown.why, *shown.notes]).strip() or plain(_words(ask.text), LONG),
+        risk=shown.risk,
+        undo=shown.undo,
+        who=_who(ask, shown),
         commands="" if closed else with_proof(" or: ".join(answer_commands(ask, plan)), ask.policy),
         buttons=[
             CardButton(
@@ -48,7 +45,7 @@ def card(incident: Incident, state: AskState, plan: Plan, *, closed: bool) -> Ca
             )
             for decision in offered
         ],
-        closed=closing_words(incident, state, plan) if closed else "",
+        closed=with_full_stop(f"Closed: {'; '.join(closing_words(incident, state, plan))}") if closed else "",
     )
 
 
@@ -66,28 +63,10 @@ def private_card(state: AskState, *, closed: bool) -> Card:
     return Card(ask=state.ask.id, who=page, closed="Closed: it is answered, or no longer asked." if closed else "")
 
 
-def closing_words(incident: Incident, state: AskState, plan: Plan) -> str:
-    """Return how a question ended: who decided and how that person was identified, or why it is no longer asked."""
-    if state.open:  # the incident ended while it was asked
-        return f"Closed: {incident.id} has ended."
-    sentence = f"Closed: {closed_because(state, plan.zone)}"
-    if state.withdrawn is not None or state.veto_window_ended:
-        return f"{sentence}."
-    last = state.answers[-1]
-    before = [f"{plain(answer.by.actor, 60)} ({answer.by.proof.words})" for answer in state.answers[:-1]]
-    others = f", after {' and '.join(before)}" if before else ""
-    reason = f' Reason: "{bare(last.reason)}".' if last.reason else ""
-    return f"{sentence} ({last.by.proof.words}){others}.{reason}"
-
-
-def _who(ask: Ask, plan: Plan) -> str:
+def _who(ask: Ask, shown: Question) -> str:
     needs = " It needs a reason." if ask.policy.reason_needed else ""
     proof = " It needs proof of who answers." if ask.policy.needs_proof else ""
-    words = f"{asked_words(ask.policy, plan)} may answer.{needs}{proof}"
-    if ask.window is None:
-        return words
-    then = "it is done by itself" if ask.window.then == "act" else "the standard text is sent"
-    return f"{words} Without an answer by {named_clock(ask.window.until, plan.zone)}, {then}."
+    return f"{shown.asked} may answer.{needs}{proof} {shown.window}".strip()
 
 
 def _words(markdown: str) -> str:

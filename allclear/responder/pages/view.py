@@ -16,6 +16,7 @@ from allclear.domain.incident import Incident
 from allclear.domain.moments import clock, day, local, named_clock, stamp, zone_name
 from allclear.domain.plan import Plan
 from allclear.domain.pseudo_phases import MESSAGES
+from allclear.domain.question import closing_words
 from allclear.domain.records import AlertJoined, DecisionMade, Entry
 from allclear.domain.reminder import LEAD
 from allclear.domain.sentences.acts import outcome_words
@@ -37,7 +38,7 @@ from allclear.postmortem.key_events import key_events
 from allclear.postmortem.measurements import measure, requests_affected
 from allclear.postmortem.placeholders import FIELDS
 from allclear.postmortem.suggestions import suggestions
-from allclear.responder.pages.cards import Card, ClosedCard, card_of, closed_cards, closing_words, may_have, roles_of
+from allclear.responder.pages.cards import Card, ClosedCard, card_of, closed_cards, may_have, roles_of
 from allclear.responder.pages.rows import (
     ActRow,
     AlertRow,
@@ -292,7 +293,7 @@ def _act(incident: Incident, act: Act, plan: Plan) -> ActRow:
         id=act.id,
         title=plain(act.proposed.title),
         rows=change_rows(act.change or {}, lambda text: plain(text, LONG)) if changes_production(act) else [],
-        approved=[words for ask in act.asks for words in closing_words(incident.asks[ask], plan)],
+        approved=[words for ask in act.asks for words in closing_words(incident, incident.asks[ask], plan)],
         at=named_clock(when, plan.zone, "%H:%M:%S"),
         outcome=words,
         tone=tone,

@@ -11,6 +11,7 @@ import pytest
 from allclear.domain.action import ActStatus
 from allclear.domain.errors import ConcurrentWrite, NotAllowed, Refused
 from allclear.domain.proof import Proof
+from allclear.domain.question import closing_words
 from allclear.domain.records import (
     ActProposed,
     AskAnswered,
@@ -20,7 +21,6 @@ from allclear.domain.records import (
     PhaseEntered,
 )
 from allclear.engine.actions.manual import ManualRequest
-from allclear.engine.notify.cards import closing_words
 from allclear.journal.sql_journal import SqlJournal
 from tests.scenario.response_support import new_journal, vintstreet
 from tests.scopes import REAL
@@ -142,4 +142,4 @@ async def test_the_approval_that_lies_in_a_start_has_the_proof_of_the_person(by_
     done = await by_hand.manual.do(by_hand.turn(), ANA.model_copy(update={"proof": Proof.TOKEN}))
     incident = by_hand.incident
     state = incident.asks[incident.acts[done.act].asks[-1]]
-    assert "(identified by a personal token)" in closing_words(incident, state, vintstreet().plan)
+    assert "identified by a personal token" in closing_words(incident, state, vintstreet().plan)[0]

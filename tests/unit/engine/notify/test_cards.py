@@ -13,8 +13,9 @@ from allclear.domain.base import Candidate
 from allclear.domain.channel import MOST_BUTTONS
 from allclear.domain.incident import Incident
 from allclear.domain.proof import Proof
+from allclear.domain.question import closing_words
 from allclear.domain.records import By, IncidentOpened
-from allclear.engine.notify.cards import card, closing_words, private_card
+from allclear.engine.notify.cards import card, private_card
 from tests.unit.domain.stories import plan
 
 AT = datetime(2026, 11, 22, 14, 30, tzinfo=UTC)
@@ -75,8 +76,8 @@ def test_a_card_says_what_happens_without_an_answer() -> None:
     """With the time in the plan's zone."""
     window = AnswerWindow(until=AT + timedelta(minutes=1), then="act")
     shown = card(an_incident(), AskState(an_ask(window=window), AT), plan(), closed=False)
-    assert shown.who.endswith("it is done by itself.")
-    assert "Without an answer by " in shown.who
+    assert shown.who.endswith(" UTC, unless a person says no before.")
+    assert "It is done automatically at " in shown.who
 
 
 def test_each_end_of_a_question_is_said() -> None:
@@ -84,14 +85,20 @@ def test_each_end_of_a_question_is_said() -> None:
     answered = AskState(an_ask(), AT, answers=[Answer(yes=False, by=BY, reason="Not now.", at=AT)])
     withdrawn = AskState(an_ask(), AT, withdrawn="It recovered.")
     window = AskState(an_ask(), AT, veto_window_ended=True)
-    words = [closing_words(an_incident(), one, plan()) for one in (answered, withdrawn, window, AskState(an_ask(), AT))]
-    assert words[0].startswith("Closed: deny, said Ana at ")
-    assert words[0].endswith('(identified by Slack). Reason: "Not now".')
+    words = [
+        card(an_incident(), one, plan(), closed=True).closed
+        for one in (answered, withdrawn, window, AskState(an_ask(), AT))
+    ]
+    assert words[0].startswith("Closed: ")
+    assert words[0].endswith(" UTC deny, by Ana (Tech Lead), identified by Slack: Not now.")
     assert words[1] == "Closed: withdrawn: It recovered."
     both = [Answer(yes=True, by=BY.model_copy(update={"actor": name}), reason="", at=AT) for name in ("Ben", "Ana")]
     both[0] = replace(both[0], by=both[0].by.model_copy(update={"proof": Proof.LINK}))
     two = closing_words(an_incident(), AskState(an_ask(), AT, answers=both), plan())
-    assert two.endswith("(identified by Slack), after Ben (identified by a personal link).")
+    assert [one.partition("approve, ")[2] for one in two] == [
+        "by Ben (Tech Lead), identified by a personal link",
+        "by Ana (Tech Lead), identified by Slack",
+    ]
     assert words[2] == "Closed: carried out automatically after its veto window."
     assert words[3] == "Closed: VS-1 has ended."
 

@@ -54,7 +54,7 @@ def incident() -> Incident:
 def test_the_card_has_the_change_and_offers_it_to_who_may_answer() -> None:
     """Before and after, the hash of the change, and the role in which this person answers."""
     [card] = shown(story()).asked
-    assert [(before, after) for _, before, after in card.rows]
+    assert [(before, after) for _, before, after in card.shown.rows]
     assert (card.role, card.why_not) == ("on_call", "")
     assert card.digest == "2" * 64
     [card] = shown(story(), Viewer("Sue", Proof.LINK, "scribe")).asked
@@ -102,11 +102,10 @@ def test_an_answer_says_what_proves_the_person() -> None:
         )
     ]
     card = card_of(AskState(ask, START, answers), incident(), plan(), ANA, START)
-    assert card.answered[0].endswith("approve, by Ben (Tech Lead), identified by the identity proxy")
-    assert card.answered[1].endswith("approve, by Eve (On-Call), the name is only claimed")
-    assert (card.why, card.risk, card.undo, card.more) == ("it failed", "much", "none", "")
+    assert card.shown.answered[0].endswith("approve, by Ben (Tech Lead), identified by the identity proxy")
+    assert card.shown.answered[1].endswith("approve, by Eve (On-Call), the name is only claimed")
     assert card.until == START + timedelta(minutes=1)
-    assert "unless a person says no before" in card.until_words
+    assert "unless a person says no before" in card.shown.window
 
 
 @pytest.mark.parametrize("kind", AskKind)
@@ -130,7 +129,7 @@ def test_each_button_has_a_word_that_answers_its_question(kind: AskKind, contain
     card = card_of(AskState(ask, START), known, plan(), ANA, START)
     assert (decision_for(ask, card.yes).yes, decision_for(ask, card.no).yes) == (True, False)
     answered = AskState(ask, START, [Answer(True, By(actor="Ben", role="cto", via="page"), "", START)])  # noqa: FBT003
-    assert f" {card.yes}, by Ben" in card_of(answered, known, plan(), ANA, START).answered[0]
+    assert f" {card.yes}, by Ben" in card_of(answered, known, plan(), ANA, START).shown.answered[0]
 
 
 def test_texts_of_strangers_stay_text() -> None:
