@@ -20,7 +20,7 @@ class Setting(State):
 
 
 def reason(incident: Incident) -> str:
-    """Return the first line of the question."""
+    """Return why the change is asked for."""
     change = Change[Any](
         resource="run:web",
         action="status_page.update",
@@ -31,9 +31,8 @@ def reason(incident: Incident) -> str:
         risk="Customers read it.",
         undo="Publish again.",
     )
-    return approval_ask(
-        incident, ("contain", "tell", "contain/tell"), change, ONE_PERSON, plan().zone
-    ).text.splitlines()[0]
+    ask = approval_ask(incident, ("contain", "tell", "contain/tell"), change, ONE_PERSON, plan().zone)
+    return next(line for line in ask.text.splitlines() if line.startswith("Why: "))
 
 
 def checked(finding: Finding, *, health_check: bool = False, proves: Any = None) -> StepDone:  # noqa: ANN401 - a literal
