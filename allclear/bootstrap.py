@@ -196,6 +196,8 @@ def make_engine(
     company = company or find_company(settings.company)
     if settings.recovery_over is not None and settings.simulation is not None:
         company = company.with_recovery_over(settings.recovery_over)
+    if settings.stand_ins and settings.simulation is not None:
+        company = company.with_stand_ins(settings.stand_ins)
     registry = registry or Registry.installed()
     company = company_with_announcements(company, registry)
     simulation = settings.simulated

@@ -74,6 +74,9 @@ class Settings(BaseSettings):
     )
     metrics_open: bool = Field(default=False, description="Whether /metrics needs no token.")
     simulation: Path | None = Field(default=None, description="A file that describes a simulated production.")
+    stand_ins: dict[str, str] = Field(
+        default={}, description="In a drill: role -> who holds it, for the roles that the plan names no one for."
+    )
     recovery_over: Duration | None = Field(
         default=None,
         description="How long recovery is observed in a simulation, instead of the plan's time: a drill is short.",

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import json
 import os
 import shutil
 import signal
 import socket
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -55,7 +57,7 @@ class Ports:
 class Stack:
     """The parts, started in order and stopped in reverse order."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a drill changes
         self,
         company: str,
         home: Path,
@@ -64,13 +66,16 @@ class Stack:
         *,
         breaks: bool = True,
         recovery_over: timedelta | None = None,
+        stand_ins: Mapping[str, str] | None = None,
     ) -> None:
         """`home` holds the journal, the logs and Prefect's database; `scenario` names the production to simulate.
 
         Its outbreak starts on its own if `breaks` is set, and otherwise when the control API is called. Recovery is
-        observed for `recovery_over` instead of the plan's time.
+        observed for `recovery_over` instead of the plan's time. `stand_ins`, role -> name, hold the roles that the plan
+        names no one for.
         """
         self._recovery_over = recovery_over if scenario else None
+        self._stand_ins = dict(stand_ins or {}) if scenario else {}
         self._breaks = breaks
         self.company = company
         self.home = home
@@ -101,6 +106,8 @@ class Stack:
             own["ALLCLEAR_SIMULATION"] = str(self.home / "simulation.json")
             if self._recovery_over is not None:
                 own["ALLCLEAR_RECOVERY_OVER"] = f"{self._recovery_over.total_seconds():g}s"
+            if self._stand_ins:
+                own["ALLCLEAR_STAND_INS"] = json.dumps(self._stand_ins)
             own["NO_PROXY"] = own["no_proxy"] = "127.0.0.1,localhost"
         outer = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
         return {**outer, **own}
@@ -118,6 +125,7 @@ class Stack:
             link_key=SecretStr(self.own_secrets[LINK_KEY]),
             simulation=Path(simulation) if simulation else None,
             recovery_over=self._recovery_over,
+            stand_ins=self._stand_ins,
             PREFECT_API_URL=environment["PREFECT_API_URL"],  # pyright: ignore[reportCallIssue] - its alias
         )
 

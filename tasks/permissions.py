@@ -26,6 +26,17 @@ FLAGS_WRITE = Permission(
     "a secret key (sb_secret_...) of the project, or its service_role key",
 )
 
+DATABASE_READ = Permission(
+    "supabase_management",
+    "projects:read and database:read of the project",
+    "an access token (sbp_...) of an account that may read the project, or an OAuth app with these scopes",
+)
+DATABASE_RESTORE = Permission(
+    "supabase_management",
+    "projects:read, database:read and database:write of the project",
+    "an access token (sbp_...) of an account with the role Administrator, or an OAuth app with these scopes",
+)
+
 SLACK_POST = Permission("slack", "chat:write, channels:read, channels:history", "a bot token with these scopes")
 
 PAGER_EVENTS = Permission(

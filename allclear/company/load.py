@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -17,7 +18,7 @@ from allclear.company.runbook_file import CommonSteps, WrittenRunbook
 from allclear.company.validation_errors import read_model
 from allclear.company.yaml_file import Place, YamlFile, read_text, read_yaml
 from allclear.domain.errors import ConfigError, NotFound
-from allclear.domain.plan import Plan
+from allclear.domain.plan import Person, Plan
 from allclear.domain.recovery import RecoveryRule
 from allclear.domain.runbook import Runbook
 from allclear.domain.systems import Service, Systems
@@ -58,6 +59,15 @@ class Company:
                 f"{self.plan.company} has no service called {name}.", suggestion(name, self.systems.services)
             )
         return self.systems.services[name]
+
+    def with_stand_ins(self, people: Mapping[str, str]) -> Company:
+        """Return the company as a drill uses it: `people`, role -> name, hold the roles that no person has."""
+        missing = {role: name for role, name in people.items() if not self.plan.holders(role)}
+        roles: dict[str, list[str]] = {}
+        for role, name in missing.items():
+            roles.setdefault(name, []).append(role)
+        added = [Person(name=name, roles=held) for name, held in roles.items()]
+        return replace(self, plan=self.plan.model_copy(update={"people": [*self.plan.people, *added]}))
 
     def with_recovery_over(self, over: timedelta) -> Company:
         """Return the company as a drill uses it: recovery is observed for `over`, in the plan and in every runbook."""

@@ -247,6 +247,8 @@ class Action(ABC, Generic[P, S]):
     """For a page: the action that acknowledges it at the vendor, so that no one else is paged."""
     leaves: ClassVar[str | None] = None
     """What it leaves in place, in a few words; None if nothing has to be undone."""
+    undone_on_request: ClassVar[bool] = False
+    """Whether a person may undo it although it leaves nothing that has to be undone, as a restore."""
     closes_service: ClassVar[bool] = False
     """Whether it closes the service to its users on purpose, as maintenance mode does: they count as affected."""
     reverses: ClassVar[str | None] = None

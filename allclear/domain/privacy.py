@@ -25,10 +25,13 @@ class NotAReader(NotAllowed):
 
 
 def reading_roles_of(plan: Plan, kind: str, severity: str) -> list[str]:
-    """Return the roles that may read an incident of that kind and severity; empty if everyone may."""
+    """Return the roles that may read an incident of that kind and severity; empty if everyone may.
+
+    Everyone may as long as the plan names no person in any of these roles: no one could read it otherwise.
+    """
     known, grade = plan.kinds.get(kind), plan.severity(severity)
     marked = [*(known.private_for if known else []), *(grade.private_for if grade else [])]
-    return list(dict.fromkeys(marked))
+    return list(dict.fromkeys(marked)) if any(plan.holders(role) for role in marked) else []
 
 
 def reading_roles(plan: Plan, incident: Incident) -> list[str]:

@@ -17,7 +17,7 @@ from allclear.domain.decisions import Decision, decision_for
 from allclear.domain.errors import NotAllowed, WrongState
 from allclear.domain.incident import Incident
 from allclear.domain.records import By
-from allclear.drill.script import Line, Member, Script
+from allclear.drill.script import LAST_GOOD, Line, Member, Script
 
 
 class Person(Protocol):
@@ -142,15 +142,29 @@ class Cast:
             member = self._member(ask, line, number)
             await asyncio.sleep((line.after or member.answers_after).total_seconds())
             await self._acknowledged_first(ask, member)
-            by, decision, reason = self._by(member), _decision(ask, line), line.reason or "Looks right."
-        if line.deploy is not None and decision.yes and not number:
-            async with httpx.AsyncClient(base_url=self._control, timeout=60) as http:
-                (await http.post("/deploy", json=line.deploy)).raise_for_status()
+            by, reason = self._by(member), line.reason or "Looks right."
+            decision = _decision(ask, line, self._last_good(ask))
+        if decision.yes and not number:
+            await self._change_production(line)
         try:
             self._engine.people.answer(decision.ask, by, yes=decision.yes, reason=reason, choice=decision.choice)
         except WrongState as error:  # the question was answered, or is no longer asked
             with suppress(NotAllowed):  # the incident has ended, which closed the question
                 self._engine.people.note(ask.id.partition("/")[0], f"An answer came too late. {error.message}", by)
+
+    async def _change_production(self, line: Line) -> None:
+        """Do in the simulated production what the member has done before answering."""
+        async with httpx.AsyncClient(base_url=self._control, timeout=60) as http:
+            if line.deploy is not None:
+                (await http.post("/deploy", json=line.deploy)).raise_for_status()
+            if line.restart_database:
+                (await http.post("/database/restart")).raise_for_status()
+
+    def _last_good(self, ask: Ask) -> str:
+        """Return the second before the trouble began, as a person would type it."""
+        incident = self._engine.conductor.incident(ask.id.partition("/")[0])
+        began = incident.began_at or incident.opened_at
+        return f"{began - timedelta(seconds=1):%Y-%m-%d %H:%M:%S} UTC"
 
     def _asked_of_person(self, ask: Ask, line: Line) -> Member | None:
         """Return the role in which the person at the terminal is asked; None if the cast answers.
@@ -230,11 +244,15 @@ def _played(script: Script) -> list[Member]:
     return [one for one in script.people if one.name == paged.name]
 
 
-def _decision(ask: Ask, line: Line) -> Decision:
-    """Return the decision that a line of the script makes: without `choose`, a choice is of the first candidate."""
+def _decision(ask: Ask, line: Line, last_good: str) -> Decision:
+    """Return the decision that a line of the script makes: without `choose`, a choice is of the first candidate.
+
+    `last_good` is what `LAST_GOOD` stands for.
+    """
     yes, no = ask.words
     first = ask.choices[0].name if ask.choices else None
-    choice = (line.choose or first) if line.yes else None
+    chosen = last_good if line.choose == LAST_GOOD else line.choose or first
+    choice = chosen if line.yes else None
     return decision_for(ask, yes if line.yes else no, choice)
 
 

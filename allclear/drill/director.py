@@ -73,8 +73,15 @@ async def play(  # noqa: PLR0913 - what its callers may choose
     if within is not None:
         script = script.model_copy(update={"expect": script.expect.model_copy(update={"within": within})})
     on_progress("Starting the simulated production, Prefect, the runner and the responder …")
+    stand_ins = {member.role: member.name for member in script.people} if script.stand_ins else None
     async with Stack(
-        company.name, home, Ports.free(), scenario, breaks=False, recovery_over=script.recovery_over
+        company.name,
+        home,
+        Ports.free(),
+        scenario,
+        breaks=False,
+        recovery_over=script.recovery_over,
+        stand_ins=stand_ins,
     ) as stack:
         engine = make_engine(stack.settings, environ={}, company=company)
         write_exports(stack)
@@ -93,7 +100,8 @@ async def play(  # noqa: PLR0913 - what its callers may choose
 
 async def _alert(script: Script, stack: Stack, control: str) -> str:
     """Wait for the first error, send the alert as Alertmanager would, and return the incident's id."""
-    began = await _first_error(control) if script.expect.ending == "resolved" else utc_now()
+    noticed = script.expect.ending == "resolved" and script.alert.users_notice
+    began = await _first_error(control) if noticed else utc_now()
     await asyncio.sleep(script.alert.after.total_seconds())
     body = {
         "version": "4",

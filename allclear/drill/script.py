@@ -21,6 +21,10 @@ from allclear.domain.errors import ConfigError, NotFound
 _ALERT = re.compile(r"^alert:", re.MULTILINE)
 
 
+LAST_GOOD = "last good moment"
+"""In `choose`, stands for the second before the trouble began: a script cannot know the time at which it is played."""
+
+
 class ScriptedAlert(Model):
     """The alert that monitoring sends, and when."""
 
@@ -28,6 +32,9 @@ class ScriptedAlert(Model):
     summary: str = Field(description="The alert's text.")
     after: Duration = Field(
         default=timedelta(seconds=1), description="How long after the first user sees an error, or after the start."
+    )
+    users_notice: bool = Field(
+        default=True, description="Whether it waits for a user's error; false if the service works, as after a theft."
     )
 
 
@@ -50,7 +57,9 @@ class Line(Model):
     by: Slug | None = Field(default=None, description="The role that answers. Without it, any member who may.")
     reason: str = Field(default="", description="The reason or note that is recorded with the answer.")
     choose: str | None = Field(
-        default=None, description="The chosen candidate, if the question is a choice. Without it, the first."
+        default=None,
+        description="The chosen candidate, if the question is a choice. Without it, the first. `last good moment` is "
+        "the second before the trouble began.",
     )
     after: Duration | None = Field(
         default=None, description="How long the answer takes. Without it, the person's own time."
@@ -58,6 +67,7 @@ class Line(Model):
     deploy: JsonDict | None = Field(
         default=None, description="A deployment before the answer, as the simulation's control takes it."
     )
+    restart_database: bool = Field(default=False, description="Whether the database is restarted before the answer.")
 
 
 class FollowUp(Model):
@@ -86,6 +96,10 @@ class Script(Model):
     alert: ScriptedAlert = Field(description="The alert that monitoring sends, and when.")
     people: list[Member] = Field(min_length=1, description="The people who take part.")
     answers: list[Line] = Field(default=[], description="How they answer questions.")
+    stand_ins: bool = Field(
+        default=False,
+        description="Whether the people hold the roles that the plan names no one for, as a private incident needs.",
+    )
     notes: dict[str, str] = Field(
         default={}, description="Role -> the note of that person when the incident is contained: a key event."
     )

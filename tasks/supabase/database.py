@@ -7,6 +7,7 @@ from typing_extensions import override
 from allclear.domain.action import Finding, Probe, Verdict
 from allclear.domain.errors import AllclearError, VendorError
 from allclear.vendors.supabase_management import Migration, SupabaseManagement
+from tasks.permissions import DATABASE_READ
 from tasks.service_params import ServiceParams
 from tasks.supabase.handles import SupabaseProjectHandle, database_of
 from tasks.supabase.preflight import SupabaseManagementPreflight
@@ -18,6 +19,7 @@ class Database(Probe[ServiceParams]):
 
     name = "supabase.database"
     title = "The database: its health, its last migrations, how far back it can go"
+    permissions = (DATABASE_READ,)
     params = ServiceParams
     needs = (SupabaseManagement,)
     preflights = (SupabaseManagementPreflight,)

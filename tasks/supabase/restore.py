@@ -52,6 +52,7 @@ from tasks.cloud_run.preflights import CloudRunPreflight
 from tasks.feature_flags import SupabasePreflight
 from tasks.maintenance import is_closed
 from tasks.maintenance_handle import MaintenanceHandle
+from tasks.permissions import CLOUD_RUN_READ, DATABASE_RESTORE, FLAGS_WRITE
 from tasks.service_params import ServiceParams
 from tasks.supabase.handles import SupabaseProjectHandle, database_of
 from tasks.supabase.preflight import SupabaseManagementPreflight
@@ -79,6 +80,12 @@ class RestoreToPoint(Action[RestoreParams, DatabaseState]):
 
     name = "supabase.restore_to_point"
     title = "Restore the database to a point in time (Supabase)"
+    permissions = (DATABASE_RESTORE, CLOUD_RUN_READ, FLAGS_WRITE)
+    usual_risk = (
+        "All that was written after the point is lost, in every table. The database is down until the restore ends,"
+        " minutes to hours."
+    )
+    usual_undo = "Returns to the restore point that was made first; without one, it cannot be undone."
     params: ClassVar[type[Params]] = RestoreParams
     state: ClassVar[type[State]] = DatabaseState
     needs: ClassVar[tuple[type[Client], ...]] = (SupabaseManagement,)
@@ -92,6 +99,7 @@ class RestoreToPoint(Action[RestoreParams, DatabaseState]):
     fence: ClassVar[Fence] = Fence.NONE
     chooses = "to"
     approval = TWO_PEOPLE
+    undone_on_request = True
     reads_every = timedelta(seconds=5)
     begins_within: ClassVar[timedelta] = timedelta(minutes=2)
     """How long a restore that was accepted may take to show as begun, before that is reported as doubtful."""

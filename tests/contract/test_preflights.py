@@ -21,6 +21,7 @@ from allclear.engine.actions.registry import Registry
 from allclear.engine.doctor import Problem, SystemReport
 from allclear.settings import Settings
 from allclear.simulator.scenario import load_scenario
+from allclear.simulator.scenario_schema import SupabaseSpec
 from allclear.vendors.slack import Slack, SlackOptions
 from tasks.slack import SlackPreflight
 from tests.contract.simulator_support import REPOSITORY, Simulated, fault, quick, recorded
@@ -45,7 +46,7 @@ def failed(reports: list[SystemReport]) -> dict[str, Problem | None]:
 
 
 async def test_a_production_that_works_is_ok(tmp_path: Path) -> None:
-    """Every system of the plan is tested; only PagerDuty's key cannot be proven by reading. Nothing is written."""
+    """Every system of the plan is tested; reading does not prove PagerDuty's key, nor that a restore is allowed."""
     async with simulated(tmp_path) as (simulation, engine):
         reports = await engine.doctor.examine()
         assert recorded(simulation, "write") == []
@@ -58,6 +59,7 @@ async def test_a_production_that_works_is_ok(tmp_path: Path) -> None:
         "cloud_monitoring": None,
         "cloud_logging": None,
         "supabase": None,
+        "supabase_management": Problem.UNPROVEN,
         "statuspage": None,
     }
     assert all(report.next_step for report in reports if report.problem)
@@ -95,6 +97,8 @@ async def test_another_company_on_vercel_is_ok(tmp_path: Path) -> None:
         ("slack", "conversations.history", "does not allow our key to read incidents"),
         ("statuspage", "list_components", "list the components"),
         ("supabase", "select", "read the flag"),
+        ("supabase_management", "get_project", "read the project YOURPROJECTREFERENCE"),
+        ("supabase_management", "list_backups", "read the backups of YOURPROJECTREFERENCE"),
         ("cloud_run", "GetService", "read the service vintstreet"),
         ("cloud_monitoring", "*", "count the requests of vintstreet"),
         ("cloud_logging", "*", "read the audit log of vintstreet"),
@@ -109,6 +113,17 @@ async def test_a_system_that_refuses_us_is_named(tmp_path: Path, system: str, me
     (report,) = [one for one in reports if one.failed]
     assert words in report.sentence
     assert report.next_step
+
+
+async def test_a_database_that_cannot_go_back_is_found_before_an_incident_needs_it(tmp_path: Path) -> None:
+    """Point-in-time recovery is off: the plan's restore would be refused at night."""
+    async with Simulated(quick(supabase=SupabaseSpec(point_in_time=False))) as simulation:
+        engine = engine_on(new_journal(tmp_path), announced(simulation, tmp_path))
+        [report] = [one for one in await engine.doctor.examine(["supabase_management"]) if one.failed]
+        await engine.close()
+    assert report.problem is Problem.NOT_THERE
+    assert "Point-in-time recovery of YOURPROJECTREFERENCE is off" in report.sentence
+    assert "take the step out of the runbook" in report.next_step
 
 
 async def test_a_permission_that_is_missing_on_the_very_resource_is_named(tmp_path: Path) -> None:

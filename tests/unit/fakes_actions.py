@@ -296,6 +296,14 @@ class PlainDial(TurnDial):
         return Action.verify(self, change, after, receipt)
 
 
+class RestoredDial(TurnDial):
+    """Turns a dial and leaves nothing that has to be undone, as a restore; a person may undo it all the same."""
+
+    name = "dial.restored"
+    leaves = None
+    undone_on_request = True
+
+
 class UnaskedDial(TurnDial):
     """Turns a dial without an approval."""
 
@@ -324,7 +332,7 @@ class CheckDial(Probe[CheckDialParams]):
         return Finding(verdict=Verdict.SUCCESS if good else Verdict.FAILURE, sentence=f"It points to {points}.")
 
 
-KINDS = Registry.of([TurnDial, SetDial, CallDial, PatientDial, PlainDial, UnaskedDial, CheckDial])
+KINDS = Registry.of([TurnDial, SetDial, CallDial, PatientDial, PlainDial, RestoredDial, UnaskedDial, CheckDial])
 
 
 class DialContext:

@@ -174,9 +174,10 @@ class _PlanReferences:
                     )
 
     def _readers(self) -> Iterator[Diagnostic]:
-        """Yield errors for roles that may read private incidents and do not exist, or that no named person has.
+        """Yield errors for roles that may read private incidents and do not exist, or that no one has.
 
-        An incident that an alert opens could otherwise be read, approved and led by no one.
+        An incident that an alert opens could otherwise be read, approved and led by no one. If all names are blanks, it
+        is a warning: such an incident is not private then.
         """
         plan = self._plan
         marked: list[tuple[Place, list[str]]] = [
@@ -185,11 +186,17 @@ class _PlanReferences:
         ]
         for place, roles in marked:
             yield from self._known(place, roles, plan.roles, "role")
+            if roles and not any(plan.holders(role) for role in roles):
+                yield self._file.warning(
+                    place,
+                    "No role of `private_for` has a name yet, so that everyone may read such an incident.",
+                    "Write the names under `people`.",
+                )
             for index, role in enumerate(roles):
-                if role in plan.roles and not any(person.known for person in plan.holders(role)):
+                if role in plan.roles and not any(role in person.roles for person in plan.people):
                     yield self._file.error(
                         (*place, index),
-                        f"`private_for` names the role `{role}`, which no named person has: no one could read it.",
+                        f"`private_for` names the role `{role}`, which no person has: no one could read it.",
                         "Write the person's name under `people`, with this role, or name another role.",
                     )
 

@@ -181,7 +181,7 @@ class ManualActions:
         )
 
     async def _left(self, incident_id: str, act_id: str, by: By) -> tuple[Incident, Act]:
-        """Return the incident and an act of it that is still in place. Raises NotFound, Refused if none of it is."""
+        """Return the incident and an act of it that can be undone. Raises NotFound, Refused if nothing of it can be."""
         incident = self._read(incident_id)
         require_reader(self._company.plan, incident, by)
         act = incident.acts.get(act_id)
@@ -192,11 +192,21 @@ class ManualActions:
             await self._executor.carry_out(incident_id, act_id, by)
             incident = self._read(incident_id)
             act = incident.acts[act_id]
-        if not act.in_place:
+        if not act.in_place and not self._undone_on_request(act):
             raise Refused(
                 f"Nothing of {act_id} is in place ({act.status.value}).", "There is nothing to undo: allclear in-place"
             )
         return incident, act
+
+    def _undone_on_request(self, act: Act) -> bool:
+        """Return whether it left nothing that has to be undone, and can be undone all the same, as a restore."""
+        done = act.outcome is not None and act.outcome.good and act.outcome.changed
+        return (
+            done
+            and act.proposed.undoes is None
+            and act.undone_by is None
+            and self._executor.action(act.proposed.action).undone_on_request
+        )
 
     async def after_answer(self, ask_id: str, by: By) -> ManualResult | None:
         """Carry out the manual action that an answer has just approved, because no flow waits for that answer.

@@ -103,7 +103,7 @@ ERRORS: list[tuple[list[Edit], str]] = [
             ("plan.yaml", "on_call: {title: On-Call}", "on_call: {title: On-Call}\n  cto: {title: CTO}"),
             plan("kinds:\n  outage: {title: O, private_for: [cto]}\n"),
         ],
-        "plan.yaml:{3}: `private_for` names the role `cto`, which no named person has",
+        "plan.yaml:{3}: `private_for` names the role `cto`, which no person has",
     ),
     (
         [("plan.yaml", "after: 5m, roles: everyone", "after: 5m, roles: [boss]")],
@@ -298,3 +298,12 @@ def test_a_plan_without_reminders_is_a_warning(tmp_path: Path) -> None:
     """No one would be reminded of an approval that waits."""
     warnings = diagnostics_of(tmp_path, "warning", ("plan.yaml", "reminders:\n" + TELL, ""))
     assert any("The plan has no `reminders`" in warning for warning in warnings)
+
+
+def test_a_private_kind_that_no_named_person_may_read_is_a_warning(tmp_path: Path) -> None:
+    """The names are blanks so far: everyone may read such an incident, because no one could otherwise."""
+    blank = ("plan.yaml", "  - name: Ana\n", '  - name: "[Name]"\n')
+    warnings = diagnostics_of(
+        tmp_path, "warning", blank, plan("kinds:\n  outage: {title: O, private_for: [on_call]}\n")
+    )
+    assert any("No role of `private_for` has a name yet, so that everyone may read" in one for one in warnings)

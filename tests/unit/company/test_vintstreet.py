@@ -11,10 +11,12 @@ from pydantic import Field
 import allclear
 from allclear.company import Company, check_company, load_company
 from allclear.domain.action import Params, Probe
-from allclear.domain.approval import ONE_PERSON, ONE_PERSON_WITH_REASON, SPEAKERS
+from allclear.domain.approval import ONE_PERSON, ONE_PERSON_WITH_REASON, SPEAKERS, TWO_PEOPLE
+from allclear.domain.privacy import reading_roles_of
 from allclear.domain.runbook import Phase
 from allclear.engine.actions.registry import Registry
 from allclear.postmortem.placeholders import PLACEHOLDERS
+from tasks.supabase.restore import RestoreToPoint
 from tests.unit.company.company_support import ServiceParams, action, client
 
 FOLDER = Path(allclear.__file__).resolve().parents[1] / "runbooks" / "vintstreet"
@@ -61,6 +63,18 @@ class Rollback(ServiceParams):
     to: str = "previous"
 
 
+class Closing(ServiceParams):
+    """By what the service is closed."""
+
+    by: str | None = None
+
+
+class Restore(ServiceParams):
+    """The point in time."""
+
+    to: str = ""
+
+
 class Flag(Params):
     """A flag."""
 
@@ -73,14 +87,15 @@ def probe(name: str, *needs: type[Any]) -> type[Probe[Any]]:
     return type(name, (Probe,), {"name": name, "title": name, "params": ServiceParams, "needs": needs})
 
 
-CLOUD, FLAGS, SLACK, PAGER, PUBLIC = (
-    client(name) for name in ("cloud_run", "supabase", "slack", "pagerduty", "statuspage")
+CLOUD, FLAGS, DATABASE, SLACK, PAGER, PUBLIC = (
+    client(name) for name in ("cloud_run", "supabase", "supabase_management", "slack", "pagerduty", "statuspage")
 )
 KINDS = Registry.of(
     [
         action("cloud_run.rollback_traffic", Rollback, (CLOUD,), approval=ONE_PERSON),
         action("feature_flag.disable", Flag, (FLAGS,), approval=ONE_PERSON),
-        action("maintenance.enable", ServiceParams, (FLAGS,), approval=ONE_PERSON_WITH_REASON),
+        action("maintenance.enable", Closing, (FLAGS,), approval=ONE_PERSON_WITH_REASON),
+        action("supabase.restore_to_point", Restore, (DATABASE,), approval=TWO_PEOPLE),
         action("pagerduty.page", Page, (PAGER,), approval=None, text_params=("summary",)),
         action("pagerduty.resolve", OfIncident, (PAGER,), approval=None),
         action("slack.post", Message, (SLACK,), approval=None, text_params=("text",)),
@@ -90,6 +105,7 @@ KINDS = Registry.of(
         probe("http.health"),
         probe("http.smoke"),
         probe("cloud_run.revisions", CLOUD),
+        probe("supabase.database", DATABASE),
         probe("cloud_run.user_requests", CLOUD),
     ]
 )
@@ -133,7 +149,10 @@ def test_severities_are_the_plans_own(vintstreet: Company) -> None:
     ("alert", "severity", "runbook"),
     [
         ("PaymentProcessingFailures", "P0", "bad-deployment"),
-        ("DatabaseConnectionFailures", "P0", "bad-deployment"),
+        ("DatabaseConnectionFailures", "P0", "database-down"),
+        ("BadMigration", "P0", "bad-migration"),
+        ("CredentialsCompromised", "P0", "security-incident"),
+        ("DataBreach", "P0", "security-incident"),
         ("AuthenticationFailures", "P1", "bad-deployment"),
         ("ApiResponseTimeHigh", "P1", "bad-deployment"),
         ("ErrorRateHigh", "P1", "bad-deployment"),
@@ -148,7 +167,7 @@ def test_each_critical_alert_has_its_route(vintstreet: Company, alert: str, seve
     assert vintstreet.runbook(runbook).service == route.service
 
 
-@pytest.mark.parametrize("name", ["bad-deployment", "broken-feature"])
+@pytest.mark.parametrize("name", ["bad-deployment", "broken-feature", "bad-migration", "database-down"])
 def test_nothing_is_written_before_the_trouble_is_verified(vintstreet: Company, name: str) -> None:
     """The first step probes for trouble, so that no one is paged for a false alarm."""
     first = vintstreet.runbook(name).steps(Phase.DETECT)[0]
@@ -156,9 +175,34 @@ def test_nothing_is_written_before_the_trouble_is_verified(vintstreet: Company, 
 
 
 def test_the_measures_are_in_the_order_in_which_they_are_tried(vintstreet: Company) -> None:
-    """The rollback comes before maintenance, and the flag before the rollback."""
+    """The rollback comes before maintenance, and the flag before the rollback; a restore is no containment."""
     tried = {name: [step.action for step in book.contain if step.measure] for name, book in vintstreet.runbooks.items()}
     assert tried == {
         "bad-deployment": ["cloud_run.rollback_traffic", "maintenance.enable"],
         "broken-feature": ["feature_flag.disable", "cloud_run.rollback_traffic"],
+        "bad-migration": ["maintenance.enable"],
+        "database-down": ["maintenance.enable"],
+        "security-incident": [None],  # a person confirms that the damage has stopped
     }
+
+
+def test_a_compromise_is_private_and_its_evidence_comes_before_every_change(vintstreet: Company) -> None:
+    """Once the names are filled in: everyone who responds may read it; nothing of it is published by itself."""
+    assert reading_roles_of(vintstreet.plan, "security", "P0") == []
+    named = vintstreet.with_stand_ins({"on_call": "Ana Ruiz", "cto": "Kim"})
+    assert set(reading_roles_of(named.plan, "security", "P0")) >= {"on_call", "tech_lead", "devops", "cto"}
+    assert [person.name for person in named.plan.holders("on_call")] == ["Ana Ruiz"]
+    book = vintstreet.runbook("security-incident")
+    actions = [step.action for phase in Phase for step in book.steps(phase) if step.action]
+    assert [name for name in actions if name.startswith("status_page")] == []
+    assert [evidence.kinds for evidence in vintstreet.plan.evidence] == [["security"]]
+
+
+def test_a_restore_is_for_two_proven_people_and_never_in_prefect(vintstreet: Company) -> None:
+    """The plan does not make it weaker, and users are kept out by what stands outside the database."""
+    assert (TWO_PEOPLE.people, TWO_PEOPLE.needs_proof, TWO_PEOPLE.prefect_may) == (2, True, False)
+    assert RestoreToPoint.approval is TWO_PEOPLE
+    assert RestoreToPoint.name not in vintstreet.plan.approvals
+    for name in ("bad-migration", "database-down"):
+        [maintenance] = [step for step in vintstreet.runbook(name).contain if step.measure]
+        assert maintenance.with_["by"] == "revision"

@@ -42,7 +42,7 @@ def faults(spec: DeploymentSpec, parameters: dict[str, Any]) -> list[str]:
 
 
 def test_each_company_is_offered_the_actions_that_its_services_can_run() -> None:
-    """VintStreet has Cloud Run, flags and maintenance. RetailGen has only Vercel."""
+    """VintStreet has Cloud Run, flags, maintenance and a database. RetailGen has only Vercel."""
     assert set(actions("vintstreet").values()) == {
         "cloud_run.rollback_traffic",
         "cloud_run.restore_latest",
@@ -50,6 +50,7 @@ def test_each_company_is_offered_the_actions_that_its_services_can_run() -> None
         "feature_flag.enable",
         "maintenance.enable",
         "maintenance.disable",
+        "supabase.restore_to_point",
     }
     assert set(actions("retailgen").values()) == {
         "vercel.rollback",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -143,3 +144,16 @@ async def test_the_approval_that_lies_in_a_start_has_the_proof_of_the_person(by_
     incident = by_hand.incident
     state = incident.asks[incident.acts[done.act].asks[-1]]
     assert "identified by a personal token" in closing_words(incident, state, vintstreet().plan)[0]
+    assert "(identified by a personal token)" in closing_words(incident, state, vintstreet().plan)
+
+
+async def test_what_leaves_nothing_behind_can_be_undone_on_request(by_hand: ByHand) -> None:
+    """A restore is no entry of the ledger, and its undo is started by hand, once."""
+    request = replace(by_hand.turn(), action="dial.restored")
+    done = await by_hand.manual.do(request, ANA)
+    assert by_hand.incident.in_place == []
+    result = await by_hand.manual.undo(by_hand.id, done.act, "the wrong time", ANA)
+    assert result.outcome is not None
+    assert (result.outcome.status, by_hand.dials.points["main"]) == (ActStatus.VERIFIED, 1)
+    with pytest.raises(Refused, match="Nothing of manual/dial-restored is in place"):
+        await by_hand.manual.undo(by_hand.id, done.act, "again", ANA)
