@@ -158,7 +158,8 @@ def test_a_bad_migration_is_taken_back_by_a_restore_that_two_people_approve(tmp_
     ]
     assert len(answers) == 2
     restored = [one["seq"] for one in event_log(played, "database_restored")]
-    assert event_log(played, "traffic_changed")[-1]["seq"] > restored[0]
+    opened = event_log(played, "operation_finished")[-1]
+    assert opened["seq"] > restored[0]
 
 
 def test_a_database_that_is_down_is_brought_back_by_a_person(tmp_path: Path) -> None:
