@@ -59,7 +59,7 @@ from tasks.supabase.preflight import SupabaseManagementPreflight
 from tasks.supabase.state import TYPED, DatabaseState, read_database, read_point, read_result, second
 
 DEADLINE = timedelta(hours=1)
-"""How long a restore is watched. Supabase names no time; it grows with the database. Later reads can settle it."""
+"""How long a restore is watched. Supabase names no time; it grows with the database. Later reads can still tell."""
 
 _PENDING = Backoff(first=0.2, factor=1.5, longest=5.0)
 """The pauses while Supabase makes a restore point, or begins a restore."""

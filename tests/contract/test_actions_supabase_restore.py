@@ -257,7 +257,7 @@ async def test_the_outcome_says_what_a_read_has_proven(kind: str, status: ActSta
 
 
 async def test_a_restore_that_supabase_reports_as_failed_is_never_verified() -> None:
-    """People are told at once, and not only when the hour is over."""
+    """It is reported at once, and not only when the hour is over."""
     async with migrated(points=False) as (sim, context, good):
         sim.world.database.fails_restore = True
         outcome = await issued(QuickRestore(context), good, within=60)
