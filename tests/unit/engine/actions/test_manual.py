@@ -144,7 +144,6 @@ async def test_the_approval_that_lies_in_a_start_has_the_proof_of_the_person(by_
     incident = by_hand.incident
     state = incident.asks[incident.acts[done.act].asks[-1]]
     assert "identified by a personal token" in closing_words(incident, state, vintstreet().plan)[0]
-    assert "(identified by a personal token)" in closing_words(incident, state, vintstreet().plan)
 
 
 async def test_what_leaves_nothing_behind_can_be_undone_on_request(by_hand: ByHand) -> None:
