@@ -28,6 +28,7 @@ from allclear.engine.actions.registry import Registry
 from allclear.settings import load_settings
 from deployments.catalog import DeploymentSpec, deployments_of
 from deployments.fork_server import start_fork_server
+from deployments.shared_tls import share_tls_context
 
 log = logging.getLogger("allclear.runner")
 
@@ -60,6 +61,7 @@ def main() -> None:
     """Register the deployments and serve them until stopped. Raises AllclearError if the company cannot be loaded."""
     settings = load_settings()
     company, registry = find_company(settings.company), Registry.installed()
+    share_tls_context()
     start_fork_server(company, registry)
     asyncio.run(_serve(company, registry, simulated=settings.simulated is not None))
 

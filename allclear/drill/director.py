@@ -73,7 +73,6 @@ async def play(  # noqa: PLR0913 - what its callers may choose
     if within is not None:
         script = script.model_copy(update={"expect": script.expect.model_copy(update={"within": within})})
     on_progress("Starting the simulated production, Prefect, the runner and the responder …")
-    stand_ins = {member.role: member.name for member in script.people} if script.stand_ins else None
     async with Stack(
         company.name,
         home,
@@ -81,21 +80,34 @@ async def play(  # noqa: PLR0913 - what its callers may choose
         scenario,
         breaks=False,
         recovery_over=script.recovery_over,
-        stand_ins=stand_ins,
+        stand_ins=script.stand_in_names,
     ) as stack:
-        engine = make_engine(stack.settings, environ={}, company=company)
-        write_exports(stack)
-        try:
-            on_progress(f"Everything is up. {script.title}: users arrive; the alert follows.")
-            begun = time.monotonic()
-            limit = None if person else asyncio.get_running_loop().time() + script.expect.within.total_seconds()
-            control = stack.simulation.control
-            incident_id = await _alert(script, stack, control)
-            cast = Cast(script, engine, control, person)
-            await _stopped_at(limit, _play_on(stack, engine, incident_id, cast, on_entry))
-            return await _report(script, company, engine, control, home, incident_id, time.monotonic() - begun)
-        finally:
-            await engine.close()
+        return await play_on(stack, company, script, on_entry=on_entry, on_progress=on_progress, person=person)
+
+
+async def play_on(
+    stack: Stack,
+    company: Company,
+    script: Script,
+    *,
+    on_entry: EntryListener,
+    on_progress: Callable[[str], None],
+    person: Person | None = None,
+) -> Played:
+    """Play the script on a running stack, and return the result. Raises as `play`."""
+    engine = make_engine(stack.settings, environ={}, company=company)
+    write_exports(stack)
+    try:
+        on_progress(f"Everything is up. {script.title}: users arrive; the alert follows.")
+        begun = time.monotonic()
+        limit = None if person else asyncio.get_running_loop().time() + script.expect.within.total_seconds()
+        control = stack.simulation.control
+        incident_id = await _alert(script, stack, control)
+        cast = Cast(script, engine, control, person)
+        await _stopped_at(limit, _play_cast(stack, engine, incident_id, cast, on_entry))
+        return await _report(script, company, engine, control, stack.home, incident_id, time.monotonic() - begun)
+    finally:
+        await engine.close()
 
 
 async def _alert(script: Script, stack: Stack, control: str) -> str:
@@ -160,7 +172,7 @@ async def _stopped_at(limit: float | None, running: Coroutine[Any, Any, None]) -
             raise
 
 
-async def _play_on(stack: Stack, engine: Engine, incident_id: str, cast: Cast, on_entry: EntryListener) -> None:
+async def _play_cast(stack: Stack, engine: Engine, incident_id: str, cast: Cast, on_entry: EntryListener) -> None:
     """Run until the end. If a part of the stack or a member of the cast fails, the drill ends at once."""
     tasks = [
         asyncio.create_task(cast.play(incident_id)),

@@ -111,6 +111,11 @@ class Script(Model):
     )
     expect: Expected = Field(default=Expected(), description="What the response must achieve.")
 
+    @property
+    def stand_in_names(self) -> dict[str, str] | None:
+        """Return role -> the name of the person who holds it in the drill; None if nobody stands in."""
+        return {member.role: member.name for member in self.people} if self.stand_ins else None
+
 
 def scripts(company: Company) -> list[str]:
     """Return the names of the company's drills, the plan's `first_drill` first.

@@ -233,3 +233,10 @@ def test_a_heap_of_aliases_is_refused_at_once(cli: Cli, tmp_path: Path) -> None:
 def test_wrong_usage_is_exit_code_two(cli: Cli) -> None:
     """A missing argument is a usage error, as everywhere."""
     assert cli("ack").code == 2
+
+
+def test_a_limit_that_is_no_duration_is_refused() -> None:
+    """The error says how to write it, before anything is started."""
+    done = allclear("drill", "--within", "soon")
+    assert done.returncode == 3
+    assert "--within: 'soon' is not a duration" in done.stderr

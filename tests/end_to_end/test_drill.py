@@ -14,10 +14,6 @@ from tests.end_to_end.stack_support import ROOT, drill, environment
 pytestmark = pytest.mark.slow
 
 
-ORDER = ["evidence-before-containment", "rotate", "revoke", "block", "stopped"]
-"""What people are asked in a security incident, one after the other."""
-
-
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The result of the P0 drill, which is run once for this file."""
@@ -124,63 +120,3 @@ def test_every_text_of_a_drill_is_marked_as_simulated(played: dict[str, Any]) ->
     told = [*event_log(played, "message"), *event_log(played, "status_post")]
     assert told
     assert all("SIMULATED" in str(line) for line in told)
-
-
-def test_a_flag_that_stays_off_is_handed_to_a_person(tmp_path: Path) -> None:
-    """In the broken-feature drill the flag stays off, and the ledger names its owner and the date."""
-    played = drill("broken-feature", tmp_path / "home")
-    assert played["misses"] == []
-    [handed_over] = entries(played, "ledger.handed-over")
-    assert handed_over["record"]["to"] == "Ben Okafor"
-    assert [line["result"] for line in event_log(played, "write", api="supabase")] == ["done"]
-
-
-def test_a_false_alarm_writes_nothing(tmp_path: Path) -> None:
-    """In the healthy drill no system is written to, and the incident ends as a false alarm."""
-    played = drill("healthy", tmp_path / "home")
-    assert played["misses"] == []
-    assert event_log(played, "write") == []
-    assert entries(played, "incident.ended")[0]["record"]["ending"] == "false-alarm"
-
-
-def test_a_bad_migration_is_taken_back_by_a_restore_that_two_people_approve(tmp_path: Path) -> None:
-    """Users are kept out by the revision, a restore point comes first, and the migration is gone when they are back."""
-    played = drill("bad-migration", tmp_path / "home")
-    assert played["misses"] == []
-    writes = [
-        (line["api"], line["method"], line["result"]) for line in event_log(played, "write", api="supabase_management")
-    ]
-    assert writes == [("supabase_management", "mark", "done"), ("supabase_management", "restore", "done")]
-    assert len(event_log(played, "database_restored")) == 1
-    assert event_log(played, "write", api="supabase") == []
-    answers = [
-        one["record"] for one in entries(played, "ask.answered") if one["record"]["ask"].endswith("resolve/restore")
-    ]
-    assert len(answers) == 2
-    restored = [one["seq"] for one in event_log(played, "database_restored")]
-    opened = event_log(played, "operation_finished")[-1]
-    assert opened["seq"] > restored[0]
-
-
-def test_a_database_that_is_down_is_brought_back_by_a_person(tmp_path: Path) -> None:
-    """The maintenance page comes without the database, and nothing is restored, because no data is damaged."""
-    played = drill("database-down", tmp_path / "home")
-    assert played["misses"] == []
-    assert len(event_log(played, "database_restarted")) == 1
-    assert event_log(played, "write", api="supabase_management") == []
-    assert event_log(played, "write", api="supabase") == []
-
-
-def test_compromised_credentials_are_private_and_never_a_false_alarm(tmp_path: Path) -> None:
-    """The storefront is healthy all along; evidence comes first, and no message or page says what it is about."""
-    played = drill("credentials-compromised", tmp_path / "home")
-    assert played["misses"] == []
-    asked = [one["record"]["ask"] for one in entries(played, "ask.opened")]
-    assert [ask for ask in asked if ask["kind"] == "false-alarm"] == []
-    steps = [ask["step"] for ask in asked if ask["phase"] == "contain" and ask["kind"] == "step"]
-    assert [step for step in steps if step in ORDER] == ORDER
-    told = [str(line) for kind in ("message", "page", "status_post") for line in event_log(played, kind)]
-    assert any("a private incident" in text for text in told)
-    for word in ("Supabase", "redentials", "key of"):
-        assert [text for text in told if word in text] == []
-    assert event_log(played, "status_post") == []

@@ -1,0 +1,169 @@
+"""Every drill of every company goes as planned: a new file under `drills/` is played here, too."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from allclear.company import find_company, load_company
+from allclear.domain.approval import AskKind
+from allclear.domain.records import AskAnswered, AskOpened, IncidentEnded, LedgerHandedOver
+from allclear.drill.director import Played
+from allclear.drill.script import scripts
+from tests.contract.simulator_support import REPOSITORY
+from tests.scenario.drill_support import play_in_one_process
+
+COMPANIES = ("vintstreet", "retailgen")
+DRILLS = [f"{company}/{name}" for company in COMPANIES for name in scripts(find_company(company))]
+
+
+ORDER = ["evidence-before-containment", "rotate", "revoke", "block", "stopped"]
+"""What people are asked in a security incident, one after the other."""
+
+
+def writes(played: Played, *apis: str) -> list[dict[str, Any]]:
+    """Return what the simulated production's log has about writes, those of some APIs if they are named."""
+    found = [line for line in played.event_log if line["kind"] == "write"]
+    return [line for line in found if line["api"] in apis] if apis else found
+
+
+def happened(played: Played, kind: str) -> list[dict[str, Any]]:
+    """Return the lines of that kind in the simulated production's log."""
+    return [line for line in played.event_log if line["kind"] == kind]
+
+
+def told_nobody_false(played: Played) -> None:
+    """Every text is marked as simulated."""
+    told = [line for line in played.event_log if line["kind"] in {"message", "status_post"}]
+    assert all("SIMULATED" in str(line) for line in told)
+
+
+def broken_feature(played: Played) -> None:
+    """The flag stays off, and the ledger names its owner and the date."""
+    [handed_over] = [entry.record for entry in played.entries if isinstance(entry.record, LedgerHandedOver)]
+    assert handed_over.to == "Ben Okafor"
+    assert [line["result"] for line in writes(played, "supabase")] == ["done"]
+
+
+def healthy(played: Played) -> None:
+    """No system is written to, and the incident ends as a false alarm."""
+    assert writes(played) == []
+    [ended] = [entry.record for entry in played.entries if isinstance(entry.record, IncidentEnded)]
+    assert ended.ending == "false-alarm"
+
+
+def site_down(played: Played) -> None:
+    """Vercel received one rollback and one promotion of the fix, and the public posts have the plan's texts."""
+    moved = [(line["method"], line["name"], line["result"]) for line in writes(played, "vercel")]
+    assert moved == [("rollback", "retailgen-d4e7k1p", "done"), ("promote", "retailgen-k2v9fix", "done")]
+    posts = [line for line in played.event_log if line["kind"] == "status_post"]
+    assert [post["status"] for post in posts] == ["investigating", "identified", "resolved"]
+    assert posts[0]["name"].endswith("Service Issue - RetailGen AI")
+    assert "a release that could not read existing sessions" in posts[1]["body"]
+    assert posts[2]["name"].endswith("Resolved - Service Issue - RetailGen AI")
+    assert played.post_mortem.startswith("# Post-Incident Review: ")
+
+
+def data_leak(played: Played) -> None:
+    """Typed addresses are blocked and unblocked, attack mode goes on and off, a feature off; Google is not called."""
+    on_vercel = [(line["method"], line.get("change") or line.get("on")) for line in writes(played, "vercel")]
+    assert on_vercel == [
+        ("update_firewall", "ip.insert"),
+        ("update_firewall", "ip.insert"),
+        ("attack_mode", True),
+        ("update_flag", None),
+        ("attack_mode", False),
+        ("update_firewall", "ip.remove"),
+        ("update_firewall", "ip.remove"),
+    ]
+    assert not any(line["api"].startswith(("cloud_", "supabase")) for line in writes(played))
+
+
+def ai_generation_down(played: Played) -> None:
+    """The feature of the alert's route names the flag; the drill leaves it off, with an owner and a date."""
+    assert [(line["method"], line["flag"]) for line in writes(played, "vercel")] == [("update_flag", "ai-generation")]
+
+
+def bad_migration(played: Played) -> None:
+    """Users are kept out by the revision, a restore point comes first, and the migration is gone when they are back."""
+    made = [(line["method"], line["result"]) for line in writes(played, "supabase_management")]
+    assert made == [("mark", "done"), ("restore", "done")]
+    [restored] = happened(played, "database_restored")
+    assert writes(played, "supabase") == []
+    answers = [entry.record for entry in played.entries if isinstance(entry.record, AskAnswered)]
+    assert len([answer for answer in answers if answer.ask.endswith("resolve/restore")]) == 2
+    assert happened(played, "operation_finished")[-1]["seq"] > restored["seq"]
+
+
+def database_down(played: Played) -> None:
+    """The maintenance page comes without the database, and nothing is restored, because no data is damaged."""
+    assert len(happened(played, "database_restarted")) == 1
+    assert writes(played, "supabase_management", "supabase") == []
+
+
+def credentials_compromised(played: Played) -> None:
+    """The storefront is healthy all along; evidence comes first, and no message or page says what it is about."""
+    asked = [entry.record.ask for entry in played.entries if isinstance(entry.record, AskOpened)]
+    assert [ask for ask in asked if ask.kind is AskKind.FALSE_ALARM] == []
+    steps = [ask.step for ask in asked if ask.phase == "contain" and ask.kind is AskKind.STEP]
+    assert [step for step in steps if step in ORDER] == ORDER
+    told = [str(line) for kind in ("message", "page", "status_post") for line in happened(played, kind)]
+    assert any("a private incident" in text for text in told)
+    for word in ("Supabase", "redentials", "key of"):
+        assert [text for text in told if word in text] == []
+    assert happened(played, "status_post") == []
+
+
+MORE = {
+    "vintstreet/bad-migration": bad_migration,
+    "vintstreet/database-down": database_down,
+    "vintstreet/credentials-compromised": credentials_compromised,
+    "vintstreet/broken-feature": broken_feature,
+    "vintstreet/healthy": healthy,
+    "retailgen/site-down": site_down,
+    "retailgen/data-leak": data_leak,
+    "retailgen/ai-generation-down": ai_generation_down,
+}
+"""What else is asserted of a drill."""
+
+
+@pytest.mark.parametrize("drill", DRILLS)
+async def test_the_drill_goes_as_planned(drill: str, tmp_path: Path) -> None:
+    """The incident ends as expected, the expected acts are verified, and nothing is left in place."""
+    company, _, name = drill.partition("/")
+    played = await play_in_one_process(find_company(company), name, tmp_path)
+    assert played.misses == []
+    told_nobody_false(played)
+    if drill in MORE:
+        MORE[drill](played)
+
+
+DENIED = "- ask: contain/roll-back\n    yes: false"
+AGAIN = """\
+answers:
+  - {ask: contain/maintenance, yes: false, reason: No.}
+  - {ask: contain/contained-manually, after: 0.1s, reason: Once more.}
+"""
+
+
+async def test_a_drill_whose_people_always_say_again_ends_at_its_own_limit(tmp_path: Path) -> None:
+    """It fails, is ended long before the people would stop, and says how far it came."""
+    folder = tmp_path / "vintstreet"
+    shutil.copytree(REPOSITORY / "runbooks" / "vintstreet", folder)
+    script = folder / "drills" / "payment-processing-down.yaml"
+    text = script.read_text(encoding="utf-8")
+    text = text.replace("answers:\n", AGAIN, 1).replace("- ask: contain/roll-back\n", f"{DENIED}\n", 1)
+    script.write_text(text, encoding="utf-8")
+    company = load_company(folder)
+    played = await play_in_one_process(company, "payment-processing-down", tmp_path / "home", timedelta(seconds=20))
+    [stopped] = [miss for miss in played.misses if miss.startswith("It was stopped at its limit of 20s")]
+    assert "VS-1 is not contained, in the phase contain" in stopped
+    assert "Waiting for people: " in stopped
+    opened = [entry.record.ask.step for entry in played.entries if isinstance(entry.record, AskOpened)]
+    assert opened.count("contained-manually") > 1
+    assert played.post_mortem.startswith("# ")
+    assert not any(isinstance(entry.record, IncidentEnded) for entry in played.entries)
