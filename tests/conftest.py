@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 
 TESTS = Path(__file__).parent
 
-ON_ONE_STACK = ("test_forms.py", "test_browser.py")
-"""The files whose tests share one running stack, each with incidents of its own; see end_to_end/conftest.py."""
+ON_ONE_STACK = ("test_up.py", "test_forms.py", "test_browser.py")
+"""The files whose tests share one running stack, in this order; see end_to_end/conftest.py.
+
+Each has incidents of its own. The commands of the README, in the first file, are about the first incident.
+"""
 
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")  # a busy machine fails no test by its clock
@@ -46,7 +49,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(
         key=lambda item: (
             folders.get(item.path.relative_to(TESTS).parts[0], len(folders)),
-            item.path.name not in ON_ONE_STACK,
+            ON_ONE_STACK.index(item.path.name) if item.path.name in ON_ONE_STACK else len(ON_ONE_STACK),
         )
     )
 

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from allclear.cli import main
-from tests.end_to_end.stack_support import LIMIT, ROOT, environment
+from tests.end_to_end.stack_support import LIMIT, ROOT, allclear, environment
 
 ME = ("--as", "Ana", "--role", "on_call")
 ROLL_BACK = ("act", "vintstreet", "cloud_run.rollback_traffic", "service=storefront")

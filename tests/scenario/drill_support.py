@@ -99,6 +99,10 @@ def _patient(company: Company) -> Company:
     return replace(company, systems=company.systems.model_copy(update={"services": services}))
 
 
+def _unseen(*_: object) -> None:
+    """Show nothing."""
+
+
 def _at_once(member: Member) -> dict[str, timedelta]:
     acknowledges = {} if member.acknowledges_after is None else {"acknowledges_after": SOON}
     return {"answers_after": SOON} | acknowledges
@@ -116,4 +120,4 @@ async def play_in_one_process(company: Company, scenario: str, home: Path, withi
     quick = script.model_copy(update={"people": people, "answers": answers, "expect": expect})
     patient = _patient(company)
     async with OneProcess(patient, home, scenario, quick) as stack:
-        return await play_on(stack, patient, quick, on_entry=lambda *_: None, on_progress=lambda _: None)
+        return await play_on(stack, patient, quick, on_entry=_unseen, on_progress=_unseen)
