@@ -79,3 +79,10 @@ GITHUB_CHECKS = Permission(
     "Checks and Commit statuses: read",
     "a fine-grained token, or an installation of an app, for this one repository",
 )
+
+ARMOR_WRITE = Permission(
+    "cloud_armor",
+    "compute.securityPolicies.get, compute.securityPolicies.update, compute.backendServices.get,"
+    " compute.globalOperations.get",
+    "a custom role with these on the project; roles/compute.securityAdmin with roles/compute.viewer allows more",
+)

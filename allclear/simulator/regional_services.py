@@ -26,6 +26,7 @@ class RegionalService:
     ) -> None:
         """`share` is the percent of the shop's users whom it serves."""
         self.project, self.region, self.name, self.share = scenario.project, spec.region, spec.service, share
+        self.ingress = spec.ingress
         self.url = ""
         """Where it is reached by itself, as soon as something listens there."""
         self.new_revision = spec.new_revision

@@ -20,6 +20,7 @@ from allclear.simulator.github_spec import GithubSpec
 from allclear.simulator.scenario_schema import (
     ALL_TRAFFIC,
     LATEST,
+    ArmorSpec,
     Duration,
     FlagSpec,
     OtherServiceSpec,
@@ -67,6 +68,10 @@ class Production(ServiceSpec):
             "run.operations.get",
             "monitoring.timeSeries.list",
             "logging.logEntries.list",
+            "compute.securityPolicies.get",
+            "compute.securityPolicies.update",
+            "compute.backendServices.get",
+            "compute.globalOperations.get",
         ],
         description="What the key may do.",
     )
@@ -77,6 +82,7 @@ class Production(ServiceSpec):
     statuspage: StatusPageSpec = Field(default=StatusPageSpec(), description="The public status page.")
     supabase: SupabaseSpec = Field(default=SupabaseSpec(), description="The project on Supabase.")
     vercel: VercelSpec | None = Field(default=None, description="The project on Vercel, where it has one.")
+    armor: ArmorSpec | None = Field(default=None, description="Its Cloud Armor policy, where it has one.")
     github: GithubSpec | None = Field(default=None, description="The repository on GitHub, where it has one.")
 
     @property

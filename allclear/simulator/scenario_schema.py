@@ -204,6 +204,16 @@ class SupabaseSpec(Part):
     restore_takes: Duration = Field(default=timedelta(milliseconds=400), description="How long a restore takes.")
 
 
+class ArmorSpec(Part):
+    """The Cloud Armor policy before the service, and the backend service of the load balancer."""
+
+    policy: Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$")] = Field(description="Its name.")
+    backend_service: Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$")] = Field(
+        description="The backend service of the load balancer."
+    )
+    attached: bool = Field(default=True, description="Whether the backend service has the policy.")
+
+
 class ServiceSpec(Part):
     """A service of Cloud Run in one region: its revisions, who gets the traffic, and who had it before."""
 
@@ -214,6 +224,9 @@ class ServiceSpec(Part):
     revisions: Annotated[list[RevisionSpec], Field(min_length=1)] = Field(description="What was deployed so far.")
     traffic: list[TrafficSpec] = Field(
         default=[TrafficSpec(revision=LATEST, percent=100)], description="Who gets how much of the traffic."
+    )
+    ingress: Literal["all", "internal", "internal-and-cloud-load-balancing"] = Field(
+        default="all", description="Whose requests it admits; other than `all`: only those of a load balancer."
     )
     history: list[HistorySpec] = Field(
         default=[], description="Who served before, the oldest first; the last is how the simulation begins."

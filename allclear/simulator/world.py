@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+from allclear.simulator.armor_policy import ArmorPolicy
 from allclear.simulator.event_log import Clock, EventLog, utc_now
 from allclear.simulator.faults import FaultBoard
 from allclear.simulator.flag_table import FlagTable
@@ -49,6 +50,7 @@ class World:
         self.pagerduty = PagerDutyPages(clock, self.event_log)
         self.workspace = SlackWorkspace(scenario.slack, clock, self.event_log)
         self.status_board = StatuspageBoard(scenario.statuspage, clock, self.event_log)
+        self.armor = ArmorPolicy(scenario.armor, scenario.operation_takes, clock) if scenario.armor else None
         self.vercel = VercelProject(scenario.vercel, self.service, clock) if scenario.vercel else None
         github = scenario.github
         self.github = GithubRepository(github, clock, self.later, self.deploy) if github else None

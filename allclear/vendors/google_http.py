@@ -1,4 +1,4 @@
-"""Google's REST interfaces over httpx: reads only, signed in with application default credentials.
+"""Google's REST interfaces over httpx, signed in with application default credentials.
 
 Source: google-auth 2.62, 2026-11: `credentials.refresh` blocks, so it runs in a thread; a token lasts an hour and
 `valid` turns false before it ends. Its session would follow a redirect with the credentials. Refusals are `{"error":
@@ -80,14 +80,27 @@ class GoogleHttp:
     ) -> Any:  # noqa: ANN401 - whatever JSON Google answers
         """Return the JSON that a POST to `path` is answered with. Raises Denied, Unreachable, NotFound, VendorRefused.
 
-        All these requests read; Google takes the query in the body of a POST.
+        Most of these requests read; Google takes the query in the body of a POST.
         """
+        return await self.send(request, "POST", path, json=json, form=form)
+
+    async def send(
+        self,
+        request: VendorRequest,
+        method: str,
+        path: str,
+        *,
+        json: object = None,
+        form: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+    ) -> Any:  # noqa: ANN401 - whatever JSON Google answers
+        """Return the JSON that a request is answered with. Raises the error of `request`."""
         token = await self._valid_token(request)
         headers = {"authorization": f"Bearer {token}"} if token else {}
 
         async def send_once() -> httpx.Response:
             url = f"{self._http.base}{path}"
-            return await self._http.pool.request("POST", url, json=json, data=form, headers=headers)
+            return await self._http.pool.request(method, url, json=json, data=form, params=params, headers=headers)
 
         response = await self._http.send_with_retries(request, send_once)
         if not response.is_success:
@@ -129,7 +142,7 @@ def token_for(access: Access, scope: str) -> TokenSource | None:
 
 
 class GoogleClient:
-    """The base of the clients of Google's read-only interfaces: project, address and sign-in."""
+    """The base of the clients of Google's REST interfaces: project, address and sign-in."""
 
     system: ClassVar[str]
     options: ClassVar[type[Model]] = GoogleOptions

@@ -43,19 +43,15 @@ from allclear.domain.preflight import Preflight
 from allclear.domain.systems import Handle, Service
 from allclear.vendors.vercel import Vercel, VercelHandle
 from allclear.vendors.vercel_firewall import EVERY_HOST, LIMITS, Firewall
+from tasks.addresses import AddressParams, is_are, listed, retyped, sizes
 from tasks.permissions import VERCEL_FIREWALL
 from tasks.vercel.firewall_state import (
-    AddressParams,
     BlockState,
     added,
     allowed_ranges,
     candidates,
-    is_are,
-    listed,
     range_of,
-    retyped,
     shown_rule,
-    sizes,
 )
 from tasks.vercel.handles import hosting_of
 from tasks.vercel.preflight import VercelPreflight

@@ -22,7 +22,8 @@ import httpx
 
 _ANY_TYPE = "@type"
 _KEYWORDS = frozenset(
-    {"$ref", "additionalProperties", "deprecated", "description", "enum", "enumDeprecated", "enumDescriptions"}
+    {"$ref", "additionalProperties", "default", "deprecated", "description", "enum", "enumDeprecated"}
+    | {"enumDescriptions", "pattern"}
     | {"format", "id", "items", "properties", "readOnly", "type"}
 )
 _BITS = {"int32": 31, "int64": 63}
@@ -49,6 +50,7 @@ def _is_base64(value: str) -> bool:
 
 _FORMATS: dict[str, Callable[[str], bool]] = {
     "int64": _is_whole_text,
+    "uint64": lambda value: value.isdecimal() and int(value) < 2**64,
     "google-datetime": _is_moment,
     "google-duration": lambda value: re.fullmatch(r"-?\d+(\.\d{1,9})?s", value) is not None,
     "google-fieldmask": lambda value: re.fullmatch(r"[A-Za-z0-9_.]+(,[A-Za-z0-9_.]+)*", value) is not None,
@@ -63,10 +65,12 @@ class Description:
     def __init__(self, document: dict[str, Any]) -> None:
         self._schemas: dict[str, Any] = document["schemas"]
         self._methods = list(_methods(document))
+        self._root = str(document.get("servicePath", ""))
 
     def method(self, verb: str, path: str) -> dict[str, Any]:
         """Return the method of a request. Fails if the description has none."""
-        found = [m for m in self._methods if m["httpMethod"] == verb and _fits(m, path.lstrip("/"))]
+        inner = path.lstrip("/").removeprefix(self._root)
+        found = [m for m in self._methods if m["httpMethod"] == verb and _fits(m, inner)]
         assert len(found) == 1, f"{verb} {path} means {len(found)} methods: {[m['id'] for m in found]}"
         return found[0]
 
@@ -138,6 +142,8 @@ def _compare_single(value: Any, schema: dict[str, Any], where: str) -> Iterator[
         yield f"{where}: {value!r} is not one of {', '.join(schema['enum'])}"
     elif kind == "integer" and not -(2 ** _BITS[form]) <= value < 2 ** _BITS[form]:
         yield f"{where}: {value!r} is too large for {form}"
+    elif "pattern" in schema and not re.fullmatch(schema["pattern"], value):
+        yield f"{where}: {value!r} does not match {schema['pattern']}"
     elif kind == "string" and form and not _FORMATS[form](value):
         yield f"{where}: {value!r} is no {form}"
 

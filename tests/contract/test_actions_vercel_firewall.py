@@ -19,8 +19,8 @@ from allclear.engine.actions.loaded_act import LoadedAct
 from allclear.engine.actions.registry import read_params
 from allclear.engine.actions.write import Write
 from allclear.vendors.vercel import VercelHandle
+from tasks.addresses import AddressParams
 from tasks.vercel.firewall import BlockAddresses, UnblockAddresses
-from tasks.vercel.firewall_state import AddressParams
 from tests.contract.actions_support import SimulatedContext, carried_out, dumped, proven, undone, worked_out
 from tests.contract.simulator_support import Simulated, fault, recorded, specification
 from tests.contract.test_actions_vercel import SERVICE, hosted

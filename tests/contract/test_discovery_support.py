@@ -126,8 +126,15 @@ def test_an_unknown_parameter_fails() -> None:
 
 def test_a_keyword_that_the_check_does_not_know_fails() -> None:
     """Otherwise a new keyword would accept every value."""
-    with pytest.raises(AssertionError, match="pattern"):
-        Description({"schemas": {"Shop": {"type": "string", "pattern": "^a"}}}).problems("Shop", "b")
+    with pytest.raises(AssertionError, match="maximum"):
+        Description({"schemas": {"Shop": {"type": "integer", "maximum": "9"}}}).problems("Shop", 10)
+
+
+def test_a_text_that_does_not_match_its_pattern_is_a_problem() -> None:
+    """As the name of a security policy of Compute Engine."""
+    shops = Description({"schemas": {"Shop": {"type": "string", "pattern": "a[0-9]"}}})
+    assert shops.problems("Shop", "a1") == []
+    assert shops.problems("Shop", "b") == ["Shop: 'b' does not match a[0-9]"]
 
 
 def test_googles_own_documents_refuse_wrong_values() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from allclear.simulator.apis import (
+    cloud_armor,
     cloud_logging,
     cloud_monitoring,
     github,
@@ -30,6 +31,7 @@ APIS: tuple[SimulatedApi, ...] = (
     pagerduty_rest.API,
     cloud_monitoring.API,
     cloud_logging.API,
+    cloud_armor.API,
     vercel.API,
     github.API,
     own_system.API,

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _LATEST, _SUCCEEDED = 1, 4
 """TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST and CONDITION_SUCCEEDED, by number: the library is not imported here."""
+_BEHIND_LOAD_BALANCER = frozenset({2, 3, 4})
+"""INGRESS_TRAFFIC_INTERNAL_ONLY, _INTERNAL_LOAD_BALANCER and _NONE, by number; without a value, all is admitted."""
 
 
 class Traffic(Model):
@@ -68,6 +70,8 @@ class RunService(Model):
     """Who wrote it last, as an e-mail address; empty if Cloud Run does not say."""
     traffic: tuple[Traffic, ...] = ()
     serving: dict[str, int] = Field(default={})
+    direct: bool = False
+    """Whether it answers requests from the internet that pass no load balancer."""
 
 
 class OperationResult(Model):
@@ -108,6 +112,7 @@ def service_view(service: run_v2.Service) -> RunService:
         modified_by=service.last_modifier,
         traffic=tuple(_entry(target) for target in service.traffic) or (Traffic(revision=None, percent=100),),
         serving=serving,
+        direct=int(service.ingress) not in _BEHIND_LOAD_BALANCER,
     )
 
 

@@ -12,6 +12,7 @@ from allclear.domain.approval import ONE_PERSON, ONE_PERSON_WITH_REASON, SPEAKER
 from allclear.domain.errors import ConfigError
 from allclear.engine.actions.registry import read_params
 from allclear.vendors.pagerduty import LONGEST_KEY, fitting
+from tasks.cloud_armor.actions import BlockArmorAddresses, UnblockArmorAddresses
 from tasks.cloud_run.actions import RestoreLatest, RollbackTraffic
 from tasks.cloud_run.location import CloudRunParams
 from tasks.feature_flags import DisableFlag, EnableFlag
@@ -59,6 +60,8 @@ ACTIONS: list[type[AnyAction]] = [
     OpenRevert,
     SetSwitch,
     RestoreSwitch,
+    BlockArmorAddresses,
+    UnblockArmorAddresses,
     Merge,
     RunWorkflow,
 ]
@@ -106,6 +109,8 @@ def test_approvals_have_the_documented_defaults() -> None:
         "github.open_revert": ONE_PERSON,
         "http.request": ONE_PERSON_WITH_REASON,
         "http.restore": ONE_PERSON,
+        "cloud_armor.block_addresses": ONE_PERSON_WITH_REASON,
+        "cloud_armor.unblock_addresses": ONE_PERSON,
         "github.merge": ONE_PERSON,
         "github.run_workflow": ONE_PERSON_WITH_REASON,
     }
@@ -126,7 +131,7 @@ def test_fences_match_what_the_vendors_offer() -> None:
     assert by_fence == {
         Fence.VERSION: {"cloud_run", "feature_flag", "maintenance"},
         Fence.KEY: {"pagerduty"},
-        Fence.NONE: {"slack", "status_page", "vercel", "github", "http"},
+        Fence.NONE: {"cloud_armor", "slack", "status_page", "vercel", "github", "http"},
     }
 
 

@@ -69,6 +69,13 @@ class Names:
         return f"{self.location}/operations/{identity}"
 
 
+_INGRESS = {
+    "all": types.IngressTraffic.INGRESS_TRAFFIC_ALL,
+    "internal": types.IngressTraffic.INGRESS_TRAFFIC_INTERNAL_ONLY,
+    "internal-and-cloud-load-balancing": types.IngressTraffic.INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER,
+}
+
+
 def service_message(site: RegionalService, state: ServiceState) -> types.Service:
     """Return the service as GetService shows it."""
     names, service = Names(site), site.service
@@ -86,7 +93,7 @@ def service_message(site: RegionalService, state: ServiceState) -> types.Service
         create_time=service.created_at,
         update_time=state.updated_at,
         last_modifier=state.modified_by,
-        ingress=types.IngressTraffic.INGRESS_TRAFFIC_ALL,
+        ingress=_INGRESS[site.ingress],
         launch_stage=5,  # google.api.LaunchStage GA, not exported by run_v2
         template=types.RevisionTemplate(revision=created.name, containers=[types.Container(image=created.image)]),
         traffic=[_target(target) for target in state.traffic],

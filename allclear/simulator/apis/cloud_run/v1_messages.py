@@ -56,8 +56,8 @@ def service_view(site: RegionalService, state: ServiceState) -> dict[str, Any]:
     annotations = {
         **dict(state.annotations),
         **({DESCRIPTION: state.description} if state.description else {}),
-        "run.googleapis.com/ingress": "all",
-        "run.googleapis.com/ingress-status": "all",
+        "run.googleapis.com/ingress": site.ingress,
+        "run.googleapis.com/ingress-status": site.ingress,
         **({"run.googleapis.com/operation-id": state.operation} if state.operation else {}),
         "run.googleapis.com/urls": json.dumps([url]),
         "serving.knative.dev/creator": _somebody(site),

@@ -1,0 +1,1 @@
+"""Blocking addresses with Cloud Armor."""

@@ -1,0 +1,533 @@
+"""Blocking addresses with Cloud Armor against the simulated policy: what is added, what is refused, and every fault."""
+
+# ruff: noqa: ANN401 - what is handed on to any action
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from allclear.domain.action import ActStatus, AnyAction, Outcome, Verdict
+from allclear.domain.address_ranges import NeverBlocked
+from allclear.domain.errors import (
+    AllclearError,
+    AnswerLost,
+    ConfigError,
+    Conflict,
+    Denied,
+    NotFound,
+    Refused,
+    VendorRefused,
+)
+from allclear.engine.actions.loaded_act import LoadedAct
+from allclear.engine.actions.write import Write
+from allclear.simulator.armor_policy import LAST, ArmorPolicy
+from allclear.simulator.scenario_schema import ArmorSpec
+from tasks.addresses import AddressParams
+from tasks.cloud_armor.actions import BlockArmorAddresses, UnblockArmorAddresses
+from tasks.cloud_armor.handle import CloudArmorHandle
+from tasks.cloud_armor.preflight import CloudArmorPreflight
+from tests.contract.actions_support import (
+    Carried,
+    SimulatedContext,
+    carried_out,
+    dumped,
+    production,
+    proven,
+    undone,
+    worked_out,
+)
+from tests.contract.discovery_support import described_client, description
+from tests.contract.simulator_support import Simulated, fault, quick, recorded
+
+SERVICE, ATTACKER, OTHER, RANGE = "storefront", "203.0.113.7", "203.0.113.9", "192.0.2.0/24"
+OFFICE = {"198.51.100.0/28": "our office"}
+POLICY = "/compute/v1/projects/vintstreet-prod/global/securityPolicies/storefront"
+BOTH: list[tuple[type[AnyAction], dict[str, Any]]] = [
+    (BlockArmorAddresses, {"addresses": ATTACKER}),
+    (UnblockArmorAddresses, {"addresses": ATTACKER}),
+]
+
+
+@asynccontextmanager
+async def guarded(
+    *, attached: bool = True, ingress: str = "internal-and-cloud-load-balancing", never: bool = True, **handle: Any
+) -> AsyncGenerator[tuple[Simulated, SimulatedContext]]:
+    """Run VintStreet's production behind a load balancer with a Cloud Armor policy."""
+    spec = ArmorSpec(policy="storefront", backend_service="storefront-backend", attached=attached)
+    fields: dict[str, Any] = {"policy": "storefront", "backend_service": "storefront-backend", "priority": 1000}
+    service: dict[str, Any] = {"cloud_armor": CloudArmorHandle.model_validate(fields | handle)}
+    if never:
+        service["never_blocked"] = NeverBlocked.model_validate(OFFICE)
+    async with production(quick(armor=spec, ingress=ingress), **service) as (sim, context):
+        context.options["cloud_armor"] = {"project": "vintstreet-prod"}
+        yield sim, context
+
+
+def armor(sim: Simulated) -> ArmorPolicy:
+    """Return the simulated policy."""
+    assert sim.world.armor is not None
+    return sim.world.armor
+
+
+def add(sim: Simulated, priority: int, *ranges: str, action: str = "deny(403)", **more: Any) -> None:
+    """Add a rule as a person would, at once."""
+    match = {"versionedExpr": "SRC_IPS_V1", "config": {"srcIpRanges": list(ranges)}}
+    rule = {"priority": priority, "action": action, "preview": False, "description": "", "match": match} | more
+    armor(sim).rules.append(rule)
+
+
+async def issued(action: AnyAction, **raw: Any) -> Outcome:
+    """Carry an act out with the executor's own write, and return its outcome."""
+    params, change = await worked_out(action, service=SERVICE, **raw)
+    change = change.model_copy(update={"deadline": timedelta(milliseconds=300)})
+    return await Write(LoadedAct(action, params, change), change, "VS-1/contain/block").issue()
+
+
+async def test_addresses_are_one_rule_at_the_first_free_priority_of_ours() -> None:
+    """Its operation is followed, the rules are read back, and its description names the act."""
+    async with guarded() as (sim, context):
+        add(sim, 1000, "192.0.2.99/32")
+        done = await carried_out(BlockArmorAddresses(context), service=SERVICE, addresses=f"{ATTACKER}, {RANGE}")
+        rule = armor(sim).find(1001)
+        assert rule["match"]["config"]["srcIpRanges"] == [f"{ATTACKER}/32", RANGE]
+        assert (rule["action"], rule["description"]) == ("deny(403)", "allclear VS-1/contain/one")
+        assert done.finding.sentence.startswith(f"{ATTACKER} and {RANGE} are blocked by storefront.")
+        assert done.change.summary == f"Block {ATTACKER} and {RANGE} in the Cloud Armor policy storefront."
+        assert "192.0.2.0/24 has 256 addresses" in done.change.risk
+        assert [write["method"] for write in recorded(sim, "write")] == ["add_rule"]
+
+
+async def test_the_approval_covers_the_addresses_and_not_what_others_change() -> None:
+    """Another address is another change; a rule that another person adds meanwhile takes only a priority."""
+    async with guarded() as (sim, context):
+        action = BlockArmorAddresses(context)
+        params, first = await worked_out(action, service=SERVICE, addresses=ATTACKER)
+        _, other = await worked_out(action, service=SERVICE, addresses=OTHER)
+        add(sim, 1000, "192.0.2.99/32")
+        _, again = await worked_out(action, service=SERVICE, addresses=ATTACKER)
+        assert first.digest == again.digest != other.digest
+        assert first.resource != other.resource
+        await action.apply(params, first, "key")
+        assert armor(sim).find(1001)["description"] == "allclear key"
+
+
+async def test_undo_removes_exactly_the_rule_that_was_added() -> None:
+    """An address that a person had blocked before stays blocked."""
+    async with guarded() as (sim, context):
+        add(sim, 500, f"{OTHER}/32", description="scraper")
+        action = BlockArmorAddresses(context)
+        done = await carried_out(action, service=SERVICE, addresses=f"{ATTACKER} {OTHER}")
+        assert armor(sim).blocked() == [f"{OTHER}/32", f"{ATTACKER}/32"]
+        back = await undone(action, done)
+        assert back.finding.sentence.startswith(f"{ATTACKER} is no longer blocked by storefront.")
+        assert armor(sim).blocked() == [f"{OTHER}/32"]
+        assert [one["method"] for one in recorded(sim, "write")] == ["add_rule", "remove_rule"]
+
+
+async def test_undo_leaves_a_rule_of_another_person() -> None:
+    """A person has replaced our rule: removing it would undo that person's decision."""
+    async with guarded() as (sim, context):
+        action = BlockArmorAddresses(context)
+        done = await carried_out(action, service=SERVICE, addresses=ATTACKER)
+        armor(sim).rules.pop()
+        with pytest.raises(Refused, match="not blocked any more"):
+            action.undo(done.params, done.change, await action.observe(done.params))
+        news = action.news_of(done.change, await action.observe_left(done.params))
+        assert news is not None
+        assert (news.moved, news.sentence) == (True, f"{ATTACKER} is no longer blocked in storefront.")
+        add(sim, 20, f"{ATTACKER}/32", description="court order")
+        with pytest.raises(Refused, match=r"The rule 20 of storefront .* another person's \(court order\)"):
+            action.undo(done.params, done.change, await action.observe(done.params))
+
+
+async def test_unblocking_takes_one_address_out_of_a_rule_and_removes_an_empty_one() -> None:
+    """Both actions change the same resource, so that the ledger's entry is settled; undo blocks them again."""
+    async with guarded() as (sim, context):
+        add(sim, 1000, f"{ATTACKER}/32", f"{OTHER}/32")
+        action = UnblockArmorAddresses(context)
+        done = await carried_out(action, service=SERVICE, addresses=ATTACKER)
+        assert armor(sim).blocked() == [f"{OTHER}/32"]
+        await carried_out(action, service=SERVICE, addresses=OTHER)
+        assert [rule["priority"] for rule in armor(sim).rules] == [LAST]
+        back = await undone(action, done)
+        assert back.finding.verdict is Verdict.SUCCESS
+        assert armor(sim).blocked() == [f"{ATTACKER}/32"]
+        _, blocking = await worked_out(BlockArmorAddresses(context), service=SERVICE, addresses=ATTACKER)
+        assert blocking.resource == done.change.resource
+        assert UnblockArmorAddresses.reverses == BlockArmorAddresses.name
+
+
+@pytest.mark.parametrize(
+    ("addresses", "sentence", "next_step"),
+    [
+        ("198.51.100.7", "would block 198.51.100.0/28, which is never blocked here: our office", "never_blocked"),
+        ("10.0.0.1", "10.0.0.1 is private (RFC 1918)", "request logs"),
+        ("203.0.0.0/12", "wider than one change of ours takes: a /12, and at most a /16", "smaller ranges"),
+        ("attacker", "`attacker` is no address and no range", "203.0.113.7"),
+        ("192.0.2.1", "which is never blocked here: a rule of the policy that decides first lets it", "never_blocked"),
+        (" ".join(f"203.0.113.{n}" for n in range(11)), "11 addresses and ranges are more than one rule", "at most 10"),
+        ("", "No address was named.", "load balancer's logs"),
+    ],
+)
+async def test_what_must_not_be_blocked_is_refused_before_anyone_is_asked(
+    addresses: str, sentence: str, next_step: str
+) -> None:
+    """Our own, private, allow-listed and too wide ranges, too many, none, and no address; people type others."""
+    async with guarded() as (sim, context):
+        add(sim, 10, "192.0.2.1/32", action="allow", description="payments")
+        with pytest.raises(Refused) as refused:
+            await worked_out(BlockArmorAddresses(context), service=SERVICE, addresses=addresses)
+        assert sentence in refused.value.message
+        assert next_step in refused.value.next_step
+        assert refused.value.typed
+        assert recorded(sim, "write") == []
+
+
+async def test_a_rule_that_lets_through_after_ours_and_one_in_preview_do_not_matter() -> None:
+    """The rule with the lowest number decides, and a preview only logs."""
+    async with guarded() as (sim, context):
+        add(sim, 2000, f"{ATTACKER}/32", action="allow")
+        add(sim, 5, f"{ATTACKER}/32", action="allow", preview=True)
+        add(sim, 6, f"{ATTACKER}/32", preview=True)
+        done = await carried_out(BlockArmorAddresses(context), service=SERVICE, addresses=ATTACKER)
+        assert done.finding.verdict is Verdict.SUCCESS
+        assert done.change.before.blocked == ()
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence", "next_step"),
+    [
+        (
+            {"attached": False},
+            "storefront-backend has no policy: a block in storefront has no effect",
+            "--security-policy",
+        ),
+        ({"ingress": "all"}, "answers requests that pass no load balancer (vintstreet in us-central1)", "--ingress"),
+        ({"rules": 1}, "Each of our priorities in storefront has a rule: 1000 to 1000.", "allclear in-place"),
+    ],
+)
+async def test_a_block_without_effect_is_refused_with_what_to_do(
+    setting: dict[str, Any], sentence: str, next_step: str
+) -> None:
+    """The backend service lacks the policy, requests can go around it, or no priority is free."""
+    async with guarded(**setting) as (sim, context):
+        add(sim, 1000, "192.0.2.99/32")
+        action = BlockArmorAddresses(context)
+        params, change = await worked_out(action, service=SERVICE, addresses=ATTACKER)
+        [refusal] = await action.precheck(params, change)
+        assert not refusal.warning
+        assert sentence in refusal.sentence
+        assert next_step in refusal.next_step
+
+
+async def test_another_policy_of_the_backend_service_is_named() -> None:
+    """A block in this one would have no effect."""
+    async with guarded() as (sim, context):
+        armor(sim).attached = "other"
+        action = BlockArmorAddresses(context)
+        [refusal] = await action.precheck(*await worked_out(action, service=SERVICE, addresses=ATTACKER))
+        assert "storefront-backend has the policy other" in refusal.sentence
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ({"ingress": "all", "direct_requests": True}, "can go around the block"),
+        ({"never": False}, "systems.yaml has no `never_blocked` for storefront"),
+    ],
+)
+async def test_what_is_accepted_or_unknown_is_read_as_a_part_of_the_risk(setting: dict[str, Any], words: str) -> None:
+    """It is a warning, and stops nothing."""
+    async with guarded(**setting) as (_, context):
+        action = BlockArmorAddresses(context)
+        [warning] = await action.precheck(*await worked_out(action, service=SERVICE, addresses=ATTACKER))
+        assert warning.warning
+        assert words in warning.sentence
+
+
+async def test_a_check_that_cannot_be_made_stops_no_block() -> None:
+    """Cloud Run cannot be read, and an expression that decides first is not evaluated: both are said."""
+    async with guarded() as (sim, context):
+        match = {"expr": {"expression": "origin.region_code == 'DE'"}}
+        armor(sim).rules.append({"priority": 7, "action": "allow", "match": match})
+        await fault(sim, "cloud_run", "GetService", "permission_denied", times=9)
+        action = BlockArmorAddresses(context)
+        warnings = await action.precheck(*await worked_out(action, service=SERVICE, addresses=ATTACKER))
+        assert all(one.warning for one in warnings)
+        told = " ".join(one.sentence for one in warnings)
+        assert "was not read: " in told
+        assert "Rules that decide first match by an expression (7) and may let it through." in told
+
+
+async def test_an_address_that_is_blocked_already_is_not_written_again() -> None:
+    """By a rule of its own, or by a wider one; an address within a range cannot be unblocked alone."""
+    async with guarded() as (sim, context):
+        add(sim, 9, "203.0.113.0/24")
+        action = BlockArmorAddresses(context)
+        params, change = await worked_out(action, service=SERVICE, addresses=ATTACKER)
+        assert action.target_reached(change, await action.observe(params))
+        with pytest.raises(Refused, match="blocked by a rule for a wider range"):
+            await worked_out(UnblockArmorAddresses(context), service=SERVICE, addresses=ATTACKER)
+        assert recorded(sim, "write") == []
+
+
+async def test_rules_that_another_person_has_changed_are_a_conflict() -> None:
+    """An address of ours was taken out of a rule and another put in between the approval and the write."""
+    async with guarded() as (sim, context):
+        add(sim, 1000, f"{ATTACKER}/32")
+        action = UnblockArmorAddresses(context)
+        params, change = await worked_out(action, service=SERVICE, addresses=f"{ATTACKER} {OTHER}")
+        add(sim, 1001, f"{OTHER}/32")
+        with pytest.raises(Conflict, match="The rules of storefront have changed"):
+            await action.apply(params, change, "key")
+        assert recorded(sim, "write") == []
+
+
+async def test_its_owner_is_reminded_after_a_day_if_the_runbook_names_no_time() -> None:
+    """An address belongs to another person soon."""
+    async with guarded() as (_, context):
+        assert BlockArmorAddresses(context).review_after(AddressParams(service=SERVICE)) == timedelta(days=1)
+
+
+# --- faults ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "error", "words"),
+    [
+        ("permission_denied", Denied, "does not allow our key to block 203.0.113.7/32 in storefront"),
+        ("unavailable", AnswerLost, "was asked to block 203.0.113.7/32 in storefront and gave no clear answer"),
+        ("server_error", AnswerLost, "gave no clear answer"),
+        ("answer_lost", AnswerLost, "gave no clear answer"),
+        ("cut_off", AnswerLost, "its answer cannot be read"),
+        ("other_shape", AnswerLost, "its answer cannot be read"),
+        ("login_page", AnswerLost, "as a proxy or a login page does"),
+        ("rate_limited", VendorRefused, "is limiting our requests"),
+    ],
+)
+async def test_each_fault_of_the_write_has_its_sentence(kind: str, error: type[AllclearError], words: str) -> None:
+    """A refusal changed nothing; everything else may have taken effect."""
+    async with guarded() as (sim, context):
+        action = BlockArmorAddresses(context)
+        params, change = await worked_out(action, service=SERVICE, addresses=ATTACKER)
+        await fault(sim, "cloud_armor", "add_rule", kind, times=10)
+        with pytest.raises(error, match=words):
+            await action.apply(params, change, "key")
+
+
+@pytest.mark.parametrize("kind", ["permission_denied", "unavailable", "cut_off", "other_shape", "login_page"])
+async def test_an_accepted_write_whose_operation_cannot_be_followed_may_have_taken_effect(kind: str) -> None:
+    """It is never taken for refused: the rules are read instead."""
+    async with guarded() as (sim, context):
+        action = BlockArmorAddresses(context)
+        params, change = await worked_out(action, service=SERVICE, addresses=ATTACKER)
+        await fault(sim, "cloud_armor", "get_operation", kind, times=10)
+        with pytest.raises(AnswerLost, match="it was accepted; "):
+            await action.apply(params, change, "key")
+
+
+async def test_an_operation_that_fails_is_a_refusal() -> None:
+    """Google accepted the change and did not make it: its reason is said."""
+    async with guarded() as (sim, context):
+        action = BlockArmorAddresses(context)
+        params, change = await worked_out(action, service=SERVICE, addresses=ATTACKER)
+        armor(sim).fails_with = "Quota 'SECURITY_POLICY_RULES' exceeded."
+        with pytest.raises(VendorRefused, match=r"refused to block .* in storefront: Quota 'SECURITY_POLICY_RULES'"):
+            await action.apply(params, change, "key")
+        assert armor(sim).blocked() == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "blocked"),
+    [
+        ("answer_lost", ActStatus.VERIFIED, True),
+        ("cut_off", ActStatus.VERIFIED, True),
+        ("other_shape", ActStatus.VERIFIED, True),
+        ("unavailable", ActStatus.INDETERMINATE, False),
+        ("login_page", ActStatus.INDETERMINATE, False),
+        ("ignored", ActStatus.FAILED, False),
+        ("permission_denied", ActStatus.FAILED, False),
+    ],
+)
+async def test_the_outcome_says_what_a_read_has_proven(kind: str, status: ActStatus, blocked: bool) -> None:  # noqa: FBT001
+    """A lost answer is settled by reading; a vendor that accepts and does nothing has not blocked anything."""
+    async with guarded() as (sim, context):
+        await fault(sim, "cloud_armor", "add_rule", kind)
+        outcome = await issued(BlockArmorAddresses(context), addresses=ATTACKER)
+        assert (outcome.status, armor(sim).blocked()) == (status, [f"{ATTACKER}/32"] if blocked else [])
+        assert len(recorded(sim, "write")) == 1
+        if kind == "ignored":
+            assert outcome.sentence == f"{ATTACKER} is not blocked by storefront."
+
+
+async def test_an_unblock_that_is_refused_half_way_says_what_is_blocked_and_can_be_undone() -> None:
+    """Two rules hold the addresses; the second one cannot be changed."""
+    async with guarded() as (sim, context):
+        add(sim, 1000, f"{ATTACKER}/32")
+        add(sim, 1001, f"{OTHER}/32", "192.0.2.77/32")
+        await fault(sim, "cloud_armor", "patch_rule", "permission_denied")
+        action = UnblockArmorAddresses(context)
+        outcome = await issued(action, addresses=f"{ATTACKER} {OTHER}")
+        assert outcome.status is ActStatus.UNVERIFIED
+        assert outcome.sentence.startswith(
+            f"{OTHER} is still blocked by storefront. Cloud Armor does not allow our key"
+        )
+        assert armor(sim).blocked() == [f"{OTHER}/32", "192.0.2.77/32"]
+
+
+@pytest.mark.parametrize("trouble", ["permission_denied", "unavailable", "cut_off", "other_shape", "login_page"])
+@pytest.mark.parametrize(("kind", "raw"), BOTH, ids=lambda value: getattr(value, "name", ""))
+@pytest.mark.parametrize("method", ["get_policy", "get_backend"])
+async def test_a_read_that_fails_has_a_sentence_and_a_next_step_and_nothing_is_written(
+    kind: type[AnyAction], raw: dict[str, Any], trouble: str, method: str
+) -> None:
+    """An answer that is cut off or of another shape is never taken for an empty policy."""
+    async with guarded() as (sim, context):
+        await fault(sim, "cloud_armor", method, trouble, times=50)
+        with pytest.raises(AllclearError, match=r"read the (policy|backend service) storefront") as failed:
+            await worked_out(kind(context), service=SERVICE, **raw)
+        assert failed.value.message.endswith(".")
+        assert failed.value.next_step
+        assert recorded(sim, "write") == []
+
+
+@pytest.mark.parametrize(
+    ("handle", "words"),
+    [
+        ({"policy": "stores"}, "asked to read the policy stores: The resource 'projects/vintstreet-prod/global/sec"),
+        ({"backend_service": "stores"}, "asked to read the backend service stores: The resource"),
+    ],
+)
+async def test_a_policy_or_backend_service_that_does_not_exist_is_named(handle: dict[str, str], words: str) -> None:
+    """With what to correct."""
+    async with guarded(**handle) as (_, context):
+        with pytest.raises(NotFound) as missing:
+            await worked_out(BlockArmorAddresses(context), service=SERVICE, addresses=ATTACKER)
+        assert words in missing.value.message
+        assert "systems.yaml" in missing.value.next_step
+
+
+async def test_another_project_and_a_service_without_a_policy_are_mistakes_in_systems_yaml() -> None:
+    """Google refuses a project in the words of a missing permission."""
+    async with guarded() as (_, context):
+        context.options["cloud_armor"] = {"project": "another-project"}
+        with pytest.raises(Denied, match=r"compute\.securityPolicies\.get"):
+            await worked_out(BlockArmorAddresses(context), service=SERVICE, addresses=ATTACKER)
+    async with production() as (_, context):
+        with pytest.raises(ConfigError, match=r"has no `cloud_armor` in systems\.yaml"):
+            await worked_out(BlockArmorAddresses(context), service=SERVICE, addresses=ATTACKER)
+
+
+@pytest.mark.parametrize(("kind", "raw"), BOTH, ids=lambda value: getattr(value, "name", ""))
+async def test_a_dry_run_writes_nothing_and_the_act_keeps_no_secret(kind: type[AnyAction], raw: dict[str, Any]) -> None:
+    """Observing, planning and prechecking write nothing, and what is stored of the act contains no key."""
+    async with guarded() as (sim, context):
+        if kind is UnblockArmorAddresses:
+            add(sim, 1000, f"{ATTACKER}/32")
+        action = kind(context)
+        params, change = await worked_out(action, service=SERVICE, **raw)
+        assert await action.precheck(params, change) == []
+        assert recorded(sim, "write") == []
+        receipt = await action.apply(params, change, "VS-1/contain/one")
+        after, finding = await proven(action, params, change, receipt)
+        kept = dumped(Carried(params, change, receipt, after, finding)) + repr(context.clients)
+        assert [name for name, secret in sim.secrets.items() if secret in kept] == []
+
+
+# --- the preflight, and Google's own description ---------------------------------------------------------
+
+
+async def test_the_preflight_proves_that_a_rule_may_be_added_and_adds_none() -> None:
+    """Google validates a rule on this very policy; then what is missing, each with its sentence."""
+    async with guarded() as (sim, context):
+        found = [await check.run() for check in CloudArmorPreflight(context).checks(context.services, [])]
+        told = [getattr(one, "sentence", "") for one in found]
+        assert told == [
+            "It can be read: it has 1 rules. A rule at 1000 would be accepted.",
+            "It has the policy storefront.",
+        ]
+        assert [one["validate_only"] for one in recorded(sim, "write")] == [True]
+        assert armor(sim).blocked() == []
+        sim.world.scenario.permissions.remove("compute.securityPolicies.update")
+        policy, backend = CloudArmorPreflight(context).checks(context.services, [])
+        with pytest.raises(Denied, match=r"compute\.securityPolicies\.update"):
+            await policy.run()
+        armor(sim).attached = None
+        with pytest.raises(NotFound, match="has no policy, not storefront"):
+            await backend.run()
+    async with guarded(rules=1) as (sim, context):
+        add(sim, 1000, f"{OTHER}/32")
+        policy, _ = CloudArmorPreflight(context).checks(context.services, [])
+        with pytest.raises(Refused, match="no address could be blocked"):
+            await policy.run()
+
+
+async def test_requests_and_answers_fit_googles_description() -> None:
+    """Every path, parameter, body and answer is in the discovery document compute v1."""
+    compute = description("compute.v1")
+    rule = {
+        "priority": 1000,
+        "action": "deny(403)",
+        "description": "allclear VS-1",
+        "match": {"versionedExpr": "SRC_IPS_V1", "config": {"srcIpRanges": ["203.0.113.7/32"]}},
+    }
+    async with guarded() as (sim, _), described_client(sim.endpoints["cloud_armor"], "compute.v1") as http:
+        for path, params, body in (
+            (f"{POLICY}/addRule", {"validateOnly": "true"}, rule),
+            (f"{POLICY}/addRule", {}, rule),
+        ):
+            method = compute.method("POST", path)
+            assert compute.problems(method["request"]["$ref"], body) == []
+            answer = await http.post(path, params=params, json=body)
+            assert answer.status_code == 200
+        for shown in ("", "/getRule?priority=2147483647"):
+            assert (await http.get(f"{POLICY}{shown}")).status_code == 200
+        operation = POLICY.replace("securityPolicies/storefront", f"operations/{answer.json()['name']}")
+        assert (await http.get(operation)).status_code == 200
+        assert (await http.post(f"{operation}/wait")).status_code == 200
+        backend = POLICY.replace("securityPolicies/storefront", "backendServices/storefront-backend")
+        assert (await http.get(backend)).json()["securityPolicy"].endswith("/global/securityPolicies/storefront")
+        add(sim, 1001, f"{OTHER}/32")
+        changed = await http.post(f"{POLICY}/patchRule", params={"priority": "1001"}, json={"match": rule["match"]})
+        removed = await http.post(f"{POLICY}/removeRule", params={"priority": "1001"})
+        assert {changed.status_code, removed.status_code} == {200}
+
+
+@pytest.mark.parametrize(
+    ("path", "params", "body", "status", "words"),
+    [
+        ("addRule", {}, {"priority": LAST, "action": "allow", "match": {}}, 400, "one expression is required"),
+        ("addRule", {}, {"priority": -1, "action": "deny(403)"}, 400, "must be between 0"),
+        ("addRule", {}, {"priority": 1, "action": "block"}, 400, "'block'"),
+        ("removeRule", {"priority": "328"}, None, 400, "does not contain a rule at priority 328"),
+        ("removeRule", {"priority": str(LAST)}, None, 400, "default rule"),
+        ("patchRule", {"priority": "x"}, {}, 400, "'x'"),
+    ],
+)
+async def test_the_simulated_policy_refuses_what_google_refuses(
+    path: str, params: dict[str, str], body: Any, status: int, words: str
+) -> None:
+    """Each with an error of Google's shape."""
+    async with guarded() as (sim, _), httpx.AsyncClient(base_url=sim.endpoints["cloud_armor"]) as http:
+        answer = await http.post(f"{POLICY}/{path}", params=params, json=body)
+        assert answer.status_code == status
+        assert words in answer.json()["error"]["message"]
+
+
+async def test_the_simulated_policy_takes_ten_ranges_and_one_rule_at_a_priority() -> None:
+    """As Google's interface says."""
+    match = {"versionedExpr": "SRC_IPS_V1", "config": {"srcIpRanges": [f"203.0.113.{n}/32" for n in range(11)]}}
+    rule: dict[str, Any] = {"priority": 1000, "action": "deny(403)", "match": match}
+    async with guarded() as (sim, _), httpx.AsyncClient(base_url=sim.endpoints["cloud_armor"]) as http:
+        add(sim, 1000, f"{OTHER}/32")
+        many = await http.post(f"{POLICY}/addRule", json=rule)
+        match["config"] = {"srcIpRanges": ["203.0.113.7/32"]}
+        second = await http.post(f"{POLICY}/addRule", json=rule)
+        assert "from 1 to 10" in many.json()["error"]["message"]
+        assert "same priorities" in second.json()["error"]["message"]
