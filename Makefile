@@ -42,6 +42,9 @@ drill: $(VENV)/.ready ## Play a whole incident (INTERACTIVE=1: you are asked; SC
 up: $(VENV)/.ready ## Start Prefect, runner and responder (SIMULATED=1: a simulated production behind)
 	@$(BIN)/allclear up $(if $(SIMULATED),--simulated) $(ARGS)
 
+# Tests keep their files in memory where 4 GB are free there: each write to a journal waits for a disk otherwise.
+unit test: export TMPDIR ?= $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 4000000 { print $$6 }')
+
 unit: $(VENV)/.dev ## Run the fast tests, those of tests/unit, on SQLite alone
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -q -m "not postgresql" tests/unit $(ARGS)
 

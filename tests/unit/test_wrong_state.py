@@ -6,11 +6,13 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 
 from allclear.commands.problems import Problem
 from allclear.domain.errors import WrongState
 from allclear.journal.sql_journal import SqlJournal
-from allclear.responder.routes.commands import problem_response
+from allclear.responder.routes.problems import add_error_handlers
 from tests.scenario.response_support import new_journal
 from tests.scopes import REAL
 from tests.unit.engine.people.people_support import ANA, Room
@@ -62,5 +64,12 @@ def test_what_does_not_fit_the_state_is_a_conflict(room: Room, act: Callable[[Ro
     with pytest.raises(WrongState) as raised:
         act(room)
     assert raised.value.exit_code == 6
-    assert problem_response(raised.value).status_code == 409
+    app = FastAPI()
+    add_error_handlers(app)
+
+    @app.get("/")
+    def fails() -> None:
+        raise raised.value
+
+    assert TestClient(app).get("/").status_code == 409
     assert type(Problem.of(raised.value).as_error()) is WrongState
