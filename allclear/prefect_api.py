@@ -174,6 +174,22 @@ class PrefectApi:
         """Change fields of an artifact, a run or a task run. Raises Unreachable or VendorRefused."""
         await self._call("PATCH", f"{kind}/{number}", fields)
 
+    async def delete(self, run: str) -> None:
+        """Delete a run that has ended, with its states and its log. Raises Unreachable."""
+        with suppress(VendorRefused):  # it is gone already
+            await self._call("DELETE", f"flow_runs/{run}")
+
+    async def inputs(self, run: str) -> list[str]:
+        """Return the keys of what the forms of a run have shown and received. Raises Unreachable or VendorRefused."""
+        body: JsonDict = {"prefix": "", "limit": _MOST_RUNS, "exclude_keys": []}
+        found: Any = await self._call("POST", f"flow_runs/{run}/input/filter", body)
+        return [str(one["key"]) for one in cast("list[JsonDict]", found)]
+
+    async def delete_input(self, run: str, key: str) -> None:
+        """Delete what a form of a run has shown or received. Raises Unreachable."""
+        with suppress(VendorRefused):  # it is gone already
+            await self._call("DELETE", f"flow_runs/{run}/input/{key}")
+
     async def _all(self, path: str, body: JsonDict) -> list[JsonDict]:
         found: list[JsonDict] = []
         while True:

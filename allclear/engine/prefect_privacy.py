@@ -1,46 +1,102 @@
-"""Replaces what Prefect shows of an incident that has become private: artifacts, names of runs, parameters.
+"""Replaces what Prefect shows of an incident that has become private: artifacts, runs, forms, states and logs.
 
 What is made while an incident is private has nothing of it from the start (`flow_runs.py`, and `flows/` for logs,
-states and artifacts). Lines of logs and messages of states from before cannot be changed in Prefect.
+states and artifacts). States and lines of logs cannot be changed in Prefect, so a run from before is deleted once it
+has ended and nothing waits for it. The journal has all that it said.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, cast
 
 from allclear.domain.base import JsonDict
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
-from allclear.domain.privacy import where_to_read
-from allclear.engine.flow_runs import QUESTION, ask_named, numbered, opened_tag, run_name
+from allclear.domain.privacy import is_private, where_to_read
+from allclear.domain.records import Assessed, Entry, IncidentOpened, SeverityChanged
+from allclear.domain.replay import replay
+from allclear.domain.runbook import Phase
+from allclear.engine.flow_runs import QUESTION, ask_named, is_asked, numbered, opened_tag, run_name
+from allclear.engine.outbox import ANSWERED_ELSEWHERE
 from allclear.prefect_api import PrefectApi
 
 _ENDED = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
 _SAYS_NOTHING = re.compile(r"[a-z_]+|NO WAY IS LEFT TO TELL PEOPLE")
 """What may follow the incident's id in the name of a run: the name of its flow, or of the alarm."""
+_DECIDES = (IncidentOpened, Assessed, SeverityChanged)
+"""The records that decide of what kind and severity an incident is."""
 A_STEP = "A step"
 """The name of a task run of a private incident."""
 _TASK = re.compile(r"A step|[A-Z][a-z]+([A-Z][a-z]+)*")
 """The names that task runs of a private incident have: the kind of a move, as `CarryOut`."""
 
 
-async def hide_in_prefect(prefect: PrefectApi, plan: Plan, incident: Incident, page: str) -> None:
-    """Replace everything that Prefect has of a private incident and that can be changed.
+def private_since(plan: Plan, entries: Sequence[Entry]) -> datetime | None:
+    """Return when an incident became private; None if it is not, or was from the start."""
+    since: datetime | None = None
+    was_private = True
+    for count, entry in enumerate(entries, 1):
+        if not isinstance(entry.record, _DECIDES):
+            continue
+        known = replay(entries[:count])
+        private = known is not None and is_private(plan, known)
+        if private and not was_private:
+            since = entry.at
+        was_private = private
+    return since if was_private else None
 
-    `page` is the address of its page. What is hidden already is not written again. Raises Unreachable or VendorRefused.
+
+async def hide_in_prefect(
+    prefect: PrefectApi, plan: Plan, incident: Incident, page: str, since: datetime | None = None
+) -> bool:
+    """Replace everything that Prefect has of a private incident, and return whether nothing of it is left there.
+
+    `page` is the address of its page, and `since` when it became private, None if it was from the start. What is hidden
+    already is not written again. Of a run from before that has not ended, states and log are left until it ends. Raises
+    Unreachable or VendorRefused.
     """
     tag, text = opened_tag(incident), where_to_read(incident.id, page)
     for artifact in await prefect.artifacts(tag):
         if artifact.get("data") != text:
             description = f"{incident.id} is private: where to read it"
             await prefect.change("artifacts", str(artifact["id"]), data=text, description=description)
-    for run in await prefect.runs_of(tag):
-        if changed := _changed(plan, incident, run):
-            await prefect.change("flow_runs", str(run["id"]), **changed)
     for task in await prefect.task_runs_of(tag):
         if not _TASK.fullmatch(str(task.get("name"))):
             await prefect.change("task_runs", str(task["id"]), name=A_STEP)
+    left = False
+    for run in await prefect.runs_of(tag):
+        is_older = since is not None and datetime.fromisoformat(str(run["created"])) < since
+        if is_older and run.get("state_type") in _ENDED and not _is_needed(incident, run):
+            await prefect.delete(str(run["id"]))
+            continue
+        left = left or is_older
+        if changed := _changed(plan, incident, run):
+            await prefect.change("flow_runs", str(run["id"]), **changed)
+        if is_older:
+            await _hide_forms(prefect, incident, run)
+    return not left
+
+
+async def _hide_forms(prefect: PrefectApi, incident: Incident, run: JsonDict) -> None:
+    """Delete the forms of a run from before; one that is suspended with such a form shows another one."""
+    number, hidden = str(run["id"]), f"{incident.id.lower()}-question-"
+    shown = [key for key in await prefect.inputs(number) if hidden not in key]
+    if shown and run.get("state_type") == "PAUSED":
+        await prefect.resume(number, {**ANSWERED_ELSEWHERE})  # it begins anew, and asks with its new form
+    for key in shown:
+        await prefect.delete_input(number, key)
+
+
+def _is_needed(incident: Incident, run: JsonDict) -> bool:
+    """Return whether something waits for the run, so that another one would be started in its place."""
+    if QUESTION in cast("list[str]", run.get("tags") or []):
+        given = cast("JsonDict", run.get("parameters") or {})
+        return is_asked(incident, ask_named(incident, str(given.get("ask"))))
+    name = str(run.get("name")).removeprefix(f"{incident.id} ")
+    return name in set(Phase) and name not in incident.left and not incident.over
 
 
 def hidden_name(incident: str, what: str) -> str:

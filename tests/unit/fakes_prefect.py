@@ -21,6 +21,10 @@ class FakePrefect:
         self.resumed: list[str] = []
         self.logs: list[tuple[str, str]] = []
         """The run and the message of each line that was logged through the API."""
+        self.artifacts: list[dict[str, Any]] = []
+        self.task_runs: list[dict[str, Any]] = []
+        self.inputs: dict[str, dict[str, Any]] = {}
+        """By run, what its forms have shown and received."""
         self.away = False
         self.registered = True
         self.lost_answers = 0
@@ -82,6 +86,24 @@ class FakePrefect:
         """Return a run's state."""
         return next(one["state_type"] for one in self.runs.values() if one["id"] == run)
 
+    def change(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:
+        """Change or delete what is at a path, and return status and body."""
+        match path.removeprefix("/api/").split("/"):
+            case ["flow_runs", run, "input", key]:
+                return (200, None) if self.inputs.get(run, {}).pop(key, None) is not None else (404, {})
+            case ["flow_runs", run] if body:
+                next(one for one in self.runs.values() if one["id"] == run).update(body)
+            case ["flow_runs", run]:
+                self.delete(run)
+                self.logs = [line for line in self.logs if line[0] != run]
+                self.task_runs = [one for one in self.task_runs if one["flow_run_id"] != run]
+                self.inputs.pop(run, None)
+            case [kind, number]:
+                next(one for one in getattr(self, kind) if one["id"] == number).update(body)
+            case _:
+                return 404, {}
+        return 200, None
+
     def answer(self, path: str, body: dict[str, Any]) -> tuple[int, Any] | None:
         """Return status and body, or None to cut the connection."""
         with self._lock:
@@ -101,8 +123,8 @@ class FakePrefect:
                 return (200, {"id": flow}) if self.registered else (404, {})
             case ["deployments", _, "create_flow_run"]:
                 return self._create(body)
-            case ["flow_runs", "filter"]:
-                return 200, self._filter(body["flow_runs"])
+            case [kind, "filter"]:
+                return 200, self._of_kind(kind, self._filter(body["flow_runs"]))
             case ["logs", ""]:
                 lines: Any = body  # a list
                 self.logs += [(line["flow_run_id"], line["message"]) for line in lines]
@@ -112,10 +134,19 @@ class FakePrefect:
             case _:
                 return 404, {}
 
+    def _of_kind(self, kind: str, runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return the runs, or their artifacts or task runs."""
+        ours = {run["id"] for run in runs}
+        objects = {"flow_runs": runs, "artifacts": self.artifacts, "task_runs": self.task_runs}[kind]
+        return [one for one in objects if kind == "flow_runs" or one["flow_run_id"] in ours]
+
     def _of_run(self, found: list[dict[str, Any]], word: list[str], body: dict[str, Any]) -> tuple[int, Any]:
         if not found:
             return 404, {}
         run = found[0]
+        if word[:1] == ["input"]:
+            kept = self.inputs.setdefault(run["id"], {})
+            return 200, [{"key": key, "value": value} for key, value in kept.items()]
         if word == ["set_state"]:
             run["state_type"], run["state"] = body["state"]["type"], {"timestamp": datetime.now(UTC).isoformat()}
             run["message"] = body["state"].get("message", "")
@@ -137,11 +168,14 @@ class FakePrefect:
         return 201, run
 
     def _filter(self, wanted: dict[str, Any]) -> list[dict[str, Any]]:
+        tags = set(wanted.get("tags", {}).get("all_", []))
         names, types = wanted.get("name", {}).get("any_"), wanted.get("state", {}).get("type", {}).get("any_")
         return [
             run
             for run in self.runs.values()
-            if (names is None or run["name"] in names) and (types is None or run["state_type"] in types)
+            if tags <= set(run["tags"])
+            and (names is None or run["name"] in names)
+            and (types is None or run["state_type"] in types)
         ]
 
 
@@ -157,8 +191,14 @@ def prefect_at() -> Generator[tuple[FakePrefect, str]]:
         def do_POST(self) -> None:
             self._say(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
 
-        def _say(self, body: dict[str, Any]) -> None:
-            answer = fake.answer(self.path, body)
+        def do_PATCH(self) -> None:
+            self._say(json.loads(self.rfile.read(int(self.headers["Content-Length"]))), changes=True)
+
+        def do_DELETE(self) -> None:
+            self._say({}, changes=True)
+
+        def _say(self, body: dict[str, Any], *, changes: bool = False) -> None:
+            answer = (fake.change if changes else fake.answer)(self.path, body)
             if answer is None:
                 self.close_connection = True
                 return

@@ -38,7 +38,7 @@ from allclear.engine.flow_runs import (
     start_run,
 )
 from allclear.engine.outbox import PACE, UNFINISHED
-from allclear.engine.prefect_privacy import hide_in_prefect
+from allclear.engine.prefect_privacy import hide_in_prefect, private_since
 from allclear.engine.response.moves import Wait
 from allclear.engine.response.next_move import has_left
 from allclear.prefect_api import FlowRun, PrefectApi
@@ -200,11 +200,17 @@ class RunRecovery:
         return utc_now() - run.since > _SILENT_FOR and (not holder or self._engine.journal.gone(holder))
 
     async def _hide_private(self, incidents: list[Incident]) -> None:
-        """Replace what Prefect shows of an incident that has become private, once after each change of its record."""
+        """Replace what Prefect shows of an incident that has become private, until nothing from before is left.
+
+        Then once after each change of its record.
+        """
         plan, links = self._engine.company.plan, self._engine.links
         for incident in incidents:
-            if is_private(plan, incident) and self._hidden.get(incident.id) != incident.length:
-                await hide_in_prefect(self._prefect, plan, incident, links.href(LinkTo(incident=incident.id)))
+            if not is_private(plan, incident) or self._hidden.get(incident.id) == incident.length:
+                continue
+            entries = await asyncio.to_thread(self._engine.journal.entries, incident.id)
+            page, since = links.href(LinkTo(incident=incident.id)), private_since(plan, entries)
+            if await hide_in_prefect(self._prefect, plan, incident, page, since):
                 self._hidden[incident.id] = incident.length
 
     async def _end_answered(self, incidents: dict[str, Incident]) -> None:
