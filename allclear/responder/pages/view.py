@@ -15,6 +15,7 @@ from allclear.domain.durations import short_duration
 from allclear.domain.incident import Incident
 from allclear.domain.moments import clock, day, local, named_clock, stamp, zone_name
 from allclear.domain.plan import Plan
+from allclear.domain.plan_text import help_lines
 from allclear.domain.pseudo_phases import MESSAGES
 from allclear.domain.question import closing_words
 from allclear.domain.records import AlertJoined, DecisionMade, Entry
@@ -94,6 +95,8 @@ class IncidentPage:
     alerts: list[AlertRow]
     fields: list[FieldRow]
     follow_ups: list[str]
+    help: list[str]
+    """Whom outside the company to ask, and the pages that responders need; empty after the end."""
     zone: str
 
 
@@ -155,6 +158,7 @@ def incident_page(source: Source) -> IncidentPage:
         alerts=_alerts(source),
         fields=_fields(source),
         follow_ups=_follow_ups(incident, plan),
+        help=[] if incident.over else help_lines(plan),
         zone=zone_name(plan.zone, source.now),
     )
 

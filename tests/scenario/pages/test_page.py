@@ -65,6 +65,7 @@ async def test_each_form_of_the_page_does_what_it_says(tmp_path: Path) -> None:
         assert "A null price" in page
         assert "Tom is asked to take it" in page
         assert "Ana leads" in page
+        assert '<a href="https://console.cloud.google.com" rel="noopener noreferrer">' in page
         people = [entry.by for entry in at.engine.journal.entries(at.id) if entry.by.person]
         assert {(by.actor, by.proof, by.via) for by in people} == {("Ana", Proof.LINK, "page")}
         async with at.signed_in("Tom", "tech_lead") as tom:

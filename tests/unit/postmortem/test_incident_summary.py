@@ -10,14 +10,15 @@ from rich.console import Console
 from allclear.domain.action import ActStatus, Outcome
 from allclear.domain.approval import AnswerWindow, ApprovalPolicy, Ask, AskKind
 from allclear.domain.base import Candidate
+from allclear.domain.plan import Plan, Support
 from allclear.domain.records import ActFinished, AskOpened, IncidentEnded, LedgerHandedOver
 from allclear.postmortem.incident_summary import markdown_acts, markdown_timeline, show
 from tests.unit.domain.stories import BEN, START, Story, plan
 
 
-def _printed(story: Story, *, routine: bool = False, width: int = 120) -> str:
+def _printed(story: Story, *, routine: bool = False, width: int = 120, of: Plan | None = None) -> str:
     out = io.StringIO()
-    page = show(story.incident, story.entries, plan(), START, routine=routine)
+    page = show(story.incident, story.entries, of or plan(), START, routine=routine)
     Console(file=out, width=width, color_system=None).print(page, crop=False)
     return out.getvalue()
 
@@ -32,6 +33,21 @@ def test_the_page_begins_with_the_state_of_the_incident() -> None:
     assert lines[0].startswith("[SIMULATED] VS-12  Payment processing down")
     values = [line.split(maxsplit=1)[1].strip() for line in lines[1:5]]
     assert values == ["P0 Critical", "INVESTIGATING", "Initial Response", "Ben"]
+
+
+def test_outside_contacts_and_pages_are_on_it_until_the_end() -> None:
+    """Below what is due, with the plan's own names."""
+    helped = plan().model_copy(
+        update={
+            "support": [Support(name="Stripe", contact="support@stripe.com")],
+            "resources": {"Console": "https://console.example.com"},
+        }
+    )
+    lines = [line.strip() for line in _printed(_waiting(), of=helped).splitlines()]
+    start = lines.index("Help and pages")
+    assert lines[start + 1 : start + 3] == ["- Stripe: support@stripe.com", "- Console: https://console.example.com"]
+    assert start < next(place for place, line in enumerate(lines) if line.startswith("Timeline ("))
+    assert "Help and pages" not in _printed(Story().whole(), of=helped)
 
 
 def test_an_open_question_shows_the_change_and_each_command_on_one_line() -> None:

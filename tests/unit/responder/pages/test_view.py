@@ -51,6 +51,14 @@ def incident() -> Incident:
     return found
 
 
+def test_outside_contacts_and_pages_are_on_it_until_the_end() -> None:
+    """A responder finds the vendor's support and the dashboards beside the questions."""
+    assert {"Stripe Support: support@stripe.com", "Google Cloud Console: https://console.cloud.google.com"} <= set(
+        shown(story()).help
+    )
+    assert shown(Story().whole()).help == []
+
+
 def test_the_card_has_the_change_and_offers_it_to_who_may_answer() -> None:
     """Before and after, the hash of the change, and the role in which this person answers."""
     [card] = shown(story()).asked
