@@ -6,22 +6,35 @@ The clients are those that the installed actions and probes name, so a new one h
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from google.auth.exceptions import GoogleAuthError
 from pydantic import SecretStr
 
+from allclear.cli.responder_client import request
 from allclear.domain.action import Client
 from allclear.domain.errors import AllclearError, VendorRefused
 from allclear.domain.systems import Access
 from allclear.engine.actions.registry import Registry
+from allclear.prefect_api import PrefectApi
+from allclear.responder.limits import Limits
+from allclear.responder.readiness import ReadinessCheck
+from allclear.responder.workers.heartbeat import Heartbeat
+from allclear.responder.workers.supervisor import Supervisor
 from allclear.vendors.github_pulls import Pulls
 from allclear.vendors.github_workflows import Workflows
-from allclear.vendors.slack import SlackMessage
+from allclear.vendors.google_http import token_for
+from allclear.vendors.slack import APP_TOKEN, SlackMessage
+from tests.patience import HUNG
 
 SECRET = "canary-1123581321"
 NOW = datetime(2026, 11, 28, 3, 0, tzinfo=UTC)
@@ -56,6 +69,11 @@ CALLS: dict[str, list[Callable[[Any], Awaitable[object]]]] = {
         lambda slack: slack.replies(POSTED),
         lambda slack: slack.find("C0123456789", "VS-1"),
         lambda slack: slack.find("#incidents", "VS-1"),
+        lambda slack: slack.check_readable("C0123456789"),
+        lambda slack: slack.tell("C0123456789", "U0123456789", "text"),
+        lambda slack: slack.open_view("trigger", {}),
+        lambda slack: slack.open_socket(),
+        lambda slack: slack.scopes(),
     ],
     "pagerduty": [
         lambda pager: pager.trigger("VS-1", "text", source="allclear", severity="critical", details={}),
@@ -161,6 +179,7 @@ def connected(kind: type[Client], port: int) -> Client:
             name=kind.system,
             endpoint=f"127.0.0.1:{port}" if plain else f"http://127.0.0.1:{port}",
             secret=SecretStr(SECRET),
+            more={APP_TOKEN: SecretStr(SECRET)} if kind.system == "slack" else {},
             options=OPTIONS.get(kind.system, {}),
             simulated=True,
         )
@@ -188,6 +207,75 @@ async def test_no_client_follows_a_redirect(system: str, status: str) -> None:
             await client.close()
     assert other.requests == []
     assert first.requests
+
+
+async def _prefect(address: str) -> None:
+    prefect = PrefectApi(f"{address}/api", "vintstreet")
+    assert not await prefect.ready()
+    with pytest.raises(AllclearError):
+        await prefect.start("respond", {}, "VS-1/respond", name="VS-1 respond", tags=[])
+    await prefect.close()
+
+
+async def _heartbeat(address: str) -> None:
+    ready = ReadinessCheck(Readable(), Supervisor(), Limits(journal_seconds=HUNG))  # pyright: ignore[reportArgumentType]
+    heartbeat = Heartbeat(f"{address}/ping/{SECRET}", 60, ready)
+    await heartbeat.beat()
+    await heartbeat.close()
+
+
+async def _command_line(address: str) -> None:
+    headers = {"Authorization": f"Bearer {SECRET}"}
+    status, _ = await asyncio.to_thread(request, address, "POST", "/incidents/VS-1/acknowledge", b"{}", headers, HUNG)
+    assert status in {302, 307, 308}
+
+
+async def _google_sign_in(address: str) -> None:
+    token = token_for(Access(name="cloud_logging", endpoint="https://logging.googleapis.com"), "a-scope")
+    assert token is not None
+    with pytest.raises(GoogleAuthError):
+        await asyncio.to_thread(token)
+    assert address
+
+
+class Readable:
+    """A journal that can be read and written."""
+
+    def check_writable(self) -> None:
+        """Find nothing wrong."""
+
+
+OWN = [_prefect, _heartbeat, _command_line, _google_sign_in]
+"""The clients that no action has: of Prefect, a dead-man's switch, our own responder and Google's sign-in."""
+
+
+@pytest.mark.parametrize("call", OWN)
+@pytest.mark.parametrize("status", ["302 Found", "307 Temporary Redirect", "308 Permanent Redirect"])
+async def test_no_client_of_our_own_follows_a_redirect(
+    call: Callable[[str], Awaitable[None]], status: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a personal token, nor Prefect's password, nor the address that silences the alarm goes along."""
+    monkeypatch.setenv("PREFECT_API_AUTH_STRING", f"allclear:{SECRET}")
+    other = web("200 OK", '{"ok": true}', "content-type: application/json")
+    async with other.running():
+        first = web(status, "", f"location: http://127.0.0.1:{other.port}/stolen")
+        async with first.running():
+            address = f"http://127.0.0.1:{first.port}"
+            account = service_account(f"{address}/token")
+            (tmp_path / "account.json").write_text(json.dumps(account))
+            monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "account.json"))
+            await call(address)
+    assert other.requests == []
+    assert first.requests
+
+
+def service_account(token_uri: str) -> dict[str, str]:
+    """Return a service account of Google's whose tokens come from `token_uri`."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    email = "allclear@vintstreet-prod.iam.gserviceaccount.com"
+    fields = {"type": "service_account", "client_email": email, "private_key": pem, "token_uri": token_uri}
+    return fields | {"project_id": "vintstreet-prod", "private_key_id": "1", "client_id": "1"}
 
 
 @pytest.mark.parametrize("system", CALLS)
