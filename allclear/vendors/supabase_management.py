@@ -166,6 +166,8 @@ class SupabaseManagement:
             services = [_ServiceHealth.model_validate(one) for one in cast("list[object]", answer)]
         except ValidationError:
             raise request.not_from_vendor(200, _UNEXPECTED) from None
+        if not services:  # named services were asked for: an empty list says nothing about them
+            raise request.not_from_vendor(200, "an empty list")
         return [f"{one.name} ({one.status})" for one in services if one.status != HEALTHY]
 
     async def window(self, ref: str) -> Window:

@@ -62,6 +62,18 @@ CALLS: dict[str, list[Callable[[Any], Awaitable[object]]]] = {
         )
     ],
     "supabase": [lambda flags: flags.enabled("live"), lambda flags: flags.set("live", to=False, seen=True)],
+    "supabase_management": [
+        lambda supabase: supabase.project("ref"),
+        lambda supabase: supabase.unhealthy("ref"),
+        lambda supabase: supabase.window("ref"),
+        lambda supabase: supabase.recovery("ref"),
+        lambda supabase: supabase.migrations("ref"),
+        lambda supabase: supabase.restore("ref", NOW),
+        lambda supabase: supabase.undo("ref", "point"),
+        lambda supabase: supabase.mark("ref", "point"),
+        lambda supabase: supabase.point_status("ref", "point"),
+    ],
+    "http": [lambda own: own.value("", "/switch", "/on", "look")],
     "slack": [
         lambda slack: slack.post("C0123456789", "text", PAYLOAD),
         lambda slack: slack.update(POSTED, "text", PAYLOAD),
@@ -129,6 +141,10 @@ CALLS: dict[str, list[Callable[[Any], Awaitable[object]]]] = {
     ],
 }
 """System -> every call of its client that sends something."""
+OF_ANY_ANSWER: dict[str, list[Callable[[Any], Awaitable[object]]]] = {
+    "http": [lambda own: own.write("", "PUT", "/switch", json={"on": False}, purpose="switch", key="VS-1")]
+}
+"""System -> writes whose answer can be anything, because a read proves them."""
 
 
 def clients() -> dict[str, type[Client]]:
@@ -200,7 +216,7 @@ async def test_no_client_follows_a_redirect(system: str, status: str) -> None:
         first = web(status, "", f"location: http://127.0.0.1:{other.port}/stolen")
         async with first.running():
             client = connected(clients()[system], first.port)
-            for call in CALLS[system]:
+            for call in (*CALLS[system], *OF_ANY_ANSWER.get(system, [])):
                 with pytest.raises(AllclearError) as failed:
                     await call(client)
                 assert SECRET not in str(failed.value)
