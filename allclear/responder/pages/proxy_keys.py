@@ -106,7 +106,7 @@ class ProxyKeys:
     async def _read(self) -> bytes:
         """Return what the address answers. Raises httpx.HTTPError, OSError, ValueError."""
         try:
-            response = await self._client.pool.get(self._url)
+            response = await self._client.pool.get(self._url, timeout=self._fetch_seconds)
         finally:
             await self._client.close()  # the next fetch is an hour away
         if not response.is_success:

@@ -19,7 +19,7 @@ from allclear.company import Company
 from allclear.domain.errors import NotAllowed
 from allclear.responder.pages.proxy_keys import FETCH_AGAIN_AFTER, FRESH_FOR, PAUSE_AFTER_FAILURE, ProxyKeys
 from allclear.settings import IAP_HEADER
-from tests.patience import until
+from tests.patience import HUNG, until
 from tests.scenario.pages.pages_support import asked
 from tests.scenario.pages.test_identity_proxy import AUDIENCE, assertion, plan
 from tests.scenario.response_support import vintstreet
@@ -130,7 +130,7 @@ async def test_known_keys_count_whatever_the_address_answers_later(says: bytes) 
     """Before any key is known, the sentence names the setting, and the address is left alone for a pause."""
     seconds = Seconds()
     async with address(says) as at:
-        keys = ProxyKeys(at.url, seconds)
+        keys = ProxyKeys(at.url, seconds, fetch_seconds=HUNG)
         for _ in range(3):
             with pytest.raises(NotAllowed, match="keys of the identity proxy cannot be read"):
                 await keys.key("k1")
@@ -178,7 +178,7 @@ async def test_names_that_no_key_has_fetch_at_most_once_a_minute() -> None:
     """Anyone can send such a name, and a key that a proxy has made is found a minute later at the latest."""
     seconds = Seconds()
     async with address() as at:
-        keys = ProxyKeys(at.url, seconds)
+        keys = ProxyKeys(at.url, seconds, fetch_seconds=HUNG)
         assert await keys.key("k1") is not None
         at.says = key_set(jwk("k1"), jwk("new"))
         assert [await keys.key(name) for name in ("a", "b", "new")] == [None, None, None]
