@@ -48,6 +48,7 @@ STATES: dict[str, list[tuple[str, Place]]] = {
 }
 """Source -> the samples and places in which it says the state; those of cloudevents and statuscake have own tests."""
 
+# Decision 0098 says why.
 MEANS_FIRING = {("json", "status"), ("supabase", "status"), ("betterstack", "type")}
 """Fields that may be left out: a new row without a status is an alert, and an incident is the usual type."""
 
