@@ -66,12 +66,15 @@ async def contained_by(it: Scene, measure: str) -> None:
 
 
 async def test_a_measure_that_is_undone_by_hand_ends_containment_when_the_service_fails(tmp_path: Path) -> None:
-    """B1: maintenance ends while the bad revision has the traffic. Record, pages, phase and flow follow at once."""
+    """B1: maintenance ends while the bad revision has the traffic, and two alerts fire. Everything follows at once."""
     async with scene(tmp_path, vintstreet(), broken(), alert("firing")) as it:
         await contained_by(it, "maintenance")
         assert await round_of(it) == []
         it.watch.now += MINUTE
         await it.engine.manual.undo(it.incident_id, "contain/maintenance", "It should be over.", ANA)
+        new = [alert("firing", replace(OTHER, key=key)) for key in ("errors", "slow")]
+        taken = [it.engine.intake.take(one, f"new {one.key}").incident for one in new]
+        assert taken == [it.incident_id] * 2
         assert status(it.incident) == "INVESTIGATING"
         move = await it.to(Phase.CONTAIN)
         incident = it.incident
