@@ -68,7 +68,7 @@ async def test_a_split_is_proposed_and_not_known_good(scene: Scene) -> None:
 
 
 async def test_a_lost_answer_with_reads_down_claims_nothing(scene: Scene) -> None:
-    """The write took effect: nothing says that nothing was changed."""
+    """The write took effect: nothing says that nothing was changed. When reads work again, it is settled by itself."""
     stage, acts = await scene(Setting(deadline=BRIEF))
     act = await acts.approved()
     stage.lose_answer()
@@ -77,6 +77,21 @@ async def test_a_lost_answer_with_reads_down_claims_nothing(scene: Scene) -> Non
     assert (outcome.status, outcome.changed) == (ActStatus.INDETERMINATE, True)
     assert "nothing was" not in outcome.sentence.lower()
     assert acts.incident.in_place
+    stage.recover()
+    later = utc_now() + timedelta(minutes=5)
+    assert await ActWatcher(acts.journal, acts.executor, lambda: later).check() == [acts.id]
+    assert (acts.incident.acts[act.id].status, stage.writes()) == (ActStatus.VERIFIED, 1)
+
+
+async def test_reads_that_come_back_within_the_deadline_prove_a_write_whose_answer_was_lost(scene: Scene) -> None:
+    """It is looked for until then, and written once."""
+    stage, acts = await scene()
+    act = await acts.approved()
+    stage.lose_answer()
+    stage.during(lambda: stage.fail("GetService", "INTERNAL", times=4))
+    outcome = await acts.carried_out(act)
+    assert (outcome.status, outcome.changed, stage.writes()) == (ActStatus.VERIFIED, True, 1)
+    assert "answer to the write was lost" in outcome.sentence
 
 
 async def test_a_list_of_revisions_that_is_down_after_the_write_hides_nothing(scene: Scene) -> None:
