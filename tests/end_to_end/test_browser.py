@@ -89,11 +89,12 @@ def response(up: Up, page: Page, request: pytest.FixtureRequest) -> Iterator[Res
 
 
 def test_a_blank_name_cannot_be_sent(response: Response) -> None:
-    """The form stays open and gives the reason, and the question stays open."""
-    response.answer("tell-leaders", "done", name="   ")
-    expect(response.page.get_by_text("Validation failed for field 'name'").first).to_be_visible()
-    assert response.run("tell-leaders")
-    assert response.is_open("tell-leaders")
+    """The form stays open and gives the reason, and the question stays open: of a step and of an approval."""
+    for step, decision in (("tell-leaders", "done"), ("roll-back", "approve")):
+        response.answer(step, decision, name="   ")
+        expect(response.page.get_by_text("Validation failed for field 'name'").first).to_be_visible()
+        assert response.run(step)
+        assert response.is_open(step)
 
 
 def test_questions_of_different_roles_are_answered_in_either_order(response: Response) -> None:
