@@ -239,9 +239,7 @@ async def test_a_rollback_whose_process_is_killed_is_made_once(tmp_path: Path, j
             assert (engine.conductor.incident(incident).acts["contain/roll-back"].intended is not None) == hold.intended
             await respond(engine, sim.world)
             if hold.method == "UpdateService":  # the write that was under way arrives late, and is refused
-                late = await until(
-                    lambda: [one for one in writes(sim.world, "cloud_run") if one["result"] != "done"], 60
-                )
+                late = await until(lambda: [one for one in writes(sim.world, "cloud_run") if one["result"] != "done"])
                 assert "refused: ABORTED" in late[0]["result"]
             _check_end(engine, incident)
             _check_world(sim.world, late=hold.method == "UpdateService")
@@ -255,7 +253,7 @@ async def _killed(engine: Engine, sim: Simulated, incident: str, hold: Hold) -> 
         sim.world.faults.set(Fault(api="cloud_run", method=hold.method, kind="slow", seconds=hold.seconds))
     process = await start_process(engine, incident, "contain/roll-back", held=hold.method is None)
     try:
-        await until(lambda: _is_held(engine, sim, incident, hold), seconds=60)
+        await until(lambda: _is_held(engine, sim, incident, hold))
     finally:
         process.kill()
         await process.wait()

@@ -175,7 +175,7 @@ async def test_a_rollback_proposed_while_another_is_under_way_does_not_go_one_re
         act = await _approved(one, first)
         sim.world.faults.set(Fault(api="cloud_run", method="GetOperation", kind="slow", seconds=0.5))
         going = asyncio.create_task(one.executor.carry_out(first, act, MACHINE))
-        await until(lambda: sim.world.serving() == {GOOD: 100}, 60)
+        await until(lambda: sim.world.serving() == {GOOD: 100})
         outcome = (await _proposed(two, second)).outcome
         assert outcome is not None
         assert not outcome.changed
