@@ -6,7 +6,9 @@ on one method are used in the order in which they were set.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -100,6 +102,7 @@ class FaultBoard:
         self._waiting: list[Fault] = []
         self.points: Mapping[str, FaultPoints] = {}
         """API -> where faults can be injected; empty: everywhere."""
+        self._released = asyncio.Event()
 
     def set(self, fault: Fault) -> None:
         """Keep a fault for the next calls that match. Raise ValueError if no call ever can."""
@@ -127,6 +130,17 @@ class FaultBoard:
                     self._waiting[index] = left
                 return fault
         return None
+
+    async def hold(self, fault: Fault) -> None:
+        """Hold a slow call for the fault's seconds, or until `release`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(fault.seconds):
+                await self._released.wait()
+
+    def release(self) -> None:
+        """Let every call that is held now go on."""
+        self._released.set()
+        self._released = asyncio.Event()
 
     def expects(self, api: str, method: str, kind: FaultKind, region: str = "") -> bool:
         """Return whether such a fault is waiting; nothing is used up."""

@@ -27,7 +27,7 @@ from allclear.simulator.faults import Fault
 from allclear.simulator.world import World
 from tests.contract.simulator_support import Simulated, recorded
 from tests.journal_support import Journals
-from tests.patience import until
+from tests.patience import HUNG, until
 from tests.scenario.response_support import (
     FIX,
     MACHINE,
@@ -213,7 +213,6 @@ class Hold:
 
     method: str | None
     intended: bool
-    seconds: float = 30.0
 
 
 @pytest.mark.parametrize(
@@ -221,7 +220,7 @@ class Hold:
     [
         pytest.param(Hold("TestIamPermissions", intended=False), id="before-the-intent"),
         pytest.param(Hold(None, intended=True), id="between-intent-and-write"),
-        pytest.param(Hold("UpdateService", intended=True, seconds=10.0), id="while-the-write-is-under-way"),
+        pytest.param(Hold("UpdateService", intended=True), id="while-the-write-is-under-way"),
         pytest.param(Hold("GetOperation", intended=True), id="between-write-and-outcome"),
     ],
 )
@@ -238,6 +237,7 @@ async def test_a_rollback_whose_process_is_killed_is_made_once(tmp_path: Path, j
             await _killed(engine, sim, incident, hold)
             assert (engine.conductor.incident(incident).acts["contain/roll-back"].intended is not None) == hold.intended
             await respond(engine, sim.world)
+            sim.world.faults.release()
             if hold.method == "UpdateService":  # the write that was under way arrives late, and is refused
                 late = await until(lambda: [one for one in writes(sim.world, "cloud_run") if one["result"] != "done"])
                 assert "refused: ABORTED" in late[0]["result"]
@@ -250,7 +250,7 @@ async def test_a_rollback_whose_process_is_killed_is_made_once(tmp_path: Path, j
 async def _killed(engine: Engine, sim: Simulated, incident: str, hold: Hold) -> None:
     """Start the rollback in another process, wait until it is held, and kill it."""
     if hold.method:
-        sim.world.faults.set(Fault(api="cloud_run", method=hold.method, kind="slow", seconds=hold.seconds))
+        sim.world.faults.set(Fault(api="cloud_run", method=hold.method, kind="slow", seconds=HUNG))
     process = await start_process(engine, incident, "contain/roll-back", held=hold.method is None)
     try:
         await until(lambda: _is_held(engine, sim, incident, hold))

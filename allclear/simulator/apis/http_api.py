@@ -92,7 +92,7 @@ class FaultInjector:
         )
         try:
             if fault and kind == "slow":
-                await asyncio.sleep(fault.seconds)
+                await self._world.faults.hold(fault)
             elif fault and kind == "lands_late":
                 call.result = "answer lost, done later"
                 self._world.later(timedelta(seconds=fault.seconds), lambda: self._do_late(handle))
