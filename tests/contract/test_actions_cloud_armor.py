@@ -452,7 +452,7 @@ async def test_the_preflight_proves_that_a_rule_may_be_added_and_adds_none() -> 
             "It can be read: it has 1 rules. A rule at 1000 would be accepted.",
             "It has the policy storefront.",
         ]
-        assert [one["validate_only"] for one in recorded(sim, "write")] == [True]
+        assert recorded(sim, "write") == []
         assert armor(sim).blocked() == []
         sim.world.scenario.permissions.remove("compute.securityPolicies.update")
         policy, backend = CloudArmorPreflight(context).checks(context.services, [])

@@ -58,6 +58,7 @@ async def test_a_production_that_works_is_ok(tmp_path: Path) -> None:
         "cloud_run": None,
         "cloud_monitoring": None,
         "cloud_logging": None,
+        "cloud_armor": None,
         "supabase": None,
         "supabase_management": Problem.UNPROVEN,
         "statuspage": None,

@@ -111,6 +111,9 @@ def credentials_compromised(played: Played) -> None:
     assert [ask for ask in asked if ask.kind is AskKind.FALSE_ALARM] == []
     steps = [ask.step for ask in asked if ask.phase == "contain" and ask.kind is AskKind.STEP]
     assert [step for step in steps if step in ORDER] == ORDER
+    blocked, unblocked = writes(played, "cloud_armor")
+    assert blocked["ranges"] == ["203.0.113.7/32", "198.51.100.24/32"]
+    assert (blocked["method"], unblocked["method"]) == ("add_rule", "remove_rule")
     told = [str(line) for kind in ("message", "page", "status_post") for line in happened(played, kind)]
     assert any("a private incident" in text for text in told)
     for word in ("Supabase", "redentials", "key of"):

@@ -23,7 +23,7 @@ from allclear.simulator.world import World
 
 GET_POLICY, UPDATE_POLICY = "compute.securityPolicies.get", "compute.securityPolicies.update"
 GET_BACKEND, GET_OPERATION = "compute.backendServices.get", "compute.globalOperations.get"
-READS = frozenset({"get_policy", "get_rule", "get_backend", "get_operation"})
+READS = frozenset({"get_policy", "get_rule", "get_backend", "get_operation", "validate_rule"})
 WRITES = frozenset({"add_rule", "patch_rule", "remove_rule"})
 _HOST = "https://www.googleapis.com/compute/v1"
 
@@ -69,7 +69,8 @@ class CloudArmorApi(GoogleApi):
                 raise _error(error.status, error.reason, error.message) from None
 
         async def asked(request: Request) -> Response:
-            return await self.answer(method, request, allowed)
+            dry = request.query_params.get("validateOnly") == "true"  # it changes nothing, so it is no write
+            return await self.answer("validate_rule" if dry else method, request, allowed)
 
         return Route(path, asked, methods=[verb])
 
@@ -94,7 +95,7 @@ class CloudArmorApi(GoogleApi):
 
     async def _add(self, request: Request, call: Call) -> Response:
         rule, dry = await _body(request), request.query_params.get("validateOnly") == "true"
-        call.facts |= {"priority": rule.get("priority"), "validate_only": dry}
+        call.facts["priority"] = rule.get("priority")
         operation = self._armor.add(rule, validate_only=dry, ignored=call.ignored)
         call.facts["ranges"] = ranges_of(rule)
         return self._accepted(operation, "addRule")

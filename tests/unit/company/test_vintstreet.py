@@ -75,6 +75,12 @@ class Restore(ServiceParams):
     to: str = ""
 
 
+class Blocking(ServiceParams):
+    """Addresses."""
+
+    addresses: str = ""
+
+
 class Flag(Params):
     """A flag."""
 
@@ -87,12 +93,14 @@ def probe(name: str, *needs: type[Any]) -> type[Probe[Any]]:
     return type(name, (Probe,), {"name": name, "title": name, "params": ServiceParams, "needs": needs})
 
 
-CLOUD, FLAGS, DATABASE, SLACK, PAGER, PUBLIC = (
-    client(name) for name in ("cloud_run", "supabase", "supabase_management", "slack", "pagerduty", "statuspage")
+CLOUD, FLAGS, DATABASE, SLACK, PAGER, PUBLIC, ARMOR = (
+    client(name)
+    for name in ("cloud_run", "supabase", "supabase_management", "slack", "pagerduty", "statuspage", "cloud_armor")
 )
 KINDS = Registry.of(
     [
         action("cloud_run.rollback_traffic", Rollback, (CLOUD,), approval=ONE_PERSON),
+        action("cloud_armor.block_addresses", Blocking, (ARMOR,), approval=ONE_PERSON_WITH_REASON),
         action("feature_flag.disable", Flag, (FLAGS,), approval=ONE_PERSON),
         action("maintenance.enable", Closing, (FLAGS,), approval=ONE_PERSON_WITH_REASON),
         action("supabase.restore_to_point", Restore, (DATABASE,), approval=TWO_PEOPLE),
