@@ -37,6 +37,12 @@ DATABASE_RESTORE = Permission(
     "an access token (sbp_...) of an account with the role Administrator, or an OAuth app with these scopes",
 )
 
+CONVEX_DEPLOY = Permission(
+    "convex",
+    "to pause the deployment, and to read and set its environment variables",
+    "a deploy key of the production deployment; Convex's deploy keys have no roles",
+)
+
 SLACK_POST = Permission("slack", "chat:write, channels:read, channels:history", "a bot token with these scopes")
 
 PAGER_EVENTS = Permission(

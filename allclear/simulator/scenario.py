@@ -21,6 +21,7 @@ from allclear.simulator.scenario_schema import (
     ALL_TRAFFIC,
     LATEST,
     ArmorSpec,
+    ConvexSpec,
     Duration,
     FlagSpec,
     OtherServiceSpec,
@@ -81,6 +82,7 @@ class Production(ServiceSpec):
     slack: SlackSpec = Field(default=SlackSpec(), description="The chat workspace.")
     statuspage: StatusPageSpec = Field(default=StatusPageSpec(), description="The public status page.")
     supabase: SupabaseSpec = Field(default=SupabaseSpec(), description="The project on Supabase.")
+    convex: ConvexSpec | None = Field(default=None, description="The deployment on Convex, where it has one.")
     vercel: VercelSpec | None = Field(default=None, description="The project on Vercel, where it has one.")
     armor: ArmorSpec | None = Field(default=None, description="Its Cloud Armor policy, where it has one.")
     github: GithubSpec | None = Field(default=None, description="The repository on GitHub, where it has one.")
@@ -104,6 +106,10 @@ class Production(ServiceSpec):
         _check_pages(self)
         flags = [flag.name for flag in self.flags]
         _unique("flags", [f"{flag.name} {flag.environment}".strip() for flag in self.flags])
+        switched: list[str] = [*self.convex.switches.values()] if self.convex else []
+        for name in switched:
+            if name not in flags:
+                raise ValueError(f"convex.switches names {name!r}, which is not under flags")
         for name in self.outbreak.enable_flags if self.outbreak else []:
             if name not in flags:
                 raise ValueError(f"outbreak.enable_flags names {name!r}, which is not under flags")

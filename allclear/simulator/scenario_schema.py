@@ -214,6 +214,15 @@ class ArmorSpec(Part):
     attached: bool = Field(default=True, description="Whether the backend service has the policy.")
 
 
+class ConvexSpec(Part):
+    """The backend as a deployment on Convex: its environment variables, and which of them switch a flag."""
+
+    environment: dict[Name, str] = Field(default={}, description="Variable -> value.")
+    switches: dict[Name, str] = Field(
+        default={}, description="Variable -> the flag of the scenario that it switches, with `true` and `false`."
+    )
+
+
 class ServiceSpec(Part):
     """A service of Cloud Run in one region: its revisions, who gets the traffic, and who had it before."""
 

@@ -9,14 +9,14 @@ revision both would tie the one to the other.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 from allclear.simulator.flag_table import FlagTable
 from allclear.simulator.regional_services import RegionalService, RegionalServices
 from allclear.simulator.scenario_schema import ALL_TRAFFIC, PageSpec, Trouble
-from allclear.simulator.supabase_project import SupabaseProject
 
 HEALTH_PAGE = "/healthz"
 _GOLDEN = 0.6180339887498949
@@ -37,13 +37,21 @@ class Visit:
     because: str = ""
 
 
+class Backend(Protocol):
+    """What the pages depend on, as a database."""
+
+    def faults(self, path: str) -> list[tuple[str, Trouble]]:
+        """Return what it makes fail on a page, each with its cause."""
+        ...
+
+
 class Shop:
     """The shop's pages, served by whichever revision has the traffic of the site that the user is sent to."""
 
     def __init__(
-        self, regional_services: RegionalServices, flags: FlagTable, database: SupabaseProject, pages: list[PageSpec]
+        self, regional_services: RegionalServices, flags: FlagTable, backends: Sequence[Backend], pages: list[PageSpec]
     ) -> None:
-        self._sites, self._flags, self._database = regional_services, flags, database
+        self._sites, self._flags, self._backends = regional_services, flags, backends
         self._methods = {page.path: {*page.methods} for page in pages}
         self._methods.setdefault(HEALTH_PAGE, {"GET"})
         self._arrivals = 0
@@ -87,7 +95,7 @@ class Shop:
         causes = [(name, revision.faults.get(path))]
         causes += [(f"flag {f.name}", t) for f in enabled for t in f.faults if t.path == path]
         if path != HEALTH_PAGE:
-            causes += self._database.faults(path)
+            causes += [cause for backend in self._backends for cause in backend.faults(path)]
         return self._suffer(site.region, name, [(who, trouble) for who, trouble in causes if trouble])
 
     def _suffer(self, region: str, revision: str, causes: list[tuple[str, Trouble]]) -> Visit:

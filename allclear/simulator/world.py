@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from allclear.simulator.armor_policy import ArmorPolicy
+from allclear.simulator.convex_deployment import ConvexDeployment
 from allclear.simulator.event_log import Clock, EventLog, utc_now
 from allclear.simulator.faults import FaultBoard
 from allclear.simulator.flag_table import FlagTable
@@ -45,7 +46,9 @@ class World:
         """The service that the scenario describes first; the only one in most."""
         self.flags = FlagTable(scenario.flags, clock, self.event_log)
         self.database = SupabaseProject(scenario.supabase, self.flags, clock, self.later, self.event_log)
-        self.shop = Shop(self.regional_services, self.flags, self.database, scenario.pages)
+        self.convex = ConvexDeployment(scenario.convex, self.flags, clock, self.event_log) if scenario.convex else None
+        backends = [self.database, *([self.convex] if self.convex else [])]
+        self.shop = Shop(self.regional_services, self.flags, backends, scenario.pages)
         self.users = Users(scenario.users, self.shop, clock, self.event_log)
         self.pagerduty = PagerDutyPages(clock, self.event_log)
         self.workspace = SlackWorkspace(scenario.slack, clock, self.event_log)

@@ -34,9 +34,9 @@ from allclear.vendors.vercel_config import GlobalConfig
 from tasks.feature_flags import word
 from tasks.permissions import VERCEL_SWITCHES
 from tasks.service_params import ServiceParams, handle_of
+from tasks.switches import meant_switch, offered_switches
 from tasks.vercel.handles import VercelConfigHandle
 from tasks.vercel.preflight import VercelPreflight
-from tasks.vercel.switches import meant_switch, offered_switches
 
 DEADLINE = timedelta(seconds=30)
 """Readers see a change within seconds."""

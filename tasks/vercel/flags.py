@@ -33,9 +33,9 @@ from allclear.vendors.vercel import Vercel, VercelHandle
 from allclear.vendors.vercel_flags import PRODUCTION, Flag, Flags, outcome_of, reused_by
 from tasks.permissions import VERCEL_SWITCHES
 from tasks.service_params import ServiceParams, handle_of
+from tasks.switches import meant_switch, offered_switches
 from tasks.vercel.handles import VercelFlagsHandle, hosting_of
 from tasks.vercel.preflight import VercelPreflight
-from tasks.vercel.switches import meant_switch, offered_switches
 
 DEADLINE = timedelta(seconds=15)
 _BY_HAND = "Switch it in the project's Flags at vercel.com, or name another flag."

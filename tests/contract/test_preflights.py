@@ -21,7 +21,7 @@ from allclear.engine.actions.registry import Registry
 from allclear.engine.doctor import Problem, SystemReport
 from allclear.settings import Settings
 from allclear.simulator.scenario import load_scenario
-from allclear.simulator.scenario_schema import SupabaseSpec
+from allclear.simulator.scenario_schema import ConvexSpec, SupabaseSpec
 from allclear.vendors.slack import Slack, SlackOptions
 from tasks.slack import SlackPreflight
 from tests.contract.simulator_support import REPOSITORY, Simulated, fault, quick, recorded
@@ -89,6 +89,27 @@ async def test_another_company_on_vercel_is_ok(tmp_path: Path) -> None:
         ("flag ai-generation", None),
         ("item maintenance of ecfg_YOURCONFIG", None),
     ]
+
+
+async def test_convex_is_tested_with_each_of_its_switches(tmp_path: Path) -> None:
+    """A variable that is missing, or no switch, is found before an incident needs it; no value is shown."""
+    drills = REPOSITORY / "runbooks" / "retailgen" / "drills"
+    scenario = load_scenario(drills / "vendor-down.yaml")
+    spec = ConvexSpec(environment={"EXPORT": "sk-secret"})
+    async with Simulated(scenario.model_copy(update={"convex": spec})) as simulation:
+        settings = Settings(
+            company="retailgen", journal_url=new_journal(tmp_path), simulation=announced(simulation, tmp_path)
+        )
+        engine = make_engine(settings, environ={}, company=find_company("retailgen"), registry=installed())
+        reports = {one.target: one for one in await engine.doctor.examine(["convex"])}
+        await engine.close()
+    assert {target: one.problem for target, one in reports.items()} == {
+        "deployment YOUR-DEPLOYMENT": None,
+        "variable AI_GENERATION": Problem.NOT_THERE,
+        "variable EXPORT": Problem.WRONG,
+    }
+    assert "sk-secret" not in str(reports)
+    assert all("systems.yaml" in one.next_step for one in reports.values() if one.problem)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from allclear.simulator.apis import (
     cloud_armor,
     cloud_logging,
     cloud_monitoring,
+    convex,
     github,
     own_system,
     pagerduty,
@@ -33,6 +34,7 @@ APIS: tuple[SimulatedApi, ...] = (
     cloud_logging.API,
     cloud_armor.API,
     vercel.API,
+    convex.API,
     github.API,
     own_system.API,
 )

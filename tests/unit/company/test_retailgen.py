@@ -21,6 +21,8 @@ from allclear.engine.actions.registry import Registry
 from allclear.engine.response.next_move import applicable
 from allclear.postmortem.document import PostMortem, write_post_mortem
 from allclear.postmortem.placeholders import PLACEHOLDERS
+from tasks.convex.environment import SetEnvironment
+from tasks.convex.pause import PauseDeployment, UnpauseDeployment
 from tasks.http_probes import Health, SmokeTest
 from tasks.pagerduty import Page, Resolve
 from tasks.slack import PostMessage
@@ -33,7 +35,7 @@ from tasks.vercel.flags import DisableVercelFlag, EnableVercelFlag
 from tests.unit.domain.stories import ANA, Story
 
 FOLDER = Path(allclear.__file__).resolve().parents[1] / "runbooks" / "retailgen"
-BOOKS = ["bad-deployment", "broken-feature", "security-incident"]
+BOOKS = ["bad-deployment", "broken-feature", "export-failing", "security-incident", "vendor-down"]
 KINDS = Registry.of(
     [
         RollBack,
@@ -48,6 +50,9 @@ KINDS = Registry.of(
         EnableItem,
         EnableVercelMaintenance,
         DisableVercelMaintenance,
+        PauseDeployment,
+        UnpauseDeployment,
+        SetEnvironment,
         Deployments,
         Health,
         SmokeTest,
@@ -152,7 +157,8 @@ def test_only_sev_1_and_sev_2_are_contained(retailgen: Company, severity: str, a
         ("SiteDown", "SEV-1", "bad-deployment"),
         ("DataLeak", "SEV-1", "security-incident"),
         ("PaymentFailure", "SEV-1", "bad-deployment"),
-        ("ExportFailing", "SEV-2", "broken-feature"),
+        ("ExportFailing", "SEV-2", "export-failing"),
+        ("VendorDown", "SEV-2", "vendor-down"),
         ("AiGenerationDown", "SEV-2", "broken-feature"),
         ("SlowLoading", "SEV-3", "broken-feature"),
     ],
@@ -178,7 +184,7 @@ def test_each_runbook_has_all_five_phases(retailgen: Company) -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["bad-deployment", "broken-feature"])
+@pytest.mark.parametrize("name", [name for name in BOOKS if name != "security-incident"])
 def test_nothing_is_written_before_the_trouble_is_verified(retailgen: Company, name: str) -> None:
     """The first step probes for trouble, so that no one is paged for a false alarm."""
     first = retailgen.runbook(name).steps(Phase.DETECT)[0]
@@ -202,15 +208,23 @@ def test_a_security_incident_keeps_evidence_and_trusts_no_check(retailgen: Compa
         "vercel.rollback",
         "vercel.enable_maintenance",
     ]
+    assert [step.action for step in book.contain if step.action and step.action.startswith("convex.")] == [
+        "convex.pause"
+    ]
 
 
-@pytest.mark.parametrize("name", ["bad-deployment", "broken-feature", "security-incident"])
+@pytest.mark.parametrize("name", BOOKS)
 def test_each_containment_measure_of_the_plan_acts_behind_an_approval_and_is_reviewed(
     retailgen: Company, name: str
 ) -> None:
     """No containment is a request to a person; what it leaves in place has an owner and a date."""
-    acts = [step for step in retailgen.runbook(name).contain if step.action and step.action.startswith("vercel.")]
-    assert {"vercel.rollback", "vercel.disable_flag", "vercel.enable_maintenance"} <= {step.action for step in acts}
+    own = ("vercel.", "convex.")
+    acts = [step for step in retailgen.runbook(name).contain if step.action and step.action.startswith(own)]
+    named = {step.action for step in acts}
+    assert "vercel.disable_flag" in named
+    assert ({"vercel.rollback", "vercel.enable_maintenance"} <= named) is (
+        name not in ("export-failing", "vendor-down")
+    )
     for step in acts:
         assert step.action in retailgen.plan.approvals
         assert step.auto_approve is None

@@ -42,7 +42,7 @@ def faults(spec: DeploymentSpec, parameters: dict[str, Any]) -> list[str]:
 
 
 def test_each_company_is_offered_the_actions_that_its_services_can_run() -> None:
-    """VintStreet has Cloud Run, flags, maintenance and a database. RetailGen has only Vercel."""
+    """VintStreet has Cloud Run, flags, maintenance and a database. RetailGen has Vercel and Convex."""
     assert set(actions("vintstreet").values()) == {
         "cloud_run.rollback_traffic",
         "cloud_run.restore_latest",
@@ -65,6 +65,9 @@ def test_each_company_is_offered_the_actions_that_its_services_can_run() -> None
         "vercel.enable_item",
         "vercel.enable_maintenance",
         "vercel.disable_maintenance",
+        "convex.pause",
+        "convex.unpause",
+        "convex.set_environment",
     }
 
 
