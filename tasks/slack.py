@@ -196,7 +196,7 @@ class PostMessage(Action[MessageParams, MessageState]):
         return Change(
             action=self.name,
             resource=self.resource(params),
-            summary=f"{verb} #{before.channel}: {params.text.strip().partition(NEWLINE)[0]}",
+            summary=f"{verb} #{before.channel}: {params.text.strip().partition(NEWLINE)[0].rstrip(': ')}",
             before=before,
             after=before.model_copy(update={"fingerprint": _fingerprint_of(params), "text": params.text}),
             risk="Everyone in the channel can read it.",

@@ -4,12 +4,28 @@ from __future__ import annotations
 
 from allclear.domain.act import Act
 from allclear.domain.errors import AllclearError, NotAllowed, NotFound, Refused
+from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
 from allclear.domain.records import By, LedgerSuperseded
 from allclear.domain.text import signature
 from allclear.engine.actions.executor import Executor
 from allclear.engine.people.incident_writer import IncidentWriter, required_text
 from allclear.journal.ports import Journal
+
+
+def act_in(incident: Incident, act_id: str) -> Act:
+    """Return an act of an incident. Raises NotFound, which says what is in place."""
+    if act_id not in incident.acts:
+        known = ", ".join(other.id for other in incident.in_place) or "nothing"
+        raise NotFound(f"There is no act {act_id} in {incident.id}.", f"Still in place: {known}.")
+    return incident.acts[act_id]
+
+
+def nothing_in_place(act: Act, to_do: str) -> Refused:
+    """Return the error that an act left nothing to undo or to close: `to_do`."""
+    return Refused(
+        f"Nothing of {act.id} is in place ({act.status.value}).", f"There is nothing to {to_do}: allclear in-place"
+    )
 
 
 class Ledger:
@@ -40,19 +56,13 @@ class Ledger:
         return await self._found(incident_id, self._in_place(incident_id, act_id))
 
     def _in_place(self, incident_id: str, act_id: str) -> Act:
-        incident = self._writer.read(incident_id)
-        act = incident.acts.get(act_id)
-        if act is None:
-            known = ", ".join(other.id for other in incident.in_place) or "nothing"
-            raise NotFound(f"There is no act {act_id} in {incident_id}.", f"Still in place: {known}.")
+        act = act_in(self._writer.read(incident_id), act_id)
         if act.begun:
             raise NotAllowed(
                 f"{act_id} of {incident_id} is being carried out.", f"Wait for it: allclear show {incident_id}"
             )
         if not act.in_place:
-            raise Refused(
-                f"Nothing of {act_id} is in place ({act.status.value}).", "There is nothing to close: allclear in-place"
-            )
+            raise nothing_in_place(act, "close")
         return act
 
     async def _found(self, incident_id: str, act: Act) -> str:

@@ -12,12 +12,13 @@ from allclear.domain.act import Act
 from allclear.domain.action import Outcome
 from allclear.domain.base import is_blank
 from allclear.domain.clearance import Clearance, clearance, missing_approvals
-from allclear.domain.errors import ConcurrentWrite, MissingText, NotAllowed, NotFound, Refused, WrongState
+from allclear.domain.errors import ConcurrentWrite, MissingText, NotAllowed, Refused, WrongState
 from allclear.domain.incident import Incident
 from allclear.domain.privacy import has_same_readers, is_reader, require_proof_to_act, require_reader
 from allclear.domain.pseudo_phases import MANUAL as PHASE
 from allclear.domain.records import By, DecisionMade, IncidentOpened
 from allclear.engine.actions.executor import Executor, Preview
+from allclear.engine.actions.ledger import act_in, nothing_in_place
 from allclear.engine.actions.proposals import ActionRequest, Proposer
 from allclear.engine.actions.registry import read_params
 from allclear.engine.incidents import act_of_request, find_open, find_request, read_incident
@@ -184,18 +185,13 @@ class ManualActions:
         """Return the incident and an act of it that can be undone. Raises NotFound, Refused if nothing of it can be."""
         incident = self._read(incident_id)
         require_reader(self._company.plan, incident, by)
-        act = incident.acts.get(act_id)
-        if act is None:
-            in_place = ", ".join(other.id for other in incident.in_place) or "nothing"
-            raise NotFound(f"There is no act {act_id} in {incident_id}.", f"Still in place: {in_place}.")
+        act = act_in(incident, act_id)
         if act.begun:  # interrupted: first find out what became of it
             await self._executor.carry_out(incident_id, act_id, by)
             incident = self._read(incident_id)
             act = incident.acts[act_id]
         if not act.in_place and not self._undone_on_request(act):
-            raise Refused(
-                f"Nothing of {act_id} is in place ({act.status.value}).", "There is nothing to undo: allclear in-place"
-            )
+            raise nothing_in_place(act, "undo")
         return incident, act
 
     def _undone_on_request(self, act: Act) -> bool:

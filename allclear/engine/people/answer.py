@@ -58,7 +58,7 @@ class Answers:
         self._writer.append(incident_id, by, decide, outbox=[message])
         state = self._writer.read(incident_id).asks[ask_id]
         if state.open:
-            return f"Noted. {ask_id} needs {self._missing(state)}."
+            return f"Your yes is recorded. {self._missing(state)}"
         if yes and state.ask.kind is AskKind.APPROVAL:
             return f"Approved: {ask_id}. The change begins now, and is verified after it."
         word = state.ask.words[0 if yes else 1]
@@ -109,13 +109,14 @@ class Answers:
         return first if first.role in policy.one_of else acting_as(plan, incident, by, policy.roles)
 
     def _missing(self, state: AskState) -> str:
-        """Return how many more people must say yes, and which role must be among them."""
+        """Return how many more people must say yes, and which role must be among them, in a sentence."""
         policy, answers = state.ask.policy, state.answers
-        more = policy.people - len({person_key(answer.by.actor) for answer in answers})
+        more = max(policy.people - len({person_key(answer.by.actor) for answer in answers}), 1)
+        who, needed = "One more person" if more == 1 else f"{more} more people", ""
         if policy.one_of and not any(answer.by.role in policy.one_of for answer in answers):
             roles = " or ".join(self._company.plan.role_title(role) for role in policy.one_of)
-            return f"{max(more, 1)} more, {roles} among them"
-        return f"{more} more"
+            needed = f": {roles}" if more == 1 else f"; one of them must be {roles}"
+        return f"{who} must approve {state.ask.id}{needed}."
 
     def _check_may_answer(self, incident: Incident, state: AskState, by: By, reason: str, *, yes: bool) -> None:
         policy, plan = state.ask.policy, self._company.plan

@@ -326,7 +326,7 @@ async def test_one_person_alone_is_not_two(tmp_path: Path) -> None:
     """The card then offers only to change the yes to a no, and says who must answer too; the second one grants it."""
     async with asked(tmp_path, TWO) as (at, _), at.signed_in("Ana") as ana, at.signed_in("Tom", "tech_lead") as tom:
         first = await ana.form("answer", "contain-roll-back")
-        assert "needs 1 more" in await ana.after(await ana.send("answer", {**first, "word": "approve"}))
+        assert "One more person must approve" in await ana.after(await ana.send("answer", {**first, "word": "approve"}))
         page = await ana.page()
         assert "You have answered. Another person must approve, too." in page
         assert 'value="approve"' not in page

@@ -59,7 +59,7 @@ def test_a_reported_step_has_its_result_at_once(room: Room, *, yes: bool, verdic
 def test_two_people_must_be_different_people(room: Room) -> None:
     """The same person twice counts once, in whatever case the name is; another person makes it two."""
     ask = room.asked(policy=TWO)
-    assert room.people.answer(ask, ANA, yes=True) == f"Noted. {ask} needs 1 more."
+    assert room.people.answer(ask, ANA, yes=True) == f"Your yes is recorded. One more person must approve {ask}."
     with pytest.raises(NotAllowed, match="already"):
         room.people.answer(ask, ANA.model_copy(update={"actor": "ANA", "role": "cto"}), yes=True)
     assert not room.incident.asks[ask].granted
