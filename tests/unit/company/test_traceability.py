@@ -89,12 +89,12 @@ def test_the_check_finds_a_reference_that_leads_nowhere(tmp_path: Path) -> None:
     folder = tmp_path / "retailgen"
     shutil.copytree(RUNBOOKS / "retailgen", folder)
     book = folder / "common-steps.yaml"
-    book.write_text(book.read_text(encoding="utf-8").replace("id: reproduce ", "id: repeat "), encoding="utf-8")
+    book.write_text(book.read_text(encoding="utf-8").replace("id: document ", "id: write "), encoding="utf-8")
     wrong = [one for one in check_company(folder, Registry()) if one.file.endswith(LINES)]
     [sentence] = [one.sentence for one in wrong]
-    assert sentence.startswith("The runbook `bad-deployment` has no step `investigate/reproduce`. There are: ")
+    assert sentence.startswith("The runbook `bad-deployment` has no step `review/document`. There are: ")
     text = (folder / LINES).read_text(encoding="utf-8").splitlines()
-    assert "investigate/reproduce" in text[(wrong[0].line or 0) - 1]
+    assert "review/document" in text[(wrong[0].line or 0) - 1]
     with pytest.raises(ConfigError, match="no step"):
         TracedCompany(folder)
 
