@@ -96,15 +96,18 @@ def in_validator(source: str, line: int) -> bool:
     )
 
 
-def read_fields(fields: dict[Path, dict[str, set[str]]]) -> dict[str, list[str]]:
-    """Return `Class.field` -> the places that read it, as file:line. Raises RuntimeError if the type checker fails."""
+def read_fields(fields: dict[Path, dict[str, set[str]]], root: Path = ROOT) -> dict[str, list[str]]:
+    """Return `Class.field` -> the places below `root` that read it, as file:line.
+
+    Raises RuntimeError if the type checker fails.
+    """
     readers: dict[str, list[str]] = {}
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
-        for package in PACKAGES:
-            shutil.copytree(ROOT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
+        for package in (package for package in PACKAGES if (root / package).exists()):
+            shutil.copytree(root / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
         for file, classes in fields.items():
-            (copy / file).write_text(with_properties((ROOT / file).read_text(encoding="utf-8"), classes), "utf-8")
+            (copy / file).write_text(with_properties((root / file).read_text(encoding="utf-8"), classes), "utf-8")
         settings = {"include": list(PACKAGES), "typeCheckingMode": "off", "reportDeprecated": "error"}
         (copy / "pyrightconfig.json").write_text(json.dumps(settings), "utf-8")
         done = subprocess.run(  # noqa: S603 - our own type checker

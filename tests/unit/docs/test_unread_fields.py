@@ -75,3 +75,41 @@ def test_all_fields_of_the_three_files_are_found(script: ModuleType) -> None:
     }
     assert {"Plan.support", "Support.contact", "Applies.when", "Notification.from_", "Step.within"} <= names
     assert {"Smoke.p95", "ApprovalPolicy.people"} <= names
+
+
+READER = """from __future__ import annotations
+
+from allclear.model import Duty
+
+def remind(duty: Duty) -> str:
+    return duty.name
+"""
+CHECK = """from __future__ import annotations
+
+from allclear.model import Duty
+
+def check(duty: Duty) -> list[int]:
+    return duty.within
+"""
+
+
+@pytest.mark.slow
+def test_a_field_that_only_a_check_or_its_own_validator_reads_has_no_reader(script: ModuleType, tmp_path: Path) -> None:
+    """`name` is acted on. Of `within`, the plan promises something, and nothing does it."""
+    model = "from pydantic import BaseModel as Model, Field, model_validator\n"
+    unread = MODEL.replace("    def late(self):\n        return self.within\n", "")
+    files = {
+        "__init__.py": "",
+        "engine/__init__.py": "",
+        "company/__init__.py": "",
+        "company/checks/__init__.py": "",
+        "model.py": unread.replace("class Duty", f"{model}\nclass Duty"),
+        "engine/reminders.py": READER,
+        "company/checks/duties.py": CHECK,
+    }
+    for name, text in files.items():
+        path = tmp_path / "allclear" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    readers = script.read_fields({Path("allclear/model.py"): {"Duty": {"name", "within"}}}, tmp_path)
+    assert readers == {"Duty.name": ["allclear/engine/reminders.py:6"]}
