@@ -31,7 +31,8 @@ HIDDEN = "…"
 _GOOGLE_TOKEN = re.compile(r"\bya29\.[\w.~+/=-]+")
 _UNAUTHORISED = frozenset({401, 403})
 _CONFLICT = frozenset({409, 412})
-_NOT_FOUND = frozenset({404, 410})
+_NOT_FOUND = frozenset({404})
+_GONE = frozenset({410})
 _SERVER_ERROR = 500
 _LONGEST_REASON = 300
 
@@ -122,17 +123,28 @@ class VendorRequest:
             return self.refused(reason)
         return NotFound(f"{self.vendor} was asked to {self.purpose}: {reason}.", "Check its name in systems.yaml.")
 
+    def gone(self, reason: str) -> VendorRefused:
+        """Return the error for a call that the vendor no longer has, as that of an old version of its API."""
+        unchanged = "; nothing was changed" if self.write else ""
+        return VendorRefused(
+            f"{self.vendor} no longer has the call that we use to {self.purpose}: {reason}{unchanged}.",
+            f"Install a newer version of allclear, and do it by hand in {self.vendor} until then.",
+        )
+
     def error_for(self, status: int, reason: str, seconds: float | None = None) -> AllclearError:
         """Return the error for an HTTP status that is no success; `seconds` is what its Retry-After says."""
         reason = one_line(reason) or f"it answered {status}"
-        if status in _UNAUTHORISED:
-            return self.denied(reason)
         if status in RATE_LIMITED:
             return self.rate_limited(seconds)
-        if status in _CONFLICT:
-            return self.conflict(reason)
-        if status in _NOT_FOUND:
-            return self.not_found(reason)
+        refusals = (
+            (_UNAUTHORISED, self.denied),
+            (_CONFLICT, self.conflict),
+            (_NOT_FOUND, self.not_found),
+            (_GONE, self.gone),
+        )
+        for statuses, refusal in refusals:
+            if status in statuses:
+                return refusal(reason)
         if status >= _SERVER_ERROR:
             return self.answer_lost(f"it answered {status}: {reason}")
         return self.refused(reason)

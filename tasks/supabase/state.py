@@ -93,7 +93,9 @@ def read_point(text: str, now: datetime) -> datetime:
         raise Refused(error.message, error.next_step, typed=TYPED) from None
     if point is None:
         raise Refused(
-            "No point in time was named.", f"Name the last moment at which the data was good, as {TYPED}.", typed=TYPED
+            "No point in time was named.",
+            "Name the last moment at which the data was good: to='2026-11-22 14:30:00 UTC'.",
+            typed=TYPED,
         )
     return point.replace(microsecond=0)
 

@@ -59,6 +59,7 @@ def broken(kind: type[httpx.TransportError]) -> httpx.TransportError:
         (httpx.Response(401, json={"message": "Bad key"}), Denied, Denied),
         (httpx.Response(403), Denied, Denied),
         (httpx.Response(404), VendorRefused, NotFound),
+        (httpx.Response(410, json={"message": "v1 was removed"}), VendorRefused, VendorRefused),
         (httpx.Response(409), Conflict, Conflict),
         (httpx.Response(422, json={"errors": ["title is empty"]}), VendorRefused, VendorRefused),
         (httpx.Response(500), AnswerLost, Unreachable),
@@ -287,3 +288,13 @@ def test_loopback_addresses_are_recognised() -> None:
     """With and without scheme and port; similar names do not count."""
     assert all(is_loopback(a) for a in ("127.0.0.1:80", "http://localhost", "[::1]:50", "http://127.8.8.8:1/x"))
     assert not any(is_loopback(a) for a in ("https://localhost.example.com", "10.0.0.1:80", "run.googleapis.com"))
+
+
+@pytest.mark.parametrize(("write", "unchanged"), [(True, "; nothing was changed."), (False, "removed.")])
+def test_a_call_that_the_vendor_no_longer_has_asks_for_a_newer_allclear(write: bool, unchanged: str) -> None:  # noqa: FBT001
+    """The name in systems.yaml is right, so people are not sent there."""
+    error = VendorRequest("Supabase", "read the backups", write=write).error_for(410, "v1 was removed")
+    assert isinstance(error, VendorRefused)
+    assert error.message.startswith("Supabase no longer has the call that we use to read the backups: v1 was removed")
+    assert error.message.endswith(unchanged)
+    assert "Install a newer version of allclear" in error.next_step
