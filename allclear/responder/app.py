@@ -28,7 +28,7 @@ from allclear.responder.routes.alerts import IntakeServices, alert_routes, intak
 from allclear.responder.routes.commands import CommandServices, command_routes
 from allclear.responder.routes.health import health_routes
 from allclear.responder.routes.incidents import incident_routes
-from allclear.responder.routes.problems import add_error_handlers
+from allclear.responder.routes.problems import add_error_handlers, describe_problem
 from allclear.responder.routes.reports import report_routes
 from allclear.responder.routes.slack import SlackServices, slack_routes
 from allclear.responder.scrubber import Scrubber
@@ -81,7 +81,7 @@ def make_app(engine: Engine, token: SecretStr | None, *, drives: bool = True, li
     app.add_middleware(RequestMetrics, metrics=parts.metrics)
     _add_routes(app, parts, token)
     add_error_handlers(app)
-    app.openapi = _without_needless_422(app.openapi)
+    app.openapi = _described(app.openapi)
     return app
 
 
@@ -200,14 +200,15 @@ def further_secret(engine: Engine, name: str) -> str:
     return secret.get_secret_value() if secret else ""
 
 
-def _without_needless_422(describe: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
-    """Remove the 422 response, which FastAPI describes everywhere, from operations without parameters to validate."""
+def _described(describe: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
+    """Describe the body of a problem, and no 422, which FastAPI describes everywhere, where nothing is validated."""
 
     def openapi() -> dict[str, Any]:
         description = describe()
         for operation in (one for path in description["paths"].values() for one in path.values()):
             if all(parameter["in"] == "path" for parameter in operation.get("parameters", [])):
                 operation["responses"].pop("422", None)
+        describe_problem(description)
         return description
 
     return openapi

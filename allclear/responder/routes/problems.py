@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import cast
+from typing import Any, cast
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -55,9 +55,19 @@ _REJECTED: dict[int, tuple[type[AllclearError], str]] = {
 """Status of a request that is rejected before it is understood -> the kind of error, and the next step."""
 
 
+_BODY = {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+"""By reference, because FastAPI would build a validator for each route and status: that is half of a start."""
+
+
 def problem(status: int, description: str) -> Responses:
     """Return the description of an answer with a problem in /openapi.json."""
-    return {status: {"model": Problem, "description": description}}
+    return {status: {"content": _BODY, "description": description}}
+
+
+def describe_problem(description: dict[str, Any]) -> None:
+    """Add to an OpenAPI description what `problem` refers to."""
+    schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    description.setdefault("components", {}).setdefault("schemas", {})["Problem"] = schema
 
 
 UNAUTHORIZED = problem(401, "The token is missing, forged, expired or revoked.")
@@ -69,7 +79,7 @@ INVALID = problem(422, "What was sent does not fit.")
 BAD_GATEWAY = problem(502, "An outside system did not do what was asked.")
 UNAVAILABLE: Responses = {
     503: {
-        "model": Problem,
+        "content": _BODY,
         "description": "The journal is away, or too many requests are in progress. Send it again.",
         "headers": {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}},
     }
