@@ -17,7 +17,9 @@ from typing import Any
 
 import pytest
 
+from allclear.simulator.armor_policy import LAST
 from allclear.simulator.scenario_schema import OtherServiceSpec, RevisionSpec
+from allclear.vendors.cloud_armor import ArmorOptions, CloudArmor
 from tests.contract.simulator_support import (
     BAD,
     GOOD,
@@ -169,3 +171,32 @@ async def test_the_commands_in_the_documentation_work(tmp_path: Path) -> None:
         assert code == 0, errors
         assert GOOD in out
         assert sim.world.serving() == {GOOD: 100}
+
+
+async def test_gcloud_and_our_client_read_each_others_rules_of_cloud_armor(tmp_path: Path) -> None:
+    """What gcloud adds, our client reads; what our client adds, gcloud shows and removes, operations included."""
+    async with Simulated(quick()) as sim:
+        address = sim.endpoints["cloud_armor"]
+        environment = _environment(sim, tmp_path) | {
+            "http_proxy": address,
+            "https_proxy": address,
+            "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE": "http://compute.sim.test/compute/v1/",
+        }
+
+        async def rules(*words: str) -> Any:
+            command = ["gcloud", "compute", "security-policies", "rules", *words, "--security-policy=your-policy"]
+            code, out, errors = await _run([*command, "--format=json"], environment)
+            assert code == 0, errors
+            return json.loads(out)
+
+        armor = CloudArmor(address, ArmorOptions(project="vintstreet-prod"))
+        await rules("create", "1000", "--src-ip-ranges=203.0.113.7/32,198.51.100.0/24", "--action=deny-403")
+        by_gcloud = (await armor.policy("your-policy")).rules[0]
+        assert (by_gcloud.priority, by_gcloud.ranges) == (1000, ("203.0.113.7/32", "198.51.100.0/24"))
+        assert by_gcloud.denies
+        await armor.deny("your-policy", 1001, ["192.0.2.7/32"], "allclear VS-1")
+        [shown] = await rules("describe", "1001")
+        assert (shown["action"], shown["match"]["config"]["srcIpRanges"]) == (by_gcloud.action, ["192.0.2.7/32"])
+        await rules("delete", "1001")
+        assert [rule.priority for rule in (await armor.policy("your-policy")).rules] == [1000, LAST]
+        await armor.close()
