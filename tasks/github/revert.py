@@ -171,6 +171,9 @@ class OpenRevert(Action[OpenRevertParams, RevertState]):
                 verdict=verdict, sentence=f"#{number} is {'still open' if is_open else 'not open any more'}."
             )
         pull, merged = after.open_for(target), after.merged_for(target)
+        if not change.after.open:  # an undo after the pull request was merged or closed
+            verdict = Verdict.FAILURE if pull else Verdict.SUCCESS
+            return Finding(verdict=verdict, sentence=_sentence(after.words_of(target)))
         if pull is not None:
             sentence = f"#{pull.number} reverts {target.shown}. It is not merged: {pull.url}"
             return Finding(verdict=Verdict.SUCCESS, sentence=sentence, facts=pull.model_dump())
@@ -180,7 +183,7 @@ class OpenRevert(Action[OpenRevertParams, RevertState]):
         if target.way == "workflow":  # it takes its time; the deadline ends the wait
             sentence = f"The workflow has not opened a pull request from {branch_for(target.name)} yet."
             return Finding(verdict=Verdict.INCONCLUSIVE, sentence=sentence)
-        return Finding(verdict=Verdict.FAILURE, sentence=f"No open pull request reverts {short(target.name)}.")
+        return Finding(verdict=Verdict.FAILURE, sentence=_sentence(after.words_of(target)))
 
     @override
     def target_reached(self, change: Change[RevertState], now: RevertState) -> bool:
@@ -301,6 +304,10 @@ class _Commit:
                 f" {failed.message}",
                 f"Open a pull request from {self._branch} on GitHub, or delete that branch.",
             ) from failed
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."
 
 
 def _body(handle: GithubHandle, target: Target, key: str) -> str:

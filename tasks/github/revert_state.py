@@ -93,13 +93,17 @@ class RevertState(State):
     def in_words(self) -> str:
         if self.closes is not None:
             return f"#{self.closes} is closed"
-        if (pull := self.open_for(self.target)) is not None:
-            return f"#{pull.number} is open and reverts {short(self.reverts)}"
-        if self.open:
+        if self.open and self.open_for(self.target) is None:
             return f"a pull request is open and reverts {short(self.reverts)}"
-        if (pull := self.merged_for(self.target)) is not None:
-            return f"{short(self.reverts)} was reverted by #{pull.number}"
-        return f"no open pull request reverts {short(self.reverts)}"
+        return self.words_of(self.target)
+
+    def words_of(self, target: Target) -> str:
+        """Return what reverts a target, which may be another one than this state's."""
+        if (pull := self.open_for(target)) is not None:
+            return f"#{pull.number} is open and reverts {short(target.name)}"
+        if (pull := self.merged_for(target)) is not None:
+            return f"#{pull.number} has reverted {short(target.name)}"
+        return f"no open pull request reverts {short(target.name)}"
 
     def open_for(self, target: Target) -> Reverting | None:
         """Return the open pull request that reverts a target, which may be another one than this state's."""

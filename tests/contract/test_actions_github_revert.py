@@ -184,6 +184,9 @@ async def test_after_the_merge_nothing_is_left_to_undo_and_people_are_told() -> 
         repository.merge(repository.pulls[-1], None, "merge", "ben")
         now = await action.observe(done.params)
         assert action.nothing_left(done.change, now)
+        back = done.change.model_copy(update={"before": now, "after": done.change.before})
+        finding = action.verify(back, now, None)
+        assert (finding.verdict, finding.sentence) == (Verdict.SUCCESS, "#2 has reverted #1.")
         news = action.news_of(done.change, now)
         assert news is not None
         assert (news.moved, news.sentence) == (True, "Of the revert of #1: #2 was merged.")

@@ -20,6 +20,7 @@ from allclear.domain.systems import Service
 from allclear.engine.actions.registry import Registry
 from allclear.engine.doctor import Problem, SystemReport
 from allclear.settings import Settings
+from allclear.simulator.github_spec import WorkflowSpec
 from allclear.simulator.scenario import load_scenario
 from allclear.simulator.scenario_schema import ConvexSpec, SupabaseSpec
 from allclear.vendors.slack import Slack, SlackOptions
@@ -62,6 +63,7 @@ async def test_a_production_that_works_is_ok(tmp_path: Path) -> None:
         "supabase": None,
         "supabase_management": Problem.UNPROVEN,
         "statuspage": None,
+        "github": None,
     }
     assert all(report.next_step for report in reports if report.problem)
     targets = {(report.system, report.target) for report in reports}
@@ -69,6 +71,8 @@ async def test_a_production_that_works_is_ok(tmp_path: Path) -> None:
         ("slack", "#incidents"),
         ("cloud_run", "vintstreet in us-central1"),
         ("supabase", "flag new_checkout"),
+        ("github", "repository vintstreet/storefront"),
+        ("github", "workflow deploy.yml of vintstreet/storefront"),
     } <= targets
 
 
@@ -124,6 +128,8 @@ async def test_convex_is_tested_with_each_of_its_switches(tmp_path: Path) -> Non
         ("cloud_run", "GetService", "read the service vintstreet"),
         ("cloud_monitoring", "*", "count the requests of vintstreet"),
         ("cloud_logging", "*", "read the audit log of vintstreet"),
+        ("github", "get_repository", "read the repository vintstreet/storefront"),
+        ("github", "list_pulls", "list the pull requests of vintstreet/storefront"),
     ],
 )
 async def test_a_system_that_refuses_us_is_named(tmp_path: Path, system: str, method: str, words: str) -> None:
@@ -253,3 +259,31 @@ class ContextOf:
     def service(self, name: str) -> Service:
         """Raise NotFound, because there are no services."""
         raise NotFound(f"There is no service {name}.", "None is needed.")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words", "next_step"),
+    [
+        ({"may_push": False}, "The token's account may not write to vintstreet/storefront", "role Write"),
+        ({"repository": "vintstreet/other"}, "if the token may not see it", "systems.yaml"),
+        ({"branch": "trunk"}, "read the branch main of vintstreet/storefront", "systems.yaml"),
+        ({"workflows": []}, "read the workflow deploy.yml", "systems.yaml"),
+        ({"workflows": [WorkflowSpec(file="deploy.yml", state="disabled_manually")]}, "is not active", "Enable it"),
+        ({"workflows": [WorkflowSpec(file="deploy.yml", by_hand=False)]}, "has no `workflow_dispatch`", "Add"),
+        ({"workflows": [WorkflowSpec(file="deploy.yml")]}, "does not declare the input `act`", "Declare it"),
+    ],
+)
+async def test_what_is_wrong_on_github_is_named(
+    tmp_path: Path, changes: dict[str, Any], words: str, next_step: str
+) -> None:
+    """The rights of the token's account, and a repository, a branch or a workflow that is not as systems.yaml says."""
+    scenario = quick()
+    assert scenario.github is not None
+    github = scenario.github.model_copy(update=changes)
+    async with Simulated(scenario.model_copy(update={"github": github})) as simulation:
+        engine = engine_on(new_journal(tmp_path), announced(simulation, tmp_path))
+        reports = await engine.doctor.examine(["github"])
+        await engine.close()
+    report = next(one for one in reports if one.failed)
+    assert words in report.sentence
+    assert next_step in report.next_step

@@ -11,7 +11,7 @@ import pytest
 
 from allclear.company import find_company, load_company
 from allclear.domain.approval import AskKind
-from allclear.domain.records import AskAnswered, AskOpened, IncidentEnded, LedgerHandedOver
+from allclear.domain.records import ActFinished, AskAnswered, AskOpened, Contained, IncidentEnded, LedgerHandedOver
 from allclear.drill.director import Played
 from allclear.drill.script import scripts
 from tests.contract.simulator_support import REPOSITORY
@@ -99,6 +99,18 @@ def bad_migration(played: Played) -> None:
     assert happened(played, "operation_finished")[-1]["seq"] > restored["seq"]
 
 
+def bad_deployment_reverted(played: Played) -> None:
+    """GitHub received one revert, one merge and one dispatch; what was deployed then contains, and no traffic moved."""
+    made = [(line["method"], line["result"]) for line in writes(played, "github")]
+    assert made == [("revert_pull", "done"), ("merge_pull", "done"), ("dispatch", "done")]
+    assert writes(played, "cloud_run") == []
+    [contained] = [entry.record for entry in played.entries if isinstance(entry.record, Contained)]
+    assert contained.act == "contain/redeploy"
+    ends = [entry.record for entry in played.entries if isinstance(entry.record, ActFinished)]
+    [undone] = [end.outcome for end in ends if end.act == "resolve/undo-contain-open-revert"]
+    assert (undone.good, undone.changed) == (True, False)
+
+
 def database_down(played: Played) -> None:
     """The maintenance page comes without the database, and nothing is restored, because no data is damaged."""
     assert len(happened(played, "database_restarted")) == 1
@@ -122,6 +134,7 @@ def credentials_compromised(played: Played) -> None:
 
 
 MORE = {
+    "vintstreet/bad-deployment-reverted": bad_deployment_reverted,
     "vintstreet/bad-migration": bad_migration,
     "vintstreet/database-down": database_down,
     "vintstreet/credentials-compromised": credentials_compromised,
@@ -148,6 +161,8 @@ async def test_the_drill_goes_as_planned(drill: str, tmp_path: Path) -> None:
 DENIED = "- ask: contain/roll-back\n    yes: false"
 AGAIN = """\
 answers:
+  - {ask: contain/open-revert, yes: false, reason: No.}
+  - {ask: contain/redeploy, yes: false, reason: No.}
   - {ask: contain/maintenance, yes: false, reason: No.}
   - {ask: contain/contained-manually, after: 0.1s, reason: Once more.}
 """

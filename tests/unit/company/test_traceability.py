@@ -146,4 +146,4 @@ def test_the_page_begins_with_the_lines_that_nothing_runs() -> None:
         assert lines == len(one.lines.lines) == sum(parts)
         assert parts[-1] == len(one.missing)
         assert all(line.line in top and line.not_yet in top for line in one.missing)
-    assert "git revert HEAD" in top
+    assert "- **SMS:** On-call engineer" in top

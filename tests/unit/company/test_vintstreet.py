@@ -81,6 +81,25 @@ class Blocking(ServiceParams):
     addresses: str = ""
 
 
+class Revert(ServiceParams):
+    """What is reverted."""
+
+    what: str
+
+
+class Merge(ServiceParams):
+    """A pull request."""
+
+    pull: str
+
+
+class Run(ServiceParams):
+    """A workflow and the name of its run."""
+
+    workflow: str
+    run: str
+
+
 class Flag(Params):
     """A flag."""
 
@@ -93,14 +112,27 @@ def probe(name: str, *needs: type[Any]) -> type[Probe[Any]]:
     return type(name, (Probe,), {"name": name, "title": name, "params": ServiceParams, "needs": needs})
 
 
-CLOUD, FLAGS, DATABASE, SLACK, PAGER, PUBLIC, ARMOR = (
+CLOUD, FLAGS, DATABASE, SLACK, PAGER, PUBLIC, ARMOR, GITHUB = (
     client(name)
-    for name in ("cloud_run", "supabase", "supabase_management", "slack", "pagerduty", "statuspage", "cloud_armor")
+    for name in (
+        "cloud_run",
+        "supabase",
+        "supabase_management",
+        "slack",
+        "pagerduty",
+        "statuspage",
+        "cloud_armor",
+        "github",
+    )
 )
 KINDS = Registry.of(
     [
         action("cloud_run.rollback_traffic", Rollback, (CLOUD,), approval=ONE_PERSON),
         action("cloud_armor.block_addresses", Blocking, (ARMOR,), approval=ONE_PERSON_WITH_REASON),
+        action("cloud_run.restore_latest", ServiceParams, (CLOUD,), approval=ONE_PERSON),
+        action("github.open_revert", Revert, (GITHUB,), approval=ONE_PERSON),
+        action("github.merge", Merge, (GITHUB,), approval=ONE_PERSON),
+        action("github.run_workflow", Run, (GITHUB,), approval=ONE_PERSON_WITH_REASON),
         action("feature_flag.disable", Flag, (FLAGS,), approval=ONE_PERSON),
         action("maintenance.enable", Closing, (FLAGS,), approval=ONE_PERSON_WITH_REASON),
         action("supabase.restore_to_point", Restore, (DATABASE,), approval=TWO_PEOPLE),
@@ -186,7 +218,14 @@ def test_the_measures_are_in_the_order_in_which_they_are_tried(vintstreet: Compa
     """The rollback comes before maintenance, and the flag before the rollback; a restore is no containment."""
     tried = {name: [step.action for step in book.contain if step.measure] for name, book in vintstreet.runbooks.items()}
     assert tried == {
-        "bad-deployment": ["cloud_run.rollback_traffic", "maintenance.enable"],
+        "bad-deployment": [
+            "cloud_run.rollback_traffic",
+            "github.open_revert",
+            "github.merge",
+            "github.run_workflow",
+            "cloud_run.restore_latest",
+            "maintenance.enable",
+        ],
         "broken-feature": ["feature_flag.disable", "cloud_run.rollback_traffic"],
         "bad-migration": ["maintenance.enable"],
         "database-down": ["maintenance.enable"],

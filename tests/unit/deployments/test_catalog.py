@@ -42,12 +42,17 @@ def faults(spec: DeploymentSpec, parameters: dict[str, Any]) -> list[str]:
 
 
 def test_each_company_is_offered_the_actions_that_its_services_can_run() -> None:
-    """VintStreet has Cloud Run, flags, maintenance and a database. RetailGen has Vercel and Convex."""
+    """VintStreet has Cloud Run, a firewall, GitHub, flags and a database. RetailGen has Vercel and Convex."""
     assert set(actions("vintstreet").values()) == {
+        "cloud_armor.block_addresses",
+        "cloud_armor.unblock_addresses",
         "cloud_run.rollback_traffic",
         "cloud_run.restore_latest",
         "feature_flag.disable",
         "feature_flag.enable",
+        "github.open_revert",
+        "github.merge",
+        "github.run_workflow",
         "maintenance.enable",
         "maintenance.disable",
         "supabase.restore_to_point",
