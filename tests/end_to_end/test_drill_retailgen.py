@@ -17,15 +17,3 @@ def test_a_feature_that_fails_is_switched_off_by_its_flag(tmp_path: Path) -> Non
     assert played["misses"] == []
     writes = [line for line in played["event_log"] if line["kind"] == "write" and line["api"] == "vercel"]
     assert [(line["method"], line["flag"]) for line in writes] == [("update_flag", "ai-generation")]
-
-
-def test_a_vendor_that_is_down_is_switched_off_in_the_backend(tmp_path: Path) -> None:
-    """One variable of Convex is set, and stays so with an owner; no deployment is moved, and no value is recorded."""
-    played = drill("retailgen/vendor-down", tmp_path / "home")
-    assert played["misses"] == []
-    writes = [line for line in played["event_log"] if line["kind"] == "write" and line["api"] in ("convex", "vercel")]
-    assert [(line["api"], line["method"], line["variables"]) for line in writes] == [
-        ("convex", "update_variables", ["AI_GENERATION"])
-    ]
-    left = [one["record"] for one in played["entries"] if one["record"]["kind"] == "ledger.handed-over"]
-    assert [one["act"] for one in left] == ["contain/disable-switch"]

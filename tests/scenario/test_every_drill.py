@@ -133,6 +133,19 @@ def credentials_compromised(played: Played) -> None:
     assert happened(played, "status_post") == []
 
 
+def vendor_down(played: Played) -> None:
+    """One variable of Convex is set, and stays so with an owner; no deployment is moved, and no value is recorded."""
+    [written] = writes(played, "convex", "vercel")
+    assert (written["method"], written["variables"]) == ("update_variables", ["AI_GENERATION"])
+    left = [entry.record for entry in played.entries if isinstance(entry.record, LedgerHandedOver)]
+    assert [one.act for one in left] == ["contain/disable-switch"]
+
+
+def export_failing(played: Played) -> None:
+    """The rollback comes before any switch, and the fix is promoted."""
+    assert [line["method"] for line in writes(played, "vercel", "convex")] == ["rollback", "promote"]
+
+
 MORE = {
     "vintstreet/bad-deployment-reverted": bad_deployment_reverted,
     "vintstreet/bad-migration": bad_migration,
@@ -143,6 +156,8 @@ MORE = {
     "retailgen/site-down": site_down,
     "retailgen/data-leak": data_leak,
     "retailgen/ai-generation-down": ai_generation_down,
+    "retailgen/vendor-down": vendor_down,
+    "retailgen/export-failing": export_failing,
 }
 """What else is asserted of a drill."""
 
