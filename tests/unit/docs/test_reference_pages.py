@@ -24,6 +24,8 @@ NAMED = {
         "GitHub",
         "PagerDuty",
         "Slack",
+        "Microsoft Teams",
+        "Google Cloud Console",
         "Status page",
         "Sentry",
         "Stripe",
