@@ -113,7 +113,7 @@ class Script(Model):
 
     @property
     def stand_in_names(self) -> dict[str, str] | None:
-        """Return role -> the name of the person who holds it in the drill; None if nobody stands in."""
+        """Return role -> the name of the person who holds it in the drill; None without stand-ins."""
         return {member.role: member.name for member in self.people} if self.stand_ins else None
 
 

@@ -115,7 +115,7 @@ async def test_the_outcome_says_what_a_read_has_proven(kind: str, status: ActSta
 
 
 async def test_a_workflow_that_shows_no_name_is_found_by_the_id_in_the_answer_only() -> None:
-    """The approver is told. After a lost answer a new run may be another person's, and proves nothing."""
+    """The risk says so to the approver. After a lost answer a new run may be another person's, and proves nothing."""
     async with hosted(deploys(), UNNAMED) as (sim, context):
         action = RunWorkflow(context)
         done = await carried_out(action, service=SERVICE, **RUN)
