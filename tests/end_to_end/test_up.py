@@ -10,6 +10,7 @@ import re
 import shlex
 import socket
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,8 @@ def test_forms_offer_the_values_of_the_plan(up: Up) -> None:
     deployment = httpx.get(f"{api}/deployments/name/vintstreet-respond/Start an incident", timeout=LIMIT).json()
     offered = deployment["parameter_openapi_schema"]["properties"]
     assert offered["severity"]["enum"] == ["P0", "P1", "P2", "P3"]
-    assert offered["runbook"]["enum"] == ["bad-deployment", "broken-feature"]
+    books = ["bad-deployment", "bad-migration", "broken-feature", "database-down", "security-incident"]
+    assert offered["runbook"]["enum"] == books
     assert "SIMULATED" in deployment["tags"]
     assert start(up, deployment, {"title": "Slow", "name": "Ana", "severity": "P9"}).status_code == 409
     assert start(up, deployment, {"title": "  ", "name": "Ana"}).status_code == 409
@@ -127,6 +129,20 @@ def test_an_action_is_started_by_hand_in_prefect(up: Up) -> None:
     state = until(lambda: ended_state(up, run))
     assert state["type"] == "COMPLETED", state
     assert "feature-flag-disable" in state["message"]
+
+
+def test_a_restore_that_is_started_in_prefect_is_refused_while_users_can_write(up: Up) -> None:
+    """The run says what comes first. Nothing is asked of people, and nothing is sent to Supabase."""
+    api = up.variables["PREFECT_API_URL"]
+    name = "vintstreet-manual-action/Restore the database to a point in time (Supabase)"
+    deployment = httpx.get(f"{api}/deployments/name/{name}", timeout=LIMIT).json()
+    point = f"{datetime.now(UTC) - timedelta(minutes=1):%Y-%m-%d %H:%M:%S} UTC"
+    filled_in = {"params": {"service": "storefront", "to": point}, "reason": "a test", "name": "Ana"}
+    run = start(up, deployment, filled_in).json()["id"]
+
+    state = until(lambda: ended_state(up, run))
+    assert "Put it into maintenance first" in state["message"]
+    assert state["type"] == "FAILED", state
 
 
 def test_a_deployment_that_a_person_deletes_or_pauses_in_prefect_still_runs(up: Up) -> None:
