@@ -41,6 +41,7 @@ NOW = datetime(2026, 11, 28, 3, 0, tzinfo=UTC)
 OPTIONS: dict[str, dict[str, Any]] = {
     "cloud_run": {"project": "vintstreet-prod", "region": "us-central1", "transport": "rest"},
     "cloud_logging": {"project": "vintstreet-prod"},
+    "cloud_armor": {"project": "vintstreet-prod"},
     "cloud_monitoring": {"project": "vintstreet-prod"},
     "pagerduty_rest": {"service": "PSERVICE", "requester": "ana@example.com"},
     "statuspage": {"page": "vintstreet"},
@@ -72,6 +73,18 @@ CALLS: dict[str, list[Callable[[Any], Awaitable[object]]]] = {
         lambda supabase: supabase.undo("ref", "point"),
         lambda supabase: supabase.mark("ref", "point"),
         lambda supabase: supabase.point_status("ref", "point"),
+    ],
+    "cloud_armor": [
+        lambda armor: armor.policy("shop"),
+        lambda armor: armor.policy_of("shop"),
+        lambda armor: armor.deny("shop", 1, ["192.0.2.1/32"], "notes"),
+        lambda armor: armor.deny("shop", 1, ["192.0.2.1/32"], "notes", validate_only=True),
+        lambda armor: armor.narrow("shop", 1, ["192.0.2.1/32"]),
+        lambda armor: armor.remove("shop", 1),
+    ],
+    "convex": [
+        lambda convex: convex.state(),
+        lambda convex: convex.variables(),
     ],
     "http": [lambda own: own.value("", "/switch", "/on", "look")],
     "slack": [
@@ -142,7 +155,12 @@ CALLS: dict[str, list[Callable[[Any], Awaitable[object]]]] = {
 }
 """System -> every call of its client that sends something."""
 OF_ANY_ANSWER: dict[str, list[Callable[[Any], Awaitable[object]]]] = {
-    "http": [lambda own: own.write("", "PUT", "/switch", json={"on": False}, purpose="switch", key="VS-1")]
+    "http": [lambda own: own.write("", "PUT", "/switch", json={"on": False}, purpose="switch", key="VS-1")],
+    "convex": [
+        lambda convex: convex.pause(),
+        lambda convex: convex.unpause(),
+        lambda convex: convex.set_variable("NAME", "value"),
+    ],
 }
 """System -> writes whose answer can be anything, because a read proves them."""
 
