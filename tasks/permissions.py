@@ -92,3 +92,8 @@ ARMOR_WRITE = Permission(
     " compute.globalOperations.get",
     "a custom role with these on the project; roles/compute.securityAdmin with roles/compute.viewer allows more",
 )
+GITHUB_ISSUES = Permission(
+    "github",
+    "Issues: write",
+    "a fine-grained token, or an installation of an app, for this one repository",
+)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -111,7 +111,6 @@ class Issue:
     created_at: datetime
     state: str = "open"
     reason: str | None = None
-    comments: list[str] = field(default_factory=list[str])
 
 
 class GithubRepository:
@@ -302,6 +301,22 @@ class GithubRepository:
         self.branches[pull.base] = commit.sha
         pull.state, pull.merged_at, pull.merge_commit = "closed", self._clock(), commit.sha
         return commit
+
+    # --- issues ------------------------------------------------------------------------------------------
+
+    def open_issue(self, title: str, body: str, labels: list[str], assignees: list[str]) -> Issue:
+        """Open an issue; labels and assignees are left out if the token's account may not write."""
+        may = self.spec.may_push
+        issue = Issue(self._next_number, title, body, labels if may else [], assignees if may else [], self._clock())
+        self.issues.append(issue)
+        return issue
+
+    def issue(self, number: int) -> Issue:
+        """Return the issue of that number. Raises GithubError: 404."""
+        found = next((issue for issue in self.issues if issue.number == number), None)
+        if found is None:
+            raise GithubError(404, "Not Found")
+        return found
 
     # --- workflows ---------------------------------------------------------------------------------------
 

@@ -65,4 +65,5 @@ class GithubSpec(Part):
     checks: list[CheckSpec] = Field(default=[], description="What runs on the head of each new pull request.")
     workflows: list[WorkflowSpec] = Field(default=[], description="Its workflows.")
     may_push: bool = Field(default=True, description="Whether the token's account may write.")
+    issues: bool = Field(default=True, description="Whether it has issues.")
     run_details: bool = Field(default=True, description="Whether a dispatch is answered with the run's id.")

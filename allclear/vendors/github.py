@@ -72,6 +72,7 @@ class Repository(Answer):
 
     full_name: str
     archived: bool = False
+    has_issues: bool = True
     permissions: Rights = Rights()
 
 

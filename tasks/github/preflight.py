@@ -20,7 +20,7 @@ from allclear.vendors.github_pulls import Pulls
 from allclear.vendors.github_workflows import Workflows
 from tasks.github.handles import GithubHandle, WorkflowHandle
 
-_ISSUES = "github.issue"
+_ISSUES = frozenset({"github.issue", "github.close_issue"})
 _BY_HAND = "workflow_dispatch"
 
 
@@ -32,10 +32,11 @@ class GithubPreflight(Preflight):
     @override
     def checks(self, services: Mapping[str, Service], uses: list[PlannedUse]) -> Iterator[PreflightCheck]:
         github = self.context.client(Github)
-        writes = any(use.writes and not use.name.startswith(_ISSUES) for use in uses)
+        writes = any(use.writes and use.name not in _ISSUES for use in uses)
+        issues = any(use.name in _ISSUES for use in uses)
         for service in services.values():
             if handle := service.handle(GithubHandle):
-                check = partial(self._repository, github, handle, writes=writes)
+                check = partial(self._repository, github, handle, writes=writes, issues=issues)
                 yield PreflightCheck(f"repository {handle.repository}", check)
                 for workflow in handle.workflows.values():
                     yield PreflightCheck(
@@ -43,10 +44,12 @@ class GithubPreflight(Preflight):
                         partial(self._workflow, github, handle, workflow),
                     )
 
-    async def _repository(self, github: Github, handle: GithubHandle, *, writes: bool) -> Passed:
+    async def _repository(self, github: Github, handle: GithubHandle, *, writes: bool, issues: bool) -> Passed:
         repository = await github.repository(handle.repository)
         if repository.archived:
             raise Refused(f"{handle.repository} is archived, so nothing can be written.", "Name another repository.")
+        if issues and not repository.has_issues:
+            raise Refused(f"{handle.repository} has no issues.", "Switch them on in the repository's settings.")
         if writes and not repository.permissions.push:
             raise Denied(
                 f"The token's account may not write to {handle.repository}.",

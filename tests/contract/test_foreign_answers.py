@@ -30,6 +30,7 @@ from allclear.responder.limits import Limits
 from allclear.responder.readiness import ReadinessCheck
 from allclear.responder.workers.heartbeat import Heartbeat
 from allclear.responder.workers.supervisor import Supervisor
+from allclear.vendors.github_issues import Issues
 from allclear.vendors.github_pulls import Pulls
 from allclear.vendors.github_workflows import Workflows
 from allclear.vendors.google_http import token_for
@@ -146,6 +147,10 @@ CALLS: dict[str, list[Callable[[Any], Awaitable[object]]]] = {
         lambda github: Pulls(github, "acme/shop").create(title="t", head="h", base="main", body="b"),
         lambda github: Pulls(github, "acme/shop").close(1),
         lambda github: Pulls(github, "acme/shop").merge(1, "sha", "merge"),
+        lambda github: Issues(github, "acme/shop").newest(),
+        lambda github: Issues(github, "acme/shop").issue(1),
+        lambda github: Issues(github, "acme/shop").create(title="t", body="b", labels=[], assignees=[]),
+        lambda github: Issues(github, "acme/shop").set_state(1, is_open=False),
         lambda github: Workflows(github, "acme/shop").workflow("deploy.yml"),
         lambda github: Workflows(github, "acme/shop").text("deploy.yml", "main"),
         lambda github: Workflows(github, "acme/shop").runs("deploy.yml"),

@@ -81,6 +81,21 @@ async def test_pygithub_runs_a_workflow_and_reads_its_end() -> None:
         assert await asyncio.to_thread(work, client) == ("active", "VS-1-redeploy", "success")
 
 
+async def test_pygithub_opens_finds_and_closes_an_issue() -> None:
+    """The list has pull requests too, which PyGithub tells apart."""
+
+    def work(client: Github) -> tuple[int, str, list[int]]:
+        repository = client.get_repo(REPOSITORY)
+        made = repository.create_issue("Search is slow", body="x", labels=["search-team"], assignees=["chi"])
+        assert ([label.name for label in made.labels], made.assignees[0].login) == (["search-team"], "chi")
+        made.edit(state="closed", state_reason="completed")
+        listed = [one.number for one in repository.get_issues(state="all") if one.pull_request is None]
+        return made.number, repository.get_issue(made.number).state, listed
+
+    async with published(BY_PULL) as (_, client):
+        assert await asyncio.to_thread(work, client) == (2, "closed", [2])
+
+
 async def test_pygithubs_graphql_reverts_a_merged_pull_request() -> None:
     """A refusal is 200 with `errors`, which PyGithub raises."""
 

@@ -64,6 +64,10 @@ KEYS_IN_SOURCE = {
         "../tasks/github/revert.py",
         'f"revert:{repository_of(self.context, params.service).repository}"',
     ),
+    "claim, issue on GitHub": (
+        "../tasks/github/issues.py",
+        'f"issue:{repository_of(self.context, params.service).repository}/{params.ticket}"',
+    ),
     "claim, branch on GitHub": (
         "../tasks/github/merge.py",
         'f"branch:{repository_of(self.context, params.service).repository}"',

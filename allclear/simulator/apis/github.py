@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from allclear.simulator.apis import github_issues
 from allclear.simulator.apis.github_views import Views
 from allclear.simulator.apis.http_api import (
     Call,
@@ -78,7 +79,7 @@ class GithubApi(HttpApi):
     """Shows and changes the repository, for callers with the token."""
 
     name = "github"
-    writes = WRITES
+    writes = WRITES | github_issues.WRITES
 
     def __init__(self, world: World, repository: GithubRepository, token: str) -> None:
         super().__init__(world)
@@ -111,6 +112,7 @@ class GithubApi(HttpApi):
                 self._route(f"{actions}/workflows/{{file}}/runs", "list_runs", self._list_runs),
                 self._route(f"{actions}/workflows/{{file}}/dispatches", "dispatch", self._dispatch, "POST"),
                 self._route(f"{actions}/runs/{{run:int}}", "get_run", self._show_run),
+                *github_issues.IssueRoutes(self._repository, self._views).routes(self._route),
                 Route("/graphql", self._graphql, methods=["POST"]),
             ]
         )
@@ -378,9 +380,10 @@ API = SimulatedApi(
     "github",
     _github_app,
     FaultPoints(
-        READS | WRITES,
+        READS | WRITES | github_issues.READS | github_issues.WRITES,
         concurrent_write="merge_pull",
-        ignorable=frozenset({"revert_pull", "create_pull", "update_pull", "merge_pull", "dispatch"}),
+        ignorable=frozenset({"revert_pull", "create_pull", "update_pull", "merge_pull", "dispatch"})
+        | github_issues.WRITES,
     ),
     new_secret=lambda: f"github_pat_{random_text(40)}",
     exists=lambda scenario: scenario.github is not None,

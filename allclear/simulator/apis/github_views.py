@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from allclear.simulator.event_log import iso
-from allclear.simulator.github_repository import CheckRun, Commit, GithubRepository, Pull, Run
+from allclear.simulator.github_repository import CheckRun, Commit, GithubRepository, Issue, Pull, Run
 from allclear.simulator.github_spec import WorkflowSpec
 
 Json = dict[str, Any]
@@ -43,7 +43,7 @@ class Views:
             "default_branch": spec.branch,
             "archived": False,
             "disabled": False,
-            "has_issues": True,
+            "has_issues": spec.issues,
             "permissions": rights,
         }
 
@@ -135,6 +135,26 @@ class Views:
             "sha": sha,
             "user": user(owner),
             "repo": self.repository(),
+        }
+
+    def issue(self, issue: Issue) -> Json:
+        """Return an issue."""
+        return {
+            "id": issue.number,
+            "node_id": f"I_{issue.number}",
+            "number": issue.number,
+            "url": f"{self._api}/issues/{issue.number}",
+            "html_url": f"{self._html}/issues/{issue.number}",
+            "state": issue.state,
+            "state_reason": issue.reason,
+            "title": issue.title,
+            "body": issue.body,
+            "user": user("allclear-bot"),
+            "labels": [{"id": 1, "name": name, "color": "ededed", "default": False} for name in issue.labels],
+            "assignees": [user(login) for login in issue.assignees],
+            "comments": 0,
+            "created_at": moment(issue.created_at),
+            "updated_at": moment(issue.created_at),
         }
 
     def check_run(self, run: CheckRun) -> Json:

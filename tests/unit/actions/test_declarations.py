@@ -16,6 +16,7 @@ from tasks.cloud_armor.actions import BlockArmorAddresses, UnblockArmorAddresses
 from tasks.cloud_run.actions import RestoreLatest, RollbackTraffic
 from tasks.cloud_run.location import CloudRunParams
 from tasks.feature_flags import DisableFlag, EnableFlag
+from tasks.github.issues import CloseIssue, OpenIssue
 from tasks.github.merge import Merge
 from tasks.github.revert import OpenRevert
 from tasks.github.workflow import RunWorkflow
@@ -64,6 +65,8 @@ ACTIONS: list[type[AnyAction]] = [
     UnblockArmorAddresses,
     Merge,
     RunWorkflow,
+    OpenIssue,
+    CloseIssue,
 ]
 
 
@@ -78,7 +81,7 @@ def test_every_action_is_installed_under_its_own_name() -> None:
 
 
 def test_approvals_have_the_documented_defaults() -> None:
-    """None for pages; one person for traffic and flags; a reason for what users notice; speakers for the public."""
+    """None for pages and tickets; one person for traffic; a reason for what users notice; speakers for the public."""
     asked = {kind.name: kind.approval for kind in ACTIONS}
     assert asked == {
         "cloud_run.rollback_traffic": ONE_PERSON,
@@ -112,6 +115,8 @@ def test_approvals_have_the_documented_defaults() -> None:
         "cloud_armor.block_addresses": ONE_PERSON_WITH_REASON,
         "cloud_armor.unblock_addresses": ONE_PERSON,
         "github.merge": ONE_PERSON,
+        "github.issue": None,
+        "github.close_issue": None,
         "github.run_workflow": ONE_PERSON_WITH_REASON,
     }
 

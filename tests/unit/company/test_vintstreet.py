@@ -87,6 +87,20 @@ class Revert(ServiceParams):
     what: str
 
 
+class Closed(ServiceParams):
+    """A ticket's name."""
+
+    ticket: str
+
+
+class Ticket(Closed):
+    """A ticket."""
+
+    title: str
+    text: str
+    labels: list[str] = []
+
+
 class Merge(ServiceParams):
     """A pull request."""
 
@@ -131,6 +145,8 @@ KINDS = Registry.of(
         action("cloud_armor.block_addresses", Blocking, (ARMOR,), approval=ONE_PERSON_WITH_REASON),
         action("cloud_run.restore_latest", ServiceParams, (CLOUD,), approval=ONE_PERSON),
         action("github.open_revert", Revert, (GITHUB,), approval=ONE_PERSON),
+        action("github.issue", Ticket, (GITHUB,), approval=None, text_params=("title", "text")),
+        action("github.close_issue", Closed, (GITHUB,), approval=None),
         action("github.merge", Merge, (GITHUB,), approval=ONE_PERSON),
         action("github.run_workflow", Run, (GITHUB,), approval=ONE_PERSON_WITH_REASON),
         action("feature_flag.disable", Flag, (FLAGS,), approval=ONE_PERSON),
