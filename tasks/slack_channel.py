@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from typing_extensions import override
 
 from allclear.domain.channel import Channel, Post
+from allclear.domain.proof import Proof
 from tasks.slack import PostMessage
 
 
@@ -17,6 +18,8 @@ class SlackChannel(Channel):
     name: ClassVar[str] = "slack"
     contact: ClassVar[str] = "slack"
     action: ClassVar[str] = PostMessage.name
+    receiver: ClassVar[str] = "allclear.responder.slack.receiver:SlackReceiver"
+    proof: ClassVar[Proof] = Proof.SLACK
 
     @override
     def params(self, summary: Mapping[str, Any], post: Post) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from allclear.domain.approval import Ask
 from allclear.domain.base import Model
 from allclear.domain.decisions import Decision, decisions
 from allclear.domain.links import LinkTo
+from allclear.domain.proof import Proof
 
 MOST_BUTTONS = 12
 """Answers that are offered as buttons; the page offers all of them."""
@@ -71,6 +72,11 @@ class Channel(ABC):
     name: ClassVar[str]
     contact: ClassVar[str]
     """The kind of contact, in the plan, by which the channel mentions a person."""
+    receiver: ClassVar[str] = ""
+    """What people do there comes in through this class (`module:Class` of an
+    `allclear.responder.channels.receiver.Receiver`); empty if nothing does."""
+    proof: ClassVar[Proof] = Proof.CHANNEL
+    """How the record says that a person who acted there was identified."""
     action: ClassVar[str]
     """The action that sends and updates its messages; a runbook's live step with it is the incident's summary."""
 

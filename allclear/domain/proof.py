@@ -20,6 +20,8 @@ class Proof(StrEnum):
     """This person's own token, on the command line or in another program."""
     SLACK = "slack"
     """Slack, which signs who pressed a button."""
+    CHANNEL = "channel"
+    """Another channel in which the team talks, which says who acted."""
     PAGERDUTY = "pagerduty"
     """PagerDuty, which signs who acknowledged a page."""
 
@@ -36,5 +38,6 @@ _WORDS: dict[Proof, str] = {
     Proof.PROXY: "identified by the identity proxy",
     Proof.TOKEN: "identified by a personal token",
     Proof.SLACK: "identified by Slack",
+    Proof.CHANNEL: "identified by the channel",
     Proof.PAGERDUTY: "identified by PagerDuty",
 }

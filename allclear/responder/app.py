@@ -16,6 +16,7 @@ from allclear.engine.outbox import OutboxDelivery
 from allclear.prefect_api import PrefectApi
 from allclear.responder.authentication import make_authenticator
 from allclear.responder.callers import Callers, admit_all
+from allclear.responder.channels.receiver import ReceiverServices, receivers_of
 from allclear.responder.head_requests import HeadAsGet
 from allclear.responder.limits import Limits
 from allclear.responder.metrics import Metrics, RequestMetrics
@@ -30,10 +31,7 @@ from allclear.responder.routes.health import health_routes
 from allclear.responder.routes.incidents import incident_routes
 from allclear.responder.routes.problems import add_error_handlers, describe_problem
 from allclear.responder.routes.reports import report_routes
-from allclear.responder.routes.slack import SlackServices, slack_routes
 from allclear.responder.scrubber import Scrubber
-from allclear.responder.slack.handler import SlackHandler
-from allclear.responder.slack.payloads import Received
 from allclear.responder.sources import SOURCES
 from allclear.responder.workers.background import BackgroundLoop
 from allclear.responder.workers.grouped_pages import GroupedPagesWorker
@@ -43,11 +41,9 @@ from allclear.responder.workers.inbox_writer import InboxWriter
 from allclear.responder.workers.incident_worker import IncidentWorker
 from allclear.responder.workers.outbox_worker import OutboxWorker
 from allclear.responder.workers.run_recovery import RunRecovery
-from allclear.responder.workers.slack_socket import SlackSocket, has_socket
 from allclear.responder.workers.supervisor import Supervisor
 from allclear.responder.workers.system_tests import STUCK_AFTER, SystemTests
 from allclear.responder.workers.timers import ON_CALL_INTERVAL, Timers
-from allclear.vendors.slack import SIGNING_SECRET, Slack
 
 _STUCK = 30.0
 """Seconds without progress after which a loop counts as stuck; each reports progress every few seconds at least."""
@@ -95,7 +91,8 @@ class _Parts:
         self._prefect = PrefectApi(engine.settings.prefect_api_url, engine.company.name)
         self._supervisor, self._background = Supervisor(), BackgroundLoop()
         self._incidents = IncidentWorker(engine)
-        self.slack = SlackHandler(engine, self._incidents.wake.set)
+        given = ReceiverServices(engine, limits, self._background.call_soon, self._incidents.wake.set)
+        self.receivers = receivers_of(engine.registry.channels, given)
         self._timers = Timers(engine, self._incidents.wake)
         self._inbox = InboxWorker(engine, self._incidents.wake)
         self._outbox = OutboxWorker(OutboxDelivery(engine.journal, self._prefect, engine.company))
@@ -115,10 +112,6 @@ class _Parts:
     def written(self) -> None:
         """Wake the workers that act on what was written, from any thread."""
         self._background.call_soon(self._incidents.wake.set)
-
-    def start_slack(self, received: Received) -> None:
-        """Begin the work on what a person did in Slack, from any thread."""
-        self._background.call_soon(lambda: self.slack.start(received))
 
     async def run(self, work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:  # noqa: ANN401 - what the work returns
         """Run work on the loop of the background workers and return its result."""
@@ -151,8 +144,8 @@ class _Parts:
             if self.engine.on_call_watch.needed:
                 start("on-call", self._timers.on_call, stuck_after=ON_CALL_INTERVAL + _STUCK_OUTSIDE)
             start("incidents", self._incidents.run, stuck_after=_STUCK)
-            if has_socket(self.engine):
-                start("slack-socket", SlackSocket(self.engine, self.slack.start).run, stuck_after=_STUCK_OUTSIDE)
+            for worker in (one for receiver in self.receivers for one in receiver.workers()):
+                start(worker.name, worker.run, stuck_after=_STUCK_OUTSIDE)
             if not self.engine.simulated:
                 start("system-tests", self._systems.run, stuck_after=STUCK_AFTER)
         if self._heartbeat:
@@ -161,7 +154,8 @@ class _Parts:
 
     async def _stop(self) -> None:
         await self._supervisor.stop()
-        await self.slack.finish()
+        for receiver in self.receivers:
+            await receiver.finish()
         if self._heartbeat:
             await self._heartbeat.close()
         await self._prefect.close()
@@ -180,8 +174,8 @@ def _add_routes(app: FastAPI, parts: _Parts, token: SecretStr) -> None:
     app.include_router(incident_routes(engine, callers))
     app.include_router(command_routes(CommandServices(engine, callers, Limits(), parts.run, parts.written)))
     app.include_router(report_routes(engine, callers))
-    slack = SlackServices(lambda: further_secret(engine, SIGNING_SECRET), parts.limits, parts.start_slack)
-    app.include_router(slack_routes(slack))
+    for receiver in parts.receivers:
+        app.include_router(receiver.routes())
     sign_in = SignIn(engine, proxy_of(engine.settings, engine.company.plan))
     app.include_router(
         page_routes(PageServices(engine, sign_in, parts.changes, parts.limits, parts.run, parts.written))
@@ -189,15 +183,6 @@ def _add_routes(app: FastAPI, parts: _Parts, token: SecretStr) -> None:
     app.state.changes = parts.changes
     metrics_guard = admit_all if engine.settings.metrics_open else callers.guard
     app.include_router(health_routes(engine, parts.readiness, parts.metrics, metrics_guard))
-
-
-def further_secret(engine: Engine, name: str) -> str:
-    """Return a further secret of Slack; empty if systems.yaml does not name it or its variable is not set."""
-    try:
-        secret = engine.context.access(Slack.system).more.get(name)
-    except ConfigError:
-        return ""
-    return secret.get_secret_value() if secret else ""
 
 
 def _described(describe: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:

@@ -12,9 +12,9 @@ from pydantic import SecretStr
 
 from allclear.domain.errors import Unreachable, VendorError
 from allclear.domain.systems import Access
+from allclear.responder.slack import socket_mode
 from allclear.responder.slack.handler import SlackHandler
-from allclear.responder.workers import slack_socket
-from allclear.responder.workers.slack_socket import SlackSocket, has_socket
+from allclear.responder.slack.socket_mode import SlackSocket, has_socket
 from allclear.simulator.faults import Fault
 from allclear.vendors.slack import Slack
 from tests.patience import until
@@ -57,7 +57,7 @@ async def test_a_press_over_the_connection_approves(tmp_path: Path) -> None:
 
 async def test_the_connection_comes_back_after_each_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Limited, refused, failing, a web page of a proxy, an answer that is lost; and a payload that cannot be read."""
-    monkeypatch.setattr(slack_socket, "_LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr(socket_mode, "_LONGEST_PAUSE", 0.05)
     async with slack_scene(tmp_path) as slack:
         for kind in ("rate_limited", "permission_denied", "server_error", "login_page", "unavailable", "answer_lost"):
             fault = {"api": "slack", "method": "apps.connections.open", "kind": kind, "seconds": 1}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -10,13 +9,13 @@ from functools import cache
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from allclear.domain.approval import ApprovalPolicy
 from allclear.domain.ask_state import AskState
 from allclear.domain.base import Candidate, person_key
 from allclear.domain.incident import Incident
 from allclear.domain.moments import named_clock
 from allclear.domain.plan import Plan
 from allclear.domain.question import Question, change_of, closing_words, question_of
+from allclear.domain.roles import role_for, roles_of
 from allclear.domain.text import LONG, asked_words, plain
 from allclear.engine.people.personal_links import anchor_of
 from allclear.responder.pages.sign_in import Viewer
@@ -60,31 +59,10 @@ class ClosedCard:
     words: str
 
 
-def roles_of(viewer: Viewer, incident: Incident, plan: Plan) -> list[str]:
-    """Return the roles in which a person may act: the link's, those of the plan, and those taken in the incident."""
-    known, key = plan.person(viewer.person), person_key(viewer.person)
-    taken = [role for role, person in incident.roles.items() if person_key(person) == key]
-    named = [*([viewer.role] if viewer.role else []), *(known.roles if known else []), *taken]
-    return [role for role in dict.fromkeys(named) if role in plan.roles and may_have(role, viewer, plan)]
-
-
-def may_have(role: str, viewer: Viewer, plan: Plan) -> bool:
-    """Return whether the plan gives the person this role, or names no one for it, so that any person may claim it."""
-    holders = {person_key(person.name) for person in plan.holders(role)}
-    return not holders or person_key(viewer.person) in holders
-
-
-def role_for(policy: ApprovalPolicy, roles: Sequence[str], plan: Plan) -> str:
-    """Return the role in which a person with `roles` answers; one that must be among the answers comes first."""
-    fitting = [role for role in roles if role in policy.one_of]
-    fitting += [role for role in roles if plan.may_act_for(role, policy.roles)]
-    return fitting[0] if fitting else ""
-
-
 def card_of(state: AskState, incident: Incident, plan: Plan, viewer: Viewer, now: datetime) -> Card:
     """Return the card of an open question, as it is at `now`."""
     ask, shown = state.ask, question_of(incident, state, plan, now)
-    role = role_for(ask.policy, roles_of(viewer, incident, plan), plan)
+    role = role_for(ask.policy, roles_of(viewer.person, incident, plan, viewer.role), plan)
     yes, no = ask.words
     return Card(
         id=ask.id,

@@ -20,12 +20,12 @@ from allclear.domain.base import utc_now
 from allclear.domain.errors import AllclearError, JournalError, NotAllowed, NotFound
 from allclear.domain.incident import Incident
 from allclear.domain.privacy import NotAReader, may_read, require_reader
+from allclear.domain.roles import roles_of
 from allclear.domain.text import plain, signature
 from allclear.engine.incidents import readable
 from allclear.engine.people.personal_links import page_path
 from allclear.engine.people.signatures import Purpose, Statement
 from allclear.responder.limits import Limits
-from allclear.responder.pages.cards import roles_of
 from allclear.responder.pages.changes import Changes
 from allclear.responder.pages.chart import chart_svg
 from allclear.responder.pages.command_forms import CommandForm, forms_of, next_form, with_effect
@@ -167,7 +167,7 @@ class _Pages:
         engine = self._engine
         viewer = await self._viewer(request, incident)
         state = await asyncio.to_thread(engine.conductor.incident, incident)
-        role = next(iter(roles_of(viewer, state, engine.company.plan)), "")
+        role = next(iter(roles_of(viewer.person, state, engine.company.plan, viewer.role)), "")
         hidden = "" if state.over else hidden_fields(engine.links, viewer, incident, role)
         notice = await self._notice(request, incident, viewer)
         response = page(
@@ -232,7 +232,7 @@ class _Pages:
         engine, said = self._engine, dict(request.query_params)
         try:
             viewer, state = await self._reader(request, incident)
-            kind, roles = _command(command), roles_of(viewer, state, engine.company.plan)
+            kind, roles = _command(command), roles_of(viewer.person, state, engine.company.plan, viewer.role)
             by = engine.people.who(viewer.person, roles[0] if roles else None, "page", viewer.proof)
             form = await asyncio.to_thread(next_form, kind, engine, state, said)
             if kind.confirm and not form.asks_on:

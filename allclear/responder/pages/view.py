@@ -20,6 +20,7 @@ from allclear.domain.pseudo_phases import MESSAGES
 from allclear.domain.question import closing_words
 from allclear.domain.records import AlertJoined, DecisionMade, Entry
 from allclear.domain.reminder import LEAD
+from allclear.domain.roles import may_have, roles_of
 from allclear.domain.sentences.acts import outcome_words
 from allclear.domain.template_values import (
     held_words,
@@ -39,7 +40,7 @@ from allclear.postmortem.key_events import key_events
 from allclear.postmortem.measurements import measure, requests_affected
 from allclear.postmortem.placeholders import FIELDS
 from allclear.postmortem.suggestions import suggestions
-from allclear.responder.pages.cards import Card, ClosedCard, card_of, closed_cards, may_have, roles_of
+from allclear.responder.pages.cards import Card, ClosedCard, card_of, closed_cards
 from allclear.responder.pages.rows import (
     ActRow,
     AlertRow,
@@ -117,7 +118,7 @@ class Source:
 def incident_page(source: Source) -> IncidentPage:
     """Return the page of one incident for one person."""
     incident, plan, viewer = source.incident, source.plan, source.viewer
-    roles = roles_of(viewer, incident, plan)
+    roles = roles_of(viewer.person, incident, plan, viewer.role)
     events, left_out = key_events(incident, source.entries, plan)
     measured, marked = measure(incident, source.entries), marks(incident)
     return IncidentPage(
@@ -262,7 +263,11 @@ def _take_words(row: RoleRow, incident: Incident, plan: Plan, viewer: Viewer) ->
     offer = incident.offers.get(row.role)
     if offer and person_key(offer.to) == key:
         return f"Accept: you are {row.title}"
-    if person_key(incident.roles.get(row.role, "")) == key or incident.over or not may_have(row.role, viewer, plan):
+    if (
+        person_key(incident.roles.get(row.role, "")) == key
+        or incident.over
+        or not may_have(row.role, viewer.person, plan)
+    ):
         return ""
     return f"Take {row.title}"
 

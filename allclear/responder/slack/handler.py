@@ -14,19 +14,15 @@ from dataclasses import dataclass
 from functools import partial
 
 from allclear.bootstrap import Engine
-from allclear.commands.answers import Answer
-from allclear.domain.ask_state import AskState
 from allclear.domain.channel import Pressed, read_button
-from allclear.domain.decisions import Decision, asked_now
-from allclear.domain.errors import AllclearError, NotAllowed
-from allclear.domain.incident import Incident
+from allclear.domain.errors import AllclearError
 from allclear.domain.links import LinkTo
-from allclear.domain.privacy import require_reader
 from allclear.domain.records import By
 from allclear.domain.slack_ids import slack_user_id
 from allclear.engine.people.declare import Declaration
+from allclear.responder.channels.answers import ChannelAnswers
+from allclear.responder.channels.authors import author, person_of
 from allclear.responder.slack import forms
-from allclear.responder.slack.authors import author, person_of
 from allclear.responder.slack.payloads import Press, Received, Submission, Typed
 from allclear.responder.slack.typed import Declare, meaning
 from allclear.vendors.slack import Slack
@@ -54,6 +50,8 @@ class SlackHandler:
         """`written` is called after something was written, so that the background workers go on at once."""
         self._engine = engine
         self._written = written
+        self._channel = engine.registry.channels["slack"]
+        self._answers = ChannelAnswers(engine, self._channel)
         self._known: OrderedDict[str, None] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -103,8 +101,7 @@ class SlackHandler:
         request = f"slack:{team}:{place.user}:{action.action_ts}:{action.value}"
         if not self._is_new(request):
             return ""
-        self._require_reader(place.user, pressed.ask.partition("/")[0])
-        state, decision = self._decision(pressed)
+        state, decision = self._answers.pressed(pressed, place.user, request)
         if state.open and state.ask.reason_needed(yes=decision.yes):
             remembered = {"value": action.value, "channel": place.channel, "thread": place.thread, "request": request}
             form = forms.reason_form(state.ask, decision, remembered)
@@ -112,32 +109,12 @@ class SlackHandler:
             return ""
         return await self._answer(pressed, place.user, request, "")
 
-    def _decision(self, pressed: Pressed) -> tuple[AskState, Decision]:
-        """Return the question, and the answer that the button gives. Raises NotFound, NotAllowed."""
-        state = self._engine.people.question(pressed.ask)
-        decision = pressed.decision(state.ask)
-        if decision is None:
-            incident = self._engine.conductor.incident(pressed.ask.partition("/")[0])
-            raise NotAllowed(f"{pressed.ask} has no such answer.", asked_now(incident, self._engine.company.plan))
-        return state, decision
-
     async def _answer(self, pressed: Pressed, user: str, request: str, reason: str) -> str:
         """Give the answer, and return a sentence if the question is still open then."""
-        incident = self._require_reader(user, pressed.ask.partition("/")[0])
-        state, decision = self._decision(pressed)
-        by = author(self._engine.company.plan, user, request, incident, state.ask.policy)
-        command = Answer(
-            ask=pressed.ask,
-            word=decision.word,
-            reason=reason,
-            choice=decision.choice,
-            digest=pressed.digest or None,
-        )
         try:
-            sentence = await command.carry_out(self._engine, incident.id, by)
+            return await self._answers.answer(pressed, user, request, reason)
         finally:
             await self._go_on()
-        return sentence if self._engine.people.question(pressed.ask).open else ""
 
     # --- forms ---------------------------------------------------------------------------------------------
 
@@ -150,7 +127,7 @@ class SlackHandler:
             request = f"{remembered.get('request', '')}:{sent.view.id}"
             return await self._answer(pressed, place.user, request, sent.entered(forms.WHY)) if pressed else ""
         if sent.view.callback_id == forms.DECLARE:
-            by = author(self._engine.company.plan, place.user, f"slack:{team}:view:{sent.view.id}")
+            by = author(self._engine.company.plan, self._channel, place.user, f"slack:{team}:view:{sent.view.id}")
             return await self._declare(sent, by)
         return ""
 
@@ -174,25 +151,18 @@ class SlackHandler:
         if not self._is_new(request):
             return ""
         plan = self._engine.company.plan
-        person_of(plan, place.user)
+        person_of(plan, self._channel, place.user)
         given = meaning(typed.text, self._names())
         if isinstance(given, Declare):
             form = forms.declare_form(self._engine.company, given.title[:150], {"channel": place.channel})
             await self._engine.context.client(Slack).open_view(typed.trigger_id, form)
             return ""
         incident = self._engine.conductor.incident(given.incident)
-        by = author(plan, place.user, request, incident)
+        by = author(plan, self._channel, place.user, request, incident)
         try:
             return await given.command.carry_out(self._engine, incident.id, by)
         finally:
             await self._go_on()
-
-    def _require_reader(self, user: str, incident_id: str) -> Incident:
-        """Return the incident. Raises UnknownUser or NotAllowed for who may not read it, NotFound."""
-        by = author(self._engine.company.plan, user, "")
-        incident = self._engine.conductor.incident(incident_id)
-        require_reader(self._engine.company.plan, incident, by)
-        return incident
 
     def _names(self) -> dict[str, str]:
         """Return the people of the plan by their Slack user ids."""

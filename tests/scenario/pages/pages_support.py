@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,7 +152,11 @@ async def waiting(folder: Path, company: Company | None = None, **settings: obje
 
 @asynccontextmanager
 async def asked(
-    folder: Path, policy: ApprovalPolicy = ONE_PERSON, company: Company | None = None, **settings: object
+    folder: Path,
+    policy: ApprovalPolicy = ONE_PERSON,
+    company: Company | None = None,
+    environ: Mapping[str, str] | None = None,
+    **settings: object,
 ) -> AsyncGenerator[tuple[Waiting, Watch]]:
     """Yield an incident with a question in its record, and its clock. No production is behind it: it is quick."""
     watch = Watch()
@@ -162,7 +166,9 @@ async def asked(
         link_key=SecretStr(KEY),
         **{"page_url": ADDRESS, **settings},  # pyright: ignore[reportArgumentType]
     )
-    engine = make_engine(known, environ={}, clock=watch, company=company or vintstreet(), registry=installed())
+    engine = make_engine(
+        known, environ=dict(environ or {}), clock=watch, company=company or vintstreet(), registry=installed()
+    )
     incident = engine.intake.take(ALERT, "delivery-1").incident
     assert incident is not None
     ask_for(engine, incident, policy)

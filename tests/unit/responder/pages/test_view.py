@@ -14,7 +14,8 @@ from allclear.domain.plan import Plan
 from allclear.domain.proof import Proof
 from allclear.domain.records import Acknowledged, By, RoleTaken
 from allclear.domain.replay import replay
-from allclear.responder.pages.cards import as_html, card_of, role_for, roles_of
+from allclear.domain.roles import role_for, roles_of
+from allclear.responder.pages.cards import as_html, card_of
 from allclear.responder.pages.sign_in import Viewer
 from allclear.responder.pages.view import IncidentPage, Source, incident_page
 from tests.scenario.response_support import vintstreet
@@ -73,11 +74,11 @@ def test_the_card_has_the_change_and_offers_it_to_who_may_answer() -> None:
 def test_a_person_has_the_roles_of_the_plan_the_link_and_the_incident() -> None:
     """A link cannot give a role that the plan gives to other people."""
     known = incident()
-    assert roles_of(Viewer("ben", Proof.PROXY), known, plan()) == ["tech_lead", "communications_lead"]
-    assert roles_of(ANA, known, plan()) == ["on_call"]
-    assert roles_of(Viewer("Ana", Proof.LINK, "tech_lead"), known, plan()) == []
+    assert roles_of("ben", known, plan()) == ["tech_lead", "communications_lead"]
+    assert roles_of(ANA.person, known, plan(), ANA.role) == ["on_call"]
+    assert roles_of("Ana", known, plan(), "tech_lead") == []
     known.roles["incident_commander"] = "ANA"
-    assert roles_of(ANA, known, plan()) == ["on_call", "incident_commander"]
+    assert roles_of(ANA.person, known, plan(), ANA.role) == ["on_call", "incident_commander"]
 
 
 def test_the_role_that_must_be_among_the_answers_comes_first() -> None:
