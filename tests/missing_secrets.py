@@ -16,6 +16,8 @@ CLOSED = "http://127.0.0.1:9"
 
 VARIABLES = {
     "supabase": "SUPABASE_SERVICE_KEY",
+    "supabase_management": "SUPABASE_ACCESS_TOKEN",
+    "github": "GITHUB_TOKEN",
     "slack": "SLACK_BOT_TOKEN",
     "pagerduty": "PAGERDUTY_ROUTING_KEY",
     "statuspage": "STATUSPAGE_API_KEY",

@@ -29,7 +29,7 @@ from tests.scenario.response_support import ALERT, MACHINE, installed, new_journ
 from tests.scenario.scenes import Watch
 from tests.unit.responder.responder_support import TOKEN
 
-GOOGLE = {"cloud_run", "cloud_monitoring", "cloud_logging"}
+GOOGLE = {"cloud_run", "cloud_monitoring", "cloud_logging", "cloud_armor"}
 
 
 @pytest.fixture(autouse=True)

@@ -125,7 +125,7 @@ MISTAKES: list[tuple[FileKind, str, tuple[str | int, ...], object]] = [
     ("runbook", "an unknown parameter", ("contain", 0, "with", "revision"), "x"),
     ("runbook", "an action and a probe in one step", ("contain", 0, "probe"), "http.smoke"),
     ("runbook", "a misspelled place", ("contain", 0, "befor"), "revisions"),
-    ("runbook", "an unknown probe of a proof", ("contain", 1, "proof", "probe"), "http.smok"),
+    ("runbook", "an unknown probe of a proof", ("contain", 5, "proof", "probe"), "http.smok"),
     ("runbook", "an unknown probe of health", ("health",), {"probe": "http.smok"}),
     ("common-steps", "an unknown probe", ("detect", 0, "probe"), "http.smok"),
     ("common-steps", "an unknown status", ("contain", 5, "with", "status"), "wondering"),
