@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from pathlib import Path
 
 from allclear.company import Company
 from allclear.company.used_systems import MissingCredential, UsedSystem, missing_credentials, used_systems
@@ -95,7 +97,8 @@ class Doctor:
         return results if only else [*results, *self._sources()]
 
     def _with_company(self, report: SystemReport) -> SystemReport:
-        """Return the report with the company's name in the commands that it prints."""
+        """Return the report with the company's name in the commands that it prints, and with blanks named."""
+        report = with_blank(report, self._company.folder)
         return replace(report, next_step=report.next_step.replace(COMPANY, self._company.name))
 
     def _sources(self) -> list[SystemReport]:
@@ -127,6 +130,19 @@ class Doctor:
         except AllclearError as error:
             return [_failed(used.name, "", error)]
         return list(await asyncio.gather(*(_run(used.name, check) for check in checks)))
+
+
+_BLANK = re.compile(r"(https://)?\b(YOUR-[A-Z]|your-[a-z])[\w.-]*")
+"""A value that `allclear init` wrote for a company to replace."""
+
+
+def with_blank(report: SystemReport, folder: Path) -> SystemReport:
+    """Return the report; if what failed is a blank that `allclear init` left, it says only that."""
+    blank = _BLANK.search(f"{report.target} {report.next_step}")
+    if not (report.failed and blank):
+        return report
+    step = f"Fill it in: {folder / 'systems.yaml'}."
+    return replace(report, sentence=f"{blank[0]} is still a blank.", problem=Problem.MISSING, next_step=step)
 
 
 async def _run(system: str, check: PreflightCheck) -> SystemReport:

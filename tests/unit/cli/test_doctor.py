@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from allclear.cli import doctor, overview  # each adds its commands
 from allclear.cli.root import app
+from allclear.engine.doctor import Problem, SystemReport, with_blank
 
 COMMANDS = (doctor, overview)
 
@@ -46,3 +47,21 @@ def test_a_journal_that_cannot_be_created_fails(tmp_path: Path, monkeypatch: pyt
         "failed",
         f"It does not exist, and this user may not create it in {folder}.",
     )
+
+
+@pytest.mark.parametrize(
+    ("target", "step", "blank"),
+    [
+        ("your-service in your-region1", "Run as a service account.", "your-service"),
+        ("web", "Check https://YOUR-SERVICE.example, and `url` in systems.yaml.", "https://YOUR-SERVICE.example"),
+        ("storefront in europe-west3", "Check your network.", ""),
+    ],
+)
+def test_a_blank_that_init_left_is_named_in_place_of_what_it_makes_fail(target: str, step: str, blank: str) -> None:
+    """No connection and no credentials say nothing as long as the address is none."""
+    failed = SystemReport("web", target, "No connection.", Problem.UNREACHABLE, step)
+    shown = with_blank(failed, Path("runbooks/acme"))
+    assert shown.sentence == (f"{blank} is still a blank." if blank else "No connection.")
+    assert shown.next_step == ("Fill it in: runbooks/acme/systems.yaml." if blank else step)
+    well = SystemReport("web", target, "It answers.")
+    assert with_blank(well, Path("runbooks/acme")) is well
