@@ -335,8 +335,10 @@ def _risk(service: str, now: datetime, point: datetime) -> str:
 
 
 def _cannot_go_there(now: DatabaseState, problem: str) -> Refused:
-    if now.enabled:
+    if now.enabled and now.earliest and now.latest:
         return Refused(problem, "Name a time within that.", typed=TYPED)
+    if now.enabled:
+        return Refused(problem, "Wait for the first backup, or ask Supabase's support: support@supabase.io.")
     return Refused(
         problem,
         "Restore a daily backup in Supabase's dashboard (Database, Backups), which loses more. For the next time,"

@@ -70,8 +70,10 @@ class DatabaseState(State):
 
     def outside(self, point: datetime) -> str:
         """Return why the point cannot be restored, as a sentence; empty if it can."""
-        if not self.enabled or self.earliest is None or self.latest is None:
+        if not self.enabled:
             return f"Point-in-time recovery of {self.project} is off, so no point can be restored."
+        if self.earliest is None or self.latest is None:
+            return f"Supabase has no backup of {self.project} yet, so no point can be restored."
         if self.earliest <= point <= self.latest:
             return ""
         return (

@@ -159,6 +159,17 @@ async def test_a_project_without_point_in_time_recovery_is_said_plainly() -> Non
         assert "daily backup" in refused.value.next_step
 
 
+async def test_a_project_without_a_backup_yet_is_said_plainly() -> None:
+    """Point-in-time recovery was switched on a moment ago: the vendor shows no window."""
+    async with migrated() as (_, context, good):
+        action = RestoreToPoint(context)
+        params = action.params.model_validate({"service": SERVICE, "to": good})
+        state = await action.observe(params)
+        with pytest.raises(Refused, match="Supabase has no backup of abcdefghijklmnopqrst yet") as refused:
+            action.plan(params, state.model_copy(update={"earliest": None, "latest": None}))
+        assert refused.value.typed == ""
+
+
 async def test_maintenance_comes_first_and_by_what_the_restore_does_not_take_back() -> None:
     """The refusal names the command, with the revision: the flag stands in the database itself."""
     async with migrated(closed=False) as (sim, context, good):
