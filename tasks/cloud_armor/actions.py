@@ -264,7 +264,7 @@ class BlockArmorAddresses(_Addresses):
             sentence = f"Rules that decide first match by an expression ({numbers}) and may let it through."
             refusals.append(Refusal(sentence=sentence, next_step="", warning=True))
         if not self._never(params):
-            lacks = f"systems.yaml has no `{NeverBlocked.key}` for {params.service}"
+            lacks = f"systems.yaml names no address of {params.service} that is never blocked (`{NeverBlocked.key}`)"
             sentence = f"{lacks}, so our own addresses were not compared."
             refusals.append(Refusal(sentence=sentence, next_step="", warning=True))
         return refusals

@@ -297,8 +297,8 @@ class BlockAddresses(_Addresses):
         if not self._never(params):
             refusals.append(
                 Refusal(
-                    sentence=f"systems.yaml has no `{NeverBlocked.key}` for {params.service}, so our own addresses were"
-                    " not compared.",
+                    sentence=f"systems.yaml names no address of {params.service} that is never blocked"
+                    f" (`{NeverBlocked.key}`), so our own addresses were not compared.",
                     next_step="",
                     warning=True,
                 )

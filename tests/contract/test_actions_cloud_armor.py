@@ -239,7 +239,7 @@ async def test_another_policy_of_the_backend_service_is_named() -> None:
     ("setting", "words"),
     [
         ({"ingress": "all", "direct_requests": True}, "can go around the block"),
-        ({"never": False}, "systems.yaml has no `never_blocked` for storefront"),
+        ({"never": False}, "systems.yaml names no address of storefront that is never blocked"),
     ],
 )
 async def test_what_is_accepted_or_unknown_is_read_as_a_part_of_the_risk(setting: dict[str, Any], words: str) -> None:

@@ -195,7 +195,7 @@ async def test_a_company_without_a_list_of_its_own_addresses_reads_that_in_the_r
         params, change = await worked_out(action, service=SERVICE, addresses=ATTACKER)
         [warning] = await action.precheck(params, change)
         assert warning.warning
-        assert "has no `never_blocked` for storefront" in warning.sentence
+        assert "names no address of storefront that is never blocked (`never_blocked`)" in warning.sentence
 
 
 async def test_unblocking_settles_a_block_and_can_be_undone() -> None:

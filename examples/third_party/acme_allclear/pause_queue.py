@@ -5,6 +5,7 @@ from datetime import timedelta
 from acme_allclear.queues import Queues
 from allclear.domain.action import Action, Change, Fence, Params, Receipt, State
 from allclear.domain.errors import Refused
+from allclear.domain.permission import Permission
 
 
 class QueueParams(Params):
@@ -27,6 +28,9 @@ class PauseQueue(Action[QueueParams, QueueState]):
     params, state, needs = QueueParams, QueueState, (Queues,)
     fence = Fence.NONE  # the service compares no version and knows no key of ours: never write twice
     leaves = "queue paused"
+    usual_risk = "Jobs wait until the queue is resumed."
+    usual_undo = "Resumes the queue, unless it was changed since."
+    permissions = (Permission(Queues.system, "to read, pause and resume queues", "a token with queues:write"),)
 
     def resource(self, params: QueueParams) -> str:
         return f"queue:{params.queue}"
