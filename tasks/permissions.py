@@ -97,3 +97,8 @@ GITHUB_ISSUES = Permission(
     "Issues: write",
     "a fine-grained token, or an installation of an app, for this one repository",
 )
+JIRA_WRITE = Permission(
+    "jira",
+    "Browse projects, Create, Transition and Assign issues; scopes read:jira-work, write:jira-work, read:jira-user",
+    "an API token of an account with these permissions in the one project",
+)

@@ -24,6 +24,7 @@ from allclear.simulator.scenario_schema import (
     ConvexSpec,
     Duration,
     FlagSpec,
+    JiraSpec,
     OtherServiceSpec,
     OutbreakSpec,
     PageSpec,
@@ -86,6 +87,7 @@ class Production(ServiceSpec):
     vercel: VercelSpec | None = Field(default=None, description="The project on Vercel, where it has one.")
     armor: ArmorSpec | None = Field(default=None, description="Its Cloud Armor policy, where it has one.")
     github: GithubSpec | None = Field(default=None, description="The repository on GitHub, where it has one.")
+    jira: JiraSpec | None = Field(default=None, description="The project in Jira, where it has one.")
 
     @property
     def new_revision(self) -> RevisionSpec | None:

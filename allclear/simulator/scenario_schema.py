@@ -223,6 +223,17 @@ class ConvexSpec(Part):
     )
 
 
+class JiraSpec(Part):
+    """The project in Jira into which tickets go."""
+
+    project: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{1,9}$")] = Field(description="Its key, as OPS.")
+    issue_types: list[Name] = Field(default=["Task"], description="The types of its tickets.")
+    required_fields: list[Name] = Field(default=[], description="Fields that it requires beside the usual ones.")
+    people: list[Name] = Field(default=[], description="The e-mail addresses of the people who have an account.")
+    search_lags: Duration = Field(default=timedelta(0), description="How long the search does not show a new ticket.")
+    may_create: bool = Field(default=True, description="Whether the token's account may create tickets.")
+
+
 class ServiceSpec(Part):
     """A service of Cloud Run in one region: its revisions, who gets the traffic, and who had it before."""
 

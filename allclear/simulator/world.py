@@ -13,6 +13,7 @@ from allclear.simulator.event_log import Clock, EventLog, utc_now
 from allclear.simulator.faults import FaultBoard
 from allclear.simulator.flag_table import FlagTable
 from allclear.simulator.github_repository import GithubRepository
+from allclear.simulator.jira_project import JiraProject
 from allclear.simulator.pagerduty_pages import PagerDutyPages
 from allclear.simulator.regional_services import RegionalServices
 from allclear.simulator.scenario import Production
@@ -55,6 +56,7 @@ class World:
         self.status_board = StatuspageBoard(scenario.statuspage, clock, self.event_log)
         self.armor = ArmorPolicy(scenario.armor, scenario.operation_takes, clock) if scenario.armor else None
         self.vercel = VercelProject(scenario.vercel, self.service, clock) if scenario.vercel else None
+        self.jira = JiraProject(scenario.jira, clock) if scenario.jira else None
         github = scenario.github
         self.github = GithubRepository(github, clock, self.later, self.deploy) if github else None
 

@@ -34,6 +34,7 @@ from allclear.vendors.github_issues import Issues
 from allclear.vendors.github_pulls import Pulls
 from allclear.vendors.github_workflows import Workflows
 from allclear.vendors.google_http import token_for
+from allclear.vendors.jira import Status, Transition
 from allclear.vendors.slack import APP_TOKEN, SlackMessage
 from tests.patience import HUNG
 
@@ -46,9 +47,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "cloud_monitoring": {"project": "vintstreet-prod"},
     "pagerduty_rest": {"service": "PSERVICE", "requester": "ana@example.com"},
     "statuspage": {"page": "vintstreet"},
+    "jira": {"email": "allclear@example.com", "project": "OPS"},
 }
 POSTED = SlackMessage(channel="C0123456789", ts="1.000001", text="")
 PAYLOAD = {"key": "VS-1"}
+DONE = Transition(id="31", name="Done", to=Status.model_validate({"name": "Done", "statusCategory": {"key": "done"}}))
 
 CALLS: dict[str, list[Callable[[Any], Awaitable[object]]]] = {
     "cloud_run": [
@@ -130,6 +133,16 @@ CALLS: dict[str, list[Callable[[Any], Awaitable[object]]]] = {
         lambda vercel: vercel.deployments("app"),
         lambda vercel: vercel.roll_back("app", "dpl_1", "reason"),
         lambda vercel: vercel.promote("app", "dpl_1"),
+    ],
+    "jira": [
+        lambda jira: jira.find("RG-1"),
+        lambda jira: jira.ticket("OPS-1"),
+        lambda jira: jira.create(summary="s", text="t", labels=[], assignee=None),
+        lambda jira: jira.transitions("OPS-1"),
+        lambda jira: jira.move("OPS-1", DONE),
+        lambda jira: jira.assign("OPS-1", None),
+        lambda jira: jira.accounts("ben@example.com"),
+        lambda jira: jira.may_create(),
     ],
     "github": [
         lambda github: github.repository("acme/shop"),
@@ -327,7 +340,12 @@ async def test_a_good_status_with_a_foreign_answer_is_no_success(system: str, bo
     async with page.running():
         client = connected(clients()[system], page.port)
         for call in CALLS[system]:
-            if body == "[]" and system in ("statuspage", "supabase", "github"):  # the vendor's own word for "nothing"
+            if body == "[]" and system in (
+                "statuspage",
+                "supabase",
+                "github",
+                "jira",
+            ):  # the vendor's own word for "nothing"
                 continue
             with pytest.raises(AllclearError) as failed:
                 await call(client)

@@ -68,6 +68,7 @@ KEYS_IN_SOURCE = {
         "../tasks/github/issues.py",
         'f"issue:{repository_of(self.context, params.service).repository}/{params.ticket}"',
     ),
+    "claim, ticket in Jira": ("../tasks/jira.py", 'f"ticket:{self.jira.project}/{params.ticket}"'),
     "claim, branch on GitHub": (
         "../tasks/github/merge.py",
         'f"branch:{repository_of(self.context, params.service).repository}"',

@@ -8,6 +8,7 @@ from allclear.simulator.apis import (
     cloud_monitoring,
     convex,
     github,
+    jira,
     own_system,
     pagerduty,
     pagerduty_rest,
@@ -36,5 +37,6 @@ APIS: tuple[SimulatedApi, ...] = (
     vercel.API,
     convex.API,
     github.API,
+    jira.API,
     own_system.API,
 )

@@ -20,6 +20,7 @@ from tasks.github.issues import CloseIssue, OpenIssue
 from tasks.github.merge import Merge
 from tasks.github.revert import OpenRevert
 from tasks.github.workflow import RunWorkflow
+from tasks.jira import AssignTicket, CreateTicket, MoveTicket
 from tasks.maintenance import DisableMaintenance, EnableMaintenance
 from tasks.own_switches.actions import RestoreSwitch, SetSwitch
 from tasks.pagerduty import Acknowledge, Page, Resolve
@@ -67,6 +68,9 @@ ACTIONS: list[type[AnyAction]] = [
     RunWorkflow,
     OpenIssue,
     CloseIssue,
+    CreateTicket,
+    MoveTicket,
+    AssignTicket,
 ]
 
 
@@ -117,6 +121,9 @@ def test_approvals_have_the_documented_defaults() -> None:
         "github.merge": ONE_PERSON,
         "github.issue": None,
         "github.close_issue": None,
+        "jira.create": None,
+        "jira.transition": None,
+        "jira.assign": None,
         "github.run_workflow": ONE_PERSON_WITH_REASON,
     }
 
@@ -136,7 +143,7 @@ def test_fences_match_what_the_vendors_offer() -> None:
     assert by_fence == {
         Fence.VERSION: {"cloud_run", "feature_flag", "maintenance"},
         Fence.KEY: {"pagerduty"},
-        Fence.NONE: {"cloud_armor", "slack", "status_page", "vercel", "github", "http"},
+        Fence.NONE: {"cloud_armor", "slack", "status_page", "vercel", "github", "jira", "http"},
     }
 
 
