@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from itertools import product
 from typing import Any
 
 import httpx
@@ -48,6 +49,7 @@ from tests.contract.simulator_support import Simulated, fault, quick, recorded
 SERVICE, ATTACKER, OTHER, RANGE = "storefront", "203.0.113.7", "203.0.113.9", "192.0.2.0/24"
 OFFICE = {"198.51.100.0/28": "our office"}
 POLICY = "/compute/v1/projects/vintstreet-prod/global/securityPolicies/storefront"
+READ_TROUBLES = ["permission_denied", "unavailable", "cut_off", "other_shape", "login_page"]
 BOTH: list[tuple[type[AnyAction], dict[str, Any]]] = [
     (BlockArmorAddresses, {"addresses": ATTACKER}),
     (UnblockArmorAddresses, {"addresses": ATTACKER}),
@@ -321,7 +323,7 @@ async def test_each_fault_of_the_write_has_its_sentence(kind: str, error: type[A
             await action.apply(params, change, "key")
 
 
-@pytest.mark.parametrize("kind", ["permission_denied", "unavailable", "cut_off", "other_shape", "login_page"])
+@pytest.mark.parametrize("kind", READ_TROUBLES)
 async def test_an_accepted_write_whose_operation_cannot_be_followed_may_have_taken_effect(kind: str) -> None:
     """It is never taken for refused: the rules are read instead."""
     async with guarded() as (sim, context):
@@ -381,19 +383,19 @@ async def test_an_unblock_that_is_refused_half_way_says_what_is_blocked_and_can_
         assert armor(sim).blocked() == [f"{OTHER}/32", "192.0.2.77/32"]
 
 
-@pytest.mark.parametrize("trouble", ["permission_denied", "unavailable", "cut_off", "other_shape", "login_page"])
 @pytest.mark.parametrize(("kind", "raw"), BOTH, ids=lambda value: getattr(value, "name", ""))
-@pytest.mark.parametrize("method", ["get_policy", "get_backend"])
 async def test_a_read_that_fails_has_a_sentence_and_a_next_step_and_nothing_is_written(
-    kind: type[AnyAction], raw: dict[str, Any], trouble: str, method: str
+    kind: type[AnyAction], raw: dict[str, Any]
 ) -> None:
     """An answer that is cut off or of another shape is never taken for an empty policy."""
     async with guarded() as (sim, context):
-        await fault(sim, "cloud_armor", method, trouble, times=50)
-        with pytest.raises(AllclearError, match=r"read the (policy|backend service) storefront") as failed:
-            await worked_out(kind(context), service=SERVICE, **raw)
-        assert failed.value.message.endswith(".")
-        assert failed.value.next_step
+        for method, trouble in product(["get_policy", "get_backend"], READ_TROUBLES):
+            await fault(sim, "cloud_armor", method, trouble, times=50)
+            with pytest.raises(AllclearError, match=r"read the (policy|backend service) storefront") as failed:
+                await worked_out(kind(context), service=SERVICE, **raw)
+            sim.world.faults.clear()
+            assert failed.value.message.endswith(".")
+            assert failed.value.next_step
         assert recorded(sim, "write") == []
 
 
