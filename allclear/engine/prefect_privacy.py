@@ -81,13 +81,22 @@ async def hide_in_prefect(
 
 
 async def _hide_forms(prefect: PrefectApi, incident: Incident, run: JsonDict) -> None:
-    """Delete the forms of a run from before; one that is suspended with such a form shows another one."""
-    number, hidden = str(run["id"]), f"{incident.id.lower()}-question-"
-    shown = [key for key in await prefect.inputs(number) if hidden not in key]
-    if shown and run.get("state_type") == "PAUSED":
-        await prefect.resume(number, {**ANSWERED_ELSEWHERE})  # it begins anew, and asks with its new form
-    for key in shown:
+    """Delete the forms of a run from before; one that is suspended with such a form begins anew, and asks with another.
+
+    What resumes it is an input of the old form, too, so the inputs are read again before they are deleted.
+    """
+    number = str(run["id"])
+    is_suspended = run.get("state_type") == "PAUSED"
+    if is_suspended and any(key.endswith("-schema") for key in await _old_inputs(prefect, incident, number)):
+        await prefect.resume(number, {**ANSWERED_ELSEWHERE})
+    for key in await _old_inputs(prefect, incident, number):
         await prefect.delete_input(number, key)
+
+
+async def _old_inputs(prefect: PrefectApi, incident: Incident, run: str) -> list[str]:
+    """Return the keys of a run's forms that name a question by its step, as those from before do."""
+    hidden = f"{incident.id.lower()}-question-"
+    return [key for key in await prefect.inputs(run) if hidden not in key]
 
 
 def _is_needed(incident: Incident, run: JsonDict) -> bool:

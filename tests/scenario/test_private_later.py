@@ -102,6 +102,7 @@ async def test_what_prefect_has_from_before_is_replaced(tmp_path: Path, how: str
         number = numbered(engine.conductor.incident(incident), ask.id)
         assert question["name"] == f"VS-1 asks {number.removeprefix('VS-1/')}"
         assert question["parameters"] == {"incident": incident, "ask": number}
+        await recovery.check()
         assert prefect.resumed.count(runs["question"]) == 1  # it begins anew, with a form that says nothing
         assert not any(prefect.inputs.values())
         shown = json.dumps([[{**run, "state": ""} for run in prefect.runs.values()], prefect.task_runs])

@@ -154,6 +154,9 @@ class FakePrefect:
             if bool((run["state"].get("state_details") or {}).get("run_input_keyset")) != bool(body["run_input"]):
                 return 200, {"status": "REJECT"}
             self.resumed.append(run["id"])
+            old = next((key for key in self.inputs.get(run["id"], {}) if key.endswith("-schema")), None)
+            if old:  # Prefect keeps what resumed a run among the inputs of its form
+                self.inputs[run["id"]][f"{old.removesuffix('-schema')}-response"] = body["run_input"]
         return (201, {"status": "ACCEPT"}) if word else (200, run)
 
     def _create(self, body: dict[str, Any]) -> tuple[int, Any] | None:

@@ -295,7 +295,7 @@ def _act(incident: Incident, act: Act, plan: Plan) -> ActRow:
     elif act.refusals:
         words = f"refused: {plain(act.refusals[0].sentence, LONG)}"
     if act.status is ActStatus.UNDONE:
-        words += "; undone"
+        words += "; closed" if act.proposed.tells else "; undone"
     when = act.finished_at or act.intended_at or act.at
     tone = "good" if outcome and outcome.good else "bad" if outcome and outcome.status in _BAD else "plain"
     return ActRow(
