@@ -69,10 +69,10 @@ async def test_only_a_candidate_can_be_chosen(tmp_path: Path) -> None:
 
 
 async def test_after_no_choice_the_next_measure_is_proposed(tmp_path: Path) -> None:
-    """The rollback is not done, and maintenance is proposed."""
+    """The rollback is not done, and a revert is proposed."""
     async with scene(tmp_path, without_evidence(), broken(), ALERT) as it:
         ask = await asked(it)
         it.engine.people.answer(ask.ask.id, person_for(ask.ask), yes=False, reason="None of them is right.")
         assert isinstance(await it.to(Phase.CONTAIN), Wait)
-        assert it.incident.act_of(Phase.CONTAIN, "maintenance") is not None
+        assert it.incident.act_of(Phase.CONTAIN, "open-revert") is not None
         assert it.simulated.world.service.state.serves() == [("vintstreet-00042-qoz", 100)]
