@@ -21,7 +21,7 @@ from tasks.maintenance_handle import MaintenanceHandle
 from tasks.service_params import ServiceParams
 from tasks.supabase.database import Database
 from tasks.supabase.handles import SupabaseProjectHandle
-from tasks.supabase.restore import RestoreToPoint
+from tasks.supabase.restore import RestoreParams, RestoreToPoint
 from tasks.supabase.state import DatabaseState
 from tests.contract.actions_support import SimulatedContext, carried_out, dumped, production, undone, worked_out
 from tests.contract.simulator_support import Simulated, control, fault, quick, recorded
@@ -163,7 +163,7 @@ async def test_a_project_without_a_backup_yet_is_said_plainly() -> None:
     """Point-in-time recovery was switched on a moment ago: the vendor shows no window."""
     async with migrated() as (_, context, good):
         action = RestoreToPoint(context)
-        params = action.params.model_validate({"service": SERVICE, "to": good})
+        params = RestoreParams(service=SERVICE, to=good)
         state = await action.observe(params)
         with pytest.raises(Refused, match="Supabase has no backup of abcdefghijklmnopqrst yet") as refused:
             action.plan(params, state.model_copy(update={"earliest": None, "latest": None}))
