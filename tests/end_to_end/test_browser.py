@@ -119,7 +119,7 @@ def test_cancelling_a_run_loses_no_question(response: Response) -> None:
 
 
 def test_a_form_that_stayed_open_is_refused_and_approves_nothing_else(response: Response) -> None:
-    """It was filled in for the roll back, which was then denied; maintenance mode is asked for now.
+    """It was filled in for the roll back, which was then denied; a revert is asked for now.
 
     Prefect's own error cannot say so. The run's page does.
     """
@@ -132,7 +132,7 @@ def test_a_form_that_stayed_open_is_refused_and_approves_nothing_else(response: 
     words = ("--as", "Ben", "--role", "tech_lead", "--reason", "It is the database.")
     denied = allclear("deny", response.ask("roll-back"), *words, **response.up.variables)
     assert denied.returncode == 0, denied.stderr
-    until(lambda: response.run("maintenance"))
+    until(lambda: response.run("open-revert"))
     shown.submit(form)
     expect(response.page.get_by_text("Cannot resume a flow run that is not paused.").first).to_be_visible()
     response.page.reload()
@@ -140,8 +140,8 @@ def test_a_form_that_stayed_open_is_refused_and_approves_nothing_else(response: 
     expect(told).to_be_visible()
     expect(told).to_contain_text("Asked now: ")
     assert [answer.by.actor for answer in response.incident.asks[response.ask("roll-back")].answers] == ["Ben"]
-    assert response.is_open("maintenance")
-    assert response.incident.acts["contain/maintenance"].intended is None
+    assert response.is_open("open-revert")
+    assert response.incident.acts["contain/open-revert"].intended is None
 
 
 def shows_the_question_first(response: Response) -> None:
@@ -177,4 +177,4 @@ def test_the_page_of_respond_leads_on_to_the_questions(response: Response) -> No
     prefect = response.up.variables["PREFECT_API_URL"].removesuffix("/api")
     prefix = "/v2" if response.ui == V2 else ""
     response.page.goto(f"{prefect}{prefix}/runs?flow-run-search={response.id}+asks")
-    expect(response.page.get_by_text(f"{response.id} asks contain/maintenance").first).to_be_visible()
+    expect(response.page.get_by_text(f"{response.id} asks contain/open-revert").first).to_be_visible()
