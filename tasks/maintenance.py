@@ -94,6 +94,12 @@ class _Maintenance(Action[MaintenanceParams, MaintenanceState]):
     preflights: ClassVar[tuple[type[Preflight], ...]] = (CloudRunPreflight, feature_flags.SupabasePreflight)
     fence: ClassVar[Fence] = Fence.VERSION
 
+    @classmethod
+    @override
+    def works_for(cls, service: Service) -> bool:
+        handle = service.handle(MaintenanceHandle)
+        return handle is not None and (handle.flag is not None or service.handle(CloudRunHandle) is not None)
+
     @override
     def clients(self, params: MaintenanceParams) -> tuple[type[Client], ...]:
         return (SupabaseFlags,) if self.mode(params).flag else (CloudRun,)

@@ -299,9 +299,16 @@ class Action(ABC, Generic[P, S]):
     @classmethod
     def offers(cls, param: str, services: Mapping[str, Service]) -> list[str] | None:
         """Return the values that a form offers for a parameter; None if any text may be typed."""
-        if param != "service":
-            return None
-        return [name for name, one in services.items() if all(one.handle(kind) is not None for kind in cls.handles)]
+        return [name for name, one in services.items() if cls.works_for(one)] if param == "service" else None
+
+    @classmethod
+    def works_for(cls, service: Service) -> bool:
+        """Return whether systems.yaml gives the service each handle, and a value for each parameter to choose."""
+        if any(service.handle(kind) is None for kind in cls.handles):
+            return False
+        required = [name for name, field in cls.params.model_fields.items() if field.is_required()]
+        chosen = {name for name in (*required, cls.chooses) if name and name != "service"}
+        return all(cls.offers(name, {"": service}) != [] for name in chosen)
 
     @abstractmethod
     def resource(self, params: P) -> str:

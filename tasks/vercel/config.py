@@ -202,6 +202,12 @@ class _Maintenance(_SwitchItem):
 
     risks = ("Users reach the service again.", "Every user gets the maintenance page.")
 
+    @classmethod
+    @override
+    def works_for(cls, service: Service) -> bool:
+        handle = service.handle(VercelConfigHandle)
+        return handle is not None and handle.maintenance is not None
+
     @override
     def key(self, params: ServiceParams) -> str:
         key = self.handle(params).maintenance

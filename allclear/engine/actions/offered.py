@@ -22,8 +22,6 @@ def offered_actions(company: Company, registry: Registry) -> Iterator[ActionType
     """Yield the actions that a person may start by hand and that at least one service of the company can run."""
     systems = company.systems
     for action in registry.actions.values():
-        if not may_start_manually(action) or any(client.system not in systems.systems for client in action.needs):
-            continue
-        needed = {name for name, field in action.params.model_fields.items() if field.is_required()} | {"service"}
-        if all(action.offers(name, systems.services) != [] for name in needed):
+        connected = all(client.system in systems.systems for client in action.needs)
+        if may_start_manually(action) and connected and action.offers("service", systems.services):
             yield action

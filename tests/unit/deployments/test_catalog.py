@@ -66,8 +66,6 @@ def test_each_company_is_offered_the_actions_that_its_services_can_run() -> None
         "vercel.end_attack_mode",
         "vercel.disable_flag",
         "vercel.enable_flag",
-        "vercel.disable_item",
-        "vercel.enable_item",
         "vercel.enable_maintenance",
         "vercel.disable_maintenance",
         "convex.pause",
