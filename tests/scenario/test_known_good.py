@@ -299,10 +299,8 @@ async def test_without_evidence_the_proposal_is_refused_with_the_candidates(tmp_
     act = incident.acts["contain/roll-back"]
     [refusal] = act.proposed.refusals
     reasons = {one.name: one.reason for one in refusal.candidates}
-    page = "vintstreet-00030-mnt"
-    assert list(reasons) == [GOOD, "vintstreet-00040-kip", "vintstreet-00039-dex", page]
+    assert list(reasons) == [GOOD, "vintstreet-00040-kip", "vintstreet-00039-dex"]  # and not the maintenance page
     assert reasons[GOOD].endswith(" d before the incident, ready")
-    assert reasons[page].endswith("tagged maintenance")
     assert "is not known" in refusal.sentence
     assert refusal.next_step == "Choose one of them, and name it in `to`."
     assert sim.world.serving() == {BAD: 100}
