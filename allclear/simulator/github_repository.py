@@ -72,6 +72,8 @@ class Pull:
     """Whether a rule of the branch forbids to merge it."""
     conflicts: bool = False
     reverts_cleanly: bool = True
+    fork: str = ""
+    """The repository that its branch is in, as `OWNER/NAME`; empty for this one."""
 
 
 @dataclass

@@ -38,16 +38,16 @@ class _User(Answer):
     login: str = ""
 
 
-class _HeadRepository(Answer):
-    full_name: str = ""
+class _Repository(Answer):
+    full_name: str
 
 
 class Branch(Answer):
-    """Where a pull request comes from, or goes to."""
+    """Where a pull request comes from, or goes to. `repo` is None if that repository is gone."""
 
     ref: str
     sha: str
-    repo: _HeadRepository | None = None
+    repo: _Repository | None = None
 
 
 class Pull(Answer):
@@ -81,6 +81,14 @@ class Pull(Answer):
     def author(self) -> str:
         """Return the login of the person or program that opened it; empty if that account is gone."""
         return self.user.login if self.user else ""
+
+    @property
+    def fork(self) -> str:
+        """Return which fork its branch is in, in words; empty if it is in the repository itself."""
+        if self.head.repo is None:
+            return "a fork that is gone"
+        same = self.base.repo is not None and self.head.repo.full_name == self.base.repo.full_name
+        return "" if same else f"the fork {self.head.repo.full_name}"
 
 
 class _CheckRun(Answer):

@@ -20,7 +20,7 @@ from allclear.vendors.github_pulls import Checks, Pull, Pulls
 from tasks.github.handles import GithubHandle, repository_of
 from tasks.github.preflight import GithubPreflight
 from tasks.github.revert import OpenRevert
-from tasks.github.revert_state import is_revert_branch
+from tasks.github.revert_state import is_revert
 from tasks.permissions import GITHUB_CHECKS, GITHUB_PULLS
 from tasks.service_params import ServiceParams
 
@@ -47,6 +47,8 @@ class Merging(Model):
     title: str
     url: str
     author: str = ""
+    fork: str = ""
+    """The fork that it comes from, in words; empty if its branch is in the repository itself."""
     draft: bool = False
     mergeable: bool | None = None
     """None while GitHub is computing it."""
@@ -125,6 +127,7 @@ class Merge(Action[MergeParams, MergeState]):
                 title=pull.title,
                 url=pull.url,
                 author=pull.author,
+                fork=pull.fork,
                 draft=pull.draft,
                 mergeable=pull.mergeable,
                 state=pull.mergeable_state,
@@ -140,7 +143,7 @@ class Merge(Action[MergeParams, MergeState]):
         if named := _NUMBER.fullmatch(params.pull):
             return int(named[1])
         newest = await pulls.newest(handle.branch)
-        reverts = [pull for pull in newest if is_revert_branch(pull.head.ref)]
+        reverts = [pull for pull in newest if is_revert(pull)]
         open_ones = [pull for pull in reverts if pull.open]
         if params.pull != REVERT:
             raise Refused(
@@ -167,12 +170,14 @@ class Merge(Action[MergeParams, MergeState]):
 
     @override
     def plan(self, params: MergeParams, before: MergeState) -> Change[MergeState]:
-        by, checks = before.merging.author, before.merging.checks
+        merging, checks = before.merging, before.merging.checks
+        by = f" by {merging.author}" if merging.author else ""
+        by += f" from {merging.fork}" if merging.fork else ""
         passed = f"{_listed(checks.passed)} passed." if checks.passed else "No check has run on it."
         return Change(
             action=self.name,
             resource=self.resource(params),
-            summary=f"Merge #{before.number} ({before.merging.title}){f' by {by}' if by else ''} into {before.base} of"
+            summary=f"Merge #{before.number} ({merging.title}){by} into {before.base} of"
             f" {before.repository}, as it is at {before.head[:_SHOWN_SHA]}.",
             before=before,
             after=before.model_copy(update={"open": False, "merged": True}),
@@ -269,5 +274,9 @@ def _listed(names: tuple[str, ...]) -> str:
     return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)
 
 
+def _whose(pull: Pull) -> str:
+    return f"{pull.author}, from {pull.fork}" if pull.fork else pull.author
+
+
 def _candidates(pulls: list[Pull]) -> tuple[Candidate, ...]:
-    return tuple(Candidate(name=f"#{pull.number}", reason=f"{pull.title} ({pull.author})") for pull in pulls[:_SHOWN])
+    return tuple(Candidate(name=f"#{pull.number}", reason=f"{pull.title} ({_whose(pull)})") for pull in pulls[:_SHOWN])

@@ -123,9 +123,12 @@ def short(name: str) -> str:
     return name[:_SHOWN_SHA] if _SHA.fullmatch(name) else name
 
 
-def is_revert_branch(branch: str) -> bool:
-    """Return whether a branch is called as GitHub, or we, call the branch of a revert."""
-    return _REVERT_BRANCH.match(branch) is not None
+def is_revert(pull: Pull) -> bool:
+    """Return whether a pull request is a revert: its branch is called as GitHub, or we, call the branch of one.
+
+    A branch of a fork is none: a stranger may give it any name, and his change would be merged as our revert.
+    """
+    return not pull.fork and _REVERT_BRANCH.match(pull.head.ref) is not None
 
 
 def branch_for(sha: str) -> str:
@@ -205,7 +208,7 @@ def _of_pull(pull: Pull, handle: GithubHandle, sha: str = "") -> Target:
         by=pull.author,
         sha=sha or pull.merge_commit_sha or "",
         node=pull.node_id,
-        is_revert=is_revert_branch(pull.head.ref),
+        is_revert=is_revert(pull),
     )
 
 
@@ -226,7 +229,7 @@ async def observed(github: Github, handle: GithubHandle, target: Target, head: s
     found = tuple(
         Reverting(branch=pull.head.ref, number=pull.number, url=pull.url, open=pull.open, merged=pull.merged)
         for pull in newest
-        if is_revert_branch(pull.head.ref)
+        if is_revert(pull)
     )
     return RevertState(
         repository=handle.repository,

@@ -155,6 +155,21 @@ async def test_which_pull_request_is_meant_must_be_clear() -> None:
             await worked_out(action, service=SERVICE)
 
 
+async def test_a_strangers_branch_that_is_called_like_a_revert_is_not_the_revert() -> None:
+    """Anyone may open a pull request from a fork, whose branch has any name; a person can still name it."""
+    async with hosted(spec(BY_PULL)) as (sim, context):
+        action = Merge(context)
+        strangers = reverted(sim)
+        strangers.fork, strangers.author = "mallory/storefront", "mallory"
+        with pytest.raises(Refused, match="No open pull request of vintstreet/storefront reverts a change"):
+            await worked_out(action, service=SERVICE)
+        ours = reverted(sim)
+        _, change = await worked_out(action, service=SERVICE)
+        assert change.after.number == ours.number
+        _, named = await worked_out(action, service=SERVICE, pull=f"#{strangers.number}")
+        assert "by mallory from the fork mallory/storefront into main" in named.summary
+
+
 async def test_a_merge_is_undone_by_another_revert() -> None:
     """Its undo is refused with the command that opens one."""
     async with hosted(spec(BY_PULL)) as (sim, context):

@@ -162,6 +162,15 @@ async def test_one_that_a_person_has_opened_is_left_as_it_is() -> None:
         assert methods(sim) == []
 
 
+async def test_a_strangers_branch_that_is_called_like_our_revert_is_not_taken_for_it() -> None:
+    """Otherwise a fork could keep us from reverting, and its change would be merged as our revert."""
+    async with hosted(spec(BY_PULL)) as (sim, context):
+        at_github(sim).revert(1, "", "", "mallory", draft=False).fork = "mallory/storefront"
+        done = await carried_out(OpenRevert(context), service=SERVICE)
+        assert methods(sim) == ["revert_pull"]
+        assert "#3 reverts #1" in done.finding.sentence
+
+
 async def test_undo_closes_the_pull_request_and_its_branch_stays() -> None:
     """That holds too if the branch has newer commits by then."""
     async with hosted(spec(BY_PULL)) as (sim, context):

@@ -112,7 +112,7 @@ class Views:
             "merged_at": moment(pull.merged_at),
             "merge_commit_sha": pull.merge_commit,
             "draft": pull.draft,
-            "head": self._end(pull.head, pull.head_sha),
+            "head": self._end(pull.head, pull.head_sha, pull.fork),
             "base": self._end(pull.base, self._repository.branches[pull.base]),
         }
         if whole:
@@ -127,14 +127,15 @@ class Views:
         merged = pull.merged_at is not None
         return {"merged": merged, "mergeable": mergeable, "mergeable_state": state, "commits": 1, "changed_files": 1}
 
-    def _end(self, branch: str, sha: str) -> Json:
-        owner = self._repository.spec.repository.partition("/")[0]
+    def _end(self, branch: str, sha: str, fork: str = "") -> Json:
+        name = fork or self._repository.spec.repository
+        owner = name.partition("/")[0]
         return {
             "label": f"{owner}:{branch}",
             "ref": branch,
             "sha": sha,
             "user": user(owner),
-            "repo": self.repository(),
+            "repo": {**self.repository(), "full_name": name, "owner": user(owner)},
         }
 
     def issue(self, issue: Issue) -> Json:
