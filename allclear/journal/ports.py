@@ -19,6 +19,7 @@ from allclear.domain.links import Revocation
 from allclear.domain.plan import RotaOverride
 from allclear.domain.records import ActFinished, ActIntended, By, Entry, IncidentOpened
 from allclear.domain.scope import Scope
+from allclear.journal.counts import Counts
 
 INCIDENTS = "numbers and keys of incidents"
 """The lock to name in `Journal.transaction` if an incident may be opened inside it."""
@@ -129,20 +130,6 @@ class DeliverySummary:
     state: str
     incident: str | None
     reason: str
-
-
-@dataclass(frozen=True)
-class Counts:
-    """What the journal holds, in numbers."""
-
-    deliveries: dict[str, int]
-    """State -> number of deliveries."""
-    unread_since: datetime | None
-    """When the oldest delivery arrived that was never read. A repeat that is to be read again does not count."""
-    acts: dict[str, int]
-    """Status of the outcome -> number of acts, in all incidents."""
-    outbox: list[str]
-    """The keys of the messages that are not delivered."""
 
 
 class Entries(Protocol):

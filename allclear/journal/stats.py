@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, literal_column, select
 
-from allclear.journal.ports import Counts
+from allclear.journal.counts import Counts
 from allclear.journal.store import Store
 from allclear.journal.tables import CLAIMS, ENTRIES, INBOX, INCIDENTS, OUTBOX
 

@@ -21,7 +21,7 @@ from allclear.domain.action import ActStatus
 from allclear.domain.base import utc_now
 from allclear.domain.errors import JournalError
 from allclear.engine.incidents import read_or_none
-from allclear.journal.ports import Counts
+from allclear.journal.counts import Counts
 from allclear.responder.limits import Limits
 from allclear.responder.routes.views import STATES
 from allclear.responder.sources import SOURCES
