@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from allclear.domain.approval import ApprovalPolicy, Ask, AskKind
-from allclear.domain.clearance import Clearance, clearance
+from allclear.domain.approved_change import Clearance, clearance
 from allclear.domain.records import (
     GENESIS,
     PROGRAM,

@@ -51,7 +51,10 @@ KEYS_IN_SOURCE = {
     "incident opened by a person": ("engine/people/declare.py", 'f"declared:{service}:{runbook}"'),
     "incident after an unreadable one": ("engine/incidents.py", 'f"{key}/after {found}"'),
     "delivery": ("journal/inbox.py", 'f"{self._scope_text}:{new.delivery_key}"'),
-    "outbox, resume after an answer": ("engine/people/answer.py", 'f"resume:{ask_id}:{person_key(by.actor)}:{yes}"'),
+    "outbox, resume after an answer": (
+        "engine/people/approve_and_answer.py",
+        'f"resume:{ask_id}:{person_key(by.actor)}:{yes}"',
+    ),
     "outbox, run of a question": ("engine/flow_runs.py", 'f"question:{ask}"'),
     "outbox, restart of a dead run": (
         "responder/workers/run_recovery.py",

@@ -11,9 +11,9 @@ from allclear.company import Company
 from allclear.domain.act import Act
 from allclear.domain.action import ActStatus, Finding, Outcome, Verdict
 from allclear.domain.answer_window import window_check_key
+from allclear.domain.approved_change import Clearance, clearance
 from allclear.domain.ask_state import AskState
 from allclear.domain.base import Clock
-from allclear.domain.clearance import Clearance, clearance
 from allclear.domain.incident import Incident
 from allclear.domain.records import ActFinished, AskWithdrawn, By, NoteAdded, StepDone, VetoWindowEnded
 from allclear.engine.actions.auto_approval import acted_recently, reasons_against

@@ -28,8 +28,8 @@ from allclear.domain.action import (
     Refusal,
     State,
 )
+from allclear.domain.approved_change import Clearance, clearance, missing_approvals
 from allclear.domain.backoff import Backoff
-from allclear.domain.clearance import Clearance, clearance, missing_approvals
 from allclear.domain.errors import (
     AllclearError,
     ConcurrentWrite,

@@ -10,8 +10,8 @@ from typing import Any
 from allclear.company import Company
 from allclear.domain.act import Act
 from allclear.domain.action import Outcome
+from allclear.domain.approved_change import Clearance, clearance, missing_approvals
 from allclear.domain.base import is_blank
-from allclear.domain.clearance import Clearance, clearance, missing_approvals
 from allclear.domain.errors import ConcurrentWrite, MissingText, NotAllowed, Refused, WrongState
 from allclear.domain.incident import Incident
 from allclear.domain.privacy import has_same_readers, is_reader, require_proof_to_act, require_reader

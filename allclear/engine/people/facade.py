@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from allclear.company import Company
 from allclear.domain.base import Clock
-from allclear.engine.people.answer import Answers
+from allclear.engine.people.approve_and_answer import Answers
 from allclear.engine.people.assess import Assessments
 from allclear.engine.people.close import Closing
 from allclear.engine.people.declare import Declarations

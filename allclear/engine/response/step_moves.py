@@ -8,7 +8,7 @@ from __future__ import annotations
 from allclear.domain.act import Act
 from allclear.domain.action import Verdict
 from allclear.domain.approval import AskKind
-from allclear.domain.clearance import Clearance, clearance, missing_approvals
+from allclear.domain.approved_change import Clearance, clearance, missing_approvals
 from allclear.domain.incident import Incident
 from allclear.domain.runbook import Phase, ProbeCall, Step
 from allclear.engine.response.moves import AskPeople, CarryOut, FalseAlarm, Move, Propose, RunProbe, Wait

@@ -13,7 +13,7 @@ from functools import partial
 from time import monotonic
 
 from allclear.bootstrap import Engine
-from allclear.domain.clearance import Clearance, clearance
+from allclear.domain.approved_change import Clearance, clearance
 from allclear.domain.errors import AllclearError, NotAllowed, Unreadable
 from allclear.domain.incident import Incident
 from allclear.domain.pseudo_phases import MESSAGES

@@ -8,8 +8,8 @@ import pytest
 
 from allclear.domain.action import ActStatus, Outcome
 from allclear.domain.approval import AskKind
+from allclear.domain.approved_change import Clearance, clearance
 from allclear.domain.base import utc_now
-from allclear.domain.clearance import Clearance, clearance
 from allclear.domain.errors import NotAllowed, NotFound
 from allclear.domain.records import (
     ActFinished,

@@ -8,7 +8,7 @@ import pytest
 
 from allclear.domain.action import ActStatus, Finding, Outcome, Verdict
 from allclear.domain.approval import AskKind
-from allclear.domain.clearance import Clearance, clearance
+from allclear.domain.approved_change import Clearance, clearance
 from allclear.domain.plan import Kind
 from allclear.domain.pseudo_phases import RECOVERY
 from allclear.domain.records import (

@@ -8,7 +8,7 @@ import pytest
 
 from allclear.domain.action import ActStatus
 from allclear.domain.approval import TWO_PEOPLE
-from allclear.domain.clearance import Clearance, clearance, missing_approvals
+from allclear.domain.approved_change import Clearance, clearance, missing_approvals
 from allclear.domain.records import ActIntended, AskWithdrawn, VetoWindowEnded
 from tests.unit.domain.stories import ANA, BEN, Story
 

@@ -1,4 +1,4 @@
-"""Whether an act may go ahead: the one rule for carrying out acts and for waiting for their approval."""
+"""Whether an act may go ahead: only the very change that was approved, for carrying it out and for waiting."""
 
 from __future__ import annotations
 
