@@ -76,6 +76,12 @@ def trusted_certificates() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
+def _credentials(headers: Mapping[str, str]) -> list[str]:
+    """Return what the header for authentication carries, without the word for its scheme."""
+    values = [value for name, value in headers.items() if name.lower() == "authorization"]
+    return [value.rpartition(" ")[2] for value in values]
+
+
 class HttpClient:
     """JSON over HTTP to one vendor: its address, its secret, and its errors translated into ours."""
 
@@ -98,7 +104,7 @@ class HttpClient:
         self.vendor = vendor
         self.base = base
         self._headers = dict(headers or {})
-        self._secret = secret
+        self._secrets = [secret, *_credentials(self._headers)]
         self._transport = transport
         self._pause = pause
         self._refused = refused
@@ -140,8 +146,11 @@ class HttpClient:
         await self._pools.close()
 
     def without_secret(self, text: str) -> str:
-        """Return `text`, which must not be cut yet, without our secret, in case a vendor has echoed it."""
-        return hidden(text, self._secret)
+        """Return `text`, which must not be cut yet, without our secret, in case a vendor has echoed it.
+
+        The form in which a header carries it is hidden, too: Basic authentication sends base64.
+        """
+        return hidden(text, *self._secrets)
 
     async def send(
         self,

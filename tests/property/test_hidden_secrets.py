@@ -6,6 +6,7 @@ It may stand anywhere in the vendor's text.
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -22,6 +23,7 @@ from allclear.vendors.errors import VendorRequest
 from allclear.vendors.github import Github
 from allclear.vendors.google_http import GoogleHttp, GoogleOptions
 from allclear.vendors.http import HttpClient
+from allclear.vendors.jira import Jira, JiraOptions
 from allclear.vendors.pagerduty import PagerDuty
 from allclear.vendors.slack import Slack, SlackOptions
 from allclear.vendors.statuspage import Statuspage
@@ -31,6 +33,9 @@ from tests.unit.fakes_http import FakeVendor, Pauses
 
 SECRET = "canary_Zq8vK3xW7mN2pR5tY9uB4cD6fG1hJ0kL"
 GOOGLE_TOKEN = "ya29.a0AfH6SMBx-Zq8vK3xW7mN2pR5tY9uB4cD6fG1hJ0kL_qwErTy"
+EMAIL = "ben@example.com"
+BASIC = base64.b64encode(f"{EMAIL}:{SECRET}".encode()).decode()
+"""What Jira gets in its header: whoever reads it has the token."""
 PART = 6
 """Characters of a secret that must not stand in a row in an error."""
 
@@ -66,6 +71,11 @@ def _google(transport: httpx.AsyncBaseTransport) -> Awaitable[object]:
     return GoogleHttp("Google", "https://vendor.test", lambda: SECRET, transport, Pauses()).post(READ, "/x")
 
 
+def _jira(transport: httpx.AsyncBaseTransport) -> Awaitable[object]:
+    options = JiraOptions(email=EMAIL, project="OPS")
+    return Jira("https://vendor.test", SECRET, options, transport, Pauses()).ticket("OPS-1")
+
+
 def _plain(transport: httpx.AsyncBaseTransport) -> Awaitable[object]:
     client = HttpClient("Vendor", "https://vendor.test", secret=SECRET, transport=transport, pause=Pauses())
     return client.send(READ, "GET", "/x")
@@ -79,6 +89,7 @@ CALLS: dict[str, Call] = {
     "slack": _slack,
     "pagerduty": _pagerduty,
     "google": _google,
+    "jira": _jira,
     "plain": _plain,
 }
 
@@ -123,11 +134,12 @@ def test_no_part_of_a_secret_is_in_an_error(
     name: str, data: st.DataObject, before: int, after: int, times: int
 ) -> None:
     """Long texts are cut, and the secret is hidden first, so that the cut never leaves a part of it."""
-    text = "x" * before + " ".join([SECRET] * times) + "y" * after
+    sent = data.draw(st.sampled_from([SECRET, BASIC])) if name == "jira" else SECRET
+    text = "x" * before + " ".join([sent] * times) + "y" * after
     bodies = [*BODIES, *(OF_SLACK if name == "slack" else [])]
     status, body = bodies[data.draw(st.integers(0, len(bodies) - 1))](text)
     shown = shown_of(error_of(CALLS[name], body, status))
-    assert not [part for part in parts(SECRET) if part in shown]
+    assert not [part for part in parts(sent) if part in shown]
 
 
 @settings(deadline=None)
