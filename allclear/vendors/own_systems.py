@@ -1,7 +1,8 @@
 """A company's own systems with an HTTP interface, for which there is no client of their own.
 
 The system `http` in systems.yaml is the first of them; its option `hosts` names further ones. Each has a secret, which
-an environment variable holds. Requests go over https only, follow no redirect, and take at most 15 s and a megabyte.
+an environment variable holds. Requests go over https only, follow no redirect (one after a write may mean that it took
+effect), and take at most 15 s and a megabyte.
 A simulated production stands for all of them, so that a rehearsal never reaches a real one.
 
 Source: RFC 6901 (JSON pointers); draft-ietf-httpapi-idempotency-key-header, 2025: a system may use the key, and
@@ -18,7 +19,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field
 
 from allclear.domain.base import Model, Slug
-from allclear.domain.errors import ConfigError
+from allclear.domain.errors import AllclearError, ConfigError
 from allclear.domain.systems import Access, Misfit, System
 from allclear.vendors.access import options_of, secret_of, web_address
 from allclear.vendors.errors import VendorRequest
@@ -27,6 +28,9 @@ from allclear.vendors.http import Expected, HttpClient
 if TYPE_CHECKING:
     import httpx
 
+_DONE_ELSEWHERE = frozenset({301, 302, 303})
+"""Redirects with which web applications answer a request that they have carried out. RFC 9110, 15.4: 307 and 308 ask
+for the same request at another address, so with these it was not carried out."""
 LARGEST_ANSWER = 1_000_000
 """The most bytes of an answer: a switch needs a few."""
 _READ = Expected(frozenset({200}))
@@ -152,7 +156,22 @@ class OwnSystems:
 def _client(host: OwnHost, secret: str, transport: httpx.AsyncBaseTransport | None) -> HttpClient:
     name = urlsplit(host.endpoint).hostname or host.endpoint
     headers = {host.header: f"{host.scheme} {secret}".strip(), "Accept": "application/json"}
-    return HttpClient(name, host.endpoint, headers=headers, secret=secret, transport=transport, largest=LARGEST_ANSWER)
+    return HttpClient(
+        name,
+        host.endpoint,
+        headers=headers,
+        secret=secret,
+        transport=transport,
+        refused=_perhaps_done,
+        largest=LARGEST_ANSWER,
+    )
+
+
+def _perhaps_done(request: VendorRequest, response: httpx.Response, _: object) -> AllclearError | None:
+    """Return the error for a redirect that may follow a write which took effect: only a read can tell."""
+    if not (request.write and response.status_code in _DONE_ELSEWHERE):
+        return None
+    return request.answer_lost(f"it answered {response.status_code}, a redirect, and we follow none")
 
 
 def value_at(answer: object, pointer: str) -> object:

@@ -267,6 +267,21 @@ async def test_the_outcome_says_what_a_read_has_proven(kind: str, status: ActSta
             assert outcome.sentence == "The switch read-only of storefront is off, not on."
 
 
+@pytest.mark.parametrize(
+    ("path", "status", "on"),
+    [
+        (f"/v1/forms/{FLAG}", ActStatus.VERIFIED, True),
+        (f"/v1/old/{FLAG}", ActStatus.FAILED, False),
+    ],
+)
+async def test_a_redirect_after_a_write_may_follow_what_was_done(path: str, status: ActStatus, on: bool) -> None:  # noqa: FBT001
+    """Web applications answer 303 when they have done it; 307 asks to send the request elsewhere, so nothing was."""
+    write = {"method": "POST" if "forms" in path else "PUT", "path": path, "json": {"mode": "{value}"}}
+    async with own(set=write) as (sim, context):
+        outcome = await issued(SetSwitch(context), to="on")
+        assert (outcome.status, outcome.changed, is_on(sim)) == (status, on, on)
+
+
 @pytest.mark.parametrize(("kind", "raw"), BOTH, ids=lambda value: getattr(value, "name", ""))
 async def test_a_read_that_fails_has_a_sentence_and_a_next_step_and_nothing_is_written(
     kind: type[AnyAction], raw: dict[str, Any]

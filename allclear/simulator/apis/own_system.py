@@ -47,6 +47,7 @@ class OwnSystemApi(HttpApi):
                 Route("/v1/switches/{name}", self._set, methods=["PUT", "POST", "PATCH"]),
                 Route("/v1/switches/{name}", self._undo, methods=["DELETE"]),
                 Route("/v1/effects/{name}", self._prove, methods=["GET"]),
+                Route("/v1/forms/{name}", self._form, methods=["POST"]),
                 Route("/v1/old/{name}", self._moved, methods=["GET", "PUT"]),
                 Route("/v1/text/{name}", self._text, methods=["GET"]),
                 Route("/v1/large/{name}", self._large, methods=["GET"]),
@@ -69,6 +70,9 @@ class OwnSystemApi(HttpApi):
 
     async def _undo(self, request: Request) -> Response:
         return await self.answer("undo", request, self._cleared)
+
+    async def _form(self, request: Request) -> Response:
+        return await self.answer("set", request, self._changed_then_shown)
 
     async def _moved(self, request: Request) -> Response:
         return RedirectResponse(f"/v1/switches/{request.path_params['name']}", 307)
@@ -96,6 +100,10 @@ class OwnSystemApi(HttpApi):
             raise _error(422, f"mode must be {ON} or {OFF}")
         call.facts["mode"] = body["mode"]
         return self._write(row, call, on=body["mode"] == ON)
+
+    async def _changed_then_shown(self, request: Request, call: Call) -> Response:
+        await self._changed(request, call)
+        return RedirectResponse(f"/v1/switches/{request.path_params['name']}", 303)
 
     async def _cleared(self, request: Request, call: Call) -> Response:
         row = self._row(request)
