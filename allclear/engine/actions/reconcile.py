@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,6 +25,8 @@ from allclear.domain.backoff import Backoff
 from allclear.domain.errors import AllclearError, JournalError, Refused
 from allclear.engine.actions.loaded_act import LoadedAct
 from allclear.engine.concurrency import sleep_without_slot
+
+log = logging.getLogger("allclear.acts")
 
 PROPOSED_AGAIN = "A runbook proposes it again, for the present state. If you started it by hand, start it again."
 """The next step after a change that was not made because its target had changed."""
@@ -141,15 +144,19 @@ def outcome_of(change: Change[Any], seen: Seen, note: str) -> Outcome:
 
 
 async def _read_once(loaded: LoadedAct, change: Change[Any], receipt: Receipt | None) -> Seen:
-    """Read the target once."""
+    """Read the target once. A fault in the action's code is a read that tells nothing: the write was made."""
     try:
         after = await loaded.action.observe_result(loaded.params)
+        return Seen(after, loaded.action.verify(change, after, receipt))
     except JournalError:
         raise
     except AllclearError as error:
-        sentence = f"Whether it took effect could not be read: {error.message}"
-        return Seen(None, Finding(verdict=Verdict.INCONCLUSIVE, sentence=sentence))
-    return Seen(after, loaded.action.verify(change, after, receipt))
+        why = error.message
+    except Exception as error:
+        log.exception("The action %s has a fault", loaded.action.name)
+        why = f"its own code has a fault ({type(error).__name__})."
+    sentence = f"Whether it took effect could not be read: {why}"
+    return Seen(None, Finding(verdict=Verdict.INCONCLUSIVE, sentence=sentence))
 
 
 def drifted(change: Change[Any], now: State, sentence: str) -> Outcome:

@@ -8,6 +8,7 @@ change's own deadline, which the proof that follows may use once more.
 from __future__ import annotations
 
 import asyncio
+import logging
 from datetime import timedelta
 from typing import Any
 
@@ -26,6 +27,8 @@ from allclear.engine.actions.reconcile import (
     verified,
 )
 from allclear.engine.concurrency import sleep_without_slot
+
+log = logging.getLogger("allclear.acts")
 
 _MOST_TRIES = 3
 """How often a change is written if other writers keep changing the same resource without concerning it."""
@@ -48,6 +51,8 @@ class Write:
         """Whether an earlier write of this act may have taken effect, or may still."""
         self._refusal = ""
         """Why it could not be written again after a lost answer."""
+        self._fault = ""
+        """The kind of an exception that the action itself has raised, as `KeyError`; it is not tried again then."""
         self._end = asyncio.get_running_loop().time() + change.deadline.total_seconds()
 
     async def issue(self) -> Outcome:
@@ -67,6 +72,9 @@ class Write:
 
         A pause is as long as the vendor asks for, and never shorter than our own back-off: some ask for 0 seconds.
         A page does not wait: it must reach people in another way. Raises as `Action.apply` does.
+
+        An exception that is none of ours comes from a fault in the action's code, and the write may have been sent by
+        then: it is a lost answer.
         """
         action, params = self._loaded.action, self._loaded.params
         pauses = _WHILE_LIMITED.pauses()
@@ -78,6 +86,12 @@ class Write:
                 if not error.passes or action.pages or pause > self._left():
                     raise
                 await sleep_without_slot(pause)
+            except AllclearError:
+                raise
+            except Exception as error:
+                log.exception("The action %s has a fault", action.name)
+                self._fault = type(error).__name__  # its text may quote a secret
+                raise AnswerLost(f"The action stopped ({self._fault}).", "Check it by hand.") from None
 
     def _left(self) -> float:
         """Return the seconds until the deadline."""
@@ -143,6 +157,8 @@ class Write:
         written again. If no read can tell by the deadline, the outcome is indeterminate until a later read can tell.
         """
         self._maybe_sent = True
+        if self._fault:
+            return await self._watch()
         if self._loaded.action.fence is Fence.KEY:
             return await self._send_key_again()
         if self._loaded.action.fence is Fence.NONE:
@@ -181,7 +197,7 @@ class Write:
             left = min(left, _GRACE)
         seen = await read_until_shown(self._loaded, self._change, None, left)
         if seen.conclusive or (seen.after is not None and not seen.unchanged_since(self._change)):
-            return outcome_of(self._change, seen, _LOST)
+            return outcome_of(self._change, seen, self._stopped or _LOST)
         return self._unknown()
 
     def _not_sent(self, error: AllclearError) -> Outcome:
@@ -191,12 +207,20 @@ class Write:
         self._refusal = _why(error)
         return self._unknown()
 
+    @property
+    def _stopped(self) -> str:
+        """Return that a fault of the action has stopped it, as a sentence; empty if none has."""
+        return f"The action stopped because of a fault in its own code ({self._fault})." if self._fault else ""
+
     def _unknown(self) -> Outcome:
         again = f" It could not be sent again: {self._refusal}." if self._refusal else ""
+        sent = f"It was sent, no answer came, and it has not been seen to take effect.{again}"
+        if self._fault:
+            sent = f"{self._stopped} Whether it was sent is not known, and it has not been seen to take effect."
         return Outcome(
             status=ActStatus.INDETERMINATE,
             changed=True,
-            sentence=f"It was sent, no answer came, and it has not been seen to take effect.{again}",
+            sentence=sent,
             next_step="Check it by hand before you do it again. If a later read can tell, the record will say so.",
         )
 

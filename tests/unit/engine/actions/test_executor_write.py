@@ -116,6 +116,34 @@ async def test_a_lost_write_without_a_fence_is_indeterminate(desk: Desk) -> None
     assert [one.id for one in desk.incident(incident).not_handed_over] == [act]
 
 
+@pytest.mark.parametrize("kind", [TurnDial, SetDial, CallDial])
+async def test_an_action_with_a_fault_of_its_own_is_indeterminate_and_not_tried_again(
+    desk: Desk, kind: type[TurnDial]
+) -> None:
+    """An exception that no one has foreseen may come after the write was sent; the claim is not left behind."""
+    incident = desk.opened()
+    act = await desk.approved(incident, kind, 5)
+    desk.dials.before_write = [raising(KeyError("sk-live-123"))]
+    outcome = await desk.executor.carry_out(incident, act, MACHINE)
+    assert (outcome.status, outcome.changed) == (ActStatus.INDETERMINATE, True)
+    assert outcome.sentence == (
+        "The action stopped because of a fault in its own code (KeyError). Whether it was sent is not known, and it has"
+        " not been seen to take effect."
+    )
+    assert desk.dials.sent == []
+    assert await desk.executor.carry_out(incident, act, MACHINE) == outcome
+
+
+async def test_a_fault_in_the_reading_after_a_write_leaves_it_unverified(desk: Desk) -> None:
+    """The write was made, so the outcome says so; the fault is named without what it quotes."""
+    incident = desk.opened()
+    act = await desk.approved(incident, TurnDial, 5)
+    desk.dials.at_check = [nothing, *[raising(KeyError("sk-live-123"))] * 50]
+    outcome = await desk.executor.carry_out(incident, act, MACHINE)
+    assert (outcome.status, outcome.changed) == (ActStatus.UNVERIFIED, True)
+    assert outcome.sentence == "Whether it took effect could not be read: its own code has a fault (KeyError)."
+
+
 async def test_two_lost_answers_are_indeterminate(desk: Desk) -> None:
     """If the second answer is lost too, a person has to check."""
     incident = desk.opened()
