@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 from pydantic_core import PydanticCustomError
@@ -53,6 +54,46 @@ Moment = Annotated[datetime, AfterValidator(_aware)]
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 """A short name in lower case, as `roll-back`; safe in file names, keys and tags."""
+
+
+def _sendable(body: object) -> object:
+    if why := not_json(body):
+        raise ValueError(why)
+    return body
+
+
+def not_json(value: object) -> str:
+    """Return why a value of a YAML file cannot be sent as JSON; empty if it can.
+
+    YAML reads `2026-11-22` as a date, `on` as true in some readers, and `.inf` as a number.
+    """
+    if isinstance(value, dict):
+        fields = cast("dict[object, object]", value)
+        wrong = next((key for key in fields if not isinstance(key, str)), None)
+        if wrong is not None:
+            return f"the key `{wrong}` is no text: put it into quotes"
+        return next((why for one in fields.values() if (why := not_json(one))), "")
+    if isinstance(value, list):
+        return next((why for one in cast("list[object]", value) if (why := not_json(one))), "")
+    if isinstance(value, str | float):
+        fits = is_utf8(value) if isinstance(value, str) else math.isfinite(value)
+        return "" if fits else "it is no value of JSON"
+    if value is None or isinstance(value, bool | int):
+        return ""
+    return f"`{value}` is read as a {type(value).__name__}: put it into quotes"
+
+
+def is_utf8(text: str) -> bool:
+    """Return whether a text can be sent: none of its characters is half of one."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+JsonBody = Annotated[dict[str, Any], AfterValidator(_sendable)]
+"""A JSON object that systems.yaml has and a request sends."""
 
 
 class Candidate(Model):

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Protocol, TypeVar, cast
 
 from pydantic import ConfigDict, Field, SecretStr, create_model, field_validator
 
-from allclear.domain.base import Model, Slug
+from allclear.domain.base import JsonBody, Model, Slug
 from allclear.domain.durations import Duration
 from allclear.domain.errors import ConfigError
 
@@ -59,7 +59,7 @@ class SmokePath(Model):
 
     path: str = Field(description="The path, as /checkout.")
     method: str = Field(default="GET", description="The HTTP method.")
-    json_body: dict[str, Any] | None = Field(default=None, alias="json", description="The JSON body, if any.")
+    json_body: JsonBody | None = Field(default=None, alias="json", description="The JSON body, if any.")
 
 
 class Smoke(Model):

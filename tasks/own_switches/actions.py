@@ -192,6 +192,12 @@ class _Switching(Action[SwitchParams, SwitchState]):
                 f"The switch {now.switch} is {now.in_words()} since then.",
                 "Find out who did it and why. Then set it by hand, or leave it.",
             )
+        if done.before.position not in self.switch(params).positions:
+            raise Refused(
+                f"The switch {params.switch} was {done.before.position} before, and systems.yaml has no such position"
+                " any more.",
+                "Set it by hand in its own system, or add the position to systems.yaml again.",
+            )
         return self.change(params, now, done.before.position)
 
     def change(self, params: SwitchParams, before: SwitchState, to: str) -> Change[SwitchState]:

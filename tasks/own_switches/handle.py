@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from typing import Annotated, Any, ClassVar, Literal, Self, cast
-from urllib.parse import quote
+from typing import Annotated, ClassVar, Literal, Self, cast
+from urllib.parse import quote, unquote
 
 from pydantic import (
     AfterValidator,
@@ -24,13 +24,21 @@ from pydantic import (
     model_validator,
 )
 
-from allclear.domain.base import Model, Slug, wrong_at
+from allclear.domain.base import JsonBody, Model, Slug, is_blank, not_json, wrong_at
 from allclear.domain.durations import Duration
 from allclear.domain.systems import Misfit, System
 from allclear.vendors.own_systems import OwnSystems
 
 VALUE, POSITION = "{value}", "{position}"
-Value = StrictBool | StrictInt | StrictFloat | StrictStr | None
+
+
+def _value(value: object) -> object:
+    if why := not_json(value):
+        raise ValueError(why)
+    return value
+
+
+Value = Annotated[StrictBool | StrictInt | StrictFloat | StrictStr | None, AfterValidator(_value)]
 """What a system shows for a position: no lists and no objects."""
 _PLACEHOLDER = re.compile(r"\{[^{}]*\}")
 _SECRET = re.compile(r"[?&][^=&]*(token|secret|passw|key|sig)[^=&]*=", re.IGNORECASE)
@@ -39,8 +47,8 @@ _LONGEST = timedelta(minutes=10)
 
 def _path(text: str) -> str:
     """Return `text` if it is a path on the switch's own host."""
-    bare = text.partition("?")[0]
-    if not re.fullmatch(r"/[^\s#\\]*", text) or text.startswith("//"):
+    bare = unquote(text.partition("?")[0])
+    if not re.fullmatch(r"/[^\s#\\]*", text) or text.startswith("//") or not text.isprintable():
         msg = "it must be a path as /v1/mode: the host stands under `systems.http`"
         raise ValueError(msg)
     if any(part in (".", "..") for part in bare.split("/")):
@@ -59,6 +67,20 @@ def _pointer(text: str) -> str:
     return text
 
 
+def _only_read(text: str) -> str:
+    if _PLACEHOLDER.search(text):
+        msg = "a path that is read is the same for every position, so nothing is filled into it"
+        raise ValueError(msg)
+    return text
+
+
+def _line(text: str) -> str:
+    if is_blank(text) or not text.isprintable():
+        msg = "it must be one line of text"
+        raise ValueError(msg)
+    return text
+
+
 def _takes(span: timedelta) -> timedelta:
     if not timedelta(seconds=1) <= span <= _LONGEST:
         msg = "it must be from 1s to 10m"
@@ -67,6 +89,7 @@ def _takes(span: timedelta) -> timedelta:
 
 
 Path = Annotated[str, Field(max_length=1_000), AfterValidator(_path)]
+Line = Annotated[str, AfterValidator(_line)]
 Host = Annotated[str | None, Field(description="One of `hosts` of the system `http`; that system if left out.")]
 
 
@@ -74,7 +97,7 @@ class Look(Model):
     """Where a value is read: with GET, as JSON."""
 
     host: Host = None
-    path: Path = Field(description="The path, as /v1/mode.")
+    path: Annotated[Path, AfterValidator(_only_read)] = Field(description="The path, as /v1/mode.")
     at: Annotated[str, AfterValidator(_pointer)] = Field(description="The JSON pointer to the value, as /mode.")
 
 
@@ -92,7 +115,7 @@ class Write(Model):
     host: Host = None
     method: Literal["PUT", "POST", "PATCH", "DELETE"] = Field(description="The HTTP method.")
     path: Path = Field(description="The path, as /v1/mode.")
-    json_body: dict[str, Any] | None = Field(default=None, alias="json", description="The JSON body, if any.")
+    json_body: JsonBody | None = Field(default=None, alias="json", description="The JSON body, if any.")
 
     @property
     def texts(self) -> list[str]:
@@ -109,8 +132,8 @@ class Write(Model):
 class OwnSwitch(Model):
     """One switch in a system of the company's own."""
 
-    title: str = Field(min_length=1, max_length=100, description="What people call it, as `Read-only mode`.")
-    risk: str = Field(min_length=1, max_length=500, description="What users notice when it is set, as a sentence.")
+    title: Line = Field(min_length=1, max_length=100, description="What people call it, as `Read-only mode`.")
+    risk: Line = Field(min_length=1, max_length=500, description="What users notice when it is set, as a sentence.")
     positions: dict[Slug, Value] = Field(description="Each position, with the value that the system shows for it.")
     normal: Slug = Field(description="The position outside an incident.")
     look: Look = Field(description="How to see where it stands.")
@@ -191,10 +214,35 @@ def _check_writes(switch: OwnSwitch) -> None:
                 if found not in (VALUE, POSITION):
                     sentence = f"`{found}` is neither `{VALUE}` nor `{POSITION}`"
                     raise wrong_at((name,), sentence, "Nothing else is filled in.")
+        for position in switch.positions if write else ():
+            if write and (why := _wrong_path(write, position, switch.positions[position])):
+                raise wrong_at((name, "path"), f"with the position {position}: {why}")
+        if write and any(_PLACEHOLDER.search(key) for key in _keys(write.json_body)):
+            raise wrong_at((name, "json"), "a placeholder stands in a key: only values are filled in")
     variable = any(one in text for text in switch.set.texts for one in (VALUE, POSITION))
     if not variable and (switch.undo is None or len(switch.positions) > 2):  # noqa: PLR2004 - on and off
         sentence = f"it is the same for every position: it holds neither `{VALUE}` nor `{POSITION}`"
         raise wrong_at(("set",), sentence, "Add one, or add `undo`, the request that sets it back to normal.")
+
+
+def _wrong_path(write: Write, position: str, value: Value) -> str:
+    """Return why a position makes no path; empty if it makes one."""
+    if VALUE in write.path and value in (None, ""):
+        return "it has no text for its path"
+    try:
+        _path(write.filled(position, value)[0])
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _keys(part: object) -> Iterator[str]:
+    if isinstance(part, dict):
+        for key, one in cast("dict[str, object]", part).items():
+            yield key
+            yield from _keys(one)
+    elif isinstance(part, list):
+        yield from (key for one in cast("list[object]", part) for key in _keys(one))
 
 
 def _same(known: object, seen: object) -> bool:

@@ -169,6 +169,20 @@ async def test_a_switch_that_another_person_has_set_is_not_written_again() -> No
             action.undo(done.params, done.change, now)
 
 
+async def test_a_position_that_systems_yaml_has_no_more_cannot_be_returned_to() -> None:
+    """The undo is refused with a sentence; before, the write failed in the middle."""
+    async with own(positions={"on": ON, "ready": OFF}, normal="ready", proof=None) as (sim, context):
+        action = SetSwitch(context)
+        done = await carried_out(action, service=SERVICE, switch=NAME, to="on")
+        renamed = SwitchesHandle.model_validate({NAME: declared(proof=None)})
+        context.services[SERVICE] = context.services[SERVICE].model_copy(update={"switches": renamed})
+        with pytest.raises(
+            Refused, match=r"read-only was ready before, and systems\.yaml has no such position any more"
+        ):
+            action.undo(done.params, done.change, await action.observe(done.params))
+        assert is_on(sim)
+
+
 async def test_a_value_that_is_no_position_is_never_taken_for_one() -> None:
     """It is neither shown nor written over; in the middle of a change it is waited for."""
     async with own(positions={"on": "yes", "off": "no"}, proof=None) as (_, context):

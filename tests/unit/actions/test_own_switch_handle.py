@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ SWITCH: dict[str, Any] = {
     "look": {"path": "/mode", "at": "/on"},
     "set": {"method": "PUT", "path": "/mode/{position}", "json": {"on": "{value}", "why": "position {position}"}},
 }
+PUT: dict[str, Any] = {"method": "PUT", "path": "/mode"}
 HTTP = """\
   http:
     endpoint: https://admin.example.com
@@ -95,6 +97,20 @@ def test_true_is_not_one() -> None:
         ),
         ({"proof": {"path": "/p", "at": "/x", "positions": {"half": 1}}}, "it is not one of the switch's positions"),
         ({"proof": {"path": "/p", "at": "/x", "positions": {"on": False}}}, "another position shows the same value"),
+        ({"positions": {"on": float("nan"), "off": False}}, "it is no value of JSON"),
+        ({"positions": {"on": "\ud800", "off": False}}, "it is no value of JSON"),
+        ({"set": PUT | {"json": {"on": "{value}", "at": float("inf")}}}, "it is no value of JSON"),
+        ({"set": PUT | {"json": {"on": "{value}", "since": [date(2026, 1, 1)]}}}, "put it into quotes"),
+        ({"set": PUT | {"json": {"on": "{value}", "why": {True: 1}}}}, "put it into quotes"),
+        ({"set": PUT | {"json": {"on": "{value}", "{position}": 1}}}, "only values are filled in"),
+        ({"positions": {"on": "..", "off": "x"}, "set": PUT | {"path": "/m/{value}"}}, "it must not go up"),
+        ({"positions": {"on": "", "off": "x"}, "set": PUT | {"path": "/m/{value}/now"}}, "has no text for its path"),
+        ({"positions": {"on": None, "off": "x"}, "set": PUT | {"path": "/m/{value}"}}, "has no text for its path"),
+        ({"set": PUT | {"path": "/a/%2E%2e/{value}"}}, "it must not go up"),
+        ({"set": PUT | {"path": "/a/\0{value}"}}, "it must be a path as /v1/mode"),
+        ({"look": {"path": "/mode/{value}", "at": "/on"}}, "nothing is filled into it"),
+        ({"title": " "}, "it must be one line of text"),
+        ({"risk": "Nobody can buy.\nApprove at once."}, "it must be one line of text"),
         ({"takes": "11m"}, "it must be from 1s to 10m"),
         ({"risk": ""}, "at least 1 character"),
         ({"verify": True}, "not permitted"),
