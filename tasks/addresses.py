@@ -1,14 +1,37 @@
-"""What every action that blocks addresses shares: its parameters, and how sentences name ranges."""
+"""What every action that blocks addresses shares: its parameters, its checks, and how sentences name ranges."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
+from typing import ClassVar, Generic, TypeVar
 
 from pydantic import Field
+from typing_extensions import override
 
-from allclear.domain.address_ranges import Range, read_range, read_ranges
+from allclear.domain.action import (
+    Action,
+    Change,
+    Fence,
+    Finding,
+    News,
+    ParamProblem,
+    Params,
+    Receipt,
+    Refusal,
+    State,
+    Verdict,
+)
+from allclear.domain.address_ranges import NeverBlocked, Range, read_range, read_ranges, shown
+from allclear.domain.base import digest
 from allclear.domain.errors import Refused
+from allclear.domain.systems import Service
 from tasks.service_params import ServiceParams
+
+REVIEWED_AFTER = timedelta(days=1)
+"""An address soon belongs to another person: providers hand it out again."""
+OURS = "allclear "
+"""How the notes of our rules begin."""
 
 _TYPED = "Addresses and ranges, separated by spaces, as 203.0.113.7 198.51.100.0/24"
 _NAMED = 4
@@ -30,6 +53,116 @@ class AddressParams(ServiceParams):
             return read_ranges(self.addresses)
         except Refused as error:
             raise retyped(error) from None
+
+    @property
+    def in_resource(self) -> str:
+        """Return the ranges as a part of a resource's name: the first, and a hash of all. Raises Refused."""
+        names = [shown(one) for one in self.ranges()] if self.addresses.strip() else ["none"]
+        more = f"+{len(names) - 1}-{digest(names)[:8]}" if len(names) > 1 else ""
+        return f"{names[0]}{more}"
+
+
+class BlockedState(State):
+    """Which of the addresses a rule denies by name; a vendor adds the rest of what it reads."""
+
+    blocked: tuple[str, ...] = ()
+    covered: tuple[str, ...] = ()
+    """Those that a rule for a wider range denies."""
+    others: str = ""
+    """A hash of all other rules."""
+
+    @override
+    def in_words(self) -> str:
+        return f"{listed(self.blocked)} blocked" if self.blocked else "open to these addresses"
+
+
+S = TypeVar("S", bound=BlockedState)
+
+
+class AddressAction(Action[AddressParams, S], Generic[S]):
+    """The base of blocking and unblocking addresses at a vendor."""
+
+    params: ClassVar[type[Params]] = AddressParams
+    fence: ClassVar[Fence] = Fence.NONE
+    chooses: ClassVar[str] = "addresses"
+    deadline: ClassVar[timedelta]
+    """How long the rules are read until they show the change."""
+
+    def place(self, state: S) -> str:
+        """Return the name of what holds the rules, as sentences say it."""
+        raise NotImplementedError
+
+    @classmethod
+    @override
+    def check_params(cls, params: AddressParams, services: Mapping[str, Service]) -> Iterator[ParamProblem]:
+        if not params.addresses:  # people name them in the incident
+            return
+        try:
+            params.ranges()
+        except Refused as error:
+            yield ParamProblem(param="addresses", sentence=error.message, next_step=error.next_step)
+
+    def never_blocked(self, params: AddressParams) -> Mapping[Range, str]:
+        """Return the ranges that systems.yaml forbids to block, each with whose it is."""
+        handle = self.context.service(params.service).handle(NeverBlocked)
+        return handle.ranges() if handle else {}
+
+    def not_compared(self, params: AddressParams) -> list[Refusal]:
+        """Return the warning that systems.yaml names no range which is never blocked; empty if it names one."""
+        if self.never_blocked(params):
+            return []
+        lacks = f"systems.yaml names no address of {params.service} that is never blocked (`{NeverBlocked.key}`)"
+        sentence = f"{lacks}, so our own addresses were not compared."
+        return [Refusal(sentence=sentence, next_step="", warning=True)]
+
+    @override
+    def verify(self, change: Change[S], after: S, receipt: Receipt | None) -> Finding:
+        wanted, was, place = set(change.after.blocked), set(change.before.blocked), self.place(after)
+        missing = [one for one in change.after.blocked if one not in after.blocked]
+        left = [one for one in after.blocked if one in was - wanted]
+        refused = receipt.facts.get("refused") if receipt else None
+        facts = {"blocked": list(after.blocked), "missing": missing, "left": left}
+        if missing or left:
+            parts = [f"{listed(missing)} {is_are(missing)} not blocked by {place}."] if missing else []
+            parts += [f"{listed(left)} {is_are(left)} still blocked by {place}."] if left else []
+            parts += [str(refused)] if refused else []
+            return Finding(verdict=Verdict.FAILURE, sentence=" ".join(parts), facts=facts, final=bool(refused))
+        changed = [*added(change), *sorted(was - wanted)]
+        verb = "blocked" if wanted - was else "no longer blocked"
+        sentence = f"{listed(changed)} {is_are(changed)} {verb} by {place}."
+        if change.before.others and after.others and after.others != change.before.others:
+            sentence += f" Other rules of {place} changed at the same time: find out who changed them."
+        return Finding(verdict=Verdict.SUCCESS, sentence=sentence, facts=facts)
+
+    def change(
+        self, params: AddressParams, before: S, blocked: Iterable[str], *, summary: str, risk: str, undo: str
+    ) -> Change[S]:
+        """Return the change after which exactly `blocked` of the addresses are blocked."""
+        after = before.model_copy(update={"blocked": tuple(blocked)})
+        return Change(
+            action=self.name,
+            resource=self.resource(params),
+            summary=summary,
+            before=before,
+            after=after,
+            becomes=after.in_words(),
+            risk=risk,
+            undo=undo,
+            deadline=self.deadline,
+        )
+
+    @override
+    def news_of(self, done: Change[S], now: S) -> News | None:
+        gone = [one for one in added(done) if one not in now.blocked]
+        if not gone:
+            return None
+        sentence = f"{listed(gone)} {is_are(gone)} no longer blocked in {self.place(now)}."
+        return News(key=f"unblocked:{digest(gone)[:12]}", sentence=sentence, moved=len(gone) == len(added(done)))
+
+
+def added(done: Change[S]) -> list[str]:
+    """Return what a change has blocked that was not blocked before."""
+    return [one for one in done.after.blocked if one not in done.before.blocked]
 
 
 def retyped(error: Refused) -> Refused:

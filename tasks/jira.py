@@ -22,6 +22,7 @@ from allclear.domain.base import Candidate
 from allclear.domain.errors import AllclearError, Denied, Refused, VendorRefused
 from allclear.domain.preflight import Passed, PlannedUse, Preflight, PreflightCheck
 from allclear.domain.systems import Service
+from allclear.domain.text import as_sentence
 from allclear.vendors.jira import Category, Jira, Ticket
 from tasks.permissions import JIRA_WRITE
 
@@ -185,8 +186,7 @@ class _TicketAction(Action[P, TicketState], Generic[P]):
 
     @override
     def verify(self, change: Change[TicketState], after: TicketState, receipt: Receipt | None) -> Finding:
-        words = after.in_words()
-        sentence = f"{words[:1].upper()}{words[1:]}."
+        sentence = as_sentence(after.in_words())
         good = self.target_reached(change, after)
         return Finding(
             verdict=Verdict.SUCCESS if good else Verdict.FAILURE, sentence=sentence, facts={"key": after.key}
@@ -260,7 +260,8 @@ class MoveTicket(_TicketAction[MoveParams]):
         if len(named) != 1:
             names = ", ".join(one.to.name for one in known) or "none"
             raise VendorRefused(
-                f"{ticket} cannot go to one status of the kind `{wanted}` from {change.before.status}: it has {names}.",
+                f"{ticket} is {change.before.status} and can go to no single status of the kind `{params.to}`:"
+                f" it has {names}.",
                 "Name one of them as `status`, or move the ticket in Jira.",
             )
         await self.jira.move(ticket, named[0])

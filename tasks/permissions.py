@@ -66,24 +66,31 @@ VERCEL_SWITCHES = Permission(
     "vercel", "to read and write the project's flags or Global Config", "a token of a team member, role Member"
 )
 
+_GITHUB_ROLE = "a fine-grained token, or an installation of an app, for this one repository"
 GITHUB_PULLS = Permission(
     "github",
     "Contents and Pull requests: write; Workflows: write, if a change under .github/workflows is reverted",
-    "a fine-grained token, or an installation of an app, for this one repository",
+    _GITHUB_ROLE,
 )
 GITHUB_RUN = Permission(
     "github",
     "Actions: write; Contents: read",
-    "a fine-grained token, or an installation of an app, for this one repository",
+    _GITHUB_ROLE,
+)
+
+GITHUB_CHECKS = Permission(
+    "github",
+    "Checks and Commit statuses: read",
+    _GITHUB_ROLE,
+)
+GITHUB_ISSUES = Permission(
+    "github",
+    "Issues: write",
+    _GITHUB_ROLE,
 )
 
 OWN_SYSTEMS = Permission(
     "http", "the requests that the switch's `look`, `proof`, `set` and `undo` name", "a key that may make these alone"
-)
-GITHUB_CHECKS = Permission(
-    "github",
-    "Checks and Commit statuses: read",
-    "a fine-grained token, or an installation of an app, for this one repository",
 )
 
 ARMOR_WRITE = Permission(
@@ -91,11 +98,6 @@ ARMOR_WRITE = Permission(
     "compute.securityPolicies.get, compute.securityPolicies.update, compute.backendServices.get,"
     " compute.globalOperations.get",
     "a custom role with these on the project; roles/compute.securityAdmin with roles/compute.viewer allows more",
-)
-GITHUB_ISSUES = Permission(
-    "github",
-    "Issues: write",
-    "a fine-grained token, or an installation of an app, for this one repository",
 )
 JIRA_WRITE = Permission(
     "jira",

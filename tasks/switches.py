@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
+from allclear.domain.action import ParamProblem
 from allclear.domain.base import Candidate
 from allclear.domain.errors import Refused
 
@@ -18,6 +19,15 @@ def offered_switches(known: Iterable[Mapping[str, str]], param: str, name: str) 
     if param == "feature":
         return sorted({feature for one in known for feature in one.values()})
     return None
+
+
+def unknown_switch(
+    known: Iterable[str], service: str, *, param: str, named: str, noun: str, key: str
+) -> Iterator[ParamProblem]:
+    """Yield that the service has no switch called `named` under `key` in systems.yaml; nothing if none is named."""
+    if named and named not in (names := tuple(known)):
+        sentence = f"The service {service} has no {noun} `{named}` in its `{key}`."
+        yield ParamProblem(param=param, sentence=sentence, known=names, certain=False)
 
 
 def meant_switch(known: Mapping[str, str], service: str, *, named: str, feature: str, noun: str, add: str) -> str:

@@ -190,3 +190,8 @@ def bare(text: str, limit: int = LONG) -> str:
 def with_full_stop(text: str) -> str:
     """Return `text` with a full stop, unless it ends as a sentence does."""
     return text if text.endswith((".", "!", "?", "…")) else f"{text}."
+
+
+def as_sentence(words: str) -> str:
+    """Return `words` with a capital letter and a full stop."""
+    return f"{words[:1].upper()}{words[1:]}."

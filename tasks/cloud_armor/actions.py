@@ -6,7 +6,7 @@ compares no version, so the rules are read once more just before the write, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import ClassVar
 
@@ -14,14 +14,9 @@ from typing_extensions import override
 
 from allclear.domain.action import (
     COMPANY,
-    Action,
     Change,
     Client,
-    Fence,
     Finding,
-    News,
-    ParamProblem,
-    Params,
     Receipt,
     Refusal,
     State,
@@ -29,41 +24,34 @@ from allclear.domain.action import (
 )
 from allclear.domain.address_ranges import NeverBlocked, Range, read_range, require_blockable, shown
 from allclear.domain.approval import ONE_PERSON, ONE_PERSON_WITH_REASON
-from allclear.domain.base import digest
 from allclear.domain.errors import AllclearError, AnswerLost, Conflict, Refused
 from allclear.domain.preflight import Preflight
-from allclear.domain.systems import Handle, Service
+from allclear.domain.systems import Handle
 from allclear.vendors.cloud_armor import LIMITS, MOST_RANGES, ArmorRule, CloudArmor
 from allclear.vendors.cloud_run.client import CloudRun
-from tasks.addresses import AddressParams, is_are, listed, retyped, sizes
+from tasks.addresses import OURS, REVIEWED_AFTER, AddressAction, AddressParams, added, is_are, listed, retyped, sizes
 from tasks.cloud_armor.handle import CloudArmorHandle
 from tasks.cloud_armor.preflight import CloudArmorPreflight
-from tasks.cloud_armor.state import ArmorState, added, policy_state, ranges_of, with_traffic
+from tasks.cloud_armor.state import ArmorState, policy_state, ranges_of, with_traffic
 from tasks.cloud_run.preflights import CloudRunPreflight
 from tasks.permissions import ARMOR_WRITE, CLOUD_RUN_READ
 from tasks.service_params import handle_of
 
 DEADLINE = timedelta(minutes=2)
 """How long the rules are read until they show the change."""
-REVIEWED_AFTER = timedelta(days=1)
-"""An address soon belongs to another person: providers hand it out again."""
-OURS = "allclear "
-"""How the descriptions of our rules begin."""
 _SPREADS = "Google's edges follow a change of rules within minutes."
 
 
-class _Addresses(Action[AddressParams, ArmorState]):
+class _Addresses(AddressAction[ArmorState]):
     """The base of blocking and unblocking."""
 
-    params: ClassVar[type[Params]] = AddressParams
     state: ClassVar[type[State]] = ArmorState
     needs: ClassVar[tuple[type[Client], ...]] = (CloudArmor,)
     uses: ClassVar[tuple[type[Client], ...]] = (CloudRun,)
     preflights: ClassVar[tuple[type[Preflight], ...]] = (CloudArmorPreflight, CloudRunPreflight)
     handles: ClassVar[tuple[type[Handle], ...]] = (CloudArmorHandle,)
     permissions = (ARMOR_WRITE, CLOUD_RUN_READ)
-    fence: ClassVar[Fence] = Fence.NONE
-    chooses: ClassVar[str] = "addresses"
+    deadline = DEADLINE
 
     @property
     def armor(self) -> CloudArmor:
@@ -75,21 +63,13 @@ class _Addresses(Action[AddressParams, ArmorState]):
         next_step = "Add its `policy`, `backend_service` and `priority` there."
         return handle_of(self.context, params.service, CloudArmorHandle, next_step)
 
-    @classmethod
-    @override
-    def check_params(cls, params: AddressParams, services: Mapping[str, Service]) -> Iterator[ParamProblem]:
-        if not params.addresses:  # people name them in the incident
-            return
-        try:
-            params.ranges()
-        except Refused as error:
-            yield ParamProblem(param="addresses", sentence=error.message, next_step=error.next_step)
-
     @override
     def resource(self, params: AddressParams) -> str:
-        names = [shown(one) for one in params.ranges()] if params.addresses.strip() else ["none"]
-        more = f"+{len(names) - 1}-{digest(names)[:8]}" if len(names) > 1 else ""
-        return f"armor:{self.handle(params).policy}/{names[0]}{more}"
+        return f"armor:{self.handle(params).policy}/{params.in_resource}"
+
+    @override
+    def place(self, state: ArmorState) -> str:
+        return state.policy
 
     @override
     async def observe(self, params: AddressParams) -> ArmorState:
@@ -141,39 +121,10 @@ class _Addresses(Action[AddressParams, ArmorState]):
 
     @override
     def verify(self, change: Change[ArmorState], after: ArmorState, receipt: Receipt | None) -> Finding:
-        wanted, was = set(change.after.blocked), set(change.before.blocked)
-        missing = [one for one in change.after.blocked if one not in after.blocked]
-        left = [one for one in after.blocked if one in was - wanted]
-        refused = receipt.facts.get("refused") if receipt else None
-        facts = {"blocked": list(after.blocked), "missing": missing, "left": left}
-        if missing or left:
-            parts = [f"{listed(missing)} {is_are(missing)} not blocked by {after.policy}."] if missing else []
-            parts += [f"{listed(left)} {is_are(left)} still blocked by {after.policy}."] if left else []
-            parts += [str(refused)] if refused else []
-            return Finding(verdict=Verdict.FAILURE, sentence=" ".join(parts), facts=facts, final=bool(refused))
-        changed = [*(one for one in change.after.blocked if one not in was), *sorted(was - wanted)]
-        verb = "blocked" if wanted - was else "no longer blocked"
-        sentence = f"{listed(changed)} {is_are(changed)} {verb} by {after.policy}. {_SPREADS}"
-        if change.before.others and after.others != change.before.others:
-            sentence += " Other rules of the policy changed at the same time: find out who changed them."
-        return Finding(verdict=Verdict.SUCCESS, sentence=sentence, facts=facts)
-
-    def change(
-        self, params: AddressParams, before: ArmorState, blocked: Iterable[str], *, summary: str, risk: str, undo: str
-    ) -> Change[ArmorState]:
-        """Return the change after which exactly `blocked` of the addresses are blocked."""
-        after = before.model_copy(update={"blocked": tuple(blocked)})
-        return Change(
-            action=self.name,
-            resource=self.resource(params),
-            summary=summary,
-            before=before,
-            after=after,
-            becomes=after.in_words(),
-            risk=risk,
-            undo=undo,
-            deadline=DEADLINE,
-        )
+        finding = super().verify(change, after, receipt)
+        if finding.verdict is not Verdict.SUCCESS:
+            return finding
+        return finding.model_copy(update={"sentence": f"{finding.sentence} {_SPREADS}"})
 
     def blocking(self, params: AddressParams, before: ArmorState, ranges: Iterable[str]) -> Change[ArmorState]:
         """Return the change that blocks `ranges` too. Raises Refused for more than one rule can hold."""
@@ -243,14 +194,10 @@ class BlockArmorAddresses(_Addresses):
             read_range(one): "a rule of the policy that decides first lets it through" for one in before.allowed
         }
         try:
-            require_blockable(ranges, {**self._never(params), **let_through}, LIMITS)
+            require_blockable(ranges, {**self.never_blocked(params), **let_through}, LIMITS)
         except Refused as error:
             raise retyped(error) from None
         return self.blocking(params, before, [shown(one) for one in ranges if shown(one) not in before.covered])
-
-    def _never(self, params: AddressParams) -> Mapping[Range, str]:
-        handle = self.context.service(params.service).handle(NeverBlocked)
-        return handle.ranges() if handle else {}
 
     @override
     async def precheck(self, params: AddressParams, change: Change[ArmorState]) -> list[Refusal]:
@@ -263,19 +210,7 @@ class BlockArmorAddresses(_Addresses):
             numbers = ", ".join(str(one) for one in now.unclear)
             sentence = f"Rules that decide first match by an expression ({numbers}) and may let it through."
             refusals.append(Refusal(sentence=sentence, next_step="", warning=True))
-        if not self._never(params):
-            lacks = f"systems.yaml names no address of {params.service} that is never blocked (`{NeverBlocked.key}`)"
-            sentence = f"{lacks}, so our own addresses were not compared."
-            refusals.append(Refusal(sentence=sentence, next_step="", warning=True))
-        return refusals
-
-    @override
-    def news_of(self, done: Change[ArmorState], now: ArmorState) -> News | None:
-        gone = [one for one in added(done) if one not in now.blocked]
-        if not gone:
-            return None
-        sentence = f"{listed(gone)} {is_are(gone)} no longer blocked in {now.policy}."
-        return News(key=f"unblocked:{digest(gone)[:12]}", sentence=sentence, moved=len(gone) == len(added(done)))
+        return [*refusals, *self.not_compared(params)]
 
     @override
     def undo(self, params: AddressParams, done: Change[ArmorState], now: ArmorState) -> Change[ArmorState]:

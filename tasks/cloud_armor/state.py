@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from typing_extensions import override
-
-from allclear.domain.action import ActionContext, Change, State
+from allclear.domain.action import ActionContext
 from allclear.domain.address_ranges import Range, contains, read_range, shown
 from allclear.domain.base import digest
 from allclear.domain.errors import AllclearError, Refused
 from allclear.vendors.cloud_armor import ArmorPolicy, ArmorRule, CloudArmor
 from allclear.vendors.cloud_run.client import CloudRun
 from allclear.vendors.cloud_run.handle import CloudRunHandle
-from tasks.addresses import listed
+from tasks.addresses import BlockedState
 from tasks.cloud_armor.handle import CloudArmorHandle
 
 
-class ArmorState(State):
+class ArmorState(BlockedState):
     """Which of the addresses a rule of the policy denies by name, and what else matters for them."""
 
     incidental: ClassVar[frozenset[str]] = frozenset(
@@ -25,11 +23,8 @@ class ArmorState(State):
     )
 
     policy: str
-    blocked: tuple[str, ...] = ()
     rules: tuple[ArmorRule, ...] = ()
     """The rules that deny them."""
-    covered: tuple[str, ...] = ()
-    """Those that a rule for a wider range denies."""
     allowed: tuple[str, ...] = ()
     """What a rule lets through that decides before ours."""
     unclear: tuple[int, ...] = ()
@@ -37,18 +32,12 @@ class ArmorState(State):
     free: int | None = None
     """The first of our priorities that no rule has; None if all are taken."""
     fingerprint: str = ""
-    others: str = ""
-    """A hash of all other rules."""
     attached: str = ""
     """The policy that the backend service has; empty if it has none."""
     direct: tuple[str, ...] = ()
     """The Cloud Run services that also answer requests which pass no load balancer."""
     unread: str = ""
     """Why that could not be read; empty if it was."""
-
-    @override
-    def in_words(self) -> str:
-        return f"{listed(self.blocked)} blocked" if self.blocked else "open to these addresses"
 
 
 def ranges_of(rule: ArmorRule) -> list[Range]:
@@ -103,8 +92,3 @@ async def with_traffic(context: ActionContext, service: str, handle: CloudArmorH
     except AllclearError as error:
         unread = error.message.rstrip(".")
     return state.model_copy(update={"attached": attached, "direct": tuple(direct), "unread": unread})
-
-
-def added(done: Change[ArmorState]) -> list[str]:
-    """Return what a change has blocked that was not blocked before."""
-    return [one for one in done.after.blocked if one not in done.before.blocked]

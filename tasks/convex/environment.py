@@ -35,7 +35,7 @@ from tasks.convex.preflight import ConvexPreflight
 from tasks.feature_flags import word
 from tasks.permissions import CONVEX_DEPLOY
 from tasks.service_params import ServiceParams
-from tasks.switches import meant_switch, offered_switches
+from tasks.switches import meant_switch, offered_switches, unknown_switch
 
 DEADLINE = timedelta(seconds=30)
 
@@ -89,10 +89,8 @@ class SetEnvironment(Action[VariableParams, VariableState]):
     def check_params(cls, params: VariableParams, services: Mapping[str, Service]) -> Iterator[ParamProblem]:
         service = services.get(params.service)
         handle = service.handle(ConvexHandle) if service else None
-        known = list(handle.switches) if handle else []
-        if params.variable and params.variable not in known:
-            sentence = f"The service {params.service} has no switch `{params.variable}` in its `convex`."
-            yield ParamProblem(param="variable", sentence=sentence, known=tuple(known), certain=False)
+        known, named = handle.switches if handle else {}, params.variable
+        return unknown_switch(known, params.service, param="variable", named=named, noun="switch", key="convex")
 
     def variable(self, params: VariableParams) -> str:
         """Return the variable that is meant. Raises Refused with the switches that there are, ConfigError."""

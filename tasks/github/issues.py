@@ -19,6 +19,7 @@ from allclear.domain.approval import ApprovalPolicy
 from allclear.domain.errors import NotFound, Refused
 from allclear.domain.preflight import Preflight
 from allclear.domain.systems import Handle
+from allclear.domain.text import as_sentence
 from allclear.vendors.github import Github
 from allclear.vendors.github_issues import LONGEST_BODY, Issue, Issues
 from allclear.vendors.lengths import shortened
@@ -224,5 +225,4 @@ def _given(state: IssueState) -> set[str]:
 
 def _sentence(state: IssueState) -> str:
     where = f": {state.url}" if state.url else ""
-    words = state.in_words()
-    return f"{words[:1].upper()}{words[1:]}{where}."
+    return as_sentence(f"{state.in_words()}{where}")

@@ -263,7 +263,7 @@ def _not_mergeable(now: MergeState) -> Refusal | None:
         sentence = f"{name} conflicts with {now.base}."
         return Refusal(sentence=sentence, next_step=f"Resolve the conflict in its branch. {page}")
     if merging.state == "blocked":
-        sentence = f"A rule of {now.base} forbids to merge {name}: a review or a required check is missing."
+        sentence = f"A rule of {now.base} does not allow merging {name}: a review or a required check is missing."
         return Refusal(sentence=sentence, next_step=f"Let a person who may review it approve it there. {page}")
     if not merging.checks.passed:
         return Refusal(sentence=f"No check has run on {name}.", next_step=page, warning=True)

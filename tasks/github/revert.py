@@ -29,6 +29,7 @@ from allclear.domain.action import (
 from allclear.domain.errors import AllclearError, AnswerLost, Conflict, Refused, Unreachable, VendorRefused
 from allclear.domain.preflight import Preflight
 from allclear.domain.systems import Handle
+from allclear.domain.text import as_sentence
 from allclear.vendors.github import Github
 from allclear.vendors.github_pulls import Pulls
 from allclear.vendors.github_workflows import Workflows
@@ -173,7 +174,7 @@ class OpenRevert(Action[OpenRevertParams, RevertState]):
         pull, merged = after.open_for(target), after.merged_for(target)
         if not change.after.open:  # an undo after the pull request was merged or closed
             verdict = Verdict.FAILURE if pull else Verdict.SUCCESS
-            return Finding(verdict=verdict, sentence=_sentence(after.words_of(target)))
+            return Finding(verdict=verdict, sentence=as_sentence(after.words_of(target)))
         if pull is not None:
             sentence = f"#{pull.number} reverts {target.shown}. It is not merged: {pull.url}"
             return Finding(verdict=Verdict.SUCCESS, sentence=sentence, facts=pull.model_dump())
@@ -183,7 +184,7 @@ class OpenRevert(Action[OpenRevertParams, RevertState]):
         if target.way == "workflow":  # it takes its time; the deadline ends the wait
             sentence = f"The workflow has not opened a pull request from {branch_for(target.name)} yet."
             return Finding(verdict=Verdict.INCONCLUSIVE, sentence=sentence)
-        return Finding(verdict=Verdict.FAILURE, sentence=_sentence(after.words_of(target)))
+        return Finding(verdict=Verdict.FAILURE, sentence=as_sentence(after.words_of(target)))
 
     @override
     def target_reached(self, change: Change[RevertState], now: RevertState) -> bool:
@@ -200,8 +201,9 @@ class OpenRevert(Action[OpenRevertParams, RevertState]):
         if now.open_for(target) is not None:
             return None
         merged = now.merged_for(target)
-        became = f"#{merged.number} was merged" if merged else "the pull request was closed without being merged"
-        sentence = f"Of the revert of {short(target.name)}: {became}."
+        pull = f"#{merged.number}, which reverts" if merged else "The pull request that reverts"
+        became = "was merged" if merged else "was closed without being merged"
+        sentence = f"{pull} {short(target.name)}{',' if merged else ''} {became}."
         return News(key=f"revert:{'merged' if merged else 'closed'}", sentence=sentence, moved=True)
 
     @override
@@ -304,10 +306,6 @@ class _Commit:
                 f" {failed.message}",
                 f"Open a pull request from {self._branch} on GitHub, or delete that branch.",
             ) from failed
-
-
-def _sentence(words: str) -> str:
-    return f"{words[:1].upper()}{words[1:]}."
 
 
 def _body(handle: GithubHandle, target: Target, key: str) -> str:

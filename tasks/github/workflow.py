@@ -178,7 +178,7 @@ class RunWorkflow(Action[RunParams, RunState]):
         unnamed = (
             ""
             if workflow.name_input
-            else " It shows no name of ours, so if the answer to the start is lost, its run cannot be found."
+            else " Its runs show no name of ours: if the answer to the start is lost, the run cannot be found."
         )
         return Change(
             action=self.name,

@@ -152,7 +152,8 @@ class _Switching(Action[SwitchParams, SwitchState]):
         if now != change.before.position:
             shown = now or "in none of its positions"
             raise Conflict(
-                f"The switch {params.switch} is {shown} meanwhile.", "Check how it is now, and decide again."
+                f"The switch {params.switch} is {shown} now: another writer has set it.",
+                "Check how it is now, and decide again.",
             )
         write, path, body = switch.write_to(to)
         purpose = f"set the switch {params.switch} to {to}"

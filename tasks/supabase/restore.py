@@ -279,10 +279,8 @@ class RestoreToPoint(Action[RestoreParams, DatabaseState]):
             sentence = f"Supabase is still restoring {ref}."
         elif not seen:
             final = receipt is not None and not begun
-            accepted = (
-                f"Supabase accepted the restore of {ref}, and it was not seen to begin" if final else "It may begin"
-            )
-            sentence = f"{accepted}: the database of {ref} is in the history of before."
+            begin = "was not seen to begin" if final else "may still begin"
+            sentence = f"The restore of {ref} {begin}: the database is in the same timeline as before."
         elif after.trouble:
             sentence = f"{ref} was restored, and {after.trouble}."
         elif wanted.point and after.replayed_until and after.replayed_until > wanted.point + timedelta(seconds=1):

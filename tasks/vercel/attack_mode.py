@@ -118,7 +118,7 @@ class _AttackMode(Action[ServiceParams, AttackModeState]):
         domain = self.handle(params).domain
         wanted = f"on for {counted(hours, 'hour')}" if hours else "off"
         on = (
-            f"Every visitor of every domain of {before.project} must pass a challenge first, which only a browser can:"
+            f"Every visitor of every domain of {before.project} must pass a challenge, which only a browser can:"
             " API clients, webhooks that other services send here, and monitoring are turned away, our own probes of"
             f" {domain} included. Search engines may be too."
         )
@@ -131,7 +131,7 @@ class _AttackMode(Action[ServiceParams, AttackModeState]):
             risk=on if hours else f"Visitors of {before.project} are no longer challenged, and neither is an attacker.",
             undo="Switches it off. Without that, Vercel ends it by itself."
             if hours
-            else "Cannot be undone: switch it on again.",
+            else "Cannot be undone: start attack mode again, behind its own approval.",
             deadline=DEADLINE,
         )
 
@@ -142,7 +142,7 @@ class StartAttackMode(_AttackMode):
     name = "vercel.attack_mode"
     title = "Challenge every visitor (Vercel's attack mode)"
     permissions = (VERCEL_FIREWALL,)
-    usual_risk = "Every visitor is challenged; programs, as API clients and webhooks, cannot pass."
+    usual_risk = "Every visitor is challenged; programs, such as API clients and webhooks, cannot pass."
     usual_undo = "Switches it off. Without that, Vercel ends it at the time that was named."
     params = AttackModeParams
     approval = ONE_PERSON_WITH_REASON

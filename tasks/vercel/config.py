@@ -34,7 +34,7 @@ from allclear.vendors.vercel_config import GlobalConfig
 from tasks.feature_flags import word
 from tasks.permissions import VERCEL_SWITCHES
 from tasks.service_params import ServiceParams, handle_of
-from tasks.switches import meant_switch, offered_switches
+from tasks.switches import meant_switch, offered_switches, unknown_switch
 from tasks.vercel.handles import VercelConfigHandle
 from tasks.vercel.preflight import VercelPreflight
 
@@ -159,11 +159,9 @@ class _SwitchFeature(_SwitchItem):
     def check_params(cls, params: ServiceParams, services: Mapping[str, Service]) -> Iterator[ParamProblem]:
         service = services.get(params.service)
         handle = service.handle(VercelConfigHandle) if service else None
-        known = list(handle.features) if handle else []
         item = params.item if isinstance(params, ItemParams) else ""
-        if item and item not in known:
-            sentence = f"The service {params.service} has no feature `{item}` in its `vercel_config`."
-            yield ParamProblem(param="item", sentence=sentence, known=tuple(known), certain=False)
+        known = handle.features if handle else {}
+        return unknown_switch(known, params.service, param="item", named=item, noun="feature", key="vercel_config")
 
     @override
     def key(self, params: ServiceParams) -> str:

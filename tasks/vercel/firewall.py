@@ -7,7 +7,7 @@ write, and a rule that exists already is not written again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import ClassVar
 
@@ -15,14 +15,9 @@ from typing_extensions import override
 
 from allclear.domain.action import (
     COMPANY,
-    Action,
     Change,
     Client,
-    Fence,
     Finding,
-    News,
-    ParamProblem,
-    Params,
     Receipt,
     Refusal,
     State,
@@ -30,24 +25,21 @@ from allclear.domain.action import (
 )
 from allclear.domain.address_ranges import (
     NeverBlocked,
-    Range,
     contains,
     require_blockable,
     shown,
 )
 from allclear.domain.approval import ONE_PERSON, ONE_PERSON_WITH_REASON
-from allclear.domain.base import digest
 from allclear.domain.durations import counted
 from allclear.domain.errors import AllclearError, AnswerLost, Conflict, Refused
 from allclear.domain.preflight import Preflight
-from allclear.domain.systems import Handle, Service
+from allclear.domain.systems import Handle
 from allclear.vendors.vercel import Vercel, VercelHandle
 from allclear.vendors.vercel_firewall import EVERY_HOST, LIMITS, Firewall
-from tasks.addresses import AddressParams, is_are, listed, retyped, sizes
+from tasks.addresses import OURS, REVIEWED_AFTER, AddressAction, AddressParams, added, is_are, listed, retyped, sizes
 from tasks.permissions import VERCEL_FIREWALL
 from tasks.vercel.firewall_state import (
     BlockState,
-    added,
     allowed_ranges,
     candidates,
     range_of,
@@ -58,23 +50,17 @@ from tasks.vercel.preflight import VercelPreflight
 
 DEADLINE = timedelta(seconds=30)
 """Vercel says that a change takes effect everywhere within 300 ms."""
-REVIEWED_AFTER = timedelta(days=1)
-"""An address soon belongs to another person: providers hand it out again."""
-OURS = "allclear "
-"""How the notes of our rules begin."""
 _OFFERED = 10
 
 
-class _Addresses(Action[AddressParams, BlockState]):
+class _Addresses(AddressAction[BlockState]):
     """The base of blocking and unblocking."""
 
-    params: ClassVar[type[Params]] = AddressParams
     state: ClassVar[type[State]] = BlockState
     needs: ClassVar[tuple[type[Client], ...]] = (Vercel,)
     preflights: ClassVar[tuple[type[Preflight], ...]] = (VercelPreflight,)
     handles: ClassVar[tuple[type[Handle], ...]] = (VercelHandle,)
-    fence: ClassVar[Fence] = Fence.NONE
-    chooses: ClassVar[str] = "addresses"
+    deadline = DEADLINE
 
     @property
     def firewall(self) -> Firewall:
@@ -85,21 +71,13 @@ class _Addresses(Action[AddressParams, BlockState]):
         """Return the project's name or id. Raises ConfigError if systems.yaml has none."""
         return hosting_of(self.context, params.service).project
 
-    @classmethod
-    @override
-    def check_params(cls, params: AddressParams, services: Mapping[str, Service]) -> Iterator[ParamProblem]:
-        if not params.addresses:  # people choose them in the incident
-            return
-        try:
-            params.ranges()
-        except Refused as error:
-            yield ParamProblem(param="addresses", sentence=error.message, next_step=error.next_step)
-
     @override
     def resource(self, params: AddressParams) -> str:
-        names = [shown(one) for one in params.ranges()] if params.addresses.strip() else ["none"]
-        more = f"+{len(names) - 1}-{digest(names)[:8]}" if len(names) > 1 else ""
-        return f"firewall:{self.project(params)}/{names[0]}{more}"
+        return f"firewall:{self.project(params)}/{params.in_resource}"
+
+    @override
+    def place(self, state: BlockState) -> str:
+        return f"{state.project}'s firewall"
 
     @override
     async def observe(self, params: AddressParams) -> BlockState:
@@ -155,51 +133,11 @@ class _Addresses(Action[AddressParams, BlockState]):
 
     @override
     def verify(self, change: Change[BlockState], after: BlockState, receipt: Receipt | None) -> Finding:
-        wanted, was = set(change.after.blocked), set(change.before.blocked)
-        missing = [one for one in change.after.blocked if one not in after.blocked]
-        left = [one for one in after.blocked if one in was - wanted]
-        refused = receipt.facts.get("refused") if receipt else None
-        facts = {"blocked": list(after.blocked), "missing": missing, "left": left}
-
-        def finding(verdict: Verdict, sentence: str, *, final: bool = False) -> Finding:
-            return Finding(verdict=verdict, sentence=sentence, facts=facts, final=final)
-
-        if missing or left:
-            open_still = (
-                f"{listed(missing)} {is_are(missing)} not blocked by {after.project}'s firewall." if missing else ""
-            )
-            blocked_still = (
-                f"{listed(left)} {is_are(left)} still blocked by {after.project}'s firewall." if left else ""
-            )
-            words = " ".join(part for part in (open_still, blocked_still, str(refused or "")) if part)
-            return finding(Verdict.FAILURE, words, final=bool(refused))
-        if not after.enabled and wanted - was:
-            return finding(
-                Verdict.FAILURE, f"The rules are there, and the firewall of {after.project} is switched off."
-            )
-        changed = [*(one for one in change.after.blocked if one not in was), *(one for one in was - wanted)]
-        verb = "blocked" if wanted - was else "no longer blocked"
-        sentence = f"{listed(changed)} {is_are(changed)} {verb} by {after.project}'s firewall."
-        if change.before.others and after.others and after.others != change.before.others:
-            sentence += " Other rules of the firewall changed at the same time: find out who changed them."
-        return finding(Verdict.SUCCESS, sentence)
-
-    def change(
-        self, params: AddressParams, before: BlockState, blocked: Iterable[str], *, summary: str, risk: str, undo: str
-    ) -> Change[BlockState]:
-        """Return the change after which exactly `blocked` of the addresses are blocked."""
-        after = before.model_copy(update={"blocked": tuple(blocked)})
-        return Change(
-            action=self.name,
-            resource=self.resource(params),
-            summary=summary,
-            before=before,
-            after=after,
-            becomes=after.in_words(),
-            risk=risk,
-            undo=undo,
-            deadline=DEADLINE,
-        )
+        finding = super().verify(change, after, receipt)
+        if finding.verdict is not Verdict.SUCCESS or after.enabled or not added(change):
+            return finding
+        sentence = f"The rules are there, and the firewall of {after.project} is switched off."
+        return finding.model_copy(update={"verdict": Verdict.FAILURE, "sentence": sentence})
 
     def blocking(self, params: AddressParams, before: BlockState, ranges: Iterable[str]) -> Change[BlockState]:
         """Return the change that blocks `ranges` too."""
@@ -266,14 +204,10 @@ class BlockAddresses(_Addresses):
             raise retyped(refused)
         ranges = params.ranges()
         try:
-            require_blockable(ranges, {**self._never(params), **allowed_ranges(before)}, LIMITS)
+            require_blockable(ranges, {**self.never_blocked(params), **allowed_ranges(before)}, LIMITS)
         except Refused as error:
             raise retyped(error) from None
         return self.blocking(params, before, [shown(one) for one in ranges if shown(one) not in before.covered])
-
-    def _never(self, params: AddressParams) -> Mapping[Range, str]:
-        handle = self.context.service(params.service).handle(NeverBlocked)
-        return handle.ranges() if handle else {}
 
     @override
     async def precheck(self, params: AddressParams, change: Change[BlockState]) -> list[Refusal]:
@@ -294,24 +228,7 @@ class BlockAddresses(_Addresses):
                     warning=True,
                 )
             )
-        if not self._never(params):
-            refusals.append(
-                Refusal(
-                    sentence=f"systems.yaml names no address of {params.service} that is never blocked"
-                    f" (`{NeverBlocked.key}`), so our own addresses were not compared.",
-                    next_step="",
-                    warning=True,
-                )
-            )
-        return refusals
-
-    @override
-    def news_of(self, done: Change[BlockState], now: BlockState) -> News | None:
-        gone = [one for one in added(done) if one not in now.blocked]
-        if not gone:
-            return None
-        sentence = f"{listed(gone)} {is_are(gone)} no longer blocked in {now.project}'s firewall."
-        return News(key=f"unblocked:{digest(gone)[:12]}", sentence=sentence, moved=len(gone) == len(added(done)))
+        return [*refusals, *self.not_compared(params)]
 
     @override
     def undo(self, params: AddressParams, done: Change[BlockState], now: BlockState) -> Change[BlockState]:

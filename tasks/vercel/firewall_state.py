@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
-from typing_extensions import override
-
-from allclear.domain.action import Change, State
 from allclear.domain.address_ranges import Range, read_range, shown
 from allclear.domain.base import Candidate
 from allclear.domain.errors import Refused
 from allclear.vendors.vercel_firewall import AddressRule, Denied
-from tasks.addresses import listed
+from tasks.addresses import BlockedState
 
 
-class BlockState(State):
+class BlockState(BlockedState):
     """Which of the addresses are blocked by a rule of their own, and what else the firewall holds."""
 
     incidental: ClassVar[frozenset[str]] = frozenset(
@@ -23,24 +20,15 @@ class BlockState(State):
     )
 
     project: str
-    blocked: tuple[str, ...] = ()
     rules: tuple[AddressRule, ...] = ()
     """The rules that block them."""
-    covered: tuple[str, ...] = ()
-    """Those that a wider rule blocks."""
     allowed: tuple[str, ...] = ()
     """What a rule of the firewall lets through."""
     enabled: bool = True
-    others: str = ""
-    """A hash of all else that is published."""
     unpublished: int = 0
     """How many changes a person has prepared and not published."""
     denied: tuple[Denied, ...] = ()
     """Addresses on whose requests the firewall has acted lately; read only if no address is named."""
-
-    @override
-    def in_words(self) -> str:
-        return f"{listed(self.blocked)} blocked" if self.blocked else "open to these addresses"
 
 
 def range_of(rule: AddressRule) -> Range | None:
@@ -55,11 +43,6 @@ def shown_rule(rule: AddressRule) -> str:
     """Return the range of a rule as we write it."""
     network = range_of(rule)
     return shown(network) if network is not None else rule.ip
-
-
-def added(done: Change[BlockState]) -> list[str]:
-    """Return what a change has blocked that was not blocked before."""
-    return [one for one in done.after.blocked if one not in done.before.blocked]
 
 
 def allowed_ranges(state: BlockState) -> dict[Range, str]:

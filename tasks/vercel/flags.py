@@ -33,7 +33,7 @@ from allclear.vendors.vercel import Vercel, VercelHandle
 from allclear.vendors.vercel_flags import PRODUCTION, Flag, Flags, outcome_of, reused_by
 from tasks.permissions import VERCEL_SWITCHES
 from tasks.service_params import ServiceParams, handle_of
-from tasks.switches import meant_switch, offered_switches
+from tasks.switches import meant_switch, offered_switches, unknown_switch
 from tasks.vercel.handles import VercelFlagsHandle, hosting_of
 from tasks.vercel.preflight import VercelPreflight
 
@@ -102,10 +102,8 @@ class _SwitchFlag(Action[VercelFlagParams, VercelFlagState]):
     def check_params(cls, params: VercelFlagParams, services: Mapping[str, Service]) -> Iterator[ParamProblem]:
         service = services.get(params.service)
         handle = service.handle(VercelFlagsHandle) if service else None
-        known = list(handle.root) if handle else []
-        if params.flag and params.flag not in known:
-            sentence = f"The service {params.service} has no flag `{params.flag}` in its `vercel_flags`."
-            yield ParamProblem(param="flag", sentence=sentence, known=tuple(known), certain=False)
+        known = handle.root if handle else {}
+        return unknown_switch(known, params.service, param="flag", named=params.flag, noun="flag", key="vercel_flags")
 
     def slug(self, params: VercelFlagParams) -> str:
         """Return the flag that is meant. Raises Refused with the flags that there are, and ConfigError."""

@@ -72,7 +72,7 @@ async def test_a_push_in_the_last_moment_is_a_drift() -> None:
         ("draft", True, "#2 is a draft", False),
         ("mergeable", None, "GitHub is computing whether #2 can be merged", True),
         ("conflicts", True, "#2 conflicts with main", False),
-        ("blocked", True, "A rule of main forbids to merge #2: a review or a required check is missing", False),
+        ("blocked", True, "A rule of main does not allow merging #2: a review or a required check is missing", False),
         ("state", "closed", "#2 is closed and was not merged", False),
         ("base", "other", "#2 goes into other, which is not the branch that is deployed", False),
     ],

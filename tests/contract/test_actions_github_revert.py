@@ -198,7 +198,7 @@ async def test_after_the_merge_nothing_is_left_to_undo_and_people_are_told() -> 
         assert (finding.verdict, finding.sentence) == (Verdict.SUCCESS, "#2 has reverted #1.")
         news = action.news_of(done.change, now)
         assert news is not None
-        assert (news.moved, news.sentence) == (True, "Of the revert of #1: #2 was merged.")
+        assert (news.moved, news.sentence) == (True, "#2, which reverts #1, was merged.")
         params, again = await worked_out(action, service=SERVICE)
         [refusal] = await action.precheck(params, again)
         assert "The newest change of main is a revert itself" in refusal.sentence

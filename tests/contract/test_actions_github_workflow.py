@@ -119,7 +119,7 @@ async def test_a_workflow_that_shows_no_name_is_found_by_the_id_in_the_answer_on
     async with hosted(deploys(), UNNAMED) as (sim, context):
         action = RunWorkflow(context)
         done = await carried_out(action, service=SERVICE, **RUN)
-        assert "if the answer to the start is lost, its run cannot be found" in done.change.risk
+        assert "if the answer to the start is lost, the run cannot be found" in done.change.risk
         assert done.finding.verdict is Verdict.SUCCESS
         await fault(sim, "github", "dispatch", "answer_lost")
         outcome = await issued(action, **RUN)

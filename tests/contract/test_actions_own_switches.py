@@ -154,7 +154,7 @@ async def test_a_switch_that_another_person_has_set_is_not_written_again() -> No
         action = SetSwitch(context)
         params, change = await worked_out(action, service=SERVICE, switch=NAME, to="half")
         sim.world.flags.update([FLAG], {"enabled": True}, by="ben")
-        with pytest.raises(Conflict, match="is on meanwhile"):
+        with pytest.raises(Conflict, match="is on now: another writer has set it"):
             await action.apply(params, change, "key")
         params, change = await worked_out(RestoreSwitch(context), service=SERVICE, switch=NAME)
         sim.world.flags.update([FLAG], {"enabled": False}, by="ben")

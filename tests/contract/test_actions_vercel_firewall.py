@@ -126,7 +126,7 @@ async def test_other_rules_that_change_with_the_write_are_told() -> None:
         firewall(sim).rules.append({"id": "rule_1", "name": "x", "active": True, "conditionGroup": [], "action": {}})
         _, finding = await proven(action, params, change, receipt)
         assert finding.verdict is Verdict.SUCCESS
-        assert "Other rules of the firewall changed at the same time" in finding.sentence
+        assert "Other rules of retailgen's firewall changed at the same time" in finding.sentence
 
 
 @pytest.mark.parametrize(
