@@ -130,7 +130,7 @@ class OwnSystems:
     async def value(self, host: str, path: str, pointer: str, purpose: str) -> object:
         """Return the value at a JSON pointer of what a GET answers. Raises VendorError, ConfigError.
 
-        An answer without that value is none of this system.
+        An answer without that value counts as one that did not come from this system.
         """
         client = self._host(host)
         request = VendorRequest(client.vendor, purpose, write=False)
