@@ -18,7 +18,7 @@ _HEAD = """\
 # Systems
 
 Every system that the two plans name, what allclear does with it, the smallest role that its key needs, and the tests
-behind that. *In the plan* names the steps and the data that use the system without an action. Do not edit this page:
+behind that. *In the plan* names steps and data that use the system, beside its own actions. Do not edit this page:
 change `systems` in `runbooks/*/lines.yaml` or what the classes declare, then run `make reference`.
 
 | System | Named by | What works | Least-privilege role | Tests |
@@ -73,7 +73,7 @@ def _works(kinds: list[ActionType | ProbeType], alerts: list[str]) -> Iterator[s
 
 
 def _asked(named: list[tuple[TracedCompany, NamedSystem]]) -> Iterator[str]:
-    """Yield the steps and data of each company that use the system without an action."""
+    """Yield the steps and data of each company that lines.yaml names for the system."""
     for company, system in named:
         if system.runs:
             yield f"in the plan of {company.company}: {', '.join(f'`{reference}`' for reference in system.runs)}"

@@ -35,7 +35,7 @@ SECRET = "canary_Zq8vK3xW7mN2pR5tY9uB4cD6fG1hJ0kL"
 GOOGLE_TOKEN = "ya29.a0AfH6SMBx-Zq8vK3xW7mN2pR5tY9uB4cD6fG1hJ0kL_qwErTy"
 EMAIL = "ben@example.com"
 BASIC = base64.b64encode(f"{EMAIL}:{SECRET}".encode()).decode()
-"""What Jira gets in its header: whoever reads it has the token."""
+"""What Jira gets in its header: a person who reads it has the token."""
 PART = 6
 """Characters of a secret that must not stand in a row in an error."""
 
