@@ -17,6 +17,7 @@ from allclear.domain.action import (
     Change,
     Client,
     Finding,
+    News,
     Receipt,
     Refusal,
     State,
@@ -24,6 +25,7 @@ from allclear.domain.action import (
 )
 from allclear.domain.address_ranges import NeverBlocked, Range, read_range, require_blockable, shown
 from allclear.domain.approval import ONE_PERSON, ONE_PERSON_WITH_REASON
+from allclear.domain.base import digest
 from allclear.domain.errors import AllclearError, AnswerLost, Conflict, Refused
 from allclear.domain.preflight import Preflight
 from allclear.domain.systems import Handle
@@ -124,7 +126,20 @@ class _Addresses(AddressAction[ArmorState]):
         finding = super().verify(change, after, receipt)
         if finding.verdict is not Verdict.SUCCESS:
             return finding
+        if hidden := [one for one in change.after.blocked if one in after.hidden]:
+            sentence = (
+                f"The rule is there, and one of {after.policy} that decides before lets {listed(hidden)} through."
+            )
+            return finding.model_copy(update={"verdict": Verdict.FAILURE, "sentence": sentence, "final": True})
         return finding.model_copy(update={"sentence": f"{finding.sentence} {_SPREADS}"})
+
+    @override
+    def news_of(self, done: Change[ArmorState], now: ArmorState) -> News | None:
+        through = [one for one in added(done) if one in now.hidden]
+        if not through:
+            return super().news_of(done, now)
+        sentence = f"A rule of {now.policy} that decides before ours lets {listed(through)} through now."
+        return News(key=f"let-through:{digest(through)[:12]}", sentence=sentence)
 
     def blocking(self, params: AddressParams, before: ArmorState, ranges: Iterable[str]) -> Change[ArmorState]:
         """Return the change that blocks `ranges` too. Raises Refused for more than one rule can hold."""
@@ -190,13 +205,11 @@ class BlockArmorAddresses(_Addresses):
                 )
             )
         ranges = params.ranges()
-        let_through = {
-            read_range(one): "a rule of the policy that decides first lets it through" for one in before.allowed
-        }
         try:
-            require_blockable(ranges, {**self.never_blocked(params), **let_through}, LIMITS)
+            require_blockable(ranges, self.never_blocked(params), LIMITS)
         except Refused as error:
             raise retyped(error) from None
+        _require_effect(ranges, before)
         return self.blocking(params, before, [shown(one) for one in ranges if shown(one) not in before.covered])
 
     @override
@@ -255,6 +268,23 @@ class UnblockArmorAddresses(_Addresses):
     def undo(self, params: AddressParams, done: Change[ArmorState], now: ArmorState) -> Change[ArmorState]:
         removed = [one for one in done.before.blocked if one not in done.after.blocked]
         return self.blocking(params, now, removed)
+
+
+def _require_effect(ranges: Iterable[Range], before: ArmorState) -> None:
+    """Raise Refused if a rule that decides before ours lets one of the ranges, or a part of it, through."""
+    through = [read_range(one) for one in (*before.allowed, *before.hidden)]
+    for network in ranges:
+        for outer in through:
+            if network.overlaps(outer):
+                what = "every address" if outer.prefixlen == 0 else shown(outer)
+                raise retyped(
+                    Refused(
+                        f"A rule of {before.policy} that decides before ours lets {what} through, so a block of"
+                        f" {shown(network)} would have no effect.",
+                        "Change that rule under Cloud Armor at console.cloud.google.com, or lower"
+                        " `cloud_armor.priority` in systems.yaml below it.",
+                    )
+                )
 
 
 def _not_passing(handle: CloudArmorHandle, now: ArmorState) -> Iterator[Refusal]:

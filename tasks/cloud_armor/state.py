@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from ipaddress import IPv4Network, IPv6Network
 from typing import ClassVar
 
 from allclear.domain.action import ActionContext
@@ -14,15 +16,31 @@ from allclear.vendors.cloud_run.handle import CloudRunHandle
 from tasks.addresses import BlockedState
 from tasks.cloud_armor.handle import CloudArmorHandle
 
+_EVERYONE: list[Range] = [IPv4Network("0.0.0.0/0"), IPv6Network("::/0")]
+
 
 class ArmorState(BlockedState):
     """Which of the addresses a rule of the policy denies by name, and what else matters for them."""
 
     incidental: ClassVar[frozenset[str]] = frozenset(
-        {"rules", "covered", "allowed", "unclear", "free", "fingerprint", "others", "attached", "direct", "unread"}
+        {
+            "hidden",
+            "rules",
+            "covered",
+            "allowed",
+            "unclear",
+            "free",
+            "fingerprint",
+            "others",
+            "attached",
+            "direct",
+            "unread",
+        }
     )
 
     policy: str
+    hidden: tuple[str, ...] = ()
+    """Those that are blocked by name, and that a rule lets through which decides before."""
     rules: tuple[ArmorRule, ...] = ()
     """The rules that deny them."""
     allowed: tuple[str, ...] = ()
@@ -51,21 +69,37 @@ def ranges_of(rule: ArmorRule) -> list[Range]:
     return found
 
 
+def _matched(rule: ArmorRule) -> list[Range]:
+    """Return the ranges that a rule matches; `*` is every address."""
+    return [*ranges_of(rule), *(_EVERYONE if "*" in (rule.ranges or ()) else [])]
+
+
+def _let_through(rules: Iterable[ArmorRule], before: int, one: Range) -> bool:
+    """Return whether a rule that decides before the priority `before` lets the whole range through."""
+    return any(contains(outer, one) for rule in rules if rule.priority < before for outer in _matched(rule))
+
+
 def policy_state(policy: ArmorPolicy, handle: CloudArmorHandle, wanted: list[Range]) -> ArmorState:
-    """Return how the policy treats the ranges."""
+    """Return how the policy treats the ranges: of the rules that match one, the first decides."""
     denying = [rule for rule in policy.rules if rule.denies and rule.ranges is not None]
     ours = [rule for rule in denying if any(one in wanted for one in ranges_of(rule))]
+    passing = [rule for rule in policy.rules if not rule.preview and not rule.action.startswith("deny")]
     blocked = {one for rule in ours for one in ranges_of(rule)}
-    wider = [one for rule in denying for one in ranges_of(rule) if one not in wanted]
-    before = [rule for rule in policy.rules if not rule.preview and rule.priority < handle.priority]
-    letting = [rule for rule in before if not rule.action.startswith("deny")]
+    works = {one for rule in ours for one in ranges_of(rule) if not _let_through(passing, rule.priority, one)}
+    wider = [(rule.priority, one) for rule in denying for one in _matched(rule) if one not in wanted]
+    letting = [rule for rule in passing if rule.priority < handle.priority]
     taken = {rule.priority for rule in policy.rules}
     return ArmorState(
         policy=policy.name,
         blocked=tuple(shown(one) for one in wanted if one in blocked),
+        hidden=tuple(shown(one) for one in wanted if one in blocked - works),
         rules=tuple(ours),
-        covered=tuple(shown(one) for one in wanted if any(contains(outer, one) for outer in wider)),
-        allowed=tuple(shown(one) for rule in letting for one in ranges_of(rule)),
+        covered=tuple(
+            shown(one)
+            for one in wanted
+            if any(contains(outer, one) and not _let_through(passing, at, one) for at, outer in wider)
+        ),
+        allowed=tuple(shown(one) for rule in letting for one in _matched(rule)),
         unclear=tuple(rule.priority for rule in letting if rule.ranges is None),
         free=next((one for one in handle.priorities if one not in taken), None),
         fingerprint=policy.fingerprint,

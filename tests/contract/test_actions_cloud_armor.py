@@ -105,6 +105,41 @@ async def test_addresses_are_one_rule_at_the_first_free_priority_of_ours() -> No
         assert [write["method"] for write in recorded(sim, "write")] == ["add_rule"]
 
 
+async def test_a_rule_for_everyone_that_decides_first_lets_an_attacker_through_too() -> None:
+    """Cloud Armor writes everyone as `*`, which is no range of ours; a block behind it would have no effect."""
+    async with guarded() as (sim, context):
+        add(sim, 900, "*", action="allow")
+        with pytest.raises(Refused) as refused:
+            await worked_out(BlockArmorAddresses(context), service=SERVICE, addresses=ATTACKER)
+        assert refused.value.message == (
+            "A rule of storefront that decides before ours lets every address through, so a block of 203.0.113.7 would"
+            " have no effect."
+        )
+        assert "cloud_armor.priority" in refused.value.next_step
+
+
+async def test_a_denial_behind_a_rule_that_lets_through_is_no_block() -> None:
+    """The first rule that matches decides, also between other people's rules."""
+    async with guarded() as (sim, context):
+        add(sim, 5000, "203.0.113.0/24", action="allow")
+        add(sim, 6000, "203.0.0.0/16")
+        add(sim, 7000, OTHER)
+        action = BlockArmorAddresses(context)
+        done = await carried_out(action, service=SERVICE, addresses=ATTACKER)
+        assert (done.change.before.covered, done.finding.verdict) == ((), Verdict.SUCCESS)
+        assert armor(sim).find(1000)["match"]["config"]["srcIpRanges"] == [f"{ATTACKER}/32"]
+        with pytest.raises(Refused, match=f"lets {OTHER} through, so a block of {OTHER} would have no effect"):
+            await worked_out(action, service=SERVICE, addresses=OTHER)
+        add(sim, 20, "*", action="allow")
+        now = await action.observe(done.params)
+        assert action.verify(done.change, now, done.receipt).verdict is Verdict.FAILURE
+        news = action.news_of(done.change, now)
+        assert news is not None
+        assert news.sentence == f"A rule of storefront that decides before ours lets {ATTACKER} through now."
+        back = await undone(action, done)
+        assert back.finding.verdict is Verdict.SUCCESS
+
+
 async def test_the_approval_covers_the_addresses_and_not_what_others_change() -> None:
     """Another address is another change; a rule that another person adds meanwhile takes only a priority."""
     async with guarded() as (sim, context):
@@ -172,7 +207,7 @@ async def test_unblocking_takes_one_address_out_of_a_rule_and_removes_an_empty_o
         ("10.0.0.1", "10.0.0.1 is private (RFC 1918)", "request logs"),
         ("203.0.0.0/12", "wider than one change of ours takes: a /12, and at most a /16", "smaller ranges"),
         ("attacker", "`attacker` is no address and no range", "203.0.113.7"),
-        ("192.0.2.1", "which is never blocked here: a rule of the policy that decides first lets it", "never_blocked"),
+        ("192.0.2.1", "that decides before ours lets 192.0.2.1 through, so a block of 192.0.2.1", "priority"),
         (" ".join(f"203.0.113.{n}" for n in range(11)), "11 addresses and ranges are more than one rule", "at most 10"),
         ("", "No address was named.", "load balancer's logs"),
     ],
