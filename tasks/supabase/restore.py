@@ -47,7 +47,7 @@ from allclear.domain.systems import Handle, Service
 from allclear.engine.concurrency import sleep_without_slot
 from allclear.vendors.cloud_run.client import CloudRun
 from allclear.vendors.supabase import SupabaseFlags
-from allclear.vendors.supabase_management import AVAILABLE, RESTORE_FAILED, SupabaseManagement
+from allclear.vendors.supabase_management import AVAILABLE, PENDING, RESTORE_FAILED, SupabaseManagement
 from tasks.cloud_run.preflights import CloudRunPreflight
 from tasks.feature_flags import SupabasePreflight
 from tasks.maintenance import is_closed
@@ -210,22 +210,38 @@ class RestoreToPoint(Action[RestoreParams, DatabaseState]):
     @override
     async def apply(self, params: RestoreParams, change: Change[DatabaseState], key: str) -> Receipt:
         before, after = change.before, change.after
-        now = await self.observe_result(params)
-        if now.restoring or (now.timeline and before.timeline and now.timeline != before.timeline):
-            # No conflict: a new timeline would then be taken for the one that this act was to bring about.
-            raise Refused(f"The database {now.project} was restored meanwhile.", "Find out by whom, and decide again.")
+        await self._require_unrestored(params, before)
         if after.kept_as:
             await self._keep(after.project, after.kept_as)
+            await self._require_unrestored(params, before)
         if after.point:
             await self.supabase.restore(after.project, after.point)
         else:
             await self.supabase.undo(after.project, after.back_to)
         return Receipt(facts={"write": "accepted", "begun": await self._begins(after.project, before.timeline)})
 
-    async def _keep(self, ref: str, name: str) -> None:
-        """Make the restore point, and wait until it is there. Raises VendorRefused or Denied: nothing was restored."""
+    async def _require_unrestored(self, params: RestoreParams, before: DatabaseState) -> None:
+        """Raise Refused if the database was restored since it was read, or is being restored."""
+        now = await self.observe_result(params)
+        if now.restoring or (now.timeline and before.timeline and now.timeline != before.timeline):
+            # No conflict: a new timeline would then be taken for the one that this act was to bring about.
+            raise Refused(f"The database {now.project} was restored meanwhile.", "Find out by whom, and decide again.")
+
+    async def _made(self, ref: str, name: str) -> bool:
+        """Return whether an earlier attempt of this act has made the restore point, or has begun to."""
         try:
-            await self.supabase.mark(ref, name)
+            return await self.supabase.point_status(ref, name) in (AVAILABLE, PENDING)
+        except (VendorError, NotFound):
+            return False
+
+    async def _keep(self, ref: str, name: str) -> None:
+        """Make the restore point, and wait until it is there. Raises VendorRefused or Denied: nothing was restored.
+
+        One that is there is kept: made again after a restore has begun, it would hold the restored data.
+        """
+        try:
+            if not await self._made(ref, name):
+                await self.supabase.mark(ref, name)
         except AnswerLost:
             pass  # reading it tells
         except Denied as error:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from typing_extensions import override
 
 from allclear.domain.action import ActStatus, Outcome, Verdict
 from allclear.domain.base import utc_now
@@ -203,6 +204,38 @@ async def test_another_restore_since_the_proposal_stops_it() -> None:
         refusals = await action.precheck(params, change.model_copy(update={"before": await action.observe(params)}))
         assert "was restored since this was proposed" in refusals[0].sentence
         assert recorded(sim, "write", api=API) == []
+
+
+async def test_a_second_attempt_keeps_the_restore_point_of_the_first() -> None:
+    """Made again after a restore had begun, it would hold the restored data, and undo would return to that."""
+    async with migrated() as (sim, context, good):
+        action = QuickRestore(context)
+        params, change = await worked_out(action, service=SERVICE, to=good)
+        await fault(sim, API, "restore", "rate_limited", times=10)
+        with pytest.raises(VendorRefused, match="is limiting our requests"):
+            await action.apply(params, change, "key")
+        first = dict(sim.world.database.points)
+        sim.world.faults.clear()
+        await action.apply(params, change, "key")
+        assert sim.world.database.points == first
+        assert len(recorded(sim, "write", api=API, method="mark")) == 1
+
+
+async def test_a_restore_that_begins_while_the_restore_point_is_made_stops_ours() -> None:
+    """A restore point may take minutes, in which another person may have started a restore."""
+
+    class Overtaken(QuickRestore):
+        @override
+        async def _keep(self, ref: str, name: str) -> None:
+            await super()._keep(ref, name)
+            sim.world.database.timeline += 1
+
+    async with migrated() as (sim, context, good):
+        action = Overtaken(context)
+        params, change = await worked_out(action, service=SERVICE, to=good)
+        with pytest.raises(Refused, match="was restored meanwhile"):
+            await action.apply(params, change, "key")
+        assert recorded(sim, "write", api=API, method="restore") == []
 
 
 @pytest.mark.parametrize("status", ["INACTIVE", "RESTORE_FAILED"])
