@@ -32,18 +32,25 @@ _NOT_PUBLIC: Mapping[Range, str] = {
         "127.0.0.0/8": "is this machine itself",
         "169.254.0.0/16": "is link-local",
         "172.16.0.0/12": "is private (RFC 1918)",
+        "192.0.0.0/24": "is reserved",
         "192.168.0.0/16": "is private (RFC 1918)",
+        "198.18.0.0/15": "is for tests of networks",
         "224.0.0.0/4": "is multicast",
         "240.0.0.0/4": "is reserved",
         "::/128": "means no address",
         "::1/128": "is this machine itself",
         "64:ff9b::/96": "is IPv4 translated by NAT64",
+        "64:ff9b:1::/48": "is IPv4 translated by NAT64",
+        "::/8": "is reserved",
         "fc00::/7": "is private (RFC 4193)",
         "fe80::/10": "is link-local",
+        "fec0::/10": "is private (RFC 3879)",
         "ff00::/8": "is multicast",
     }.items()
 }
-"""Ranges from which no request comes over the internet. *Source:* IANA's special-purpose address registries, 2026."""
+"""Ranges from which no request comes over the internet. The first one that fits is named, so `::/8` stands behind what
+it contains; it also holds IPv4 addresses that are written as IPv6. *Source:* IANA's special-purpose address registries,
+2026."""
 
 
 @dataclass(frozen=True)
