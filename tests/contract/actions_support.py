@@ -5,16 +5,18 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import pytest
 from pydantic import SecretStr
 
 from allclear.domain.action import AnyAction, Change, Client, Finding, Receipt, Verdict
 from allclear.domain.baseline import OwnRecord
-from allclear.domain.errors import NotFound
+from allclear.domain.errors import AllclearError, AnswerLost, Denied, NotFound, VendorRefused
 from allclear.domain.links import Links, NoLinks
 from allclear.domain.systems import Access, Service, Smoke, SmokePath
 from allclear.simulator.scenario import Production
@@ -33,6 +35,27 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "statuspage": {"page": "vintstreet"},
     "vercel": {"team": "team_simulated"},
 }
+
+READ_TROUBLES = ["permission_denied", "unavailable", "cut_off", "other_shape", "login_page"]
+"""The faults of a read: none of them may be taken for an empty answer."""
+
+
+def each_write_fault(purpose: str, *, any_answer: bool = False) -> pytest.MarkDecorator:
+    """Run a test with each fault of a write: `kind`, the `error` it must raise, and `words` of its sentence.
+
+    With `any_answer` the vendor's good answers have no shape, so one of another shape is no fault.
+    """
+    faults: list[tuple[str, type[AllclearError], str]] = [
+        ("permission_denied", Denied, f"does not allow our key to {re.escape(purpose)}"),
+        ("unavailable", AnswerLost, f"was asked to {re.escape(purpose)}.* and gave no clear answer"),
+        ("server_error", AnswerLost, "gave no clear answer"),
+        ("answer_lost", AnswerLost, "gave no clear answer"),
+        ("cut_off", AnswerLost, "its answer cannot be read"),
+        *([] if any_answer else [("other_shape", AnswerLost, "its answer cannot be read")]),
+        ("login_page", AnswerLost, "as a proxy or a login page does"),
+        ("rate_limited", VendorRefused, "is limiting our requests"),
+    ]
+    return pytest.mark.parametrize(("kind", "error", "words"), faults)
 
 
 PatientRollback, PatientRevisions = patient_kind(RollbackTraffic), patient_kind(Revisions)

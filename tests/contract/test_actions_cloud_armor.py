@@ -34,10 +34,12 @@ from tasks.cloud_armor.actions import BlockArmorAddresses, UnblockArmorAddresses
 from tasks.cloud_armor.handle import CloudArmorHandle
 from tasks.cloud_armor.preflight import CloudArmorPreflight
 from tests.contract.actions_support import (
+    READ_TROUBLES,
     Carried,
     SimulatedContext,
     carried_out,
     dumped,
+    each_write_fault,
     production,
     proven,
     undone,
@@ -49,7 +51,6 @@ from tests.contract.simulator_support import Simulated, fault, quick, recorded
 SERVICE, ATTACKER, OTHER, RANGE = "storefront", "203.0.113.7", "203.0.113.9", "192.0.2.0/24"
 OFFICE = {"198.51.100.0/28": "our office"}
 POLICY = "/compute/v1/projects/vintstreet-prod/global/securityPolicies/storefront"
-READ_TROUBLES = ["permission_denied", "unavailable", "cut_off", "other_shape", "login_page"]
 BOTH: list[tuple[type[AnyAction], dict[str, Any]]] = [
     (BlockArmorAddresses, {"addresses": ATTACKER}),
     (UnblockArmorAddresses, {"addresses": ATTACKER}),
@@ -335,19 +336,7 @@ async def test_its_owner_is_reminded_after_a_day_if_the_runbook_names_no_time() 
 # --- faults ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("kind", "error", "words"),
-    [
-        ("permission_denied", Denied, "does not allow our key to block 203.0.113.7/32 in storefront"),
-        ("unavailable", AnswerLost, "was asked to block 203.0.113.7/32 in storefront and gave no clear answer"),
-        ("server_error", AnswerLost, "gave no clear answer"),
-        ("answer_lost", AnswerLost, "gave no clear answer"),
-        ("cut_off", AnswerLost, "its answer cannot be read"),
-        ("other_shape", AnswerLost, "its answer cannot be read"),
-        ("login_page", AnswerLost, "as a proxy or a login page does"),
-        ("rate_limited", VendorRefused, "is limiting our requests"),
-    ],
-)
+@each_write_fault("block 203.0.113.7/32 in storefront")
 async def test_each_fault_of_the_write_has_its_sentence(kind: str, error: type[AllclearError], words: str) -> None:
     """A refusal changed nothing; everything else may have taken effect."""
     async with guarded() as (sim, context):
@@ -441,7 +430,7 @@ async def test_a_read_that_fails_has_a_sentence_and_a_next_step_and_nothing_is_w
         ({"backend_service": "stores"}, "asked to read the backend service stores: The resource"),
     ],
 )
-async def test_a_policy_or_backend_service_that_does_not_exist_is_named(handle: dict[str, str], words: str) -> None:
+async def test_a_policy_or_backend_service_that_does_not_exist_is_named(handle: dict[str, Any], words: str) -> None:
     """With what to correct."""
     async with guarded(**handle) as (_, context):
         with pytest.raises(NotFound) as missing:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from allclear.domain.action import ActStatus, AnyAction, Outcome, Verdict
-from allclear.domain.errors import AllclearError, AnswerLost, Denied, Refused, VendorRefused
+from allclear.domain.errors import AllclearError, Refused, VendorRefused
 from allclear.engine.actions.loaded_act import LoadedAct
 from allclear.engine.actions.write import Write
 from allclear.simulator.scenario import load_scenario
@@ -21,7 +21,16 @@ from allclear.vendors.convex import Convex
 from tasks.convex.environment import SetEnvironment
 from tasks.convex.handles import ConvexHandle
 from tasks.convex.pause import PauseDeployment, UnpauseDeployment
-from tests.contract.actions_support import SimulatedContext, carried_out, dumped, production, undone, worked_out
+from tests.contract.actions_support import (
+    READ_TROUBLES,
+    SimulatedContext,
+    carried_out,
+    dumped,
+    each_write_fault,
+    production,
+    undone,
+    worked_out,
+)
 from tests.contract.described_transport import Described
 from tests.contract.simulator_support import REPOSITORY, Simulated, fault, recorded, specification
 
@@ -161,17 +170,7 @@ async def test_what_is_no_switch_is_refused_and_its_value_is_not_shown(raw: dict
         assert recorded(sim, "write") == []
 
 
-@pytest.mark.parametrize(
-    ("kind", "error", "words"),
-    [
-        ("permission_denied", Denied, "does not allow our key"),
-        ("unavailable", AnswerLost, "gave no clear answer"),
-        ("answer_lost", AnswerLost, "gave no clear answer"),
-        ("cut_off", AnswerLost, "its answer cannot be read"),
-        ("login_page", AnswerLost, "as a proxy or a login page does"),
-        ("rate_limited", VendorRefused, "is limiting our requests"),
-    ],
-)
+@each_write_fault("", any_answer=True)
 @pytest.mark.parametrize(("action", "raw", "method"), EVERY, ids=IDS)
 async def test_each_fault_of_the_write_has_its_sentence(
     action: type[AnyAction], raw: dict[str, Any], method: str, kind: str, error: type[AllclearError], words: str
@@ -205,7 +204,7 @@ async def test_the_outcome_says_what_a_read_has_proven(
         assert (await issued(action(context), **raw)).status is status
 
 
-@pytest.mark.parametrize("trouble", ["permission_denied", "unavailable", "cut_off", "other_shape", "login_page"])
+@pytest.mark.parametrize("trouble", READ_TROUBLES)
 @pytest.mark.parametrize(("action", "raw", "method"), EVERY, ids=IDS)
 async def test_a_read_that_fails_has_a_sentence_and_nothing_is_written(
     action: type[AnyAction], raw: dict[str, Any], method: str, trouble: str

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from allclear.domain.action import ActStatus, Verdict
-from allclear.domain.errors import AllclearError, AnswerLost, ConfigError, Denied, Refused, VendorRefused
+from allclear.domain.errors import AllclearError, ConfigError, Refused
 from allclear.engine.actions.registry import read_params
 from tasks.github.issues import CloseIssue, OpenIssue
-from tests.contract.actions_support import carried_out, undone, worked_out
+from tests.contract.actions_support import carried_out, each_write_fault, undone, worked_out
 from tests.contract.github_support import BY_PULL, KEY, SERVICE, at_github, hosted, issued, spec
 from tests.contract.simulator_support import fault, recorded
 from tests.unit.fakes_context import FakeRecord
@@ -107,15 +107,7 @@ async def test_a_ticket_is_never_opened_twice(kind: str, status: ActStatus, open
         assert len(recorded(sim, "write", method="create_issue")) == 1
 
 
-@pytest.mark.parametrize(
-    ("kind", "error", "words"),
-    [
-        ("permission_denied", Denied, "does not allow our key to open an issue in vintstreet/storefront"),
-        ("unavailable", AnswerLost, "gave no clear answer"),
-        ("login_page", AnswerLost, "as a proxy or a login page does"),
-        ("rate_limited", VendorRefused, "is limiting our requests"),
-    ],
-)
+@each_write_fault("open an issue in vintstreet/storefront")
 async def test_each_fault_has_its_sentence(kind: str, error: type[AllclearError], words: str) -> None:
     """A refusal opened nothing; everything else may have."""
     async with hosted(spec(BY_PULL)) as (sim, context):

@@ -8,11 +8,11 @@ import pytest
 
 from allclear.domain.action import ActStatus, Verdict
 from allclear.domain.base import utc_now
-from allclear.domain.errors import AllclearError, AnswerLost, Conflict, Denied, NotFound, Refused, VendorRefused
+from allclear.domain.errors import AllclearError, Conflict, NotFound, Refused, VendorRefused
 from allclear.simulator.github_repository import Pull
 from allclear.simulator.github_spec import CheckSpec
 from tasks.github.merge import Merge
-from tests.contract.actions_support import proven, worked_out
+from tests.contract.actions_support import each_write_fault, proven, worked_out
 from tests.contract.github_support import BY_PULL, KEY, SERVICE, at_github, hosted, issued, spec
 from tests.contract.simulator_support import Simulated, fault, recorded
 
@@ -183,18 +183,7 @@ async def test_a_merge_is_undone_by_another_revert() -> None:
         assert "github.open_revert service=storefront what=#2" in refused.value.next_step
 
 
-@pytest.mark.parametrize(
-    ("kind", "error", "words"),
-    [
-        ("permission_denied", Denied, "does not allow our key to merge the pull request #2"),
-        ("unavailable", AnswerLost, "gave no clear answer"),
-        ("answer_lost", AnswerLost, "gave no clear answer"),
-        ("cut_off", AnswerLost, "its answer cannot be read"),
-        ("other_shape", AnswerLost, "its answer cannot be read"),
-        ("login_page", AnswerLost, "as a proxy or a login page does"),
-        ("rate_limited", VendorRefused, "is limiting our requests"),
-    ],
-)
+@each_write_fault("merge the pull request #2")
 async def test_each_fault_of_the_merge_has_its_sentence(kind: str, error: type[AllclearError], words: str) -> None:
     """A refusal changed nothing; everything else may have taken effect."""
     async with hosted(spec(BY_PULL)) as (sim, context):

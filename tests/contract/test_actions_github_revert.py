@@ -22,7 +22,7 @@ from allclear.simulator.github_spec import CommitSpec
 from allclear.vendors.github import Github
 from tasks.github.handles import GithubHandle
 from tasks.github.revert import OpenRevert
-from tests.contract.actions_support import carried_out, dumped, undone, worked_out
+from tests.contract.actions_support import carried_out, dumped, each_write_fault, undone, worked_out
 from tests.contract.github_support import (
     BY_PULL,
     DIRECT,
@@ -219,18 +219,7 @@ async def test_the_approval_covers_the_change_and_for_a_commit_the_newest_one() 
         assert methods(sim) == []
 
 
-@pytest.mark.parametrize(
-    ("kind", "error", "words"),
-    [
-        ("permission_denied", Denied, "does not allow our key to open a pull request that reverts #1"),
-        ("unavailable", AnswerLost, "gave no clear answer"),
-        ("answer_lost", AnswerLost, "gave no clear answer"),
-        ("cut_off", AnswerLost, "its answer cannot be read"),
-        ("other_shape", AnswerLost, "its answer cannot be read"),
-        ("login_page", AnswerLost, "as a proxy or a login page does"),
-        ("rate_limited", VendorRefused, "is limiting our requests"),
-    ],
-)
+@each_write_fault("open a pull request that reverts #1")
 async def test_each_fault_of_githubs_own_revert_has_its_sentence(
     kind: str, error: type[AllclearError], words: str
 ) -> None:

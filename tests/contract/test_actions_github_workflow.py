@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from allclear.domain.action import ActStatus, Verdict
-from allclear.domain.errors import AllclearError, AnswerLost, Denied, NotFound, Refused, VendorRefused
+from allclear.domain.errors import AllclearError, NotFound, Refused, VendorRefused
 from allclear.engine.actions.loaded_act import LoadedAct
 from allclear.engine.actions.reconcile import after_interruption
 from allclear.simulator.github_spec import WorkflowSpec
 from tasks.github.handles import GithubHandle, WorkflowHandle
 from tasks.github.workflow import RunParams, RunWorkflow
-from tests.contract.actions_support import carried_out, undone, worked_out
+from tests.contract.actions_support import carried_out, each_write_fault, undone, worked_out
 from tests.contract.github_support import (
     BY_PULL,
     DEPLOY,
@@ -222,18 +222,7 @@ async def test_what_github_refuses_of_a_dispatch_is_told(changes: dict[str, Any]
             await action.apply(params, change, KEY)
 
 
-@pytest.mark.parametrize(
-    ("kind", "error", "words"),
-    [
-        ("permission_denied", Denied, r"does not allow our key to run the workflow deploy\.yml"),
-        ("unavailable", AnswerLost, "gave no clear answer"),
-        ("answer_lost", AnswerLost, "gave no clear answer"),
-        ("cut_off", AnswerLost, "its answer cannot be read"),
-        ("other_shape", AnswerLost, "its answer cannot be read"),
-        ("login_page", AnswerLost, "as a proxy or a login page does"),
-        ("rate_limited", VendorRefused, "is limiting our requests"),
-    ],
-)
+@each_write_fault("run the workflow deploy.yml")
 async def test_each_fault_of_the_start_has_its_sentence(kind: str, error: type[AllclearError], words: str) -> None:
     """A refusal started nothing; everything else may have."""
     async with hosted(deploys()) as (sim, context):

@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 
 from allclear.domain.action import ActStatus, AnyAction, Outcome, Verdict
-from allclear.domain.errors import AllclearError, AnswerLost, Denied, Refused, VendorRefused
+from allclear.domain.errors import AllclearError, Denied, Refused
 from allclear.engine.actions.loaded_act import LoadedAct
 from allclear.engine.actions.write import Write
 from allclear.simulator.apis.jira import EMAIL
@@ -21,7 +21,16 @@ from allclear.simulator.jira_project import JiraProject
 from allclear.simulator.scenario_schema import JiraSpec
 from allclear.vendors.jira import Jira, document
 from tasks.jira import AssignTicket, CreateTicket, JiraPreflight, MoveTicket
-from tests.contract.actions_support import SimulatedContext, carried_out, dumped, production, undone, worked_out
+from tests.contract.actions_support import (
+    READ_TROUBLES,
+    SimulatedContext,
+    carried_out,
+    dumped,
+    each_write_fault,
+    production,
+    undone,
+    worked_out,
+)
 from tests.contract.simulator_support import Simulated, fault, quick, recorded, specification
 
 BEN, CHI = "ben@retailgen.ai", "chi@retailgen.ai"
@@ -147,15 +156,7 @@ async def test_a_field_that_the_project_requires_is_named() -> None:
         assert at_jira(sim).tickets == []
 
 
-@pytest.mark.parametrize(
-    ("kind", "error", "words"),
-    [
-        ("permission_denied", Denied, "does not allow our key to create a ticket in OPS"),
-        ("unavailable", AnswerLost, "gave no clear answer"),
-        ("login_page", AnswerLost, "as a proxy or a login page does"),
-        ("rate_limited", VendorRefused, "is limiting our requests"),
-    ],
-)
+@each_write_fault("create a ticket in OPS")
 async def test_each_fault_has_its_sentence(kind: str, error: type[AllclearError], words: str) -> None:
     """A refusal created nothing; everything else may have."""
     async with tracked() as (sim, context):
@@ -189,7 +190,7 @@ async def test_the_outcome_of_a_change_says_what_a_read_has_proven(
         assert (await issued(action(context), ticket="RG-1", **raw)).status is status
 
 
-@pytest.mark.parametrize("trouble", ["permission_denied", "unavailable", "cut_off", "other_shape", "login_page"])
+@pytest.mark.parametrize("trouble", READ_TROUBLES)
 async def test_a_read_that_fails_has_a_sentence(trouble: str) -> None:
     """An answer that is cut off or of another shape is never taken for an empty search."""
     async with tracked() as (sim, context):

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from allclear.domain.action import ActStatus, AnyAction, Outcome, Verdict
-from allclear.domain.errors import AllclearError, AnswerLost, Conflict, Denied, NotFound, Refused, VendorRefused
+from allclear.domain.errors import AllclearError, Conflict, Denied, NotFound, Refused, VendorRefused
 from allclear.engine.actions.loaded_act import LoadedAct
 from allclear.engine.actions.registry import read_params
 from allclear.engine.actions.write import Write
@@ -23,10 +23,12 @@ from tasks.own_switches.actions import RestoreSwitch, SetSwitch, SwitchState
 from tasks.own_switches.handle import SwitchesHandle
 from tasks.own_switches.preflight import OwnSystemsPreflight
 from tests.contract.actions_support import (
+    READ_TROUBLES,
     Carried,
     SimulatedContext,
     carried_out,
     dumped,
+    each_write_fault,
     production,
     proven,
     undone,
@@ -236,18 +238,7 @@ async def test_a_key_that_is_not_known_is_named() -> None:
             await action.apply(params, change, "key")
 
 
-@pytest.mark.parametrize(
-    ("kind", "error", "words"),
-    [
-        ("permission_denied", Denied, "does not allow our key to set the switch read-only to on"),
-        ("unavailable", AnswerLost, "was asked to set the switch read-only to on and gave no clear answer"),
-        ("server_error", AnswerLost, "gave no clear answer"),
-        ("answer_lost", AnswerLost, "gave no clear answer"),
-        ("cut_off", AnswerLost, "its answer cannot be read"),
-        ("login_page", AnswerLost, "as a proxy or a login page does"),
-        ("rate_limited", VendorRefused, "is limiting our requests"),
-    ],
-)
+@each_write_fault("set the switch read-only to on", any_answer=True)
 async def test_each_fault_of_the_write_has_its_sentence(kind: str, error: type[AllclearError], words: str) -> None:
     """A refusal changed nothing; everything else may have taken effect."""
     async with own() as (sim, context):
@@ -301,9 +292,8 @@ async def test_a_read_that_fails_has_a_sentence_and_a_next_step_and_nothing_is_w
     kind: type[AnyAction], raw: dict[str, Any]
 ) -> None:
     """For the look and for the proof."""
-    troubles = ["permission_denied", "unavailable", "cut_off", "other_shape", "login_page"]
     async with own() as (sim, context):
-        for method, trouble in product(["look", "prove"], troubles):
+        for method, trouble in product(["look", "prove"], READ_TROUBLES):
             await fault(sim, "http", method, trouble, times=50)
             with pytest.raises(AllclearError, match=r"read (the switch|what proves the switch) read-only") as failed:
                 await worked_out(kind(context), service=SERVICE, switch=NAME, **raw)

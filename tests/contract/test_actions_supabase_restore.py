@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from allclear.domain.action import ActStatus, Outcome, Verdict
 from allclear.domain.base import utc_now
-from allclear.domain.errors import AllclearError, AnswerLost, Denied, NotFound, Refused, VendorRefused
+from allclear.domain.errors import AllclearError, NotFound, Refused
 from allclear.engine.actions.loaded_act import LoadedAct
 from allclear.engine.actions.write import Write
 from allclear.simulator.scenario_schema import MigrationSpec, OutbreakSpec, SupabaseSpec, Trouble
@@ -24,7 +24,16 @@ from tasks.supabase.database import Database
 from tasks.supabase.handles import SupabaseProjectHandle
 from tasks.supabase.restore import RestoreParams, RestoreToPoint
 from tasks.supabase.state import DatabaseState
-from tests.contract.actions_support import SimulatedContext, carried_out, dumped, production, undone, worked_out
+from tests.contract.actions_support import (
+    READ_TROUBLES,
+    SimulatedContext,
+    carried_out,
+    dumped,
+    each_write_fault,
+    production,
+    undone,
+    worked_out,
+)
 from tests.contract.simulator_support import Simulated, control, fault, quick, recorded
 
 REF = "abcdefghijklmnopqrst"
@@ -259,17 +268,7 @@ async def test_a_database_that_is_down_can_be_restored() -> None:
         assert "Supabase was seen restoring it" in done.finding.sentence
 
 
-@pytest.mark.parametrize(
-    ("kind", "error", "words"),
-    [
-        ("permission_denied", Denied, "does not allow our key to restore"),
-        ("unavailable", AnswerLost, "gave no clear answer"),
-        ("answer_lost", AnswerLost, "gave no clear answer"),
-        ("cut_off", AnswerLost, "its answer cannot be read"),
-        ("login_page", AnswerLost, "as a proxy or a login page does"),
-        ("rate_limited", VendorRefused, "is limiting our requests"),
-    ],
-)
+@each_write_fault("restore", any_answer=True)
 async def test_each_fault_of_the_write_has_its_sentence(kind: str, error: type[AllclearError], words: str) -> None:
     """A refusal changed nothing; everything else may have taken effect."""
     async with migrated(points=False) as (sim, context, good):
@@ -320,7 +319,7 @@ async def test_a_restore_to_another_time_is_not_success() -> None:
         assert "and not to" in finding.sentence
 
 
-@pytest.mark.parametrize("trouble", ["permission_denied", "unavailable", "cut_off", "other_shape", "login_page"])
+@pytest.mark.parametrize("trouble", READ_TROUBLES)
 async def test_a_read_that_fails_has_a_sentence_and_a_next_step_and_nothing_is_written(trouble: str) -> None:
     """An answer that is cut off or of another shape is never taken for an empty one."""
     async with migrated() as (sim, context, good):

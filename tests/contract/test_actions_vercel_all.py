@@ -16,7 +16,7 @@ from tasks.vercel.attack_mode import EndAttackMode, StartAttackMode
 from tasks.vercel.config import DisableItem, DisableVercelMaintenance, EnableItem, EnableVercelMaintenance
 from tasks.vercel.firewall import BlockAddresses, UnblockAddresses
 from tasks.vercel.flags import DisableVercelFlag, EnableVercelFlag
-from tests.contract.actions_support import Carried, SimulatedContext, dumped, proven, worked_out
+from tests.contract.actions_support import READ_TROUBLES, Carried, SimulatedContext, dumped, proven, worked_out
 from tests.contract.simulator_support import Simulated, fault, recorded
 from tests.contract.test_actions_vercel import SERVICE
 from tests.contract.test_actions_vercel_flags import broken
@@ -61,7 +61,7 @@ async def test_a_dry_run_writes_nothing_and_the_act_keeps_no_secret(kind: type[A
         assert [name for name, secret in sim.secrets.items() if secret in kept] == []
 
 
-@pytest.mark.parametrize("trouble", ["permission_denied", "unavailable", "cut_off", "other_shape", "login_page"])
+@pytest.mark.parametrize("trouble", READ_TROUBLES)
 @pytest.mark.parametrize(("kind", "raw"), EVERY, ids=NAMES)
 async def test_a_read_that_fails_has_a_sentence_and_a_next_step_and_nothing_is_written(
     kind: type[AnyAction], raw: dict[str, Any], trouble: str

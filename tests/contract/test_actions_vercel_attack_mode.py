@@ -12,7 +12,7 @@ import pytest
 
 from allclear.domain.action import ActStatus, Outcome, Verdict
 from allclear.domain.base import utc_now
-from allclear.domain.errors import AllclearError, AnswerLost, ConfigError, Denied, NotFound, Refused, VendorRefused
+from allclear.domain.errors import AllclearError, ConfigError, NotFound, Refused
 from allclear.engine.actions.loaded_act import LoadedAct
 from allclear.engine.actions.registry import read_params
 from allclear.engine.actions.write import Write
@@ -20,7 +20,7 @@ from allclear.vendors.vercel import VercelHandle
 from tasks.http_probes import Health, SmokeTest
 from tasks.service_params import ServiceParams
 from tasks.vercel.attack_mode import EndAttackMode, StartAttackMode
-from tests.contract.actions_support import carried_out, undone, worked_out
+from tests.contract.actions_support import carried_out, each_write_fault, undone, worked_out
 from tests.contract.simulator_support import Simulated, fault, recorded, specification
 from tests.contract.test_actions_vercel import SERVICE, hosted
 
@@ -112,18 +112,7 @@ async def test_one_that_a_person_switched_on_is_left_as_it_is() -> None:
         assert recorded(sim, "write") == []
 
 
-@pytest.mark.parametrize(
-    ("kind", "error", "words"),
-    [
-        ("permission_denied", Denied, "does not allow our key to switch attack mode on"),
-        ("unavailable", AnswerLost, "gave no clear answer"),
-        ("answer_lost", AnswerLost, "gave no clear answer"),
-        ("cut_off", AnswerLost, "its answer cannot be read"),
-        ("other_shape", AnswerLost, "its answer cannot be read"),
-        ("login_page", AnswerLost, "as a proxy or a login page does"),
-        ("rate_limited", VendorRefused, "is limiting our requests"),
-    ],
-)
+@each_write_fault("switch attack mode on")
 async def test_each_fault_of_the_write_has_its_sentence(kind: str, error: type[AllclearError], words: str) -> None:
     """A refusal changed nothing; everything else may have taken effect."""
     async with hosted() as (sim, context):

@@ -14,14 +14,23 @@ import pytest
 
 from allclear.domain.action import ActStatus, Outcome, Verdict
 from allclear.domain.address_ranges import NeverBlocked
-from allclear.domain.errors import AllclearError, AnswerLost, ConfigError, Denied, NotFound, Refused, VendorRefused
+from allclear.domain.errors import AllclearError, ConfigError, NotFound, Refused
 from allclear.engine.actions.loaded_act import LoadedAct
 from allclear.engine.actions.registry import read_params
 from allclear.engine.actions.write import Write
 from allclear.vendors.vercel import VercelHandle
 from tasks.addresses import AddressParams
 from tasks.vercel.firewall import BlockAddresses, UnblockAddresses
-from tests.contract.actions_support import SimulatedContext, carried_out, dumped, proven, undone, worked_out
+from tests.contract.actions_support import (
+    READ_TROUBLES,
+    SimulatedContext,
+    carried_out,
+    dumped,
+    each_write_fault,
+    proven,
+    undone,
+    worked_out,
+)
 from tests.contract.simulator_support import Simulated, fault, recorded, specification
 from tests.contract.test_actions_vercel import SERVICE, hosted
 
@@ -238,19 +247,7 @@ async def test_its_owner_is_reminded_after_a_day_if_the_runbook_names_no_time() 
         assert action.review_after(AddressParams(service=SERVICE)) == timedelta(days=1)
 
 
-@pytest.mark.parametrize(
-    ("kind", "error", "words"),
-    [
-        ("permission_denied", Denied, "does not allow our key to block 203.0.113.7"),
-        ("unavailable", AnswerLost, "was asked to block 203.0.113.7 and gave no clear answer"),
-        ("server_error", AnswerLost, "gave no clear answer"),
-        ("answer_lost", AnswerLost, "gave no clear answer"),
-        ("cut_off", AnswerLost, "its answer cannot be read"),
-        ("other_shape", AnswerLost, "its answer cannot be read"),
-        ("login_page", AnswerLost, "as a proxy or a login page does"),
-        ("rate_limited", VendorRefused, "is limiting our requests"),
-    ],
-)
+@each_write_fault("block 203.0.113.7")
 async def test_each_fault_of_the_write_has_its_sentence(kind: str, error: type[AllclearError], words: str) -> None:
     """A refusal changed nothing; everything else may have taken effect."""
     async with attacked() as (sim, context):
@@ -261,7 +258,7 @@ async def test_each_fault_of_the_write_has_its_sentence(kind: str, error: type[A
             await action.apply(params, change, "key")
 
 
-@pytest.mark.parametrize("kind", ["permission_denied", "unavailable", "cut_off", "other_shape", "login_page"])
+@pytest.mark.parametrize("kind", READ_TROUBLES)
 async def test_each_fault_of_the_read_has_its_sentence_and_writes_nothing(kind: str) -> None:
     """The firewall is never taken for empty."""
     async with attacked() as (sim, context):
