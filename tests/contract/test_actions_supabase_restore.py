@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from allclear.domain.action import ActStatus, Outcome, Verdict
 from allclear.domain.base import utc_now
-from allclear.domain.errors import AllclearError, NotFound, Refused
+from allclear.domain.errors import AllclearError, NotFound, Refused, VendorRefused
 from allclear.engine.actions.loaded_act import LoadedAct
 from allclear.engine.actions.write import Write
 from allclear.simulator.scenario_schema import MigrationSpec, OutbreakSpec, SupabaseSpec, Trouble
