@@ -200,6 +200,7 @@ class CreateTicket(_TicketAction[CreateParams]):
     title = "Create a ticket in Jira"
     params: ClassVar[type[Params]] = CreateParams
     text_params = ("summary", "text")
+    shows_late = True
     usual_undo = "It cannot be undone: move the ticket to done, or delete it in Jira."
 
     @override

@@ -253,6 +253,8 @@ class Action(ABC, Generic[P, S]):
     """Whether it closes the service to its users on purpose, as maintenance mode does: they count as affected."""
     reverses: ClassVar[str | None] = None
     """The action that this one undoes on the same resource."""
+    shows_late: ClassVar[bool] = False
+    """Whether a write may show only later, as in a search: after a crash an unchanged target then proves nothing."""
     reads_every: ClassVar[timedelta] = timedelta(seconds=1)
     """The longest pause between two reads after the write; longer for what takes hours, because vendors limit reads."""
 

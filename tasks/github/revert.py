@@ -69,6 +69,7 @@ class OpenRevert(Action[OpenRevertParams, RevertState]):
     fence: ClassVar[Fence] = Fence.NONE
     chooses = "what"
     leaves = "an open pull request"
+    shows_late = True
     permissions = (GITHUB_PULLS, GITHUB_RUN)
     usual_risk = "Users notice nothing until the pull request is merged and deployed."
     usual_undo = "Closes the pull request without merging it; its branch stays."

@@ -98,6 +98,7 @@ class RunWorkflow(Action[RunParams, RunState]):
     approval = ONE_PERSON_WITH_REASON
     leaves = "what the workflow has done"
     reads_every = timedelta(seconds=10)
+    shows_late = True
     permissions = (GITHUB_RUN,)
     usual_risk = "It does in production whatever the workflow does; allclear knows only how it ends."
     usual_undo = "Runs the workflow that systems.yaml names as its `undo`; without one it cannot be undone."

@@ -101,6 +101,7 @@ class RestoreToPoint(Action[RestoreParams, DatabaseState]):
     approval = TWO_PEOPLE
     undone_on_request = True
     reads_every = timedelta(seconds=5)
+    shows_late = True
     begins_within: ClassVar[timedelta] = timedelta(minutes=2)
     """How long a restore that was accepted may take to show as begun, before that is reported as doubtful."""
     point_within: ClassVar[timedelta] = timedelta(minutes=5)

@@ -48,12 +48,12 @@ async def after_interruption(loaded: LoadedAct, change: Change[Any], *, holder_d
     if action.target_reached(change, now):
         return await verified(loaded, change, None, "It had taken effect before the interruption.")
     same = now.matters() == change.before.matters()
-    if not same or (action.fence is Fence.NONE and not holder_dead):
-        found = (
-            "the process that began it may still write. Its target is unchanged so far."
-            if same
-            else "its target is neither as it was before nor as intended."
-        )
+    if not same or (action.fence is Fence.NONE and (action.shows_late or not holder_dead)):
+        found = "its target is neither as it was before nor as intended."
+        if same:
+            late = "a read may not show yet that it took effect"
+            why = late if holder_dead else "the process that began it may still write"
+            found = f"{why}. Its target is unchanged so far."
         return Outcome(
             status=ActStatus.INDETERMINATE,
             changed=True,

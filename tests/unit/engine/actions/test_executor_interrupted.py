@@ -7,9 +7,13 @@ from datetime import timedelta
 
 import pytest
 
-from allclear.domain.action import ActStatus
+from allclear.domain.action import ActStatus, AnyAction, Fence
 from allclear.domain.scope import Scope
 from allclear.engine.actions.executor import LEASE, RETRY_CLAIM
+from tasks.github.revert import OpenRevert
+from tasks.github.workflow import RunWorkflow
+from tasks.jira import CreateTicket
+from tasks.supabase.restore import RestoreToPoint
 from tests.patience import HUNG, until
 from tests.unit.domain.stories import MACHINE
 from tests.unit.engine.actions.executor_support import Office, kinds
@@ -59,6 +63,27 @@ async def test_without_a_fence_a_paused_holder_may_still_write(office: Office) -
     assert (outcome.status, outcome.changed) == (ActStatus.INDETERMINATE, True)
     assert office.dials.sent == []
     assert [one.id for one in desk.incident(incident).not_handed_over] == [act]
+
+
+async def test_what_shows_late_is_not_written_again_by_the_next_process(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A search that shows no ticket yet proves nothing: the write may have arrived before the process was killed."""
+    monkeypatch.setattr(SetDial, "shows_late", True)
+    desk, incident, act = await office.interrupted(SetDial, dead=True)
+    outcome = await desk.executor.carry_out(incident, act, MACHINE)
+    assert (outcome.status, outcome.changed) == (ActStatus.INDETERMINATE, True)
+    assert outcome.sentence == (
+        "It was interrupted, and a read may not show yet that it took effect. Its target is unchanged so far."
+    )
+    assert office.dials.sent == []
+
+
+@pytest.mark.parametrize("kind", [CreateTicket, RunWorkflow, OpenRevert, RestoreToPoint])
+def test_what_a_vendor_carries_out_or_lists_later_is_declared(kind: type[AnyAction]) -> None:
+    """A second ticket, run, pull request or restore would be made, because the first is not listed yet."""
+    assert kind.shows_late
+    assert kind.fence is Fence.NONE
 
 
 @pytest.mark.parametrize("kind", [TurnDial, SetDial])
