@@ -113,6 +113,8 @@ class Issue:
     created_at: datetime
     state: str = "open"
     reason: str | None = None
+    association: str = "MEMBER"
+    """What its author is to the repository, as GitHub names it."""
 
 
 class GithubRepository:

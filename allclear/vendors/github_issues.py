@@ -23,11 +23,17 @@ from allclear.vendors.lengths import shortened
 
 LONGEST_TITLE = 256
 LONGEST_BODY = 65_536
+_STRANGERS = frozenset({"NONE", "FIRST_TIMER", "FIRST_TIME_CONTRIBUTOR", "CONTRIBUTOR", "MANNEQUIN"})
+"""What GitHub calls authors without the right to write. *Source:* its REST API reference, `author_association`."""
 
 
 class _Named(Answer):
     name: str = ""
     login: str = ""
+
+
+class _Author(Answer):
+    type: str = ""
 
 
 class Issue(Answer):
@@ -41,6 +47,14 @@ class Issue(Answer):
     labels: tuple[_Named, ...] = ()
     assignees: tuple[_Named, ...] = ()
     pull: dict[str, Any] | None = Field(default=None, alias="pull_request")
+    user: _Author | None = None
+    association: str = Field(default="", alias="author_association")
+
+    @property
+    def by_stranger(self) -> bool:
+        """Return whether a person opened it who may not write to the repository; in a public one, anyone may."""
+        program = self.user is not None and self.user.type == "Bot"
+        return self.association in _STRANGERS and not program
 
 
 class Issues:

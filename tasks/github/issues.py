@@ -122,7 +122,8 @@ class _IssueAction(Action[IssueParams, IssueState]):
             except NotFound:  # it was deleted or transferred: there may be another one
                 pass
         mark = _mark(params.ticket)
-        return next((one for one in await issues.newest() if (one.body or "").rstrip().endswith(mark)), None)
+        newest = [one for one in await issues.newest() if not one.by_stranger]  # strangers can write the mark, too
+        return next((one for one in newest if (one.body or "").rstrip().endswith(mark)), None)
 
     @override
     async def apply(self, params: IssueParams, change: Change[IssueState], key: str) -> Receipt:

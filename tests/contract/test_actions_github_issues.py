@@ -38,6 +38,15 @@ async def test_a_ticket_is_opened_with_its_labels_and_found_by_our_name() -> Non
         assert OpenIssue(context).target_reached(again, again.before)
 
 
+async def test_an_issue_of_a_stranger_that_ends_like_ours_is_not_our_ticket() -> None:
+    """In a public repository anyone could otherwise keep the team from getting its ticket."""
+    async with hosted(spec(BY_PULL)) as (sim, context):
+        at_github(sim).open_issue("Nothing", "allclear ticket VS-1", [], []).association = "NONE"
+        done = await carried_out(OpenIssue(context), service=SERVICE, **TICKET)
+        assert [issue.title for issue in at_github(sim).issues] == ["Nothing", TICKET["title"]]
+        assert done.finding.sentence == "Issue #3 is open: https://github.com/vintstreet/storefront/issues/3."
+
+
 async def test_words_of_an_alert_notify_no_one() -> None:
     """A mention in an issue would notify that account."""
     async with hosted(spec(BY_PULL)) as (sim, context):

@@ -151,6 +151,7 @@ class Views:
             "title": issue.title,
             "body": issue.body,
             "user": user("allclear-bot"),
+            "author_association": issue.association,
             "labels": [{"id": 1, "name": name, "color": "ededed", "default": False} for name in issue.labels],
             "assignees": [user(login) for login in issue.assignees],
             "comments": 0,
