@@ -18,7 +18,7 @@ from typing_extensions import override
 
 from allclear.domain.action import Action, Change, Client, Fence, Finding, Params, Receipt, State, Verdict
 from allclear.domain.approval import ApprovalPolicy
-from allclear.domain.base import Candidate
+from allclear.domain.base import Candidate, TicketLink
 from allclear.domain.errors import AllclearError, Denied, Refused, VendorRefused
 from allclear.domain.preflight import Passed, PlannedUse, Preflight, PreflightCheck
 from allclear.domain.systems import Service
@@ -116,6 +116,7 @@ class _TicketAction(Action[P, TicketState], Generic[P]):
     fence: ClassVar[Fence] = Fence.NONE
     approval: ClassVar[ApprovalPolicy | None] = None
     tells = True
+    found_again = True
     permissions = (JIRA_WRITE,)
     usual_risk = "Everyone who can read the project reads it."
 
@@ -189,8 +190,15 @@ class _TicketAction(Action[P, TicketState], Generic[P]):
         sentence = as_sentence(after.in_words())
         good = self.target_reached(change, after)
         return Finding(
-            verdict=Verdict.SUCCESS if good else Verdict.FAILURE, sentence=sentence, facts={"key": after.key}
+            verdict=Verdict.SUCCESS if good else Verdict.FAILURE,
+            sentence=sentence,
+            facts={"key": after.key},
+            ticket=self.link(after.key),
         )
+
+    def link(self, key: str) -> TicketLink | None:
+        """Return where people read a ticket; None for an empty key."""
+        return TicketLink(number=key, url=self.jira.page(key)) if key else None
 
 
 class CreateTicket(_TicketAction[CreateParams]):
@@ -223,7 +231,7 @@ class CreateTicket(_TicketAction[CreateParams]):
         if after.category == "none" and receipt and receipt.facts.get(_READ_BACK):
             key = str(receipt.facts["key"])
             sentence = f"{key} is created. Jira's search does not show it yet."
-            return Finding(verdict=Verdict.SUCCESS, sentence=sentence, facts={"key": key})
+            return Finding(verdict=Verdict.SUCCESS, sentence=sentence, facts={"key": key}, ticket=self.link(key))
         if after.category == "none":
             sentence = f"Jira's search does not show a ticket with the label {after.ticket} yet."
             return Finding(verdict=Verdict.INCONCLUSIVE, sentence=sentence)

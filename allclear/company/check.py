@@ -11,6 +11,7 @@ from allclear.company.checks.alert_sources import check_alert_sources
 from allclear.company.checks.approvals import check_plan_approvals
 from allclear.company.checks.assumptions import list_assumptions
 from allclear.company.checks.containment_order import check_containment_order
+from allclear.company.checks.follow_up_tickets import check_follow_up_tickets
 from allclear.company.checks.people import check_addresses, check_people
 from allclear.company.checks.placeholders import (
     check_plan_placeholders,
@@ -60,6 +61,7 @@ def check_company(
         check_rotas(draft),
         check_severities(draft, capabilities),
         check_reminders(draft, capabilities),
+        check_follow_up_tickets(draft, capabilities),
         check_systems(draft, capabilities),
         check_alert_sources(draft, capabilities.sources),
         check_runbooks(draft, capabilities),

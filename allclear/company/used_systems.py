@@ -105,12 +105,14 @@ def _systems_of(kind: ActionType | ProbeType, systems: Systems) -> Iterator[str]
 
 
 def _planned(plan: Plan, runbooks: Iterable[Runbook]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield each action and probe that the runbooks and the reminders name, with its parameters."""
+    """Yield each action and probe that the runbooks and the plan name, with its parameters."""
     for runbook in runbooks:
         yield from _steps(runbook)
-    for message in (plan.reminders.message, plan.reminders.page):
-        if message:
-            yield message.action, message.with_
+    tickets = plan.follow_up_tickets
+    further = (tickets.open, tickets.close) if tickets else ()
+    for call in (plan.reminders.message, plan.reminders.page, *further):
+        if call:
+            yield call.action, call.with_
 
 
 def _paged(plan: Plan, capabilities: Capabilities) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 from pydantic import Field
 
 from allclear.domain.approval import ONE_PERSON, ApprovalPolicy, Fallback
-from allclear.domain.base import Candidate, JsonDict, Model, digest
+from allclear.domain.base import Candidate, JsonDict, Model, TicketLink, digest
 from allclear.domain.baseline import OwnRecord
 from allclear.domain.links import Links, LinkTo
 from allclear.domain.permission import Permission
@@ -44,6 +44,7 @@ class Finding(Model):
     sentence: str
     facts: JsonDict = {}
     final: bool = Field(default=False, exclude=True, description="Whether another check cannot change it.")
+    ticket: TicketLink | None = Field(default=None, exclude=True, description="The ticket that was read.")
 
 
 class Refusal(Model):
@@ -233,6 +234,8 @@ class Action(ABC, Generic[P, S]):
     """Whether the public reads its texts: they may hold neither strangers' words nor the team's."""
     pages: ClassVar[bool] = False
     """Whether it pages people."""
+    found_again: ClassVar[bool] = False
+    """For a message: whether a later read can tell if it was sent, as a ticket is found by our name for it."""
     tells: ClassVar[bool] = False
     """Whether it only informs people: a message, a page, a public post. The post-mortem lists these separately."""
     announces: ClassVar[bool] = False
@@ -434,6 +437,7 @@ class Outcome(Model):
     next_step: str = ""
     drifted: bool = Field(default=False, description="Nothing was done, because the state changed since the proposal.")
     passes: bool = Field(default=False, description="Nothing was done, for a reason that ends by itself.")
+    ticket: TicketLink | None = Field(default=None, description="The ticket that it opened or closed.")
 
     @property
     def good(self) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any, cast
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 JsonDict = dict[str, Any]
@@ -134,3 +134,10 @@ def canonical(value: object) -> bytes:
 def digest(value: object) -> str:
     """Return the SHA-256 of `canonical(value)`, 64 hex digits."""
     return hashlib.sha256(canonical(value)).hexdigest()
+
+
+class TicketLink(Model):
+    """A ticket in an outside system, as people name it and find it."""
+
+    number: str = Field(description="As #12 or OPS-7.")
+    url: str = Field(default="", description="Where people read it; empty if that is not known.")

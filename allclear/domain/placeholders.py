@@ -58,6 +58,15 @@ REMINDER_PLACEHOLDERS: dict[str, str] = {
 """The additional placeholders of the plan's `reminders`."""
 
 
+FOLLOW_UP_PLACEHOLDERS: dict[str, str] = {
+    "number": "The follow-up's number in the incident, 1 for the first.",
+    "follow_up": "What is to be done.",
+    "owner": "Who sees to it.",
+    "due": "The day on which it is due, in the plan's zone.",
+}
+"""The additional placeholders of the plan's `follow_up_tickets`."""
+
+
 INTERNAL = frozenset({"title", "problem", "updates", "waiting", "deadlines", "in_place", "to_notify"})
 """Placeholders that may hold the words of strangers or of the team, so no public text may hold them."""
 

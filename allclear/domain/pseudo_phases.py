@@ -24,5 +24,8 @@ LIVE_MESSAGE = "live-message"
 THREAD = "thread"
 """Acts that post in a message's thread."""
 
-MESSAGES = frozenset({REMINDER, LIVE_MESSAGE, THREAD})
-"""Those of messages, which nothing waits for."""
+TICKET = "ticket"
+"""Acts that open and close the tickets of follow-ups."""
+
+MESSAGES = frozenset({REMINDER, LIVE_MESSAGE, THREAD, TICKET})
+"""Those of messages and tickets, which nothing waits for."""

@@ -175,17 +175,18 @@ class SqlEntries(Store):
         service: str | None = None,
         since: datetime | None = None,
         ended_since: datetime | None = None,
-        with_follow_ups: bool = False,
+        with_follow_ups: datetime | None = None,
     ) -> list[IncidentRow]:
         """Return the incidents, newest first."""
         filters = {
             "service": service,
             "since": since.isoformat() if since else None,
             "ended_since": ended_since.isoformat() if ended_since else None,
+            "with_follow_ups": with_follow_ups.isoformat() if with_follow_ups else None,
         }
         values = {f"p_{name}": value for name, value in filters.items() if value is not None}
         names = {name for name, value in filters.items() if value is not None}
-        names |= {name for name, on in (("open_only", open_only), ("with_follow_ups", with_follow_ups)) if on}
+        names |= {"open_only"} if open_only else set()
         query = incidents_where(frozenset(names))
         with self._db.reading() as connection:
             rows = connection.execute(query, {"p_scope": self._scope_text} | values).all()

@@ -183,12 +183,12 @@ class Entries(Protocol):
         service: str | None = None,
         since: datetime | None = None,
         ended_since: datetime | None = None,
-        with_follow_ups: bool = False,
+        with_follow_ups: datetime | None = None,
     ) -> list[IncidentRow]:
         """Return the incidents, newest first.
 
         `since` selects those opened at that time or later; `ended_since` those that are open or ended then or later.
-        `with_follow_ups` selects those with a follow-up that is not done.
+        `with_follow_ups` selects those with a follow-up that is not done, or was done at that time or later.
         """
         ...
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from sqlalchemy import ScalarSelect, Select, String, bindparam, case, func, insert, select, update
+from sqlalchemy import ColumnElement, ScalarSelect, Select, String, bindparam, case, func, insert, select, update
 
 from allclear.journal.tables import ENTRIES, INBOX, INCIDENTS
 
@@ -99,6 +99,14 @@ def _follow_ups(kind: str) -> ScalarSelect[int]:
     return count.correlate(INCIDENTS).scalar_subquery()
 
 
+def _follow_up_done_since() -> ColumnElement[bool]:
+    """Return whether the incident has a follow-up that was done at `p_with_follow_ups` or later."""
+    entries = ENTRIES.c
+    lately = entries.at >= bindparam("p_with_follow_ups")
+    done = select(entries.number).where(entries.incident == INCIDENTS.c.id, entries.kind == "follow-up.done", lately)
+    return done.correlate(INCIDENTS).exists()
+
+
 def incidents_where(filters: frozenset[str]) -> Select[tuple[str, str, str, str | None, int, str]]:
     """Return the query for the incidents of a scope, newest first, with these filters."""
     columns = INCIDENTS.c
@@ -107,7 +115,7 @@ def incidents_where(filters: frozenset[str]) -> Select[tuple[str, str, str, str 
         "service": columns.service == bindparam("p_service"),
         "since": columns.opened_at >= bindparam("p_since"),
         "ended_since": columns.ended_at.is_(None) | (columns.ended_at >= bindparam("p_ended_since")),
-        "with_follow_ups": _follow_ups("follow-up.added") > _follow_ups("follow-up.done"),
+        "with_follow_ups": (_follow_ups("follow-up.added") > _follow_ups("follow-up.done")) | _follow_up_done_since(),
     }
     query = select(
         columns.id, columns.service, columns.opened_at, columns.ended_at, columns.length, columns.head

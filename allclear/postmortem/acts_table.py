@@ -8,7 +8,7 @@ from allclear.domain.ask_state import Answer, AskState
 from allclear.domain.incident import Incident
 from allclear.domain.moments import clock, zone_name
 from allclear.domain.plan import Plan
-from allclear.domain.pseudo_phases import LIVE_MESSAGE, THREAD
+from allclear.domain.pseudo_phases import LIVE_MESSAGE, THREAD, TICKET
 from allclear.domain.sentences.acts import outcome_words
 from allclear.domain.template_values import left_lines
 from allclear.domain.text import change_rows, markdown_safe, plain, role_words
@@ -36,11 +36,14 @@ def acts_table(incident: Incident, plan: Plan) -> str:
 
 
 def messages_list(incident: Incident, plan: Plan) -> str:
-    """Return a list of the messages and pages; empty without one. Updates of live messages are left out."""
+    """Return a list of the messages and pages; empty without one.
+
+    Updates of live messages and the tickets of follow-ups are left out: those stand with the action items.
+    """
     return "\n".join(
         _message(incident, act, plan)
         for act in incident.acts.values()
-        if not _on_production(act) and act.proposed.phase not in {LIVE_MESSAGE, THREAD}
+        if not _on_production(act) and act.proposed.phase not in {LIVE_MESSAGE, THREAD, TICKET}
     )
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from allclear.domain.durations import counted, in_words, short_duration
 from allclear.domain.errors import ConfigError
+from allclear.domain.follow_up_tickets import ticket_of, ticket_words
 from allclear.domain.incident import Incident
 from allclear.domain.moments import clock, day, local, named_clock, stamp
 from allclear.domain.placeholders import render, unknown_placeholders
@@ -256,6 +257,15 @@ def _action_items(incident: Incident, plan: Plan) -> str:
     lines = [
         f"{number}. [{'x' if number in incident.follow_ups_done else ' '}]"
         f" {markdown_safe(item.text)} - {markdown_safe(item.owner)} - {day(item.due, plan.zone)}"
+        + _ticket(incident, plan, number)
         for number, item in enumerate(incident.follow_ups, 1)
     ]
     return "\n".join(lines) or "1. [ ] _None written yet._"
+
+
+def _ticket(incident: Incident, plan: Plan, number: int) -> str:
+    """Return how the ticket of a follow-up stands, with its link; empty if none is wanted."""
+    words, link = ticket_words(plan, incident, number), ticket_of(incident, number)
+    if not words:
+        return ""
+    return f" - {markdown_safe(words)}" + (f" (<{link.url}>)" if link and link.url else "")

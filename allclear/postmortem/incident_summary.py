@@ -16,6 +16,7 @@ from allclear.domain.ask_state import AskState
 from allclear.domain.base import person_key
 from allclear.domain.durations import short_duration
 from allclear.domain.escalation import roles_to_notify
+from allclear.domain.follow_up_tickets import follow_up_line, ticket_of, ticket_words
 from allclear.domain.incident import Incident
 from allclear.domain.moments import clock, day, named_clock, stamp, zone_name
 from allclear.domain.plan import Plan
@@ -60,6 +61,7 @@ def show(incident: Incident, entries: Sequence[Entry], plan: Plan, now: datetime
         *_part("Waiting for people", "yellow", rows or nothing),
         *_part("Still in place", "red", _points(left)),
         *_part("Due", "cyan", _points(due)),
+        *_part("Follow-ups", "cyan", _points(_follow_ups(incident, plan))),
         *_part("To be notified, by the plan", "cyan", _points(tell)),
         *_part("Help and pages", "dim", _points([] if incident.over else help_lines(plan))),
         *_part(
@@ -79,6 +81,16 @@ def _points(lines: Sequence[str]) -> list[RenderableType]:
     for line in lines:
         grid.add_row("-", Text(line))
     return [grid] if lines else []
+
+
+def _follow_ups(incident: Incident, plan: Plan) -> list[str]:
+    """Return each follow-up with its ticket, and the ticket's address."""
+    lines: list[str] = []
+    for number in range(1, len(incident.follow_ups) + 1):
+        words, ticket = ticket_words(plan, incident, number), ticket_of(incident, number)
+        parts = [follow_up_line(plan, incident, number), words, ticket.url if ticket else ""]
+        lines.append("; ".join(part for part in parts if part))
+    return lines
 
 
 def _head(incident: Incident, plan: Plan) -> Group:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar, cast
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -30,6 +31,7 @@ from allclear.vendors.lengths import shortened
 if TYPE_CHECKING:
     import httpx
 
+_GATEWAY = "api.atlassian.com"
 LONGEST_SUMMARY = 255
 LONGEST_TEXT = 32_000
 Category = Literal["new", "indeterminate", "done"]
@@ -48,6 +50,11 @@ class JiraOptions(Model):
     email: str = Field(pattern=r"^[^@\s]+@[^@\s]+$", description="The e-mail address of the token's account.")
     project: str = Field(pattern=r"^[A-Z][A-Z0-9_]{1,9}$", description="The project's key, as OPS.")
     issue_type: str = Field(default="Task", description="The type of the tickets, as the project calls it.")
+    site: str = Field(
+        default="",
+        pattern=r"^(https://[A-Za-z0-9.-]+)?$",
+        description="Where people read tickets, as https://acme.atlassian.net, if it is not the endpoint.",
+    )
 
 
 class _Answer(BaseModel):
@@ -129,6 +136,8 @@ class Jira:
         pause: Pause = asyncio.sleep,
     ) -> None:
         self.project, self._type = options.project, options.issue_type
+        through_gateway = urlsplit(address).hostname == _GATEWAY  # which shows no pages
+        self._site = options.site or ("" if through_gateway else address.rstrip("/"))
         basic = base64.b64encode(f"{options.email}:{secret}".encode()).decode()
         headers = {"Authorization": f"Basic {basic}", "Accept": "application/json"}
         self._http = HttpClient("Jira", address, headers=headers, secret=secret, transport=transport, pause=pause)
@@ -141,6 +150,10 @@ class Jira:
     def connect(cls, access: Access) -> Self:
         """Return a client; sends nothing yet. Raises ConfigError or MissingSecret."""
         return cls(web_address(access), secret_of(access), options_of(access, JiraOptions))
+
+    def page(self, key: str) -> str:
+        """Return the address at which people read a ticket; empty if it is not known."""
+        return f"{self._site}/browse/{key}" if self._site else ""
 
     async def close(self) -> None:
         """Release its connections."""

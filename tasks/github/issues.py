@@ -16,6 +16,7 @@ from typing_extensions import override
 
 from allclear.domain.action import Action, Change, Client, Fence, Finding, Params, Receipt, State, Verdict
 from allclear.domain.approval import ApprovalPolicy
+from allclear.domain.base import TicketLink
 from allclear.domain.errors import NotFound, Refused
 from allclear.domain.preflight import Preflight
 from allclear.domain.systems import Handle
@@ -84,6 +85,7 @@ class _IssueAction(Action[IssueParams, IssueState]):
     fence: ClassVar[Fence] = Fence.NONE
     approval: ClassVar[ApprovalPolicy | None] = None
     tells = True
+    found_again = True
     permissions = (GITHUB_ISSUES,)
     usual_risk = "Everyone who can read the repository reads it."
 
@@ -146,11 +148,13 @@ class _IssueAction(Action[IssueParams, IssueState]):
     @override
     def verify(self, change: Change[IssueState], after: IssueState, receipt: Receipt | None) -> Finding:
         facts = {"number": after.number, "url": after.url}
+        ticket = TicketLink(number=f"#{after.number}", url=after.url) if after.number else None
         if after.state != change.after.state:
-            return Finding(verdict=Verdict.FAILURE, sentence=_sentence(after), facts=facts)
+            return Finding(verdict=Verdict.FAILURE, sentence=_sentence(after), facts=facts, ticket=ticket)
         lost = [name for name in (*change.after.labels, *change.after.assignees) if name not in _given(after)]
         dropped = f" GitHub left out {', '.join(lost)}: the token's account may not set them." if lost else ""
-        return Finding(verdict=Verdict.SUCCESS, sentence=f"{_sentence(after)}{dropped}", facts=facts)
+        sentence = f"{_sentence(after)}{dropped}"
+        return Finding(verdict=Verdict.SUCCESS, sentence=sentence, facts=facts, ticket=ticket)
 
     def changed(self, params: IssueParams, before: IssueState, summary: str, **after: object) -> Change[IssueState]:
         """Return the change to `after`, with the sentences for people."""

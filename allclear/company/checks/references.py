@@ -106,6 +106,8 @@ class _PlanReferences:
         }
         for name, lines in parts.items():
             yield from (((name, index), line) for index, line in enumerate(lines))
+        if plan.follow_up_tickets:
+            yield ("follow_up_tickets",), plan.follow_up_tickets
         yield from ((("post_mortem", "due", index), line) for index, line in enumerate(plan.post_mortem.due))
 
     def _applies(self, place: Place, line: Applies) -> Iterator[Diagnostic]:

@@ -123,6 +123,25 @@ class ReminderRules(Model):
     )
 
 
+class TicketAction(Model):
+    """An action that opens or closes a ticket, and its parameters."""
+
+    action: str = Field(description="The action, as github.issue or jira.create; it must need no approval.")
+    with_: dict[str, Any] = Field(
+        alias="with",
+        description="Its parameters; besides every placeholder, {number}, {follow_up}, {owner} and {due} are filled.",
+    )
+
+
+class FollowUpTickets(Applies):
+    """The ticket of each follow-up. Of a private incident's follow-ups none is opened: others would read it."""
+
+    open: TicketAction = Field(description="What opens it, when the follow-up is recorded.")
+    close: TicketAction | None = Field(
+        default=None, description="What closes it, when the follow-up is done; it stays open if left out."
+    )
+
+
 class DueReview(Applies):
     """When something of the post-mortem is due."""
 

@@ -19,6 +19,7 @@ from allclear.domain.plan.notifications import (
     Duty,
     EscalationPolicy,
     Evidence,
+    FollowUpTickets,
     Notification,
     PostMortemRules,
     ReminderRules,
@@ -142,6 +143,9 @@ class Plan(Model):
     notifications: list[Notification] = Field(default=[], description="Who is notified of an incident.")
     updates: list[UpdateSchedule] = Field(default=[], description="How often each audience gets a status update.")
     reminders: ReminderRules = Field(default=ReminderRules(), description="How people are reminded of what is due.")
+    follow_up_tickets: FollowUpTickets | None = Field(
+        default=None, description="The ticket that each follow-up gets; none if left out."
+    )
     duties: list[Duty] = Field(default=[], description="What must be done by a deadline.")
     evidence: list[Evidence] = Field(default=[], description="What has to be kept before containment.")
     templates: dict[Slug, str] = Field(default={}, description="Name -> file, relative to the company's folder.")

@@ -107,12 +107,13 @@ class ActWatcher:
         return [act for act in incident.acts.values() if (act.unsettled or _is_left(act)) and self._readable(act)]
 
     def _readable(self, act: Act) -> bool:
-        """Return whether a read can tell what became of the act: not for pages and messages."""
+        """Return whether a read can tell what became of the act: not for pages, and for few messages."""
         try:
             action = self._executor.action(act.proposed.action)
         except AllclearError:
             return False
-        return not action.pages and not action.text_params and action.fence is not Fence.KEY
+        message = bool(action.text_params) and not action.found_again
+        return not action.pages and not message and action.fence is not Fence.KEY
 
     # --- one act ---------------------------------------------------------------------------------------
 
@@ -138,9 +139,15 @@ class ActWatcher:
         finding = loaded.action.verify(change, now, None)
         if loaded.action.target_reached(change, now) and finding.verdict is Verdict.SUCCESS:
             outcome = Outcome(
-                status=ActStatus.VERIFIED, changed=True, sentence=finding.sentence, after=now.model_dump(mode="json")
+                status=ActStatus.VERIFIED,
+                changed=True,
+                sentence=finding.sentence,
+                after=now.model_dump(mode="json"),
+                ticket=finding.ticket,
             )
             return ActSettled(act=act.id, outcome=outcome)
+        if loaded.action.shows_late and finding.verdict is Verdict.INCONCLUSIVE:
+            return None
         sent = act.intended_at or act.at
         if now.matters() != change.before.matters() or self._clock() - sent < max(LEASE, change.deadline):
             return None

@@ -83,6 +83,7 @@ def done_already(action: AnyAction, change: Change[Any], now: State, sentence: s
         after=now.model_dump(mode="json"),
         sentence=sentence if good else f"{sentence} {finding.sentence}",
         next_step="" if good else _CHECK_IT,
+        ticket=finding.ticket,
     )
 
 
@@ -140,6 +141,7 @@ def outcome_of(change: Change[Any], seen: Seen, note: str) -> Outcome:
         after=seen.after.model_dump(mode="json") if seen.after else None,
         sentence=" ".join(part for part in (note, seen.finding.sentence) if part),
         next_step="" if good else _CHECK_IT,
+        ticket=seen.finding.ticket,
     )
 
 

@@ -34,6 +34,7 @@ from allclear.engine.concurrency import Sweep
 from allclear.engine.incidents import overrides_of
 from allclear.engine.notify.sender import BY, Sender
 from allclear.engine.notify.thread_sender import ThreadSender
+from allclear.engine.notify.ticket_sender import TicketSender
 from allclear.engine.response.conductor import Conductor
 from allclear.engine.response.flow_starts import loss_messages, restart_messages
 from allclear.journal.ports import IncidentRow, Journal, OutboxKind, OutboxMessage
@@ -84,9 +85,11 @@ class Reminders:
         self._clock = clock
         self._sender = Sender(journal, conductor, proposer, executor, company, clock)
         self._threads = ThreadSender(journal, conductor, proposer, executor, company, clock, channels)
+        self._tickets = TicketSender(conductor, proposer, executor, company.plan, clock)
         self._next_due: dict[str, _NextDue] = {}
         self._older: list[IncidentRow] = []
-        """The incidents that ended long ago and have a follow-up that is not done, as of the last look-up."""
+        """The incidents that ended long ago and have a follow-up that is not done, or was done lately, as of the last
+        look-up."""
         self._older_until = _AT_ONCE_AGAIN
         """When they are looked up again."""
         self._sweep = Sweep(log, "send what is due in", _AT_ONCE, on_end=self._forget)
@@ -104,6 +107,7 @@ class Reminders:
         await self._record_due(incident_id)
         await self._sender.send_due(incident_id)
         await self._threads.send_due(incident_id)
+        await self._tickets.send_due(incident_id)
 
     # --- what is due -----------------------------------------------------------------------------------
 
@@ -111,7 +115,8 @@ class Reminders:
         rows = self._journal.incidents(ended_since=now - _WATCHED_AFTER_END)
         if now >= self._older_until:
             known = {row.id for row in rows}
-            self._older = [row for row in self._journal.incidents(with_follow_ups=True) if row.id not in known]
+            followed_up = self._journal.incidents(with_follow_ups=now - _WATCHED_AFTER_END)
+            self._older = [row for row in followed_up if row.id not in known]
             self._older_until = now + _OLDER_EVERY
         return [row.id for row in dict.fromkeys([*rows, *self._older]) if self._is_due(row, now)]
 
@@ -129,6 +134,7 @@ class Reminders:
             return _NextDue(row.length, None)
         times = [reminder.due for reminder in self._reminders(incident)[:1]]
         times += [*self._sender.due_times(incident), *self._threads.due_times(incident)]
+        times += self._tickets.due_times(incident)
         return _NextDue(incident.length, min(times, default=None))
 
     def _forget(self, incident_id: str) -> None:

@@ -51,6 +51,16 @@ class ActRow(NamedTuple):
     tone: str
 
 
+class FollowUpRow(NamedTuple):
+    """A follow-up, and its ticket."""
+
+    text: str
+    ticket: str
+    """How its ticket stands; empty if it gets none."""
+    url: str
+    """Where people read the ticket; empty if that is not known."""
+
+
 class InPlaceRow(NamedTuple):
     """A change that is still in place."""
 

@@ -9,9 +9,10 @@ from datetime import datetime
 from allclear.domain.act import Act
 from allclear.domain.action import ActStatus
 from allclear.domain.alert import AlertDecision
-from allclear.domain.base import person_key
+from allclear.domain.base import TicketLink, person_key
 from allclear.domain.deadlines import Deadline, deadlines
 from allclear.domain.durations import short_duration
+from allclear.domain.follow_up_tickets import follow_up_line, ticket_of, ticket_words
 from allclear.domain.incident import Incident
 from allclear.domain.moments import clock, day, local, named_clock, stamp, zone_name
 from allclear.domain.plan import Plan
@@ -47,6 +48,7 @@ from allclear.responder.pages.rows import (
     DeadlineRow,
     EventRow,
     FieldRow,
+    FollowUpRow,
     InPlaceRow,
     ListRow,
     RoleRow,
@@ -95,7 +97,7 @@ class IncidentPage:
     said: list[SaidRow]
     alerts: list[AlertRow]
     fields: list[FieldRow]
-    follow_ups: list[str]
+    follow_ups: list[FollowUpRow]
     help: list[str]
     """Whom outside the company to ask, and the pages that responders need; empty after the end."""
     zone: str
@@ -371,12 +373,19 @@ def _fields(source: Source) -> list[FieldRow]:
     ]
 
 
-def _follow_ups(incident: Incident, plan: Plan) -> list[str]:
+def _follow_ups(incident: Incident, plan: Plan) -> list[FollowUpRow]:
     return [
-        f"{number}. {plain(one.text, LONG)} ({plain(one.owner, 60)}, by {day(one.due, plan.zone)}"
-        + (", done)" if number in incident.follow_ups_done else ")")
-        for number, one in enumerate(incident.follow_ups, 1)
+        FollowUpRow(
+            follow_up_line(plan, incident, number),
+            ticket_words(plan, incident, number),
+            _url(ticket_of(incident, number)),
+        )
+        for number in range(1, len(incident.follow_ups) + 1)
     ]
+
+
+def _url(ticket: TicketLink | None) -> str:
+    return ticket.url if ticket else ""
 
 
 # --- the list ------------------------------------------------------------------------------------

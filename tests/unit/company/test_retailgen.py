@@ -24,6 +24,7 @@ from allclear.postmortem.placeholders import PLACEHOLDERS
 from tasks.convex.environment import SetEnvironment
 from tasks.convex.pause import PauseDeployment, UnpauseDeployment
 from tasks.http_probes import Health, SmokeTest
+from tasks.jira import CreateTicket, MoveTicket
 from tasks.pagerduty import Page, Resolve
 from tasks.slack import PostMessage
 from tasks.statuspage import OpenIncident, ResolveIncident, UpdateIncident
@@ -53,6 +54,8 @@ KINDS = Registry.of(
         PauseDeployment,
         UnpauseDeployment,
         SetEnvironment,
+        CreateTicket,
+        MoveTicket,
         Deployments,
         Health,
         SmokeTest,
