@@ -14,7 +14,7 @@ from allclear.company.diagnostics import Diagnostic, suggestion
 from allclear.company.load import Draft
 from allclear.company.validation_errors import validation_problems
 from allclear.company.yaml_file import Place, YamlFile
-from allclear.domain.action import Params
+from allclear.domain.action import Action, Params
 from allclear.domain.approval import Fallback
 from allclear.domain.runbook import Phase, Runbook, Step
 
@@ -161,11 +161,18 @@ class _RunbookChecker:
         """Yield what the action or probe itself reports about its parameters and the services in systems.yaml."""
         if self._draft.systems is None:
             return
-        for problem in kind.check_params(params, self._draft.systems.services):
+        services = self._draft.systems.services
+        problems = list(kind.check_params(params, services))
+        for problem in problems:
             where = (*place, problem.param) if problem.param else place
             next_step = problem.next_step or suggestion(str(getattr(params, problem.param, "")), problem.known)
             report = self._file.error if problem.certain else self._file.warning
             yield report(where, f"{kind.name}: {problem.sentence}", next_step)
+        name = str(getattr(params, "service", ""))
+        service = services.get(name)
+        if not problems and service and issubclass(kind, Action) and not kind.works_for(service):
+            sentence = f"{kind.name}: systems.yaml does not give the service {name} what this action needs."
+            yield self._file.error(place, sentence, f"`allclear actions {kind.name}` says what it needs.")
 
     def _kinds_of_incident(self, place: Place, names: Iterable[str]) -> Iterator[Diagnostic]:
         known = self._draft.plan.kinds if self._draft.plan else names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -325,3 +326,14 @@ def test_the_drill_expects_the_rollback(retailgen: Company) -> None:
     book, played = retailgen.runbook(route.runbook), {one.role for one in script.people}
     asked = {step.person for phase in Phase for step in book.steps(phase) if step.person}
     assert asked <= played
+
+
+def test_a_step_whose_service_lacks_what_its_action_needs_is_an_error(tmp_path: Path) -> None:
+    """Without the name of the maintenance switch, the step would fail in the incident; `check` says so before."""
+    folder = tmp_path / "retailgen"
+    shutil.copytree(FOLDER, folder)
+    systems = folder / "systems.yaml"
+    lines = systems.read_text(encoding="utf-8").splitlines(keepends=True)
+    systems.write_text("".join(line for line in lines if line.strip() != "maintenance: maintenance"), encoding="utf-8")
+    errors = {one.sentence for one in check_company(folder, KINDS, PLACEHOLDERS) if one.level == "error"}
+    assert "vercel.enable_maintenance: systems.yaml does not give the service app what this action needs." in errors
