@@ -101,7 +101,9 @@ def bad_migration(played: Played) -> None:
 
 def bad_deployment_reverted(played: Played) -> None:
     """GitHub received one revert, one merge and one dispatch; what was deployed then contains, and no traffic moved."""
-    made = [(line["method"], line["result"]) for line in writes(played, "github")]
+    # The ticket of the follow-up is opened as soon as it is recorded, which may be after the drill's end.
+    written = [line for line in writes(played, "github") if line["method"] != "create_issue"]
+    made = [(line["method"], line["result"]) for line in written]
     assert made == [("revert_pull", "done"), ("merge_pull", "done"), ("dispatch", "done")]
     assert writes(played, "cloud_run") == []
     [contained] = [entry.record for entry in played.entries if isinstance(entry.record, Contained)]
