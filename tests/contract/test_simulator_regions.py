@@ -53,7 +53,7 @@ BOTH = {"cloud_run": {"us-central1": "vintstreet", EUROPE: SHOP}}
 def documented() -> list[dict[str, Any]]:
     """Return the services that docs/reference/simulator.md describes."""
     page = (REPOSITORY / "docs" / "reference" / "simulator.md").read_text(encoding="utf-8")
-    [snippet] = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
+    [snippet] = re.findall(r"```yaml\n(other_services:.*?)```", page, flags=re.DOTALL)
     yaml: Any = YAML(typ="safe", pure=True)
     return yaml.load(snippet)["other_services"]
 

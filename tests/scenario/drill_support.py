@@ -71,6 +71,7 @@ class OneProcess(Stack):
         """Stop everything, the last started first."""
         if self._phases:
             self._phases.cancel()
+            await asyncio.wait([self._phases])
         await self._open.aclose()
 
     async def watch(self) -> None:

@@ -114,7 +114,7 @@ ROUTES = {
     ("options", "/alerts/{source}"): {"200", "404", "405"},
     ("get", "/alerts"): {"200", "401", "422", "503"},
     ("get", "/alerts/{delivery}"): {"200", "401", "404", "503"},
-    ("post", "/alerts/{delivery}/retry"): {"202", "401", "404", "409", "503"},
+    ("post", "/alerts/{delivery}/retry"): {"202", "401", "403", "404", "409", "503"},
     ("get", "/incidents"): {"200", "401", "422", "503"},
     ("get", "/incidents/{incident_id}"): {"200", "401", "404", "503"},
     ("get", "/healthz"): {"200"},

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from allclear.bootstrap import Engine
 from allclear.engine.people.declare import Declaration
+from tests.scenario.private_support import private
 from tests.unit.responder.responder_support import AUTH, engine_in, running_responder
 
 CANARY = "canary-4711"
@@ -18,8 +19,8 @@ CANARY = "canary-4711"
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
-    """An engine that can sign."""
-    engine = engine_in(tmp_path, link_key=SecretStr("a-key-of-a-test"))
+    """An engine that can sign, whose incidents only the CTO may read."""
+    engine = engine_in(tmp_path, company=private(), link_key=SecretStr("a-key-of-a-test"))
     yield engine
     engine.journal.close()
 
@@ -31,11 +32,8 @@ def client(engine: Engine) -> Iterator[TestClient]:
         yield client
 
 
-def test_outsiders_read_nothing_over_http(client: TestClient, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outsiders_read_nothing_over_http(client: TestClient, engine: Engine) -> None:
     """The shared token reads the id alone; a signed-in outsider is turned away and finds it in no list."""
-    kinds = engine.company.plan.kinds
-    for name, kind in list(kinds.items()):
-        monkeypatch.setitem(kinds, name, kind.model_copy(update={"private_for": ["cto"]}))
     ana = engine.people.who("Ana", "on_call", "cli")
     declared = Declaration(f"Keys on {CANARY}", "P0", "storefront", "bad-deployment")
     incident = engine.people.declare(declared, ana)
@@ -44,15 +42,15 @@ def test_outsiders_read_nothing_over_http(client: TestClient, engine: Engine, mo
     shown += [client.get(f"/reports/{report}", headers=AUTH) for report in reports]
     assert [one.status_code for one in shown[2:]] == [200, 200, 200, 403, 403]
     assert all(incident in one.text for one in (shown[2], shown[3]))
-    for person in ("Mallory", "Ana"):
-        signed_in = {"Authorization": f"Bearer {engine.tokens.for_person(person, 'on_call')}"}
+    for person, role in (("Cleo", "scribe"), ("Ana", "on_call")):
+        signed_in = {"Authorization": f"Bearer {engine.tokens.for_person(person, role)}"}
         page, listed = client.get(f"/i/{incident}", headers=signed_in), client.get("/i", headers=signed_in)
         read = [client.get(f"/reports/{report}", headers=signed_in) for report in reports]
-        if person == "Mallory":
+        if person == "Cleo":
             shown += [page, listed, *read]
-            assert "is private, and not for Mallory" in read[3].text
+            assert "is private, and not for Cleo" in read[3].text
             assert page.status_code == 403
-            assert "is private, and not for Mallory" in page.text
+            assert "is private, and not for Cleo" in page.text
             forms = [
                 client.get(f"/i/{incident}/{command}", headers=signed_in) for command in ("resolve", "act", "note")
             ]

@@ -174,7 +174,12 @@ async def test_an_action_by_hand_is_chosen_shown_and_then_done(tmp_path: Path) -
         assert act.outcome is not None, said
         assert act.outcome.good, said
         assert act.by.proof is Proof.LINK
-        proposed = {"action": "maintenance.enable", "params.service": "storefront", "params.region": ""}
+        proposed = {
+            "action": "maintenance.enable",
+            "params.service": "storefront",
+            "params.region": "",
+            "params.by": "",
+        }
         assert "It needs an approval: " in await shown(ana, "proposals", **proposed)
         assert "Nothing is done yet." in await confirm(ana, "proposals", "stop the writes", **proposed)
         assert "has no field colour" in (await ana.http.get(f"/i/{at.id}/act?colour=red")).text

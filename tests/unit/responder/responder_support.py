@@ -16,6 +16,7 @@ from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
 from allclear.bootstrap import Engine, make_engine
+from allclear.company import Company
 from allclear.domain.scope import Scope
 from allclear.journal.sql_journal import SqlJournal
 from allclear.responder.app import make_app
@@ -24,7 +25,7 @@ from allclear.responder.limits import Limits
 from allclear.settings import Settings
 from tests.missing_secrets import VARIABLES
 from tests.patience import HUNG, wait_until
-from tests.scenario.response_support import MACHINE, OPENED, installed, new_journal
+from tests.scenario.response_support import MACHINE, OPENED, installed, new_journal, vintstreet
 from tests.scopes import DRILL
 
 TOKEN = "a-long-secret-token"
@@ -36,10 +37,15 @@ SECRETS = dict.fromkeys(VARIABLES.values(), "a-secret-of-a-test")
 """The environment of a machine on which every secret is set. No vendor is asked, because no incident is worked on."""
 
 
-def engine_in(folder: Path, prefect: str = "http://127.0.0.1:9/api", **more: Any) -> Engine:  # noqa: ANN401 - settings
-    """Return VintStreet's engine on a journal in `folder`, with all secrets; by default Prefect is unreachable."""
+def engine_in(
+    folder: Path,
+    prefect: str = "http://127.0.0.1:9/api",
+    company: Company | None = None,
+    **more: Any,  # noqa: ANN401 - settings
+) -> Engine:
+    """Return an engine on a journal in `folder`, with all secrets; by default VintStreet's, without a Prefect."""
     settings = Settings(journal_url=new_journal(folder), PREFECT_API_URL=prefect, **more)
-    return make_engine(settings, environ=dict(SECRETS), registry=installed())
+    return make_engine(settings, environ=dict(SECRETS), company=company or vintstreet(), registry=installed())
 
 
 def open_incidents_of_other_scopes(engine: Engine) -> list[str]:
