@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING, ClassVar, Self, cast
 from allclear.domain.base import JsonDict, Model, utc_now
 from allclear.domain.errors import VendorRefused
 from allclear.domain.systems import Access
-from allclear.vendors.access import options_of, redacted, secret_of, web_address
+from allclear.vendors.access import options_of, secret_of, web_address
 from allclear.vendors.errors import VendorRequest
-from allclear.vendors.http import Expected, HttpClient, Pause
+from allclear.vendors.http import Expected, HttpClient, OverHttp, Pause
 
 if TYPE_CHECKING:
     import httpx
@@ -49,7 +49,7 @@ class ConvexOptions(Model):
     """Convex has no options: its secret is a deploy key, and its endpoint the deployment's address."""
 
 
-class Convex:
+class Convex(OverHttp):
     """Pauses one deployment, and reads and sets its environment variables."""
 
     system: ClassVar[str] = "convex"
@@ -65,23 +65,11 @@ class Convex:
         headers = {"Authorization": f"Convex {secret}"}
         self._http = HttpClient("Convex", address, headers=headers, secret=secret, transport=transport, pause=pause)
 
-    def __repr__(self) -> str:
-        """Return the address without the secret."""
-        return f"Convex({redacted(self._http.base)!r})"
-
     @classmethod
     def connect(cls, access: Access) -> Self:
         """Return a client; sends nothing yet. Raises ConfigError or MissingSecret."""
         options_of(access, ConvexOptions)
         return cls(web_address(access), secret_of(access))
-
-    async def warm(self) -> None:
-        """Load what the first call needs, beside other work."""
-        await self._http.warm()
-
-    async def close(self) -> None:
-        """Release its connections."""
-        await self._http.close()
 
     async def state(self) -> str:
         """Return running, paused, disabled or suspended; unknown if the vendor no longer tells. Raises VendorError."""

@@ -27,9 +27,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from allclear.domain.base import JsonDict, Model
 from allclear.domain.errors import AllclearError, VendorRefused
 from allclear.domain.systems import Access
-from allclear.vendors.access import options_of, redacted, secret_of, web_address
+from allclear.vendors.access import options_of, secret_of, web_address
 from allclear.vendors.errors import RATE_LIMITED, VendorRequest, one_line, seconds_to_wait
-from allclear.vendors.http import ANY_JSON, Expected, HttpClient, Pause, reason_of
+from allclear.vendors.http import ANY_JSON, Expected, HttpClient, OverHttp, Pause, reason_of
 
 if TYPE_CHECKING:
     import httpx
@@ -131,7 +131,7 @@ class _Graphql(Answer):
     errors: tuple[_GraphqlError, ...] = ()
 
 
-class Github:
+class Github(OverHttp):
     """Sends the requests of one token, and reads branches and commits."""
 
     system: ClassVar[str] = "github"
@@ -163,23 +163,11 @@ class Github:
             refused=self._refused,
         )
 
-    def __repr__(self) -> str:
-        """Return the address without the secret."""
-        return f"Github({redacted(self._http.base)!r})"
-
     @classmethod
     def connect(cls, access: Access) -> Self:
         """Return a client; sends nothing yet. Raises ConfigError or MissingSecret."""
         options_of(access, GithubOptions)
         return cls(web_address(access), secret_of(access))
-
-    async def warm(self) -> None:
-        """Load what the first call needs, beside other work."""
-        await self._http.warm()
-
-    async def close(self) -> None:
-        """Release its connections."""
-        await self._http.close()
 
     async def repository(self, repository: str) -> Repository:
         """Return the repository. Raises NotFound, Denied, VendorError."""

@@ -226,6 +226,20 @@ class HttpClient:
         return result
 
 
+class OverHttp:
+    """The base of a vendor's client that sends everything through one `HttpClient`."""
+
+    _http: HttpClient
+
+    def __repr__(self) -> str:
+        """Return the address without the secret."""
+        return f"{type(self).__name__}({redacted(self._http.base)!r})"
+
+    async def close(self) -> None:
+        """Release its connections."""
+        await self._http.close()
+
+
 def transport_error(request: VendorRequest, error: Exception) -> AllclearError | None:
     """Return our error for a failed transmission; None for any other error."""
     import httpx  # noqa: PLC0415 - loaded already, because it raised the error

@@ -23,9 +23,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from allclear.domain.base import JsonDict, Model
 from allclear.domain.systems import Access
-from allclear.vendors.access import options_of, redacted, secret_of, web_address
+from allclear.vendors.access import options_of, secret_of, web_address
 from allclear.vendors.errors import VendorRequest
-from allclear.vendors.http import Expected, HttpClient, Pause
+from allclear.vendors.http import Expected, HttpClient, OverHttp, Pause
 from allclear.vendors.lengths import shortened
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class _Permissions(_Answer):
     permissions: dict[str, _Permission]
 
 
-class Jira:
+class Jira(OverHttp):
     """Reads and writes the tickets of one project."""
 
     system: ClassVar[str] = "jira"
@@ -142,10 +142,6 @@ class Jira:
         headers = {"Authorization": f"Basic {basic}", "Accept": "application/json"}
         self._http = HttpClient("Jira", address, headers=headers, secret=secret, transport=transport, pause=pause)
 
-    def __repr__(self) -> str:
-        """Return the address without the secret."""
-        return f"Jira({redacted(self._http.base)!r})"
-
     @classmethod
     def connect(cls, access: Access) -> Self:
         """Return a client; sends nothing yet. Raises ConfigError or MissingSecret."""
@@ -154,10 +150,6 @@ class Jira:
     def page(self, key: str) -> str:
         """Return the address at which people read a ticket; empty if it is not known."""
         return f"{self._site}/browse/{key}" if self._site else ""
-
-    async def close(self) -> None:
-        """Release its connections."""
-        await self._http.close()
 
     async def find(self, label: str) -> list[Ticket]:
         """Return the tickets of the project with a label, the oldest first. A new one may not be shown yet."""

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from allclear.domain.base import JsonDict, Model
 from allclear.domain.systems import Access
-from allclear.vendors.access import options_of, redacted, secret_of, web_address
+from allclear.vendors.access import options_of, secret_of, web_address
 from allclear.vendors.errors import VendorRequest
-from allclear.vendors.http import Expected, HttpClient
+from allclear.vendors.http import Expected, HttpClient, OverHttp
 from allclear.vendors.lengths import shortened
 from allclear.vendors.retry import Pause
 
@@ -43,7 +43,7 @@ class PagerDutyOptions(Model):
     """PagerDuty has no options: its secret is the routing key of an Events API v2 integration."""
 
 
-class PagerDuty:
+class PagerDuty(OverHttp):
     """Sends events to one PagerDuty integration."""
 
     system: ClassVar[str] = "pagerduty"
@@ -59,23 +59,11 @@ class PagerDuty:
         self._routing_key = routing_key
         self._http = HttpClient("PagerDuty", address, secret=routing_key, transport=transport, pause=pause)
 
-    def __repr__(self) -> str:
-        """Return the address without the secret."""
-        return f"PagerDuty({redacted(self._http.base)!r})"
-
     @classmethod
     def connect(cls, access: Access) -> Self:
         """Return a client; sends nothing yet. Raises ConfigError or MissingSecret."""
         options_of(access, PagerDutyOptions)
         return cls(web_address(access), secret_of(access))
-
-    async def warm(self) -> None:
-        """Load what the first call needs, beside other work."""
-        await self._http.warm()
-
-    async def close(self) -> None:
-        """Release its connections."""
-        await self._http.close()
 
     @property
     def key_fits(self) -> bool:

@@ -38,7 +38,7 @@ from allclear.domain.errors import NotFound
 from allclear.domain.systems import Access
 from allclear.vendors.access import options_of, redacted, secret_of, web_address
 from allclear.vendors.errors import VendorRequest
-from allclear.vendors.http import Expected, HttpClient
+from allclear.vendors.http import Expected, HttpClient, OverHttp
 from allclear.vendors.lengths import shortened
 from allclear.vendors.pagerduty import LINK_TEXT
 from allclear.vendors.retry import Pause
@@ -85,7 +85,7 @@ class PagerIncident(Model):
     asked: dict[str, str] = Field(default={}, description="User or policy that was asked to join -> state, as pending.")
 
 
-class PagerDutyRest:
+class PagerDutyRest(OverHttp):
     """Opens and changes the incidents of one service in PagerDuty."""
 
     system: ClassVar[str] = "pagerduty_rest"
@@ -119,14 +119,6 @@ class PagerDutyRest:
     def connect(cls, access: Access) -> Self:
         """Return a client; sends nothing yet. Raises ConfigError or MissingSecret."""
         return cls(web_address(access), secret_of(access), options_of(access, PagerDutyRestOptions))
-
-    async def warm(self) -> None:
-        """Load what the first call needs, beside other work."""
-        await self._http.warm()
-
-    async def close(self) -> None:
-        """Release its connections."""
-        await self._http.close()
 
     async def find(self, key: str) -> PagerIncident | None:
         """Return the newest incident with our `key`, or None."""

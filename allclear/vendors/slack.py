@@ -28,7 +28,7 @@ from allclear.domain.errors import AllclearError, ConfigError, Denied, MissingSe
 from allclear.domain.systems import Access
 from allclear.vendors.access import is_loopback, options_of, redacted, secret_of, web_address
 from allclear.vendors.errors import RATE_LIMITED, VendorRequest, seconds_to_wait
-from allclear.vendors.http import Expected, HttpClient
+from allclear.vendors.http import Expected, HttpClient, OverHttp
 from allclear.vendors.retry import Pause
 from allclear.vendors.slack_blocks import text_blocks
 
@@ -103,7 +103,7 @@ def size(text: str) -> int:
     return len(escape(text).encode())
 
 
-class Slack:
+class Slack(OverHttp):
     """Posts and updates messages as one bot."""
 
     system: ClassVar[str] = "slack"
@@ -165,13 +165,9 @@ class Slack:
             hears=bool(more),
         )
 
-    async def warm(self) -> None:
-        """Load what the first call needs, beside other work."""
-        await self._http.warm()
-
     async def close(self) -> None:
         """Release its connections."""
-        await self._http.close()
+        await super().close()
         await self._app.close()
 
     async def scopes(self) -> frozenset[str]:

@@ -26,7 +26,7 @@ from allclear.domain.base import JsonDict, Model
 from allclear.domain.systems import Access
 from allclear.vendors.access import options_of, redacted, secret_of, web_address
 from allclear.vendors.errors import VendorRequest
-from allclear.vendors.http import Expected, HttpClient, Pause
+from allclear.vendors.http import Expected, HttpClient, OverHttp, Pause
 
 if TYPE_CHECKING:
     import httpx
@@ -76,7 +76,7 @@ class Found(Model):
     elsewhere: frozenset[str] = Field(default=frozenset(), description="Names of components of other open incidents.")
 
 
-class Statuspage:
+class Statuspage(OverHttp):
     """Reads and writes the incidents of one page."""
 
     system: ClassVar[str] = "statuspage"
@@ -108,14 +108,6 @@ class Statuspage:
     def connect(cls, access: Access) -> Self:
         """Return a client; sends nothing yet. Raises ConfigError or MissingSecret."""
         return cls(web_address(access), options_of(access, StatuspageOptions).page, secret_of(access))
-
-    async def warm(self) -> None:
-        """Load what the first call needs, beside other work."""
-        await self._http.warm()
-
-    async def close(self) -> None:
-        """Release its connections."""
-        await self._http.close()
 
     async def find(self, key: str) -> Found:
         """Return our incident `key`: the open one, otherwise the newest of the last hundred, otherwise None."""

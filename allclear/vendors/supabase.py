@@ -36,7 +36,7 @@ from allclear.domain.errors import AllclearError, NotFound, Refused
 from allclear.domain.systems import Access
 from allclear.vendors.access import options_of, redacted, secret_of, web_address
 from allclear.vendors.errors import VendorRequest, one_line, seconds_to_wait
-from allclear.vendors.http import HttpClient, content_words
+from allclear.vendors.http import HttpClient, OverHttp, content_words
 from allclear.vendors.per_loop import PerLoop
 from allclear.vendors.retry import Pause
 
@@ -73,7 +73,7 @@ class FlagWrite(StrEnum):
     """Another writer set it to the same value first."""
 
 
-class SupabaseFlags:
+class SupabaseFlags(OverHttp):
     """Reads and sets the flags of one Supabase project."""
 
     system: ClassVar[str] = "supabase"
@@ -112,7 +112,7 @@ class SupabaseFlags:
     async def close(self) -> None:
         """Release its connections."""
         await self._tables.close()
-        await self._http.close()
+        await super().close()
 
     def _make(self) -> AsyncPostgrestClient:
         from postgrest import AsyncPostgrestClient  # noqa: PLC0415 - loaded by `warm`

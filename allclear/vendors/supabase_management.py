@@ -31,9 +31,9 @@ from pydantic import ConfigDict, ValidationError
 
 from allclear.domain.base import JsonDict, Model
 from allclear.domain.systems import Access
-from allclear.vendors.access import options_of, redacted, secret_of, web_address
+from allclear.vendors.access import options_of, secret_of, web_address
 from allclear.vendors.errors import VendorRequest
-from allclear.vendors.http import Expected, HttpClient, Pause
+from allclear.vendors.http import Expected, HttpClient, OverHttp, Pause
 
 if TYPE_CHECKING:
     import httpx
@@ -114,7 +114,7 @@ class Migration(Model):
     name: str = ""
 
 
-class SupabaseManagement:
+class SupabaseManagement(OverHttp):
     """Reads and restores the projects that one access token may manage."""
 
     system: ClassVar[str] = "supabase_management"
@@ -130,23 +130,11 @@ class SupabaseManagement:
         headers = {"Authorization": f"Bearer {secret}"}
         self._http = HttpClient("Supabase", address, headers=headers, secret=secret, transport=transport, pause=pause)
 
-    def __repr__(self) -> str:
-        """Return the address without the secret."""
-        return f"SupabaseManagement({redacted(self._http.base)!r})"
-
     @classmethod
     def connect(cls, access: Access) -> Self:
         """Return a client; sends nothing yet. Raises ConfigError or MissingSecret."""
         options_of(access, SupabaseManagementOptions)
         return cls(web_address(access), secret_of(access))
-
-    async def warm(self) -> None:
-        """Load what the first call needs, beside other work."""
-        await self._http.warm()
-
-    async def close(self) -> None:
-        """Release its connections."""
-        await self._http.close()
 
     async def project(self, ref: str) -> ProjectView:
         """Return a project. Raises NotFound, Denied, VendorError."""

@@ -32,9 +32,9 @@ from pydantic import Field
 
 from allclear.domain.base import JsonDict, Model, utc_now
 from allclear.domain.systems import Access
-from allclear.vendors.access import options_of, redacted, secret_of, web_address
+from allclear.vendors.access import options_of, secret_of, web_address
 from allclear.vendors.errors import VendorRequest
-from allclear.vendors.http import Expected, HttpClient, Pause
+from allclear.vendors.http import Expected, HttpClient, OverHttp, Pause
 from allclear.vendors.lengths import shortened
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class Project(Model):
     """Who rolled it back; empty if Vercel does not say."""
 
 
-class Vercel:
+class Vercel(OverHttp):
     """Reads and moves the production domains of one account's projects."""
 
     system: ClassVar[str] = "vercel"
@@ -141,22 +141,10 @@ class Vercel:
             pause=pause,
         )
 
-    def __repr__(self) -> str:
-        """Return the address without the secret."""
-        return f"Vercel({redacted(self._http.base)!r})"
-
     @classmethod
     def connect(cls, access: Access) -> Self:
         """Return a client; sends nothing yet. Raises ConfigError or MissingSecret."""
         return cls(web_address(access), secret_of(access), options_of(access, VercelOptions))
-
-    async def warm(self) -> None:
-        """Load what the first call needs, beside other work."""
-        await self._http.warm()
-
-    async def close(self) -> None:
-        """Release its connections."""
-        await self._http.close()
 
     async def project(self, name: str) -> Project:
         """Return the project of that name or id, with its last job. Raises NotFound, VendorError."""
