@@ -23,9 +23,11 @@ from allclear.domain.action import (
     Verdict,
 )
 from allclear.domain.address_ranges import NeverBlocked, Range, read_range, read_ranges, shown
+from allclear.domain.approval import ONE_PERSON, ONE_PERSON_WITH_REASON
 from allclear.domain.base import digest
 from allclear.domain.errors import Refused
 from allclear.domain.systems import Service
+from allclear.domain.text import enumerated
 from tasks.service_params import ServiceParams
 
 REVIEWED_AFTER = timedelta(days=1)
@@ -88,8 +90,19 @@ class AddressAction(Action[AddressParams, S], Generic[S]):
     deadline: ClassVar[timedelta]
     """How long the rules are read until they show the change."""
 
+    console: ClassVar[str]
+    """Where a person changes a rule by hand, as `in the project's Firewall at vercel.com`."""
+
     def place(self, state: S) -> str:
         """Return the name of what holds the rules, as sentences say it."""
+        raise NotImplementedError
+
+    def blocking(self, params: AddressParams, before: S, ranges: Iterable[str]) -> Change[S]:
+        """Return the change that blocks `ranges` too. Raises Refused."""
+        raise NotImplementedError
+
+    def unblocking(self, params: AddressParams, before: S, ranges: Iterable[str]) -> Change[S]:
+        """Return the change after which `ranges` are not blocked."""
         raise NotImplementedError
 
     @classmethod
@@ -160,6 +173,55 @@ class AddressAction(Action[AddressParams, S], Generic[S]):
         return News(key=f"unblocked:{digest(gone)[:12]}", sentence=sentence, moved=len(gone) == len(added(done)))
 
 
+class BlockAction(AddressAction[S], Generic[S]):
+    """Blocking addresses at a vendor."""
+
+    approval = ONE_PERSON_WITH_REASON
+    leaves = "addresses blocked"
+
+    def not_ours(self, now: S, ours: list[str]) -> Refused | None:
+        """Return why rules for `ours` are another person's by now; None if they are ours."""
+        raise NotImplementedError
+
+    @override
+    def review_after(self, params: AddressParams) -> timedelta:
+        return REVIEWED_AFTER
+
+    @override
+    def undo(self, params: AddressParams, done: Change[S], now: S) -> Change[S]:
+        ours = added(done)
+        if not any(one in now.blocked for one in ours):
+            sentence = f"{listed(ours)} {is_are(ours)} not blocked any more."
+            raise Refused(sentence, "Nothing is left of this change to undo.")
+        if refusal := self.not_ours(now, ours):
+            raise refusal
+        return self.unblocking(params, now, ours)
+
+
+class UnblockAction(AddressAction[S], Generic[S]):
+    """Unblocking addresses at a vendor."""
+
+    approval = ONE_PERSON
+
+    @override
+    def plan(self, params: AddressParams, before: S) -> Change[S]:
+        if not params.addresses.strip():
+            raise Refused("No address was named.", "Name the addresses that are blocked: addresses=203.0.113.7.")
+        wanted = [shown(one) for one in params.ranges()]
+        wider = [one for one in wanted if one in before.covered and one not in before.blocked]
+        if wider:
+            raise Refused(
+                f"{listed(wider)} {is_are(wider)} blocked by a rule for a wider range.",
+                f"Name that range, or change its rule {self.console}.",
+            )
+        return self.unblocking(params, before, wanted)
+
+    @override
+    def undo(self, params: AddressParams, done: Change[S], now: S) -> Change[S]:
+        removed = [one for one in done.before.blocked if one not in done.after.blocked]
+        return self.blocking(params, now, removed)
+
+
 def added(done: Change[S]) -> list[str]:
     """Return what a change has blocked that was not blocked before."""
     return [one for one in done.after.blocked if one not in done.before.blocked]
@@ -175,7 +237,7 @@ def listed(ranges: Iterable[str]) -> str:
     names = list(ranges)
     if len(names) > _NAMED + 1:
         return f"{', '.join(names[:_NAMED])} and {len(names) - _NAMED} more"
-    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
+    return enumerated(names)
 
 
 def is_are(names: list[str]) -> str:

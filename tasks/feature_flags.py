@@ -20,6 +20,7 @@ from allclear.domain.systems import Handle, Service
 from allclear.vendors.supabase import FlagWrite, SupabaseFlags
 from tasks.maintenance_handle import MaintenanceHandle
 from tasks.permissions import FLAGS_WRITE
+from tasks.switches import switched_news, switched_since
 
 
 class FlagsHandle(RootModel[list[str]]):
@@ -174,16 +175,12 @@ class _SetFlag(Action[FlagParams, FlagState]):
     def news_of(self, done: Change[FlagState], now: FlagState) -> News | None:
         if now.enabled == done.after.enabled:
             return None
-        state = word(enabled=now.enabled)
-        return News(key=f"switched:{state}", sentence=f"The flag {now.flag} was switched {state} since.", moved=True)
+        return switched_news(f"The flag {now.flag}", word(enabled=now.enabled))
 
     @override
     def undo(self, params: FlagParams, done: Change[FlagState], now: FlagState) -> Change[FlagState]:
         if now.enabled != done.after.enabled:
-            raise Refused(
-                f"The flag {params.flag} was switched {word(enabled=now.enabled)} since then.",
-                "Find out who did it and why. Then set it by hand, or leave it.",
-            )
+            raise switched_since(f"The flag {params.flag}", word(enabled=now.enabled))
         return self._change(params, now, to=done.before.enabled)
 
     def _change(self, params: FlagParams, before: FlagState, *, to: bool) -> Change[FlagState]:

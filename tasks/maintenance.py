@@ -46,6 +46,7 @@ from tasks.feature_flags import FlagState
 from tasks.maintenance_handle import MaintenanceHandle
 from tasks.permissions import CLOUD_RUN_WRITE, FLAGS_WRITE
 from tasks.service_params import handle_of
+from tasks.switches import switched_news, switched_since
 
 _HANDLE_CHANGED = "The `maintenance` in systems.yaml was changed since the proposal."
 
@@ -158,8 +159,7 @@ class _Maintenance(Action[MaintenanceParams, MaintenanceState]):
         if done.before.traffic and done.after.traffic and now.traffic:
             return traffic_state.pinned_news(done.before.traffic, done.after.traffic, now.traffic)
         if now.on != done.after.on:
-            state = feature_flags.word(enabled=now.on)
-            return News(key=f"switched:{state}", sentence=f"Maintenance was switched {state} since.", moved=True)
+            return switched_news("Maintenance", feature_flags.word(enabled=now.on))
         return None
 
     @override
@@ -205,10 +205,7 @@ class _Maintenance(Action[MaintenanceParams, MaintenanceState]):
             traffic = restored(done.before.traffic, done.after.traffic, now.traffic)
             return self.change(params, now, _by_traffic(traffic, self.mode(params).revision_tag))
         if now.matters() != done.after.matters():
-            raise Refused(
-                f"Maintenance of {params.service} was switched {feature_flags.word(enabled=now.on)} since then.",
-                "Find out who did it and why. Then set it by hand, or leave it.",
-            )
+            raise switched_since(f"Maintenance of {params.service}", feature_flags.word(enabled=now.on))
         return self.change(params, now, done.before)
 
     def change(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from allclear.domain.action import ParamProblem
+from allclear.domain.action import News, ParamProblem
 from allclear.domain.base import Candidate
 from allclear.domain.errors import Refused
 
@@ -44,4 +44,16 @@ def meant_switch(known: Mapping[str, str], service: str, *, named: str, feature:
         f"No {noun} of {service} {asked}." if asked else f"No {noun} was named.",
         f"Name one of {', '.join(known)}." if known else add,
         tuple(Candidate(name=switch, reason=f"It switches: {switched}") for switch, switched in known.items()),
+    )
+
+
+def switched_news(what: str, state: str) -> News:
+    """Return the news that another person has switched `what` since; `state` is how it is now, in words."""
+    return News(key=f"switched:{state}", sentence=f"{what} was switched {state} since.", moved=True)
+
+
+def switched_since(what: str, state: str) -> Refused:
+    """Return the refusal to undo what another person has switched since; `state` is how it is now, in words."""
+    return Refused(
+        f"{what} was switched {state} since then.", "Find out who did it and why. Then set it by hand, or leave it."
     )

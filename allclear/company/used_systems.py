@@ -11,6 +11,7 @@ from allclear.domain.plan import Plan, is_blank
 from allclear.domain.preflight import PlannedUse, Preflight
 from allclear.domain.runbook import Phase, ProbeCall, Runbook
 from allclear.domain.systems import System, Systems
+from allclear.domain.text import enumerated
 
 
 @dataclass
@@ -75,7 +76,7 @@ def missing_credentials(
 ) -> list[MissingCredential]:
     """Return the secrets of used systems and of alert sources that are empty, as `secret` returns them."""
     missing = [
-        MissingCredential(used.name, variable, f"{variable} is not set: {_listed(used.names)} cannot be done.")
+        MissingCredential(used.name, variable, f"{variable} is not set: {enumerated(used.names)} cannot be done.")
         for used in used_systems(plan, systems, runbooks, capabilities).values()
         if used.system and (variable := used.system.secret) and not secret(variable)
     ]
@@ -139,7 +140,3 @@ def _steps(runbook: Runbook) -> Iterator[tuple[str, Mapping[str, Any]]]:
                 yield name, step.with_
             calls += [step.proof] if step.proof else []
     yield from ((call.probe, call.with_) for call in calls)
-
-
-def _listed(names: list[str]) -> str:
-    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import cast
 
 from allclear.domain.approval import ApprovalPolicy, Ask, AskKind, command_of
@@ -137,7 +137,7 @@ def role_words(role: str, plan: Plan | None = None) -> str:
 def asked_words(policy: ApprovalPolicy, plan: Plan | None = None) -> str:
     """Return who is asked: `tech lead or CTO`, `two of on-call, tech lead or CTO`."""
     roles = [role_words(role, plan) for role in policy.roles]
-    either = " or ".join(part for part in (", ".join(roles[:-1]), roles[-1]) if part)
+    either = enumerated(roles, "or")
     return _COUNTS[policy.people] + either
 
 
@@ -185,6 +185,11 @@ def shell_word(text: str) -> str:
 def bare(text: str, limit: int = LONG) -> str:
     """Return `plain(text)` without the full stop at its end."""
     return plain(text, limit).rstrip(" .")
+
+
+def enumerated(names: Sequence[str], word: str = "and") -> str:
+    """Return the names as a sentence has them: `a`, `a and b`, or `a, b and c`; empty for none."""
+    return f" {word} ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)
 
 
 def with_full_stop(text: str) -> str:

@@ -24,14 +24,23 @@ from allclear.domain.action import (
     Verdict,
 )
 from allclear.domain.address_ranges import NeverBlocked, Range, read_range, require_blockable, shown
-from allclear.domain.approval import ONE_PERSON, ONE_PERSON_WITH_REASON
 from allclear.domain.base import digest
 from allclear.domain.errors import AllclearError, AnswerLost, Conflict, Refused
 from allclear.domain.preflight import Preflight
 from allclear.domain.systems import Handle
 from allclear.vendors.cloud_armor import LIMITS, MOST_RANGES, ArmorRule, CloudArmor
 from allclear.vendors.cloud_run.client import CloudRun
-from tasks.addresses import OURS, REVIEWED_AFTER, AddressAction, AddressParams, added, is_are, listed, retyped, sizes
+from tasks.addresses import (
+    OURS,
+    AddressAction,
+    AddressParams,
+    BlockAction,
+    UnblockAction,
+    added,
+    listed,
+    retyped,
+    sizes,
+)
 from tasks.cloud_armor.handle import CloudArmorHandle
 from tasks.cloud_armor.preflight import CloudArmorPreflight
 from tasks.cloud_armor.state import ArmorState, policy_state, ranges_of, with_traffic
@@ -54,6 +63,7 @@ class _Addresses(AddressAction[ArmorState]):
     handles: ClassVar[tuple[type[Handle], ...]] = (CloudArmorHandle,)
     permissions = (ARMOR_WRITE, CLOUD_RUN_READ)
     deadline = DEADLINE
+    console = "in Cloud Armor's policies at console.cloud.google.com"
 
     @property
     def armor(self) -> CloudArmor:
@@ -141,6 +151,7 @@ class _Addresses(AddressAction[ArmorState]):
         sentence = f"A rule of {now.policy} that decides before ours lets {listed(through)} through now."
         return News(key=f"let-through:{digest(through)[:12]}", sentence=sentence)
 
+    @override
     def blocking(self, params: AddressParams, before: ArmorState, ranges: Iterable[str]) -> Change[ArmorState]:
         """Return the change that blocks `ranges` too. Raises Refused for more than one rule can hold."""
         new = [one for one in ranges if one not in before.blocked]
@@ -164,6 +175,7 @@ class _Addresses(AddressAction[ArmorState]):
             undo="Removes exactly the rule that this adds.",
         )
 
+    @override
     def unblocking(self, params: AddressParams, before: ArmorState, ranges: Iterable[str]) -> Change[ArmorState]:
         """Return the change that takes `ranges` out of the rules."""
         removed = [one for one in ranges if one in before.blocked]
@@ -178,20 +190,14 @@ class _Addresses(AddressAction[ArmorState]):
         )
 
 
-class BlockArmorAddresses(_Addresses):
+class BlockArmorAddresses(_Addresses, BlockAction[ArmorState]):
     """Denies every request from addresses or ranges, by a rule of the service's Cloud Armor policy."""
 
     name = "cloud_armor.block_addresses"
     title = "Block addresses with Cloud Armor"
     usual_risk = "Everyone behind the same addresses is locked out too, as in a company's or a mobile network."
     usual_undo = "Removes exactly the rule that it added."
-    handles = (CloudArmorHandle, NeverBlocked)
-    approval = ONE_PERSON_WITH_REASON
-    leaves = "addresses blocked"
-
-    @override
-    def review_after(self, params: AddressParams) -> timedelta:
-        return REVIEWED_AFTER
+    handles: ClassVar[tuple[type[Handle], ...]] = (CloudArmorHandle, NeverBlocked)
 
     @override
     def plan(self, params: AddressParams, before: ArmorState) -> Change[ArmorState]:
@@ -226,48 +232,25 @@ class BlockArmorAddresses(_Addresses):
         return [*refusals, *self.not_compared(params)]
 
     @override
-    def undo(self, params: AddressParams, done: Change[ArmorState], now: ArmorState) -> Change[ArmorState]:
-        ours = added(done)
-        if not any(one in now.blocked for one in ours):
-            sentence = f"{listed(ours)} {is_are(ours)} not blocked any more."
-            raise Refused(sentence, "Nothing is left of this change to undo.")
+    def not_ours(self, now: ArmorState, ours: list[str]) -> Refused | None:
         foreign = [rule for rule in now.rules if not rule.description.startswith(OURS) and _holds(rule, ours)]
-        if foreign:
-            about = foreign[0].description or "without a description"
-            raise Refused(
-                f"The rule {foreign[0].priority} of {now.policy} that blocks them is another person's ({about}).",
-                "Ask why it was made. Then change it under Cloud Armor at console.cloud.google.com, or leave it.",
-            )
-        return self.unblocking(params, now, ours)
+        if not foreign:
+            return None
+        about = foreign[0].description or "without a description"
+        return Refused(
+            f"The rule {foreign[0].priority} of {now.policy} that blocks them is another person's ({about}).",
+            "Ask why it was made. Then change it under Cloud Armor at console.cloud.google.com, or leave it.",
+        )
 
 
-class UnblockArmorAddresses(_Addresses):
+class UnblockArmorAddresses(_Addresses, UnblockAction[ArmorState]):
     """Lets requests from addresses pass the service's Cloud Armor policy again."""
 
     name = "cloud_armor.unblock_addresses"
     title = "Unblock addresses with Cloud Armor"
     usual_risk = "Requests from these addresses reach the service again."
     usual_undo = "Blocks them again."
-    approval = ONE_PERSON
     reverses = "cloud_armor.block_addresses"
-
-    @override
-    def plan(self, params: AddressParams, before: ArmorState) -> Change[ArmorState]:
-        if not params.addresses.strip():
-            raise Refused("No address was named.", "Name the addresses that are blocked: addresses=203.0.113.7.")
-        wanted = [shown(one) for one in params.ranges()]
-        wider = [one for one in wanted if one in before.covered and one not in before.blocked]
-        if wider:
-            raise Refused(
-                f"{listed(wider)} {is_are(wider)} blocked by a rule for a wider range.",
-                "Name that range, or change its rule in Cloud Armor's policies at console.cloud.google.com.",
-            )
-        return self.unblocking(params, before, wanted)
-
-    @override
-    def undo(self, params: AddressParams, done: Change[ArmorState], now: ArmorState) -> Change[ArmorState]:
-        removed = [one for one in done.before.blocked if one not in done.after.blocked]
-        return self.blocking(params, now, removed)
 
 
 def _require_effect(ranges: Iterable[Range], before: ArmorState) -> None:

@@ -35,7 +35,7 @@ from tasks.convex.preflight import ConvexPreflight
 from tasks.feature_flags import word
 from tasks.permissions import CONVEX_DEPLOY
 from tasks.service_params import ServiceParams
-from tasks.switches import meant_switch, offered_switches, unknown_switch
+from tasks.switches import meant_switch, offered_switches, switched_news, switched_since, unknown_switch
 
 DEADLINE = timedelta(seconds=30)
 
@@ -143,16 +143,12 @@ class SetEnvironment(Action[VariableParams, VariableState]):
     def news_of(self, done: Change[VariableState], now: VariableState) -> News | None:
         if now.on == done.after.on:
             return None
-        sentence = f"The variable {now.variable} was switched {now.in_words()} since."
-        return News(key=f"switched:{now.in_words()}", sentence=sentence, moved=True)
+        return switched_news(f"The variable {now.variable}", now.in_words())
 
     @override
     def undo(self, params: VariableParams, done: Change[VariableState], now: VariableState) -> Change[VariableState]:
         if now.on != done.after.on:
-            raise Refused(
-                f"The variable {now.variable} was switched {now.in_words()} since then.",
-                "Find out who did it and why. Then set it by hand, or leave it.",
-            )
+            raise switched_since(f"The variable {now.variable}", now.in_words())
         return self._change(params, now, on=done.before.on)
 
     def _change(self, params: VariableParams, before: VariableState, *, on: bool) -> Change[VariableState]:

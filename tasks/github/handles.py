@@ -15,6 +15,8 @@ from allclear.vendors.github_pulls import MergeMethod
 from allclear.vendors.github_workflows import MOST_INPUTS
 from tasks.service_params import handle_of
 
+SHOWN_SHA = 12
+"""How many characters of a commit's id people see."""
 _BRANCH = r"^[A-Za-z0-9._/-]{1,200}$"
 
 

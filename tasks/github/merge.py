@@ -15,9 +15,10 @@ from allclear.domain.base import Candidate, Model, utc_now
 from allclear.domain.errors import Refused
 from allclear.domain.preflight import Preflight
 from allclear.domain.systems import Handle
+from allclear.domain.text import enumerated
 from allclear.vendors.github import Github
 from allclear.vendors.github_pulls import Checks, Pull, Pulls
-from tasks.github.handles import GithubHandle, repository_of
+from tasks.github.handles import SHOWN_SHA, GithubHandle, repository_of
 from tasks.github.preflight import GithubPreflight
 from tasks.github.revert import OpenRevert
 from tasks.github.revert_state import is_revert
@@ -30,7 +31,6 @@ DEADLINE = timedelta(minutes=10)
 _RECENT = timedelta(days=1)
 _NUMBER = re.compile(r"#?(\d{1,9})")
 _SHOWN = 10
-_SHOWN_SHA = 12
 
 
 class MergeParams(ServiceParams):
@@ -80,7 +80,7 @@ class MergeState(State):
     @override
     def in_words(self) -> str:
         state = "merged" if self.merged else "open" if self.open else "closed"
-        return f"#{self.number} ({self.merging.title}) at {self.head[:_SHOWN_SHA]} is {state}"
+        return f"#{self.number} ({self.merging.title}) at {self.head[:SHOWN_SHA]} is {state}"
 
 
 class Merge(Action[MergeParams, MergeState]):
@@ -173,12 +173,12 @@ class Merge(Action[MergeParams, MergeState]):
         merging, checks = before.merging, before.merging.checks
         by = f" by {merging.author}" if merging.author else ""
         by += f" from {merging.fork}" if merging.fork else ""
-        passed = f"{_listed(checks.passed)} passed." if checks.passed else "No check has run on it."
+        passed = f"{enumerated(checks.passed)} passed." if checks.passed else "No check has run on it."
         return Change(
             action=self.name,
             resource=self.resource(params),
             summary=f"Merge #{before.number} ({merging.title}){by} into {before.base} of"
-            f" {before.repository}, as it is at {before.head[:_SHOWN_SHA]}.",
+            f" {before.repository}, as it is at {before.head[:SHOWN_SHA]}.",
             before=before,
             after=before.model_copy(update={"open": False, "merged": True}),
             risk=f"{passed} {self.usual_risk}",
@@ -217,7 +217,7 @@ class Merge(Action[MergeParams, MergeState]):
                 f"#{after.number} was merged with other commits than those that were approved: {after.merging.url}"
             )
             return Finding(verdict=Verdict.FAILURE, sentence=sentence, facts=facts, final=True)
-        sentence = f"#{after.number} is merged into {after.base} as {after.commit[:_SHOWN_SHA]}."
+        sentence = f"#{after.number} is merged into {after.base} as {after.commit[:SHOWN_SHA]}."
         return Finding(verdict=Verdict.SUCCESS, sentence=sentence, facts=facts)
 
     @override
@@ -246,9 +246,9 @@ def _checks_missing(now: MergeState) -> Refusal | None:
     name, checks, page = f"#{now.number}", now.merging.checks, f"It is at {now.merging.url}."
     if checks.failed:
         next_step = f"Correct what failed, or run the check again. {page}"
-        return Refusal(sentence=f"A check failed on {name}: {_listed(checks.failed)}.", next_step=next_step)
+        return Refusal(sentence=f"A check failed on {name}: {enumerated(checks.failed)}.", next_step=next_step)
     if checks.running:
-        sentence = f"A check is still running on {name}: {_listed(checks.running)}."
+        sentence = f"A check is still running on {name}: {enumerated(checks.running)}."
         return Refusal(sentence=sentence, next_step=f"It is waited for. {page}", passes=True)
     return None
 
@@ -268,10 +268,6 @@ def _not_mergeable(now: MergeState) -> Refusal | None:
     if not merging.checks.passed:
         return Refusal(sentence=f"No check has run on {name}.", next_step=page, warning=True)
     return None
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)
 
 
 def _whose(pull: Pull) -> str:

@@ -17,7 +17,7 @@ from allclear.domain.base import Candidate, Model
 from allclear.domain.errors import NotFound, Refused
 from allclear.vendors.github import Commit, Github
 from allclear.vendors.github_pulls import Pull, Pulls
-from tasks.github.handles import GithubHandle
+from tasks.github.handles import SHOWN_SHA, GithubHandle
 
 LATEST = "latest"
 Way = Literal["pull_request", "commit", "workflow"]
@@ -25,7 +25,6 @@ _LISTED = 10
 """How many commits of the branch a person is shown."""
 _SHA = re.compile(r"[0-9a-f]{7,40}")
 _NUMBER = re.compile(r"#?(\d{1,9})")
-_SHOWN_SHA = 12
 _OURS = "allclear/revert-"
 _REVERT_BRANCH = re.compile(rf"revert-\d+-|{_OURS}")
 """The branches of reverts: GitHub's own, and ours."""
@@ -120,7 +119,7 @@ class RevertState(State):
 
 def short(name: str) -> str:
     """Return a sha cut as people know it; any other name whole."""
-    return name[:_SHOWN_SHA] if _SHA.fullmatch(name) else name
+    return name[:SHOWN_SHA] if _SHA.fullmatch(name) else name
 
 
 def is_revert(pull: Pull) -> bool:
@@ -133,7 +132,7 @@ def is_revert(pull: Pull) -> bool:
 
 def branch_for(sha: str) -> str:
     """Return the branch of our pull request that reverts a commit: the same name each time."""
-    return f"{_OURS}{sha[:_SHOWN_SHA]}"
+    return f"{_OURS}{sha[:SHOWN_SHA]}"
 
 
 async def find_target(github: Github, handle: GithubHandle, what: str) -> tuple[Target, str]:

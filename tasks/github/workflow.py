@@ -34,14 +34,13 @@ from allclear.domain.preflight import Preflight
 from allclear.domain.systems import Handle, Service
 from allclear.vendors.github import Github
 from allclear.vendors.github_workflows import WorkflowRun, Workflows
-from tasks.github.handles import GithubHandle, WorkflowHandle, repository_of
+from tasks.github.handles import SHOWN_SHA, GithubHandle, WorkflowHandle, repository_of
 from tasks.github.preflight import GithubPreflight
 from tasks.permissions import GITHUB_RUN
 from tasks.service_params import ServiceParams
 
 NONE, SUCCESS, RUNNING = "none", "success", "running"
 _UNDO_SUFFIX = "-undo"
-_SHOWN_SHA = 12
 
 
 class RunParams(ServiceParams):
@@ -79,7 +78,7 @@ class RunState(State):
 
     @override
     def in_words(self) -> str:
-        where = f"{self.workflow} on {self.branch} ({self.sha[:_SHOWN_SHA]})"
+        where = f"{self.workflow} on {self.branch} ({self.sha[:SHOWN_SHA]})"
         undone = ", and undone" if self.undone else ""
         return f"{where}: {'not run' if self.result == NONE else self.result}{undone}"
 
@@ -184,7 +183,7 @@ class RunWorkflow(Action[RunParams, RunState]):
         return Change(
             action=self.name,
             resource=self.resource(params),
-            summary=f"Run {before.workflow} of {before.repository} on {before.branch} at {before.sha[:_SHOWN_SHA]}"
+            summary=f"Run {before.workflow} of {before.repository} on {before.branch} at {before.sha[:SHOWN_SHA]}"
             f"{f' with {inputs}' if inputs else ''}, as {before.run}.",
             before=before,
             after=before.model_copy(update={"result": SUCCESS}),
@@ -236,7 +235,7 @@ class RunWorkflow(Action[RunParams, RunState]):
             return Finding(verdict=Verdict.FAILURE, sentence=sentence, facts=facts, final=True)
         sentence = f"The run ended well: {run.url}"
         if run.sha and run.sha != change.after.sha:
-            sentence += f" It ran at {run.sha[:_SHOWN_SHA]}, because {after.branch} had a newer commit by then."
+            sentence += f" It ran at {run.sha[:SHOWN_SHA]}, because {after.branch} had a newer commit by then."
         return Finding(verdict=Verdict.SUCCESS, sentence=sentence, facts=facts)
 
     @override

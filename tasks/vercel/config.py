@@ -26,7 +26,7 @@ from allclear.domain.action import (
     Verdict,
 )
 from allclear.domain.approval import ONE_PERSON, ONE_PERSON_WITH_REASON
-from allclear.domain.errors import ConfigError, Conflict, Refused
+from allclear.domain.errors import ConfigError, Conflict
 from allclear.domain.preflight import Preflight
 from allclear.domain.systems import Handle, Service
 from allclear.vendors.vercel import Vercel
@@ -34,7 +34,7 @@ from allclear.vendors.vercel_config import GlobalConfig
 from tasks.feature_flags import word
 from tasks.permissions import VERCEL_SWITCHES
 from tasks.service_params import ServiceParams, handle_of
-from tasks.switches import meant_switch, offered_switches, unknown_switch
+from tasks.switches import meant_switch, offered_switches, switched_news, switched_since, unknown_switch
 from tasks.vercel.handles import VercelConfigHandle
 from tasks.vercel.preflight import VercelPreflight
 
@@ -113,16 +113,12 @@ class _SwitchItem(Action[ServiceParams, ItemState]):
     def news_of(self, done: Change[ItemState], now: ItemState) -> News | None:
         if now.on == done.after.on:
             return None
-        sentence = f"The item {now.item} of {now.config} was switched {now.in_words()} since."
-        return News(key=f"switched:{now.in_words()}", sentence=sentence, moved=True)
+        return switched_news(f"The item {now.item} of {now.config}", now.in_words())
 
     @override
     def undo(self, params: ServiceParams, done: Change[ItemState], now: ItemState) -> Change[ItemState]:
         if now.on != done.after.on:
-            raise Refused(
-                f"The item {now.item} was switched {now.in_words()} since then.",
-                "Find out who did it and why. Then set it by hand, or leave it.",
-            )
+            raise switched_since(f"The item {now.item}", now.in_words())
         return self.change(params, now, on=done.before.on)
 
     def change(self, params: ServiceParams, before: ItemState, *, on: bool) -> Change[ItemState]:

@@ -29,14 +29,23 @@ from allclear.domain.address_ranges import (
     require_blockable,
     shown,
 )
-from allclear.domain.approval import ONE_PERSON, ONE_PERSON_WITH_REASON
 from allclear.domain.durations import counted
 from allclear.domain.errors import AllclearError, AnswerLost, Conflict, Refused
 from allclear.domain.preflight import Preflight
 from allclear.domain.systems import Handle
 from allclear.vendors.vercel import Vercel, VercelHandle
 from allclear.vendors.vercel_firewall import EVERY_HOST, LIMITS, Firewall
-from tasks.addresses import OURS, REVIEWED_AFTER, AddressAction, AddressParams, added, is_are, listed, retyped, sizes
+from tasks.addresses import (
+    OURS,
+    AddressAction,
+    AddressParams,
+    BlockAction,
+    UnblockAction,
+    added,
+    listed,
+    retyped,
+    sizes,
+)
 from tasks.permissions import VERCEL_FIREWALL
 from tasks.vercel.firewall_state import (
     BlockState,
@@ -61,6 +70,7 @@ class _Addresses(AddressAction[BlockState]):
     preflights: ClassVar[tuple[type[Preflight], ...]] = (VercelPreflight,)
     handles: ClassVar[tuple[type[Handle], ...]] = (VercelHandle,)
     deadline = DEADLINE
+    console = "in the project's Firewall at vercel.com"
 
     @property
     def firewall(self) -> Firewall:
@@ -139,6 +149,7 @@ class _Addresses(AddressAction[BlockState]):
         sentence = f"The rules are there, and the firewall of {after.project} is switched off."
         return finding.model_copy(update={"verdict": Verdict.FAILURE, "sentence": sentence})
 
+    @override
     def blocking(self, params: AddressParams, before: BlockState, ranges: Iterable[str]) -> Change[BlockState]:
         """Return the change that blocks `ranges` too."""
         new = [one for one in ranges if one not in before.blocked]
@@ -154,6 +165,7 @@ class _Addresses(AddressAction[BlockState]):
             undo="Removes exactly the rules that this adds.",
         )
 
+    @override
     def unblocking(self, params: AddressParams, before: BlockState, ranges: Iterable[str]) -> Change[BlockState]:
         """Return the change that removes the rules of `ranges`."""
         removed = [one for one in ranges if one in before.blocked]
@@ -167,7 +179,7 @@ class _Addresses(AddressAction[BlockState]):
         )
 
 
-class BlockAddresses(_Addresses):
+class BlockAddresses(_Addresses, BlockAction[BlockState]):
     """Denies every request from addresses or ranges, on every domain of a project."""
 
     name = "vercel.block_addresses"
@@ -175,13 +187,7 @@ class BlockAddresses(_Addresses):
     permissions = (VERCEL_FIREWALL,)
     usual_risk = "Everyone behind the same addresses is locked out too, as in a company's or a mobile network."
     usual_undo = "Removes exactly the rules that it added."
-    handles = (VercelHandle, NeverBlocked)
-    approval = ONE_PERSON_WITH_REASON
-    leaves = "addresses blocked"
-
-    @override
-    def review_after(self, params: AddressParams) -> timedelta:
-        return REVIEWED_AFTER
+    handles: ClassVar[tuple[type[Handle], ...]] = (VercelHandle, NeverBlocked)
 
     @override
     async def observe_for_plan(self, params: AddressParams) -> BlockState:
@@ -231,22 +237,18 @@ class BlockAddresses(_Addresses):
         return [*refusals, *self.not_compared(params)]
 
     @override
-    def undo(self, params: AddressParams, done: Change[BlockState], now: BlockState) -> Change[BlockState]:
-        ours = added(done)
+    def not_ours(self, now: BlockState, ours: list[str]) -> Refused | None:
         foreign = [rule for rule in now.rules if shown_rule(rule) in ours and not (rule.notes or "").startswith(OURS)]
-        if foreign:
-            notes = foreign[0].notes or "without notes"
-            raise Refused(
-                f"The rule that blocks {foreign[0].ip} is another person's now ({notes}).",
-                "Ask why it was made. Then remove it in the project's Firewall at vercel.com, or leave it.",
-            )
-        if not any(one in now.blocked for one in ours):
-            sentence = f"{listed(ours)} {is_are(ours)} not blocked any more."
-            raise Refused(sentence, "Nothing is left of this change to undo.")
-        return self.unblocking(params, now, ours)
+        if not foreign:
+            return None
+        notes = foreign[0].notes or "without notes"
+        return Refused(
+            f"The rule that blocks {foreign[0].ip} is another person's now ({notes}).",
+            f"Ask why it was made. Then remove it {self.console}, or leave it.",
+        )
 
 
-class UnblockAddresses(_Addresses):
+class UnblockAddresses(_Addresses, UnblockAction[BlockState]):
     """Lets requests from addresses reach a project again."""
 
     name = "vercel.unblock_addresses"
@@ -254,23 +256,4 @@ class UnblockAddresses(_Addresses):
     permissions = (VERCEL_FIREWALL,)
     usual_risk = "Requests from these addresses reach the project again."
     usual_undo = "Blocks them again."
-    approval = ONE_PERSON
     reverses = "vercel.block_addresses"
-
-    @override
-    def plan(self, params: AddressParams, before: BlockState) -> Change[BlockState]:
-        if not params.addresses.strip():
-            raise Refused("No address was named.", "Name the addresses that are blocked: addresses=203.0.113.7.")
-        wanted = [shown(one) for one in params.ranges()]
-        wider = [one for one in wanted if one in before.covered and one not in before.blocked]
-        if wider:
-            raise Refused(
-                f"{listed(wider)} {is_are(wider)} blocked by a rule for a wider range.",
-                "Name that range, or change its rule in the project's Firewall at vercel.com.",
-            )
-        return self.unblocking(params, before, wanted)
-
-    @override
-    def undo(self, params: AddressParams, done: Change[BlockState], now: BlockState) -> Change[BlockState]:
-        removed = [one for one in done.before.blocked if one not in done.after.blocked]
-        return self.blocking(params, now, removed)
