@@ -135,7 +135,7 @@ class UsersSpec(Part):
 
 
 class MigrationSpec(Part):
-    """A migration of the database, and what goes wrong once it has run, whichever revision serves."""
+    """A migration of the database, and what goes wrong with every revision once it has run."""
 
     version: Annotated[str, Field(pattern=r"^\d{14}$")] = Field(
         description="Its version: when it was written, as 20261128140000."

@@ -16,7 +16,7 @@ from allclear.vendors.cloud_armor import CloudArmor
 from tasks.cloud_armor.handle import CloudArmorHandle
 from tasks.cloud_armor.state import policy_state
 
-_NOBODY = "192.0.2.1/32"
+_UNUSED_ADDRESS = "192.0.2.1/32"
 """An address of documentation, from which no request comes (RFC 5737)."""
 
 
@@ -43,7 +43,7 @@ class CloudArmorPreflight(Preflight):
                 f"Each of our priorities in {handle.policy} has a rule, so no address could be blocked.",
                 "Undo a block that is no longer needed, or raise `rules` under `cloud_armor` in systems.yaml.",
             )
-        await armor.deny(handle.policy, free, [_NOBODY], "allclear doctor", validate_only=True)
+        await armor.deny(handle.policy, free, [_UNUSED_ADDRESS], "allclear doctor", validate_only=True)
         return Passed(f"It can be read: it has {len(policy.rules)} rules. A rule at {free} would be accepted.")
 
     async def _backend_service(self, armor: CloudArmor, handle: CloudArmorHandle) -> Passed:

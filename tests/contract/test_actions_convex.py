@@ -141,9 +141,9 @@ async def test_a_variable_that_another_person_switched_is_left() -> None:
     async with deployed() as (sim, context):
         action = SetEnvironment(context)
         params, change = await worked_out(action, service=SERVICE, **SWITCH)
-        backend(sim).update({"AI_GENERATION": "false"}, by="somebody else")
+        backend(sim).update({"AI_GENERATION": "false"}, by="another person")
         assert (await action.apply(params, change, "key")).facts == {"write": "already"}
-        backend(sim).update({"AI_GENERATION": "true"}, by="somebody else")
+        backend(sim).update({"AI_GENERATION": "true"}, by="another person")
         news = action.news_of(change, await action.observe_left(params))
         assert news is not None
         assert (news.moved, "was switched on since" in news.sentence) == (True, True)

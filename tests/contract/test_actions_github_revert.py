@@ -270,7 +270,7 @@ async def test_a_change_that_cannot_be_reverted_cleanly_says_so() -> None:
     ],
 )
 async def test_a_revert_by_a_commit_is_never_half_done(method: str, kind: str, error: type[AllclearError]) -> None:
-    """Whichever of its three writes is refused, no branch and no pull request is left."""
+    """If any of its three writes is refused, no branch and no pull request is left."""
     async with hosted(spec(DIRECT)) as (sim, context):
         action = OpenRevert(context)
         params, change = await worked_out(action, service=SERVICE)

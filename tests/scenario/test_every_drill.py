@@ -36,7 +36,7 @@ def happened(played: Played, kind: str) -> list[dict[str, Any]]:
     return [line for line in played.event_log if line["kind"] == kind]
 
 
-def told_nobody_false(played: Played) -> None:
+def every_text_is_marked(played: Played) -> None:
     """Every text is marked as simulated."""
     told = [line for line in played.event_log if line["kind"] in {"message", "status_post"}]
     assert all("SIMULATED" in str(line) for line in told)
@@ -170,7 +170,7 @@ async def test_the_drill_goes_as_planned(drill: str, tmp_path: Path) -> None:
     company, _, name = drill.partition("/")
     played = await play_in_one_process(find_company(company), name, tmp_path)
     assert played.misses == []
-    told_nobody_false(played)
+    every_text_is_marked(played)
     if drill in MORE:
         MORE[drill](played)
 
