@@ -180,7 +180,7 @@ class BlockAction(AddressAction[S], Generic[S]):
     leaves = "addresses blocked"
 
     def not_ours(self, now: S, ours: list[str]) -> Refused | None:
-        """Return why rules for `ours` are another person's by now; None if they are ours."""
+        """Return why rules for `ours` are another person's now; None if they are ours."""
         raise NotImplementedError
 
     @override
