@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
-
-from pydantic import ValidationError
 
 from allclear.company.capabilities import Capabilities
-from allclear.company.checks.placeholders import check_step_placeholders, with_examples
-from allclear.company.diagnostics import Diagnostic, suggestion
+from allclear.company.checks.calls import check_params, is_numbered, unknown_action
+from allclear.company.diagnostics import Diagnostic
 from allclear.company.load import PLAN, Draft
-from allclear.company.validation_errors import validation_problems
 from allclear.domain.placeholders import FOLLOW_UP_PLACEHOLDERS
 from allclear.domain.plan import TicketAction
 
@@ -42,8 +38,7 @@ def _call(draft: Draft, capabilities: Capabilities, name: str, call: TicketActio
     file, place = draft.files[PLAN], (_FIELD, name)
     kind = capabilities.actions.get(call.action)
     if kind is None:
-        sentence = f"There is no action `{call.action}`."
-        yield file.error((*place, "action"), sentence, suggestion(call.action, capabilities.actions))
+        yield unknown_action(draft, capabilities, place, call.action)
         return
     if not kind.found_again or kind.approval is not None:
         yield file.error(
@@ -51,15 +46,8 @@ def _call(draft: Draft, capabilities: Capabilities, name: str, call: TicketActio
             f"`{call.action}` is not an action for tickets, and would run here without an approval.",
             "Name one that opens or closes a ticket, such as github.issue or jira.create.",
         )
-    params: dict[str, Any] = with_examples(draft, call.with_, "the-service")
-    try:
-        kind.params.model_validate(params)
-    except ValidationError as error:
-        for problem in validation_problems(error, kind.params):
-            sentence = f"{kind.name}: {problem.sentence}"
-            yield file.error((*place, "with", *problem.place), sentence, problem.next_step)
-    yield from check_step_placeholders(draft, file, (*place, "with"), call.with_, FOLLOW_UP_PLACEHOLDERS)
-    if not any("{number}" in str(value) for key, value in call.with_.items() if key not in kind.text_params):
+    yield from check_params(draft, place, kind, call.with_, FOLLOW_UP_PLACEHOLDERS)
+    if not is_numbered(kind, call.with_):
         yield file.error(
             (*place, "with"),
             "All follow-ups of an incident would have the same ticket.",

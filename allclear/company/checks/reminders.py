@@ -8,10 +8,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from allclear.company.capabilities import Capabilities
-from allclear.company.checks.placeholders import check_step_placeholders, with_examples
-from allclear.company.diagnostics import Diagnostic, suggestion
+from allclear.company.checks.calls import check_params, is_numbered, unknown_action
+from allclear.company.checks.placeholders import with_examples
+from allclear.company.diagnostics import Diagnostic
 from allclear.company.load import PLAN, Draft
-from allclear.company.validation_errors import validation_problems
 from allclear.domain.placeholders import REMINDER_PLACEHOLDERS
 from allclear.domain.plan import MessageAction, is_blank
 
@@ -81,11 +81,7 @@ def _message(draft: Draft, capabilities: Capabilities, name: str, message: Messa
     file, place = draft.files[PLAN], ("reminders", name)
     kind = capabilities.actions.get(message.action)
     if kind is None:
-        yield file.error(
-            (*place, "action"),
-            f"There is no action `{message.action}`.",
-            suggestion(message.action, capabilities.actions),
-        )
+        yield unknown_action(draft, capabilities, place, message.action)
         return
     if not kind.text_params or kind.approval is not None:
         yield file.error(
@@ -93,18 +89,10 @@ def _message(draft: Draft, capabilities: Capabilities, name: str, message: Messa
             f"`{message.action}` does more than send a message, and a reminder would run it without an approval.",
             "Name one that only sends a message and needs no approval, such as slack.post or pagerduty.page.",
         )
-    params: dict[str, Any] = with_examples(draft, message.with_, "the-service")
-    try:
-        kind.params.model_validate(params)
-    except ValidationError as error:
-        for problem in validation_problems(error, kind.params):
-            sentence = f"{kind.name}: {problem.sentence}"
-            yield file.error((*place, "with", *problem.place), sentence, problem.next_step)
-    yield from check_step_placeholders(draft, file, (*place, "with"), message.with_, REMINDER_PLACEHOLDERS)
-    texts = {key: str(value) for key, value in message.with_.items()}
-    if not any("{reminder}" in text for text in texts.values()):
+    yield from check_params(draft, place, kind, message.with_, REMINDER_PLACEHOLDERS)
+    if not any("{reminder}" in str(value) for value in message.with_.values()):
         yield file.error((*place, "with"), f"`{name}` does not say what is overdue.", "Put {reminder} into its text.")
-    if not any("{number}" in text for key, text in texts.items() if key not in kind.text_params):
+    if not is_numbered(kind, message.with_):
         yield file.error(
             (*place, "with"),
             f"Each `{name}` would replace the one before.",

@@ -1,0 +1,39 @@
+"""Checks an action that the plan calls by itself, outside a runbook: for a reminder, or for a follow-up's ticket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from allclear.company.capabilities import ActionType, Capabilities
+from allclear.company.checks.placeholders import check_step_placeholders, with_examples
+from allclear.company.diagnostics import Diagnostic, suggestion
+from allclear.company.load import PLAN, Draft
+from allclear.company.validation_errors import validation_problems
+from allclear.company.yaml_file import Place
+
+
+def unknown_action(draft: Draft, capabilities: Capabilities, place: Place, name: str) -> Diagnostic:
+    """Return that the call at `place` of the plan names no action."""
+    where = (*place, "action")
+    return draft.files[PLAN].error(where, f"There is no action `{name}`.", suggestion(name, capabilities.actions))
+
+
+def check_params(
+    draft: Draft, place: Place, kind: ActionType, params: Mapping[str, Any], known: Mapping[str, str]
+) -> Iterator[Diagnostic]:
+    """Yield what is wrong with the parameters of the call at `place`; `known` are its own placeholders."""
+    file, where = draft.files[PLAN], (*place, "with")
+    try:
+        kind.params.model_validate(with_examples(draft, dict(params), "the-service"))
+    except ValidationError as error:
+        for problem in validation_problems(error, kind.params):
+            yield file.error((*where, *problem.place), f"{kind.name}: {problem.sentence}", problem.next_step)
+    yield from check_step_placeholders(draft, file, where, params, known)
+
+
+def is_numbered(kind: ActionType, params: Mapping[str, Any]) -> bool:
+    """Return whether {number} is in a parameter that is no text for people, so that each call is another one."""
+    return any("{number}" in str(value) for key, value in params.items() if key not in kind.text_params)
