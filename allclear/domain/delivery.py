@@ -1,0 +1,32 @@
+"""How far a message to a person got. A vendor that took a message has not delivered it, and a delivered one is not read."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from allclear.domain.action import State
+
+
+class Delivery(StrEnum):
+    """How far a message got to one recipient."""
+
+    ACCEPTED = "accepted"
+    """The vendor took it. Nothing shows yet whether it arrived; for e-mail nothing ever does."""
+    DELIVERED = "delivered"
+    """The vendor says that it reached the recipient's device."""
+    ACKNOWLEDGED = "acknowledged"
+    """The recipient confirmed it, for example with a key on the phone."""
+    FAILED = "failed"
+    """It did not reach the recipient, and will not."""
+    UNKNOWN = "unknown"
+    """It may have reached the recipient: the vendor's answer was lost, or a mailbox may have taken the call."""
+
+
+class Sent(State):
+    """A message to people, as the vendor knows it. The base of the states of the actions that send one."""
+
+    deliveries: dict[str, Delivery] = Field(
+        default={}, description="Each recipient's address, and how far the message got."
+    )
