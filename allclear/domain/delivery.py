@@ -1,4 +1,7 @@
-"""How far a message to a person got. A vendor that took a message has not delivered it, and a delivered one is not read."""
+"""How far a message to a person got.
+
+A vendor that took a message has not delivered it, and a message that was delivered may never be read.
+"""
 
 from __future__ import annotations
 
