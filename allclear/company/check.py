@@ -27,6 +27,7 @@ from allclear.company.checks.runbooks import check_runbooks
 from allclear.company.checks.secrets import check_secrets
 from allclear.company.checks.severities import check_severities
 from allclear.company.checks.systems import check_systems
+from allclear.company.checks.ways import check_notifications, check_ways
 from allclear.company.checks.words import check_words
 from allclear.company.diagnostics import Diagnostic
 from allclear.company.load import Draft, read_draft
@@ -62,6 +63,8 @@ def check_company(
         check_severities(draft, capabilities),
         check_reminders(draft, capabilities),
         check_follow_up_tickets(draft, capabilities),
+        check_ways(draft, capabilities),
+        check_notifications(draft, capabilities),
         check_systems(draft, capabilities),
         check_alert_sources(draft, capabilities.sources),
         check_runbooks(draft, capabilities),

@@ -111,7 +111,7 @@ def _planned(plan: Plan, runbooks: Iterable[Runbook]) -> Iterator[tuple[str, Map
         yield from _steps(runbook)
     tickets = plan.follow_up_tickets
     further = (tickets.open, tickets.close) if tickets else ()
-    for call in (plan.reminders.message, plan.reminders.page, *further):
+    for call in (plan.reminders.message, plan.reminders.page, *further, *plan.ways.values()):
         if call:
             yield call.action, call.with_
 

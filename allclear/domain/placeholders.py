@@ -58,6 +58,14 @@ REMINDER_PLACEHOLDERS: dict[str, str] = {
 """The additional placeholders of the plan's `reminders`."""
 
 
+NOTICE_PLACEHOLDERS: dict[str, str] = {
+    "audience": "Why this person is notified: the title of the role that the plan's `notifications` name.",
+    "name": "The person who is notified.",
+    "notice": "What happened, in a sentence; of a private incident that is not for this person, its id and link only.",
+    "number": "The notice's number, unique within the incident.",
+}
+"""The additional placeholders of the plan's `ways`."""
+
 FOLLOW_UP_PLACEHOLDERS: dict[str, str] = {
     "number": "The follow-up's number in the incident, 1 for the first.",
     "follow_up": "What is to be done.",

@@ -1,4 +1,4 @@
-"""Checks an action that the plan calls by itself, outside a runbook: for a reminder, or for a follow-up's ticket."""
+"""Checks an action that the plan calls by itself, outside a runbook: for a reminder, a notice, a ticket."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from allclear.company.diagnostics import Diagnostic, suggestion
 from allclear.company.load import PLAN, Draft
 from allclear.company.validation_errors import validation_problems
 from allclear.company.yaml_file import Place
+from allclear.domain.plan import is_blank
 
 
 def unknown_action(draft: Draft, capabilities: Capabilities, place: Place, name: str) -> Diagnostic:
@@ -32,6 +33,24 @@ def check_params(
         for problem in validation_problems(error, kind.params):
             yield file.error((*where, *problem.place), f"{kind.name}: {problem.sentence}", problem.next_step)
     yield from check_step_placeholders(draft, file, where, params, known)
+
+
+def check_contact(draft: Draft, kind: ActionType, params: Mapping[str, Any], person: int) -> Iterator[Diagnostic]:
+    """Yield an error if the contact by which `kind` reaches that person of the plan is one that it would refuse."""
+    contact = draft.plan.people[person].contacts.get(kind.reaches or "") if draft.plan else None
+    if contact is None or is_blank(contact.address):
+        return
+    try:
+        kind.params.model_validate({**with_examples(draft, dict(params), "the-service"), "people": [contact.address]})
+    except ValidationError as error:
+        if any(problem["loc"][:1] == ("people",) for problem in error.errors()):
+            verb = "page" if kind.pages else "reach"
+            whose = "id in the pager" if kind.pages else f"address for `{kind.reaches}`"
+            yield draft.files[PLAN].error(
+                ("people", person, "contacts", kind.reaches or ""),
+                f"`{kind.name}` cannot {verb} {contact.address!r}.",
+                f"Write the person's {whose}; `allclear actions` shows what {kind.name} takes.",
+            )
 
 
 def is_numbered(kind: ActionType, params: Mapping[str, Any]) -> bool:

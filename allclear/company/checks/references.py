@@ -57,7 +57,6 @@ class _PlanReferences:
                 sentence = f"The plan has no threshold `{route.threshold}`."
                 yield self._file.error(("routes", index, "threshold"), sentence, suggestion(route.threshold, known))
         yield from self._thresholds()
-        yield from self._not_sent()
         yield from self._kinds_for_people()
         yield from self._roles_of_roles()
         yield from self._roles_elsewhere()
@@ -85,15 +84,6 @@ class _PlanReferences:
                     f"The threshold `{threshold.name}` has `above` and no {lacks}.",
                     "Add the window and the samples that it needs, for example `window: 5m` and `samples: 100`.",
                 )
-
-    def _not_sent(self) -> Iterator[Diagnostic]:
-        """Yield a warning for the notifications: they are shown, and no message is sent by them yet."""
-        if self._plan.notifications:
-            yield self._file.warning(
-                ("notifications",),
-                "allclear shows who is to be notified on each incident, and sends nothing to them by `notifications`.",
-                "Ask for each of them with a step, as the runbooks of the two example companies do.",
-            )
 
     def _lines(self) -> Iterator[tuple[Place, Applies]]:
         plan = self._plan

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
-
-from pydantic import ValidationError
 
 from allclear.company.capabilities import Capabilities
-from allclear.company.checks.calls import check_params, is_numbered, unknown_action
-from allclear.company.checks.placeholders import with_examples
+from allclear.company.checks.calls import check_contact, check_params, is_numbered, unknown_action
 from allclear.company.diagnostics import Diagnostic
 from allclear.company.load import PLAN, Draft
 from allclear.domain.placeholders import REMINDER_PLACEHOLDERS
-from allclear.domain.plan import MessageAction, is_blank
+from allclear.domain.plan import MessageAction
 
 
 def check_reminders(draft: Draft, capabilities: Capabilities) -> Iterator[Diagnostic]:
@@ -54,27 +50,14 @@ def _reach(draft: Draft, capabilities: Capabilities, page: MessageAction) -> Ite
     kind = capabilities.actions.get(page.action)
     if kind is None or kind.reaches is None or draft.plan is None:
         return
-    file = draft.files[PLAN]
-    params: dict[str, Any] = with_examples(draft, page.with_, "the-service")
     for index, person in enumerate(draft.plan.people):
-        contact = person.contacts.get(kind.reaches)
-        if contact is None and person.known:
-            yield file.warning(
+        if kind.reaches not in person.contacts and person.known:
+            yield draft.files[PLAN].warning(
                 ("people", index),
                 f"`{page.action}` cannot page {person.name}, who has no contact `{kind.reaches}`.",
                 f"Add `{kind.reaches}` to the contacts, or a reminder for this person only says whom to call.",
             )
-        if contact is None or is_blank(contact.address):
-            continue
-        try:
-            kind.params.model_validate({**params, "people": [contact.address]})
-        except ValidationError as error:
-            if any(problem["loc"][:1] == ("people",) for problem in error.errors()):
-                yield file.error(
-                    ("people", index, "contacts", kind.reaches),
-                    f"`{page.action}` cannot page {contact.address!r}.",
-                    f"Write the person's id in the pager; `allclear actions` shows what {page.action} takes.",
-                )
+        yield from check_contact(draft, kind, page.with_, index)
 
 
 def _message(draft: Draft, capabilities: Capabilities, name: str, message: MessageAction) -> Iterator[Diagnostic]:

@@ -35,7 +35,10 @@ class Notification(Applies):
     """One line of the notification matrix: an audience, and when it is notified."""
 
     audience: str = Field(description="A role of the plan, or others in words, as `customers`.")
-    by: list[Slug] = Field(default=[], description="The channels, in order.")
+    by: list[Slug] = Field(
+        default=[],
+        description="The `ways`, in order; each person's own contacts, in their order, when left out.",
+    )
     within: Span | None = Field(default=None, description="By when; at once when left out.")
     from_: ClockStart = Field(default=ClockStart.ALERT, alias="from", description="What starts its clock.")
     words: str = Field(default="", description="The plan's own words.")
@@ -110,7 +113,8 @@ class MessageAction(Model):
     action: str = Field(description="The action, as slack.post; it must only send messages and need no approval.")
     with_: dict[str, Any] = Field(
         alias="with",
-        description="Its parameters; besides every placeholder, {reminder}, {for} and {number} are filled.",
+        description="Its parameters. Besides every placeholder, {number} is filled, in a reminder also {reminder} and "
+        "{for}, in one of `ways` also {audience}, {name} and {notice}.",
     )
 
 

@@ -20,6 +20,7 @@ from allclear.domain.plan.notifications import (
     EscalationPolicy,
     Evidence,
     FollowUpTickets,
+    MessageAction,
     Notification,
     PostMortemRules,
     ReminderRules,
@@ -140,7 +141,13 @@ class Plan(Model):
         min_length=1,
         description="Who is notified of unanswered questions; the first policy that applies counts.",
     )
-    notifications: list[Notification] = Field(default=[], description="Who is notified of an incident.")
+    ways: dict[Slug, MessageAction] = Field(
+        default={},
+        description="How a message reaches a person, as `email` or `sms`: name -> the action that sends it.",
+    )
+    notifications: list[Notification] = Field(
+        default=[], description="Who is notified of an incident; each person once, by the first of the ways that works."
+    )
     updates: list[UpdateSchedule] = Field(default=[], description="How often each audience gets a status update.")
     reminders: ReminderRules = Field(default=ReminderRules(), description="How people are reminded of what is due.")
     follow_up_tickets: FollowUpTickets | None = Field(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from abc import ABC
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from allclear.company.diagnostics import Diagnostic
 from allclear.domain.action import Action, Params, Probe, State
@@ -167,6 +167,12 @@ class Text(Params):
     urgency: int = 1
 
 
+class Mail(Text):
+    """The parameters of a message to people."""
+
+    people: list[Annotated[str, StringConstraints(pattern=r"^\+[0-9 ]+$")]] = []
+
+
 class ServiceParams(Params):
     """The parameters of a probe of a service."""
 
@@ -198,6 +204,8 @@ CHAT = client("chat", ChatOptions)
 KINDS = Registry.of(
     [
         action("chat.post", Text, (CHAT,), approval=None, text_params=("text",)),
+        action("mail.send", Mail, (CHAT,), approval=None, text_params=("text",), reaches="phone"),
+        action("pager.ring", Text, (CHAT,), approval=None, text_params=("text",), pages=True),
         action("traffic.move", ActionParams, approval=ONE_PERSON, check_params=staticmethod(check_region)),
         action("flag.disable", ActionParams, approval=ONE_PERSON, check_params=staticmethod(DisableFlag.check_params)),
         action("page.open", Text, approval=SPEAKERS, announces=True, text_params=("text",)),

@@ -206,10 +206,6 @@ WARNINGS: list[tuple[list[Edit], str]] = [
         "plan.yaml:{2}: The layer `a` is handed over on 2027-03-28 at 02:30, an hour in which Europe/Berlin puts its",
     ),
     (
-        [plan("notifications:\n  - {audience: on_call}\n")],
-        "plan.yaml:{1}: allclear shows who is to be notified on each incident, and sends nothing to them by",
-    ),
-    (
         [plan("notifications:\n  - {audience: oncall}\n")],
         "plan.yaml:{2}: The plan has no role `oncall`. Did you mean `on_call`?",
     ),

@@ -25,7 +25,7 @@ FOLDER = Path(allclear.__file__).resolve().parents[1] / "runbooks" / "vintstreet
 class OfIncident(Params):
     """A page to acknowledge or resolve."""
 
-    incident: str = Field(pattern=r"^[A-Z]+-\d+(-\d+)?$")
+    incident: str = Field(pattern=r"^[A-Z]+-\d+(-notice)?(-\d+)?$")
 
 
 class Page(OfIncident):
@@ -152,9 +152,9 @@ KINDS = Registry.of(
         action("feature_flag.disable", Flag, (FLAGS,), approval=ONE_PERSON),
         action("maintenance.enable", Closing, (FLAGS,), approval=ONE_PERSON_WITH_REASON),
         action("supabase.restore_to_point", Restore, (DATABASE,), approval=TWO_PEOPLE),
-        action("pagerduty.page", Page, (PAGER,), approval=None, text_params=("summary",)),
+        action("pagerduty.page", Page, (PAGER,), approval=None, text_params=("summary",), pages=True),
         action("pagerduty.resolve", OfIncident, (PAGER,), approval=None),
-        action("slack.post", Message, (SLACK,), approval=None, text_params=("text",)),
+        action("slack.post", Message, (SLACK,), approval=None, text_params=("text",), reaches="slack"),
         action("status_page.open", Opening, (PUBLIC,), approval=SPEAKERS),
         action("status_page.update", Update, (PUBLIC,), approval=SPEAKERS),
         action("status_page.resolve", Update, (PUBLIC,), approval=SPEAKERS),

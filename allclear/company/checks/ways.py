@@ -1,0 +1,113 @@
+"""Checks the plan's `ways` and `notifications`: by which ways people are notified, and whether they can be reached."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from allclear.company.capabilities import ActionType, Capabilities
+from allclear.company.checks.calls import check_contact, check_params, is_numbered, unknown_action
+from allclear.company.diagnostics import Diagnostic, suggestion
+from allclear.company.load import PLAN, Draft
+from allclear.domain.placeholders import NOTICE_PLACEHOLDERS
+from allclear.domain.plan import MessageAction, Notification, Plan, is_blank
+from allclear.domain.reminder import ON_CALL
+
+
+def check_ways(draft: Draft, capabilities: Capabilities) -> Iterator[Diagnostic]:
+    """Yield what is wrong with the actions that send a message to one person, and contacts that they would refuse."""
+    if draft.plan is None:
+        return
+    for name, message in draft.plan.ways.items():
+        kind = capabilities.actions.get(message.action)
+        if kind is None:
+            yield unknown_action(draft, capabilities, ("ways", name), message.action)
+        elif not kind.text_params or kind.approval is not None or not (kind.reaches or kind.pages):
+            yield draft.files[PLAN].error(
+                ("ways", name, "action"),
+                f"`{message.action}` is no way to a person: it must only send a message, to people whom it is given.",
+                "Name one that does and needs no approval, such as slack.post or pagerduty.page_people.",
+            )
+        else:
+            yield from _call(draft, name, message, kind)
+
+
+def _call(draft: Draft, name: str, message: MessageAction, kind: ActionType) -> Iterator[Diagnostic]:
+    file, place = draft.files[PLAN], ("ways", name)
+    yield from check_params(draft, place, kind, message.with_, NOTICE_PLACEHOLDERS)
+    if not any("{notice}" in str(message.with_.get(text, "")) for text in kind.text_params):
+        yield file.error((*place, "with"), f"`{name}` does not say what happened.", "Put {notice} into its text.")
+    if not is_numbered(kind, message.with_):
+        yield file.error(
+            (*place, "with"),
+            f"Each message by `{name}` would replace the one before.",
+            'Put {number} into its key, for example "{incident}-notice-{number}".',
+        )
+    for index, _ in enumerate(draft.plan.people if draft.plan else ()):
+        yield from check_contact(draft, kind, message.with_, index)
+
+
+def check_notifications(draft: Draft, capabilities: Capabilities) -> Iterator[Diagnostic]:
+    """Yield the lines that name an unknown way, and the audiences to which nothing can be sent."""
+    plan = draft.plan
+    if plan is None:
+        return
+    for index, line in enumerate(plan.notifications):
+        place = ("notifications", index)
+        yield from _pages_on_call(draft, plan, capabilities.actions, line, index)
+        for number, way in enumerate(line.by):
+            if way not in plan.ways:
+                yield draft.files[PLAN].error(
+                    (*place, "by", number), f"The plan has no way `{way}`.", suggestion(way, plan.ways)
+                )
+        if line.audience not in plan.roles:
+            yield draft.files[PLAN].warning(
+                (*place, "audience"),
+                f"`{line.audience}` is no role, so that nothing is sent to it by `notifications`.",
+                "Add it to `roles` and its address to `people`, or ask for it with a step.",
+            )
+        elif not plan.ways:
+            yield draft.files[PLAN].warning(
+                place,
+                f"Nothing is sent to {plan.role_title(line.audience)}, because the plan has no `ways`.",
+                "Add `ways: {email: {action: email.send, with: {...}}}`; docs/reference/plan.md shows an example.",
+            )
+        else:
+            yield from _unreachable(draft, plan, capabilities.actions, line)
+
+
+def _pages_on_call(
+    draft: Draft, plan: Plan, actions: Mapping[str, ActionType], line: Notification, index: int
+) -> Iterator[Diagnostic]:
+    """Yield an error for each way of the line that reaches only the pager's on-call, if another audience is meant."""
+    for number, way in enumerate(line.by):
+        kind = actions.get(plan.ways[way].action) if way in plan.ways else None
+        if kind and kind.reaches is None and line.audience != ON_CALL:
+            yield draft.files[PLAN].error(
+                ("notifications", index, "by", number),
+                f"`{way}` pages whoever is on call, and not {plan.role_title(line.audience)}.",
+                "Name a way that reaches people by name, such as one with the action pagerduty.page_people.",
+            )
+
+
+def _unreachable(
+    draft: Draft, plan: Plan, actions: Mapping[str, ActionType], line: Notification
+) -> Iterator[Diagnostic]:
+    """Yield a warning for each person whom no way of the line reaches."""
+    kinds = [
+        actions[plan.ways[way].action].reaches
+        for way in line.by or plan.ways
+        if way in plan.ways and plan.ways[way].action in actions
+    ]
+    if line.audience == ON_CALL and None in kinds:
+        return  # the pager knows who is on call
+    needed = " or ".join(f"`{kind}`" for kind in dict.fromkeys(kinds) if kind)
+    for index, person in enumerate(plan.people):
+        if line.audience not in person.roles or not person.known:
+            continue
+        if not any(kind in kinds and not is_blank(contact.address) for kind, contact in person.contacts.items()):
+            by = f" by {', '.join(line.by)}" if line.by else ""
+            yield draft.files[PLAN].warning(
+                ("people", index),
+                f"{person.name} cannot be notified{by}, as `notifications` ask for.",
+                f"Add {needed or 'an address'} to the contacts; until then the next person is notified instead.",
+            )

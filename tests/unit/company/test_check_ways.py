@@ -1,0 +1,72 @@
+"""`allclear check` on the ways by which people are notified, and on the lines that name them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.company.company_support import Edit
+from tests.unit.company.test_check_plan import diagnostics_of, plan
+
+WAYS = """\
+ways:
+  mail: {action: mail.send, with: {key: "{number}", text: "{audience} {name}: {notice}"}}
+  pager: {action: pager.ring, with: {key: "{number}", text: "{notice}"}}
+"""
+LINES = "notifications: [{audience: communications_lead, by: [mail]}, {audience: on_call, by: [pager]}]\n"
+PHONE: Edit = ("plan.yaml", '      phone: "+1 555 0100"\n', "")
+
+
+def test_ways_and_their_lines_are_no_problem(tmp_path: Path) -> None:
+    """Each way says what happened under a key of its own, and each audience has a person whom it reaches."""
+    found = [*diagnostics_of(tmp_path / "1", "error", plan(WAYS + LINES))]
+    found += diagnostics_of(tmp_path / "2", "warning", plan(WAYS + LINES))
+    assert [line for line in found if "way" in line or "notif" in line] == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("mail.send", "mail.sent", "There is no action `mail.sent`. Did you mean `mail.send`?"),
+        ("mail.send", "traffic.move", "`traffic.move` is no way to a person"),
+        ("mail.send", "chat.post", "`chat.post` is no way to a person"),
+        ("{name}: {notice}", "{name}", "`mail` does not say what happened. Put {notice} into its text."),
+        ('mail.send, with: {key: "{number}"', 'mail.send, with: {key: "one"', "Each message by `mail` would replace"),
+        ("{audience} {name}", "{audience} {whom}", "The placeholder {whom} has no source."),
+        ("by: [mail]", "by: [male]", "The plan has no way `male`. Did you mean `mail`?"),
+        ("by: [mail]", "by: [pager]", "`pager` pages whoever is on call, and not Speaker."),
+    ],
+)
+def test_a_way_that_cannot_work_is_an_error(tmp_path: Path, old: str, new: str, expected: str) -> None:
+    """A way only sends messages, to people whom it is given, and says what happened."""
+    errors = diagnostics_of(tmp_path, "error", plan((WAYS + LINES).replace(old, new, 1)))
+    assert any(expected in error for error in errors), errors
+
+
+def test_an_address_that_the_way_would_refuse_is_an_error(tmp_path: Path) -> None:
+    """Otherwise it would show in the night of the incident."""
+    edit: Edit = ("plan.yaml", '"+1 555 0100"', "ana at home")
+    errors = diagnostics_of(tmp_path, "error", plan(WAYS + LINES), edit)
+    assert any("`mail.send` cannot reach 'ana at home'." in error for error in errors), errors
+
+
+@pytest.mark.parametrize(
+    ("ways", "lines", "expected"),
+    [
+        ("", "notifications: [{audience: on_call}]\n", "Nothing is sent to On-Call, because the plan has no `ways`."),
+        (WAYS, "notifications: [{audience: customers}]\n", "`customers` is no role, so that nothing is sent to it"),
+    ],
+)
+def test_an_audience_to_which_nothing_can_be_sent_is_a_warning(
+    tmp_path: Path, ways: str, lines: str, expected: str
+) -> None:
+    """A person has to be asked to tell it."""
+    warnings = diagnostics_of(tmp_path, "warning", plan(ways + lines))
+    assert any(expected in warning for warning in warnings), warnings
+
+
+def test_a_person_whom_no_way_reaches_is_a_warning(tmp_path: Path) -> None:
+    """The sentence says what to write into the plan."""
+    warnings = diagnostics_of(tmp_path, "warning", plan(WAYS + LINES), (PHONE[0], "    contacts:\n" + PHONE[1], ""))
+    assert any("Ana cannot be notified by mail" in line and "Add `phone` to the contacts" in line for line in warnings)
