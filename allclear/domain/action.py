@@ -338,6 +338,13 @@ class Action(ABC, Generic[P, S]):
         """
         return await self.observe(params)
 
+    def state_after(self, change: Change[S], seen: S, receipt: Receipt | None) -> S:  # noqa: ARG002 - the port
+        """Return the state after the write, as it is recorded; by default `seen`, which was read.
+
+        For a vendor that cannot be read: what its answer to the write says. `receipt` is None when the answer was lost.
+        """
+        return seen
+
     async def observe_left(self, params: P) -> S:
         """Read what `news_of` compares, once in a while as long as the change is in place. Raises VendorError."""
         return await self.observe_result(params)

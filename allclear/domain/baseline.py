@@ -67,6 +67,13 @@ class OwnRecord(Protocol):
         """
         ...
 
+    def may_be_sent(self, resource: str) -> bool:
+        """Return whether the newest act on `resource` that was sent may have arrived, although no answer says so.
+
+        A message is then sent again, and says that it may be a repeat. Raises JournalError.
+        """
+        ...
+
     def containing(self, resource: str) -> Sequence[Containing]:
         """Return our changes to `resource` that contained an incident, the newest first. Raises JournalError."""
         ...
@@ -90,6 +97,10 @@ class NoRecord:
     def last_state(self, resource: str, field: str) -> JsonDict | None:  # noqa: ARG002 - the port
         """Return that nothing was seen."""
         return None
+
+    def may_be_sent(self, resource: str) -> bool:  # noqa: ARG002 - the port
+        """Return that nothing was sent."""
+        return False
 
     def containing(self, resource: str) -> Sequence[Containing]:  # noqa: ARG002 - the port
         """Return no changes."""

@@ -279,6 +279,22 @@ class CallDial(TurnDial):
         return self._change(params, now, 0)
 
 
+class BlindDial(TurnDial):
+    """Turns a dial that cannot be read and knows no key, as a webhook: its answer is all that is ever known."""
+
+    name = "dial.blind"
+    fence: ClassVar[Fence] = Fence.NONE
+    shows_late = True
+
+    @override
+    async def observe(self, params: DialParams) -> DialState:
+        return DialState(dial=params.dial, points=-1)
+
+    @override
+    def state_after(self, change: Change[DialState], seen: DialState, receipt: Receipt | None) -> DialState:
+        return change.after if receipt else seen
+
+
 class PatientDial(TurnDial):
     """Turns a dial whose deadline is never reached in a test, also on a slow machine."""
 
@@ -332,7 +348,9 @@ class CheckDial(Probe[CheckDialParams]):
         return Finding(verdict=Verdict.SUCCESS if good else Verdict.FAILURE, sentence=f"It points to {points}.")
 
 
-KINDS = Registry.of([TurnDial, SetDial, CallDial, PatientDial, PlainDial, RestoredDial, UnaskedDial, CheckDial])
+KINDS = Registry.of(
+    [TurnDial, SetDial, CallDial, BlindDial, PatientDial, PlainDial, RestoredDial, UnaskedDial, CheckDial]
+)
 
 
 class DialContext:

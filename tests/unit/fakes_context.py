@@ -43,8 +43,14 @@ class FakeRecord:
         self._onset = onset
         self.states: dict[str, JsonDict] = {}
         """Resource -> the state that was seen last."""
+        self.unanswered: set[str] = set()
+        """The resources whose newest write got no answer."""
         self.contained_by: list[Containing] = []
         """The changes that contained an incident, the newest first."""
+
+    def may_be_sent(self, resource: str) -> bool:
+        """Return whether the newest write got no answer."""
+        return resource in self.unanswered
 
     def containing(self, resource: str) -> list[Containing]:  # noqa: ARG002 - the port
         """Return the changes that contained an incident."""

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
-from allclear.domain.action import ActionContext, Finding, Verdict
+from allclear.domain.action import ActionContext, ActStatus, Finding, Verdict
 from allclear.domain.base import JsonDict
 from allclear.domain.baseline import SERVING_ALL, Baseline, Containing, ServingAll
 from allclear.domain.errors import AllclearError
@@ -53,6 +53,19 @@ class JournalRecord:
                 if state and state.get(field):
                     return state
         return None
+
+    def may_be_sent(self, resource: str) -> bool:
+        """Return whether the newest act on `resource` that was sent ended without an answer, so that it may be there.
+
+        An act that is still under way does not count: it is the one that asks.
+        """
+        for incident_id in reversed(self._journal.incidents_touching(resource)):
+            incident = read_or_none(self._journal, incident_id)
+            for act in reversed(list(incident.acts.values() if incident else ())):
+                sent = act.proposed.resource == resource and act.intended
+                if sent and act.outcome and act.outcome.changed:
+                    return act.status is ActStatus.INDETERMINATE
+        return False
 
     def containing(self, resource: str) -> Sequence[Containing]:
         """Return the changes of ours to `resource` that contained an incident, the newest first."""

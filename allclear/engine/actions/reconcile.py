@@ -148,7 +148,8 @@ def outcome_of(change: Change[Any], seen: Seen, note: str) -> Outcome:
 async def _read_once(loaded: LoadedAct, change: Change[Any], receipt: Receipt | None) -> Seen:
     """Read the target once. A fault in the action's code is a read that tells nothing: the write was made."""
     try:
-        after = await loaded.action.observe_result(loaded.params)
+        seen = await loaded.action.observe_result(loaded.params)
+        after = loaded.action.state_after(change, seen, receipt)
         return Seen(after, loaded.action.verify(change, after, receipt))
     except JournalError:
         raise
