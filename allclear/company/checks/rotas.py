@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from allclear.company.diagnostics import Diagnostic, suggestion
@@ -38,6 +38,7 @@ def _check_rota(plan: Plan, file: YamlFile, place: Place, rota: Rota) -> Iterato
         layer_place = (*place, "layers", number)
         yield from _check_hand_overs(file, (*layer_place, "starts"), layer, zone)
         yield from _check_people(plan, file, (*layer_place, "people"), layer, rota.role)
+        yield from _check_absences(plan, file, layer, zone)
 
 
 def _check_people(plan: Plan, file: YamlFile, place: Place, layer: Layer, role: str) -> Iterator[Diagnostic]:
@@ -69,3 +70,24 @@ def _check_hand_overs(file: YamlFile, place: Place, layer: Layer, zone: ZoneInfo
             )
             return
         at += layer.turn
+
+
+def _check_absences(plan: Plan, file: YamlFile, layer: Layer, zone: ZoneInfo) -> Iterator[Diagnostic]:
+    """Yield a warning for each absence that meets one of the person's own turns."""
+    for number, person in enumerate(plan.people):
+        for index, absence in enumerate(person.away):
+            noon = time(12, tzinfo=zone)
+            turns = {layer.turn_at(datetime.combine(day, noon), zone) for day in (absence.from_, absence.until)}
+            met = [
+                turn
+                for turn in range(max(min(turns), 0), max(turns) + 1)
+                if layer.named(person.name) == layer.person(turn)
+            ]
+            if met:
+                begins = layer.begins(met[0], zone).astimezone(zone)
+                yield file.warning(
+                    ("people", number, "away", index),
+                    f"{person.name} is away from {absence.from_} to {absence.until} and has the turn of the layer"
+                    f" `{layer.name}` that begins on {begins:%Y-%m-%d}. Reminders go to the next person then.",
+                    "When the turn begins, let another person take it over: allclear take-over.",
+                )

@@ -21,7 +21,7 @@ from allclear.domain.plan.notifications import (
     TicketAction,
     UpdateSchedule,
 )
-from allclear.domain.plan.people import Contact, Layer, Person, Role, Rota, RotaOverride, Shift, contact_key
+from allclear.domain.plan.people import Absence, Contact, Layer, Person, Role, Rota, RotaOverride, Shift, contact_key
 from allclear.domain.plan.plan import OUTAGE, Assumption, Kind, PhaseLabel, Plan, Route, Support
 from allclear.domain.plan.severity import (
     UNKNOWN,
@@ -45,6 +45,7 @@ __all__ = [
     "EVERYONE",
     "OUTAGE",
     "UNKNOWN",
+    "Absence",
     "Assessment",
     "Assignment",
     "Assumption",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -48,6 +48,19 @@ class Contact(Model):
     hours: DayHours | None = Field(default=None, description="Only in these local hours; always when left out.")
 
 
+class Absence(Model):
+    """Days on which a person is away and is not told of incidents."""
+
+    from_: date = Field(alias="from", description="The first day, as 2026-12-21, in the person's time zone.")
+    until: date = Field(description="The last day.")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Absence:
+        if self.until < self.from_:
+            raise wrong_at(("until",), f"it is before {self.from_}", "Exchange the two days, or correct one.")
+        return self
+
+
 def contact_key(kind: str, address: str) -> str:
     """Return the part of an address that identifies a person there, for comparison; empty if it identifies no one.
 
@@ -69,6 +82,9 @@ class Person(Model):
         default={}, description="slack, phone, email ... -> the address; tried in this order."
     )
     zone: Zone | None = Field(default=None, description="This person's time zone; the company's when left out.")
+    away: list[Absence] = Field(
+        default=[], description="Holidays: deputies and others with the same role are told in the person's place."
+    )
 
     @field_validator("contacts", mode="before", json_schema_input_type=dict[Slug, str | Contact])
     @classmethod
@@ -82,15 +98,24 @@ class Person(Model):
         """Return whether the name is filled in."""
         return not is_blank(self.name)
 
+    def away_until(self, at: datetime, working_time: WorkingTime) -> date | None:
+        """Return the last day of the absence that covers `at`; None if the person is there."""
+        today = self._local(at, working_time).date()
+        return max((absence.until for absence in self.away if absence.from_ <= today <= absence.until), default=None)
+
     def reached_by(self, at: datetime, working_time: WorkingTime) -> list[str]:
-        """Return the channels that reach this person at `at`, the first to be tried first."""
-        zone = WorkingTime(zone=self.zone or working_time.zone).zone_info
-        now = f"{at.astimezone(zone):%H:%M}"
+        """Return the channels that reach this person at `at`, the first to be tried first; none during an absence."""
+        if self.away_until(at, working_time):
+            return []
+        now = f"{self._local(at, working_time):%H:%M}"
         return [
             kind
             for kind, contact in self.contacts.items()
             if not is_blank(contact.address) and (contact.hours is None or _within(now, contact.hours))
         ]
+
+    def _local(self, at: datetime, working_time: WorkingTime) -> datetime:
+        return at.astimezone(WorkingTime(zone=self.zone or working_time.zone).zone_info)
 
 
 def _within(now: str, hours: str) -> bool:

@@ -257,6 +257,17 @@ class Plan(Model):
         """Return the people who have `role`; blanks do not count."""
         return [person for person in self.people if role in person.roles and person.known]
 
+    def present(self, role: str, at: datetime) -> list[Person]:
+        """Return the people who have `role` and are not away at `at`.
+
+        If all of them are away, return those of the first of its deputies who are there; if none is, all who have it.
+        """
+        deputies = self.roles[role].deputies if role in self.roles else []
+        for one in (role, *deputies):
+            if there := [person for person in self.holders(one) if not person.away_until(at, self.working_time)]:
+                return there
+        return self.holders(role)
+
     def person(self, name: str) -> Person | None:
         """Return the person of that name, in any spelling (`person_key`); None for a blank or a stranger."""
         key = person_key(name)

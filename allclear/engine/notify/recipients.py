@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan, RotaOverride
@@ -28,6 +28,8 @@ class Recipient:
     name: str
     contacts: tuple[tuple[str, str], ...] = ()
     """The contacts that work at this hour, the first to be tried first: kind and address."""
+    away_until: date | None = None
+    """The last day of the person's absence; None if the person is there."""
 
     def address(self, kind: str | None) -> str | None:
         """Return the address of that kind, or None."""
@@ -35,7 +37,9 @@ class Recipient:
 
     @property
     def words(self) -> str:
-        """Return the name and how to reach the person: `Ana (phone +49 …)`."""
+        """Return the name and how to reach the person: `Ana (phone +49 …)`, or `Ana (away until 2026-12-31)`."""
+        if self.away_until:
+            return f"{self.name} (away until {self.away_until})"
         contacts = ", ".join(f"{kind} {address}" for kind, address in self.contacts)
         return f"{self.name} ({contacts})" if contacts else self.name
 
@@ -132,16 +136,24 @@ class RecipientFinder:
             return [held]
         rota = next((rota for rota in self._plan.rotas if rota.role == role), None)
         if rota is None:
-            return [person.name for person in self._plan.holders(role)]
+            return [person.name for person in self._plan.present(role, now)]
         overrides: list[RotaOverride] = self._journal.overrides(rota.role)
-        return list(dict.fromkeys(shift.person for shift in rota.on_duty(now, self._plan.working_time, overrides)))
+        shifts = rota.on_duty(now, self._plan.working_time, overrides)
+        return list(
+            dict.fromkeys(shift.next_person if self._away(shift.person, now) else shift.person for shift in shifts)
+        )
+
+    def _away(self, name: str, now: datetime) -> date | None:
+        person = self._plan.person(name)
+        return person.away_until(now, self._plan.working_time) if person else None
 
     def _recipient(self, name: str, now: datetime) -> Recipient:
         person = self._plan.person(name)
         if person is None:
             return Recipient(plain(name, 60))
         kinds = person.reached_by(now, self._plan.working_time)
-        return Recipient(plain(name, 60), tuple((kind, plain(person.contacts[kind].address)) for kind in kinds))
+        contacts = tuple((kind, plain(person.contacts[kind].address)) for kind in kinds)
+        return Recipient(plain(name, 60), contacts, self._away(name, now))
 
 
 def recipients_text(recipients: Recipients, *, page: bool, kind: str | None) -> str:

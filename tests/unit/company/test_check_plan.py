@@ -206,6 +206,13 @@ WARNINGS: list[tuple[list[Edit], str]] = [
         "plan.yaml:{2}: The layer `a` is handed over on 2027-03-28 at 02:30, an hour in which Europe/Berlin puts its",
     ),
     (
+        [
+            plan("rotas:\n  - {role: on_call, layers: [{name: a, people: [Ana], starts: 2026-11-02T09:00}]}\n"),
+            ("plan.yaml", "  - name: Ana\n", "  - name: Ana\n    away: [{from: 2026-12-22, until: 2026-12-24}]\n"),
+        ],
+        "plan.yaml:12: Ana is away from 2026-12-22 to 2026-12-24 and has the turn of the layer `a` that begins on",
+    ),
+    (
         [plan("notifications:\n  - {audience: oncall}\n")],
         "plan.yaml:{2}: The plan has no role `oncall`. Did you mean `on_call`?",
     ),

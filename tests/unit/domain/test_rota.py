@@ -207,6 +207,30 @@ def test_a_person_is_reached_in_their_own_hours(zone: str | None, moment: str, c
     assert ana.reached_by(at(moment), BERLIN) == channels
 
 
+@pytest.mark.parametrize(
+    ("moment", "there"),
+    [
+        ("2026-12-20T23:59", True),
+        ("2026-12-21T00:00", False),
+        ("2026-12-31T23:59", False),
+        ("2027-01-01T00:00", True),
+    ],
+)
+def test_a_person_who_is_away_is_not_reached(moment: str, *, there: bool) -> None:
+    """Both days count, by the clock of the person."""
+    away = [{"from": "2026-12-21", "until": "2026-12-31"}]
+    ana = Person.model_validate({"name": "Ana", "roles": ["on_call"], "contacts": CONTACTS, "away": away})
+    assert bool(ana.reached_by(at(moment), BERLIN)) is there
+    assert (ana.away_until(at(moment), BERLIN) is None) is there
+
+
+def test_an_absence_that_ends_before_it_begins_is_refused() -> None:
+    """It is a slip of the pen."""
+    away = [{"from": "2026-12-31", "until": "2026-12-21"}]
+    with pytest.raises(ValidationError, match="it is before 2026-12-31"):
+        Person.model_validate({"name": "Ana", "roles": ["on_call"], "away": away})
+
+
 @pytest.mark.parametrize(("name", "known"), [("Ana", True), ("[Name]", False), (" [Rotation] ", False), ("", False)])
 def test_a_blank_is_not_a_person(name: str, *, known: bool) -> None:
     """A name in square brackets, or an empty one, still has to be filled in."""
