@@ -104,3 +104,8 @@ JIRA_WRITE = Permission(
     "Browse projects, Create, Transition and Assign issues; scopes read:jira-work, write:jira-work, read:jira-user",
     "an API token of an account with these permissions in the one project",
 )
+TWILIO_SEND = Permission(
+    "twilio",
+    "to send messages, place calls, and read messages, calls and the account's numbers",
+    "the account's auth token, or a standard API key of the account",
+)

@@ -242,6 +242,8 @@ class Action(ABC, Generic[P, S]):
     """Whether it tells the public of the trouble. Like a page, it waits for no other step of the containment."""
     reaches: ClassVar[str | None] = None
     """For a message that can choose its people: the kind of contact that names them in its parameter `people`."""
+    personal: ClassVar[bool] = False
+    """Whether each recipient gets a message of their own, so that its link may sign in the one person who reads it."""
     knows_on_call: ClassVar[bool] = False
     """For a page: whether `on_call` can say who is on call now."""
     knows_groups: ClassVar[bool] = False

@@ -33,6 +33,7 @@ from allclear.simulator.scenario_schema import (
     SlackSpec,
     StatusPageSpec,
     SupabaseSpec,
+    TwilioSpec,
     UsersSpec,
     VercelSpec,
 )
@@ -88,6 +89,7 @@ class Production(ServiceSpec):
     armor: ArmorSpec | None = Field(default=None, description="Its Cloud Armor policy, where it has one.")
     github: GithubSpec | None = Field(default=None, description="The repository on GitHub, where it has one.")
     jira: JiraSpec | None = Field(default=None, description="The project in Jira, where it has one.")
+    twilio: TwilioSpec | None = Field(default=None, description="The account at Twilio, where it has one.")
 
     @property
     def new_revision(self) -> RevisionSpec | None:

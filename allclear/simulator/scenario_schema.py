@@ -234,6 +234,35 @@ class JiraSpec(Part):
     may_create: bool = Field(default=True, description="Whether the token's account may create tickets.")
 
 
+class PhoneSpec(Part):
+    """A person's phone, and what becomes of texts and calls to it."""
+
+    number: Annotated[str, Field(pattern=r"^\+[1-9][0-9]{6,14}$")] = Field(description="As +4915112345678.")
+    text: Literal["delivered", "sent", "queued", "undelivered", "failed"] = Field(
+        default="delivered", description="What becomes of a text; `sent` and `queued` stay so for ever."
+    )
+    text_error: int | None = Field(default=None, description="The error code of a text that does not arrive.")
+    refuses_with: int | None = Field(default=None, description="The code with which each is refused at once.")
+    call: Literal["presses", "hangs-up", "mailbox", "busy", "no-answer", "failed"] = Field(
+        default="presses",
+        description="What becomes of a call: a person presses `key` or hangs up, or a mailbox answers.",
+    )
+    key: Annotated[str, Field(pattern=r"^[0-9*#]$")] = Field(default="1", description="The key that is pressed.")
+
+
+class TwilioSpec(Part):
+    """The account at Twilio: our number, and people's phones. A phone that is not listed gets texts and answers."""
+
+    account: Annotated[str, Field(pattern=r"^AC[0-9a-f]{32}$")] = Field(default="AC" + "5" * 32, description="Its SID.")
+    number: Annotated[str, Field(pattern=r"^\+[1-9][0-9]{6,14}$")] = Field(
+        default="+15005550006", description="Its one number."
+    )
+    sms: bool = Field(default=True, description="Whether the number can send texts.")
+    voice: bool = Field(default=True, description="Whether the number can place calls.")
+    takes: Duration = Field(default=timedelta(0), description="How long a text or a call is on its way.")
+    phones: list[PhoneSpec] = Field(default=[], description="The phones of people that behave in their own way.")
+
+
 class ServiceSpec(Part):
     """A service of Cloud Run in one region: its revisions, who gets the traffic, and who had it before."""
 

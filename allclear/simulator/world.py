@@ -22,6 +22,7 @@ from allclear.simulator.shop import Shop
 from allclear.simulator.slack_workspace import SlackWorkspace
 from allclear.simulator.statuspage_board import StatuspageBoard
 from allclear.simulator.supabase_project import SupabaseProject
+from allclear.simulator.twilio_account import TwilioAccount
 from allclear.simulator.users import Users
 from allclear.simulator.vercel_project import VercelProject
 
@@ -57,6 +58,7 @@ class World:
         self.armor = ArmorPolicy(scenario.armor, scenario.operation_takes, clock) if scenario.armor else None
         self.vercel = VercelProject(scenario.vercel, self.service, clock) if scenario.vercel else None
         self.jira = JiraProject(scenario.jira, clock) if scenario.jira else None
+        self.twilio = TwilioAccount(scenario.twilio, clock, self.event_log) if scenario.twilio else None
         github = scenario.github
         self.github = GithubRepository(github, clock, self.later, self.deploy) if github else None
 
@@ -87,6 +89,8 @@ class World:
             timer.cancel()
         self._timers.clear()
         self.pagerduty.webhooks.close()
+        if self.twilio:
+            self.twilio.close()
         for site in self.regional_services:
             site.service.close()
 
@@ -157,6 +161,8 @@ class World:
                 for message in channel.messages
             ],
             "private_messages": self.workspace.private,
+            "texts": [text.as_facts() for text in self.twilio.texts] if self.twilio else [],
+            "calls": [call.as_facts() for call in self.twilio.calls] if self.twilio else [],
             "status_incidents": self.status_board.incidents,
             "faults": [fault.model_dump() for fault in self.faults.waiting()],
         }

@@ -152,29 +152,32 @@ class HttpClient:
         """
         return hidden(text, *self._secrets)
 
-    async def send(
+    async def send(  # noqa: PLR0913 - what a request can carry
         self,
         request: VendorRequest,
         method: str,
         path: str,
         *,
         json: object = None,
+        form: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
         expected: Expected = ANY_JSON,
     ) -> Any:  # noqa: ANN401 - whatever JSON the vendor answers
-        """Return the JSON of a good answer, None for an empty one.
+        """Return the JSON of a good answer, None for an empty one. `form` is sent as a form instead of JSON.
 
         Raises the error of `request` for a bad status, and for an answer that is not as `expected`.
         """
-        return (await self.send_for_headers(request, method, path, json=json, params=params, expected=expected))[0]
+        answer = self.send_for_headers(request, method, path, json=json, form=form, params=params, expected=expected)
+        return (await answer)[0]
 
-    async def send_for_headers(
+    async def send_for_headers(  # noqa: PLR0913 - what a request can carry
         self,
         request: VendorRequest,
         method: str,
         path: str,
         *,
         json: object = None,
+        form: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
         expected: Expected = ANY_JSON,
     ) -> tuple[Any, Mapping[str, str]]:
@@ -182,7 +185,7 @@ class HttpClient:
 
         async def send_once() -> httpx.Response:
             url = f"{self.base}{path}"
-            return await self.pool.request(method, url, json=json, params=params, headers=request.headers)
+            return await self.pool.request(method, url, json=json, data=form, params=params, headers=request.headers)
 
         response = await self.send_with_retries(request, send_once)
         body = _parsed(response)

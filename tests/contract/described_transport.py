@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import re
 from typing import Any, cast
+from urllib.parse import parse_qsl
 
 import httpx
 import jsonschema
@@ -28,8 +29,7 @@ class Described(httpx.AsyncBaseTransport):
         operation = self._operation(request)
         self._check_query(operation, request)
         if "requestBody" in operation:
-            schema = operation["requestBody"]["content"]["application/json"]["schema"]
-            jsonschema.validate(json.loads(request.content), self._resolved(schema))
+            self._check_body(operation["requestBody"]["content"], request)
         answer = await self._inner.handle_async_request(request)
         await answer.aread()
         described = operation["responses"].get(str(answer.status_code))
@@ -50,17 +50,25 @@ class Described(httpx.AsyncBaseTransport):
                 return cast("dict[str, Any]", methods[request.method.lower()])
         raise AssertionError(f"{request.url.path} is not described")
 
+    def _check_body(self, content: dict[str, Any], request: httpx.Request) -> None:
+        if "application/json" in content:
+            jsonschema.validate(json.loads(request.content), self._resolved(content["application/json"]["schema"]))
+            return
+        schema = self._resolved(content["application/x-www-form-urlencoded"]["schema"])
+        given = dict(parse_qsl(request.content.decode(), strict_parsing=True))
+        assert set(given) <= set(schema["properties"])
+        jsonschema.validate({name: _typed(value, schema["properties"][name]) for name, value in given.items()}, schema)
+
     def _check_query(self, operation: dict[str, Any], request: httpx.Request) -> None:
         known = {one["name"]: one for one in operation.get("parameters", []) if one["in"] == "query"}
         assert set(request.url.params) <= set(known)
         for name, parameter in known.items():
             values: Any = request.url.params.get_list(name)
-            assert values or not parameter["required"], f"{name} is missing"
+            assert values or not parameter.get("required"), f"{name} is missing"
             if values:
                 schema = self._resolved(parameter["schema"])
                 kinds = schema.get("type", [])
-                given = int(values[0]) if "integer" in kinds and values[0].isdecimal() else values[0]
-                jsonschema.validate(values if kinds == "array" else given, schema)
+                jsonschema.validate(values if kinds == "array" else _typed(values[0], schema), schema)
 
     def _resolved(self, schema: Any) -> Any:
         """Return a schema without references, and with `nullable` in JSON Schema's own way."""
@@ -78,3 +86,8 @@ class Described(httpx.AsyncBaseTransport):
         if resolved.pop("nullable", False):
             resolved["type"] = [resolved["type"], "null"]
         return resolved
+
+
+def _typed(value: str, schema: dict[str, Any]) -> object:
+    """Return a value of a query or a form as its schema has it."""
+    return int(value) if "integer" in schema.get("type", []) and value.isdecimal() else value

@@ -1,4 +1,4 @@
-"""Slack and PagerDuty, each fault of the network and the vendor: one sentence, the next step, and no second write."""
+"""Slack, PagerDuty and Twilio, each fault on the way: one sentence, the next step, and no second write."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from allclear.vendors.http import RETRIES
 from allclear.vendors.pagerduty import PagerDuty
 from allclear.vendors.pagerduty_rest import PagerDutyRest, PagerDutyRestOptions
 from allclear.vendors.slack import Slack, SlackMessage, SlackOptions
+from allclear.vendors.twilio import Twilio, TwilioOptions
 from tests.unit.fakes_http import Answer, FakeVendor, Pauses
 
 SECRET = "canary-3141592653"
@@ -89,6 +90,12 @@ def events(vendor: FakeVendor, pauses: Pauses) -> PagerDuty:
     return PagerDuty("https://events.pagerduty.com", SECRET, vendor, pauses)
 
 
+def twilio(vendor: FakeVendor, pauses: Pauses) -> Twilio:
+    """Return a client of Twilio."""
+    options = TwilioOptions(account=f"AC{'5' * 32}", number="+15005550006")
+    return Twilio("https://api.twilio.com", SECRET, options, vendor, pauses)
+
+
 Call = Callable[[Any], Awaitable[object]]
 CALLS: dict[str, tuple[Callable[[FakeVendor, Pauses], Any], str, Call]] = {
     "Slack posts": (slack, "write", lambda it: it.post("C0123456789", "text", {"key": "VS-1"})),
@@ -102,6 +109,10 @@ CALLS: dict[str, tuple[Callable[[FakeVendor, Pauses], Any], str, Call]] = {
     "PagerDuty sets a status": (rest, "repeatable", lambda it: it.change("P123456", "acknowledged")),
     "PagerDuty asks people": (rest, "repeatable", lambda it: it.ask("P123456", "t", people=["PBEN123"], policy=None)),
     "PagerDuty reads alerts": (rest, "read", lambda it: it.alert_keys("P123456")),
+    "Twilio texts": (twilio, "write", lambda it: it.send_text("+4915112345678", "text")),
+    "Twilio calls": (twilio, "write", lambda it: it.call("+4915112345678", "<Response/>")),
+    "Twilio lists texts": (twilio, "read", lambda it: it.texts_to("+4915112345678")),
+    "Twilio reads a call": (twilio, "read", lambda it: it.phone_call("CA1")),
     "PagerDuty says who is on call": (rest, "read", lambda it: it.on_call("PPOLICY")),
 }
 

@@ -48,6 +48,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "pagerduty_rest": {"service": "PSERVICE", "requester": "ana@example.com"},
     "statuspage": {"page": "vintstreet"},
     "jira": {"email": "allclear@example.com", "project": "OPS"},
+    "twilio": {"account": f"AC{'5' * 32}", "number": "+15005550006"},
 }
 POSTED = SlackMessage(channel="C0123456789", ts="1.000001", text="")
 PAYLOAD = {"key": "VS-1"}
@@ -133,6 +134,14 @@ CALLS: dict[str, list[Callable[[Any], Awaitable[object]]]] = {
         lambda vercel: vercel.deployments("app"),
         lambda vercel: vercel.roll_back("app", "dpl_1", "reason"),
         lambda vercel: vercel.promote("app", "dpl_1"),
+    ],
+    "twilio": [
+        lambda twilio: twilio.send_text("+4915112345678", "t"),
+        lambda twilio: twilio.text("SM1"),
+        lambda twilio: twilio.texts_to("+4915112345678"),
+        lambda twilio: twilio.call("+4915112345678", "<Response/>"),
+        lambda twilio: twilio.phone_call("CA1"),
+        lambda twilio: twilio.own_number(),
     ],
     "jira": [
         lambda jira: jira.find("RG-1"),

@@ -28,14 +28,19 @@ from allclear.vendors.pagerduty import PagerDuty
 from allclear.vendors.slack import Slack, SlackOptions
 from allclear.vendors.statuspage import Statuspage
 from allclear.vendors.supabase import SupabaseFlags, SupabaseOptions
+from allclear.vendors.twilio import Twilio, TwilioOptions
 from allclear.vendors.vercel import Vercel
 from tests.unit.fakes_http import FakeVendor, Pauses
 
 SECRET = "canary_Zq8vK3xW7mN2pR5tY9uB4cD6fG1hJ0kL"
 GOOGLE_TOKEN = "ya29.a0AfH6SMBx-Zq8vK3xW7mN2pR5tY9uB4cD6fG1hJ0kL_qwErTy"
 EMAIL = "ben@example.com"
-BASIC = base64.b64encode(f"{EMAIL}:{SECRET}".encode()).decode()
-"""What Jira gets in its header: a person who reads it has the token."""
+ACCOUNT = f"AC{'5' * 32}"
+BASICS = {
+    name: base64.b64encode(f"{user}:{SECRET}".encode()).decode()
+    for name, user in (("jira", EMAIL), ("twilio", ACCOUNT))
+}
+"""What Jira and Twilio get in their header: a person who reads it has the token."""
 PART = 6
 """Characters of a secret that must not stand in a row in an error."""
 
@@ -76,6 +81,11 @@ def _jira(transport: httpx.AsyncBaseTransport) -> Awaitable[object]:
     return Jira("https://vendor.test", SECRET, options, transport, Pauses()).ticket("OPS-1")
 
 
+def _twilio(transport: httpx.AsyncBaseTransport) -> Awaitable[object]:
+    options = TwilioOptions(account=ACCOUNT, number="+15005550006")
+    return Twilio("https://vendor.test", SECRET, options, transport, Pauses()).text("SM1")
+
+
 def _plain(transport: httpx.AsyncBaseTransport) -> Awaitable[object]:
     client = HttpClient("Vendor", "https://vendor.test", secret=SECRET, transport=transport, pause=Pauses())
     return client.send(READ, "GET", "/x")
@@ -90,6 +100,7 @@ CALLS: dict[str, Call] = {
     "pagerduty": _pagerduty,
     "google": _google,
     "jira": _jira,
+    "twilio": _twilio,
     "plain": _plain,
 }
 
@@ -119,6 +130,7 @@ BODIES: list[Callable[[str], tuple[int, Any]]] = [
     lambda text: (403, {"message": text, "code": "42501"}),
     lambda text: (403, {"error": {"message": text}}),
     lambda text: (403, {"errors": [text]}),
+    lambda text: (400, {"code": 21212, "message": text, "status": 400}),
 ]
 OF_SLACK: list[Callable[[str], tuple[int, Any]]] = [
     lambda text: (200, {"ok": False, "error": text}),
@@ -134,7 +146,7 @@ def test_no_part_of_a_secret_is_in_an_error(
     name: str, data: st.DataObject, before: int, after: int, times: int
 ) -> None:
     """Long texts are cut, and the secret is hidden first, so that the cut never leaves a part of it."""
-    sent = data.draw(st.sampled_from([SECRET, BASIC])) if name == "jira" else SECRET
+    sent = data.draw(st.sampled_from([SECRET, BASICS[name]])) if name in BASICS else SECRET
     text = "x" * before + " ".join([sent] * times) + "y" * after
     bodies = [*BODIES, *(OF_SLACK if name == "slack" else [])]
     status, body = bodies[data.draw(st.integers(0, len(bodies) - 1))](text)

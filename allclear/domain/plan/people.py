@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from allclear.domain.base import Model, Moment, Slug, person_key, wrong_at
 from allclear.domain.durations import Duration
+from allclear.domain.phone_numbers import e164
 from allclear.domain.plan.assumptions import MayBeAssumed, is_blank
 from allclear.domain.plan.working_time import WEEKDAYS, DayHours, Weekday, WorkingTime, Zone
 from allclear.domain.slack_ids import slack_user_id
@@ -64,12 +65,15 @@ class Absence(Model):
 def contact_key(kind: str, address: str) -> str:
     """Return the part of an address that identifies a person there, for comparison; empty if it identifies no one.
 
-    E-mail addresses are compared in any spelling of their case, and contacts in Slack by the user id.
+    E-mail addresses are compared in any spelling of their case, contacts in Slack by the user id, and phone numbers by
+    their digits.
     """
     if is_blank(address):
         return ""
     if kind == "slack":
         return slack_user_id(address) or address.strip()
+    if kind == "phone":
+        return e164(address) or address.strip()
     return address.strip().casefold() if kind == "email" else address.strip()
 
 

@@ -27,11 +27,12 @@ class MessageLinks:
     def link(self, incident: Incident, kind: ActionType, params: Mapping[str, Any], ask: str) -> LinkTo:
         """Return where the link of a message leads; `ask` is the question that it is about, or empty.
 
-        A page is read by the person whom it wakes: the one in its parameter `people`, or else the on-call. Every other
-        message can be read by many people, and so can a page for several. Raises JournalError.
+        A page is read by the person whom it wakes: the one in its parameter `people`, or else the on-call. A personal
+        message is read by its one recipient. Every other message can be read by many people, and so can one for
+        several. Raises JournalError.
         """
-        person, role = self._reader(kind, params) if kind.pages else ("", "")
-        return LinkTo(incident=incident.id, person=person, role=role, ask=ask, paged=bool(person))
+        person, role = self._reader(kind, params) if kind.pages or kind.personal else ("", "")
+        return LinkTo(incident=incident.id, person=person, role=role, ask=ask, paged=kind.pages and bool(person))
 
     def _reader(self, kind: ActionType, params: Mapping[str, Any]) -> tuple[str, str]:
         if kind.reaches and params.get("policy"):
@@ -43,4 +44,6 @@ class MessageLinks:
             if len(addresses) > 1 or known is None:
                 return "", ""
             return known.name, ON_CALL if ON_CALL in known.roles else known.roles[0]
+        if not kind.pages:
+            return "", ""
         return person_on_call(self._plan, self._clock(), overrides_of(self._journal, self._plan)) or ("", "")

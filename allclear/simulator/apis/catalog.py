@@ -16,6 +16,7 @@ from allclear.simulator.apis import (
     statuspage,
     supabase,
     supabase_management,
+    twilio,
     vercel,
     website,
 )
@@ -38,5 +39,6 @@ APIS: tuple[SimulatedApi, ...] = (
     convex.API,
     github.API,
     jira.API,
+    twilio.API,
     own_system.API,
 )

@@ -26,6 +26,7 @@ from tasks.own_switches.actions import RestoreSwitch, SetSwitch
 from tasks.pagerduty import Acknowledge, Page, Resolve
 from tasks.slack import PostMessage
 from tasks.statuspage import OpenIncident, ResolveIncident, UpdateIncident
+from tasks.twilio.text import SendText
 from tasks.vercel.actions import Deployments, Promote, RollBack
 from tasks.vercel.attack_mode import EndAttackMode, StartAttackMode
 from tasks.vercel.config import DisableItem, DisableVercelMaintenance, EnableItem, EnableVercelMaintenance
@@ -71,6 +72,7 @@ ACTIONS: list[type[AnyAction]] = [
     CreateTicket,
     MoveTicket,
     AssignTicket,
+    SendText,
 ]
 
 
@@ -124,6 +126,7 @@ def test_approvals_have_the_documented_defaults() -> None:
         "jira.create": None,
         "jira.transition": None,
         "jira.assign": None,
+        "twilio.text": None,
         "github.run_workflow": ONE_PERSON_WITH_REASON,
     }
 
@@ -143,7 +146,7 @@ def test_fences_match_what_the_vendors_offer() -> None:
     assert by_fence == {
         Fence.VERSION: {"cloud_run", "feature_flag", "maintenance"},
         Fence.KEY: {"pagerduty"},
-        Fence.NONE: {"cloud_armor", "slack", "status_page", "vercel", "github", "jira", "http"},
+        Fence.NONE: {"cloud_armor", "slack", "status_page", "vercel", "github", "jira", "http", "twilio"},
     }
 
 
