@@ -72,6 +72,8 @@ class Incident:
     title: str = ""
     kind: str = ""
     facets: dict[str, str] = field(default_factory=dict[str, str])
+    facets_at: dict[str, datetime] = field(default_factory=dict[str, datetime])
+    """Facet -> when it was set last after the opening."""
     requests: dict[str, int] = field(default_factory=dict[str, int])
     """The key of each request of a person that was carried out, and the number of its first entry."""
     phase: str | None = None

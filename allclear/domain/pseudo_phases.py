@@ -27,5 +27,8 @@ THREAD = "thread"
 TICKET = "ticket"
 """Acts that open and close the tickets of follow-ups."""
 
-MESSAGES = frozenset({REMINDER, LIVE_MESSAGE, THREAD, TICKET})
+NOTICE = "notice"
+"""Acts that notify one person, as the plan's `notifications` ask for."""
+
+MESSAGES = frozenset({REMINDER, LIVE_MESSAGE, THREAD, TICKET, NOTICE})
 """Those of messages and tickets, which nothing waits for."""

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from itertools import takewhile
 
 from allclear.domain.act import Act
+from allclear.domain.audiences import Reaches
 from allclear.domain.base import person_key
 from allclear.domain.deadlines import Deadline, clock_start, deadlines, duties, status_word
 from allclear.domain.durations import counted, in_words
@@ -18,6 +19,7 @@ from allclear.domain.escalation import page_escalation, question_escalation, sev
 from allclear.domain.follow_up_reminders import follow_up_reminders
 from allclear.domain.incident import Incident
 from allclear.domain.moments import named_clock, stamp
+from allclear.domain.notice_reminders import notice_reminders
 from allclear.domain.pager_reminders import pager_reminders
 from allclear.domain.plan import (
     ClockStart,
@@ -44,10 +46,13 @@ NEWS_EVERY = timedelta(minutes=5)
 """The shortest time between two notifications of new alerts; those in between are reported together."""
 
 
-def reminders(plan: Plan, incident: Incident, overrides: Sequence[RotaOverride] = ()) -> list[Reminder]:
+def reminders(
+    plan: Plan, incident: Incident, overrides: Sequence[RotaOverride] = (), reaches: Reaches | None = None
+) -> list[Reminder]:
     """Return the reminders still to come, the next one first; a topic may have several levels.
 
-    `overrides` are those of the rotas, from the journal.
+    `overrides` are those of the rotas, from the journal. `reaches` says what each way of the plan reaches; without it,
+    the reminders of notices are left out.
     """
     due = [
         *_left(plan, incident),
@@ -61,6 +66,7 @@ def reminders(plan: Plan, incident: Incident, overrides: Sequence[RotaOverride] 
         if not incident.over:
             due += [*page_escalation(plan, incident, overrides), *question_escalation(plan, incident, overrides)]
             due += page_reminders(plan, incident, overrides)
+            due += notice_reminders(plan, incident, overrides, reaches) if reaches is not None else ()
             due += _loss(plan, incident)
             due += pager_reminders(plan, incident)
             due += role_reminders(plan, incident)

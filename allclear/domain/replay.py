@@ -215,6 +215,7 @@ def _apply_state(incident: Incident, entry: Entry) -> bool:
             incident.severities.append((entry.at, changed))
         case Assessed() as assessed:
             incident.facets |= assessed.facets
+            incident.facets_at |= dict.fromkeys(assessed.facets, entry.at)
             incident.kind = assessed.incident_kind or incident.kind
             incident.known_at = assessed.known_at or incident.known_at
         case HoldStarted() | HoldEnded() as hold:

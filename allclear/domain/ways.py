@@ -15,12 +15,15 @@ from allclear.domain.act import Act
 from allclear.domain.incident import Incident, ReminderState
 from allclear.domain.on_call import page_answered
 from allclear.domain.plan import MessageAction, Plan, ReminderRules, RotaOverride
-from allclear.domain.pseudo_phases import REMINDER
+from allclear.domain.pseudo_phases import NOTICE, REMINDER
 from allclear.domain.reminder import ON_CALL, Reminder, known_roles
 from allclear.domain.text import bare, plain, signature
 
 PAGE_FAILED, NO_WAY_LEFT = "page-failed", "no-way-left"
 """The kinds of topics of the reminders that this module adds."""
+
+NOT_TOLD = "not-told"
+"""The topic of the reminder that says which audiences of the plan's `notifications` no one could notify."""
 
 STALE_MESSAGE = "stale-message"
 """The kind of topic of a live message that could not be brought up to date."""
@@ -42,6 +45,8 @@ def ways(rules: ReminderRules, incident: Incident, state: ReminderState) -> list
     if kind == PAGE_FAILED:
         failed = incident.acts[page].proposed.action if page in incident.acts else ""
         messages = [one for one in (rules.message, rules.page) if one and one.action != failed]
+    elif kind == NOT_TOLD:
+        messages = [rules.message, rules.page] if state.reminder.urgent else [rules.message]
     elif kind == STALE_MESSAGE and not (incident.over or incident.contained_at):
         messages = [rules.message, rules.page]  # the channel itself may be broken, and people rely on it now
     found: list[Way] = []
@@ -63,7 +68,7 @@ def failed_pages(plan: Plan, incident: Incident, overrides: Sequence[RotaOverrid
         return
     first: dict[tuple[str, str], Act] = {}
     for act in incident.acts.values():
-        if act.proposed.pages and act.proposed.undoes is None and act.proposed.phase != REMINDER:
+        if act.proposed.pages and act.proposed.undoes is None and act.proposed.phase not in (REMINDER, NOTICE):
             first.setdefault((act.proposed.phase, act.proposed.step), act)
     for key, act in first.items():
         latest = incident.act_of(*key)
@@ -86,7 +91,8 @@ def page_reminders(plan: Plan, incident: Incident, overrides: Sequence[RotaOverr
         yield Reminder(f"{PAGE_FAILED}:{page.id}", 1, at, _page_failed(plan, incident, page), roles)
     for states in list(incident.reminders.values()):
         for state in states:
-            if state.reminder.urgent or state.reminder.topic.startswith(f"{PAGE_FAILED}:"):
+            kind = state.reminder.topic.partition(":")[0]
+            if state.reminder.urgent or kind in (PAGE_FAILED, NOT_TOLD):
                 yield from _no_way_left(plan, incident, state)
 
 
@@ -118,5 +124,6 @@ def _no_way_left(plan: Plan, incident: Incident, state: ReminderState) -> Iterat
         return
     at = max((act.finished_at for act in acts if act and act.finished_at), default=state.at)
     reasons = "; ".join(f"{act.proposed.action}: {bare(act.outcome.sentence)}" for act in acts if act and act.outcome)
-    sentence = f"NO WAY IS LEFT to tell people{f' ({plain(reasons, 400)})' if reasons else ''}. {_call(plan, incident)}"
+    undelivered = state.reminder.sentence if state.reminder.topic == NOT_TOLD else _call(plan, incident)
+    sentence = f"NO WAY IS LEFT to tell people{f' ({plain(reasons, 400)})' if reasons else ''}. {undelivered}"
     yield Reminder(f"{NO_WAY_LEFT}:{state.number}", 1, at, sentence)

@@ -18,6 +18,7 @@ from allclear.domain.records.acts import (
     LedgerHandedOver,
     LedgerNoted,
     LedgerSuperseded,
+    NoticeOf,
     VetoWindowEnded,
 )
 from allclear.domain.records.alerts import FIRES_AGAIN, AlertJoined, AlertsCollapsed, StormJoined, StormPassed
@@ -83,6 +84,7 @@ __all__ = [
     "LedgerNoted",
     "LedgerSuperseded",
     "NoteAdded",
+    "NoticeOf",
     "PageHeard",
     "PhaseEntered",
     "PhaseLeft",

@@ -11,6 +11,15 @@ from allclear.domain.approval import Ask
 from allclear.domain.base import JsonDict, Model, Moment
 
 
+class NoticeOf(Model):
+    """Whom a message of the plan's `notifications` is for."""
+
+    audiences: list[str] = Field(description="The roles because of which the person is notified.")
+    person: str = Field(description="The person, as the plan writes it; empty for whoever the pager has on call.")
+    way: str = Field(description="The way of the plan by which it is sent.")
+    instead_of: str = Field(default="", description="The title of the role of which no one could be reached.")
+
+
 class ActProposed(Model):
     """An act was proposed: the change that it would make, and any reasons against it."""
 
@@ -41,6 +50,9 @@ class ActProposed(Model):
     owner: str | None = None
     expires: Moment | None = None
     reason: str = Field(default="", description="Why, in the words of the program or the person who proposes it.")
+    notice: NoticeOf | None = Field(
+        default=None, description="Whom it notifies, if the plan's `notifications` ask for it."
+    )
 
 
 class AskOpened(Model):

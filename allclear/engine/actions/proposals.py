@@ -16,7 +16,7 @@ from allclear.domain.incident import Incident
 from allclear.domain.moments import named_clock
 from allclear.domain.plan import Plan
 from allclear.domain.privacy import is_private, is_proven, require_reader
-from allclear.domain.records import ActFinished, ActProposed, AskAnswered, AskOpened, By, DecisionMade
+from allclear.domain.records import ActFinished, ActProposed, AskAnswered, AskOpened, By, DecisionMade, NoticeOf
 from allclear.domain.roles import acting_as
 from allclear.domain.runbook import Step
 from allclear.domain.text import signature
@@ -67,6 +67,8 @@ class ActionRequest:
     """The reason of a program or person that proposes it and does not decide: a person must approve it. None if not."""
     refused: Refused | None = None
     """Why it cannot be proposed, if that is known already; None if it is still to be worked out."""
+    notice: NoticeOf | None = None
+    """Whom it notifies, for a notice of the plan; None for any other message."""
     decision: DecisionMade | None = None
     """The decision that led to it, written in the same transaction as the proposal; None if there is none."""
 
@@ -301,6 +303,7 @@ class Proposer:
             params=dict(request.params),
             change=None,
             reason=request.proposal or "",
+            notice=request.notice,
             owner=step.owner if step else None,
             expires=self._clock() + step.expires if step and step.expires else None,
         )

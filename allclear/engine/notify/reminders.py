@@ -32,6 +32,7 @@ from allclear.engine.actions.executor import Executor
 from allclear.engine.actions.proposals import Proposer
 from allclear.engine.concurrency import Sweep
 from allclear.engine.incidents import overrides_of
+from allclear.engine.notify.notice_sender import NoticeSender
 from allclear.engine.notify.sender import BY, Sender
 from allclear.engine.notify.thread_sender import ThreadSender
 from allclear.engine.notify.ticket_sender import TicketSender
@@ -86,6 +87,7 @@ class Reminders:
         self._sender = Sender(journal, conductor, proposer, executor, company, clock)
         self._threads = ThreadSender(journal, conductor, proposer, executor, company, clock, channels)
         self._tickets = TicketSender(conductor, proposer, executor, company.plan, clock)
+        self._notices = NoticeSender(journal, conductor, proposer, executor, company, clock)
         self._next_due: dict[str, _NextDue] = {}
         self._older: list[IncidentRow] = []
         """The incidents that ended long ago and have a follow-up that is not done, or was done lately, as of the last
@@ -102,8 +104,20 @@ class Reminders:
     async def wait(self) -> None:
         """Wait until everything that was started is recorded, and was sent or failed."""
         await self._sweep.wait()
+        await self._notices.wait()
 
     async def _visit(self, incident_id: str) -> None:
+        self._notices.start_due(incident_id)
+        for last in (False, False, False, True):
+            try:
+                await self._send_due(incident_id)
+            except ConcurrentWrite:  # a notice was written meanwhile
+                if last:
+                    raise
+            else:
+                return
+
+    async def _send_due(self, incident_id: str) -> None:
         await self._record_due(incident_id)
         await self._sender.send_due(incident_id)
         await self._threads.send_due(incident_id)
@@ -134,7 +148,7 @@ class Reminders:
             return _NextDue(row.length, None)
         times = [reminder.due for reminder in self._reminders(incident)[:1]]
         times += [*self._sender.due_times(incident), *self._threads.due_times(incident)]
-        times += self._tickets.due_times(incident)
+        times += [*self._tickets.due_times(incident), *self._notices.due_times(incident)]
         return _NextDue(incident.length, min(times, default=None))
 
     def _forget(self, incident_id: str) -> None:
@@ -144,7 +158,7 @@ class Reminders:
 
     def _reminders(self, incident: Incident) -> list[Reminder]:
         plan = self._company.plan
-        due = reminders(plan, incident, overrides_of(self._journal, plan))
+        due = reminders(plan, incident, overrides_of(self._journal, plan), self._notices.reaches)
         if incident.ended_at and incident.ended_at < self._clock() - _WATCHED_AFTER_END:
             return [reminder for reminder in due if reminder.topic.startswith(FOLLOW_UP)]
         return due

@@ -1,0 +1,87 @@
+"""Who the people of a notified role are, by which ways each can be reached at a moment, and who comes next. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+
+from allclear.domain.base import person_key
+from allclear.domain.escalation import escalation_levels
+from allclear.domain.incident import Incident
+from allclear.domain.plan import EVERYONE, Notification, Plan, RotaOverride, is_blank
+from allclear.domain.reminder import ON_CALL
+from allclear.domain.text import plain
+
+Reaches = Mapping[str, str | None]
+"""Way of the plan -> the kind of contact that it uses; None if it pages whoever the pager has on call."""
+
+
+def people_of(plan: Plan, role: str, at: datetime, overrides: Sequence[RotaOverride]) -> list[str]:
+    """Return the people of a role at `at`: those on duty, the first layer first, or else those whom the plan names."""
+    rota = next((rota for rota in plan.rotas if rota.role == role), None)
+    if rota is None:
+        return [person.name for person in plan.holders(role)]
+    own = [override for override in overrides if override.role == role]
+    return list(dict.fromkeys(shift.person for shift in rota.on_duty(at, plan.working_time, own)))
+
+
+def first_people(plan: Plan, role: str, at: datetime, overrides: Sequence[RotaOverride]) -> list[str]:
+    """Return the people of a role who are notified first: only the first layer of a rota."""
+    found = people_of(plan, role, at, overrides)
+    return found[:1] if any(rota.role == role for rota in plan.rotas) else found
+
+
+def next_people(
+    plan: Plan, incident: Incident, role: str, at: datetime, overrides: Sequence[RotaOverride]
+) -> Iterator[tuple[str, str]]:
+    """Yield who is notified if no one of a role can be, in order, and the role of each.
+
+    These are the others of the role, its deputies, and then the levels of the escalation policy.
+    """
+    deputies = plan.roles[role].deputies if role in plan.roles else []
+    levels = [level.roles for level in escalation_levels(plan, incident)]
+    climb = [one for roles in levels for one in (plan.roles if roles == EVERYONE else roles)]
+    seen = {person_key(name) for name in first_people(plan, role, at, overrides)}
+    for other in dict.fromkeys([role, *deputies, *climb]):
+        for name in people_of(plan, other, at, overrides):
+            if person_key(name) not in seen:
+                seen.add(person_key(name))
+                yield name, other
+
+
+def ways_to(plan: Plan, line: Notification, name: str, at: datetime, reaches: Reaches) -> tuple[list[str], str]:
+    """Return the ways that reach a person at `at`, the first choice first; and, without any, why there is none.
+
+    These are the line's own, or else those of the person's contacts, in the order of the contacts.
+    """
+    person = plan.person(name)
+    contacts = person.contacts if person else {}
+    wanted = line.by or [way for kind in contacts for way, uses in reaches.items() if uses == kind]
+    open_now = set(person.reached_by(at, plan.working_time)) if person else set[str]()
+    found = [way for way in wanted if reaches.get(way) in open_now]
+    return found, "" if found else _why_not(plan, line, name, reaches)
+
+
+def _why_not(plan: Plan, line: Notification, name: str, reaches: Reaches) -> str:
+    """Return why no way reaches a person now, and what to write into the plan."""
+    person, shown = plan.person(name), plain(name, 60)
+    if person is None:
+        return f"{shown} is not among the people of the plan: add {shown} under `people` in plan.yaml"
+    kinds = [kind for way in line.by or reaches if (kind := reaches.get(way))]
+    given = [kind for kind in kinds if kind in person.contacts and not is_blank(person.contacts[kind].address)]
+    if given:
+        hours = person.contacts[given[0]].hours
+        return f"{shown} is reached by {given[0]} only at {hours}: widen `hours` there, or add another contact"
+    by = f" for {' or '.join(line.by)}" if line.by else ""
+    missing = " or ".join(f"`{kind}`" for kind in dict.fromkeys(kinds)) or "one"
+    return f"{shown} has no contact{by}: add {missing} to the contacts in plan.yaml"
+
+
+def no_one(plan: Plan, role: str) -> str:
+    """Return that the plan names no one for a role, and what to write into it."""
+    return f"no one is named as {plain(plan.role_title(role), 60)}: write the name under `people` in plan.yaml"
+
+
+def is_pager(line: Notification, way: str, reaches: Reaches) -> bool:
+    """Return whether a way of a line pages whoever the pager has on call, for whom no name is needed."""
+    return line.audience == ON_CALL and way in reaches and reaches[way] is None

@@ -1,0 +1,84 @@
+"""What people are told of notices that did not reach whom the plan names, or not in time. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from allclear.domain.audiences import Reaches
+from allclear.domain.deadlines import clock_start
+from allclear.domain.incident import Incident
+from allclear.domain.moments import stamp
+from allclear.domain.notices import AudienceState, audience_states
+from allclear.domain.plan import Plan, RotaOverride
+from allclear.domain.reminder import ON_CALL, Reminder, led_by
+from allclear.domain.text import plain, shell_word, signature
+from allclear.domain.ways import NOT_TOLD
+
+_LONGEST = 300
+"""Characters of the reasons for which one person was not reached."""
+
+
+def notice_reminders(
+    plan: Plan, incident: Incident, overrides: Sequence[RotaOverride], reaches: Reaches
+) -> Iterator[Reminder]:
+    """Yield who is notified instead of whom, who could not be notified at all, and what is late."""
+    states = audience_states(plan, incident, overrides, reaches)
+    for state in states:
+        yield from _stand_in(plan, incident, state)
+        yield from _late(plan, incident, state)
+    yield from _not_told(plan, incident, [state for state in states if state.left_at is not None])
+
+
+def _stand_in(plan: Plan, incident: Incident, state: AudienceState) -> Iterator[Reminder]:
+    """Yield that people of an audience could not be reached, and who is notified instead, for the timeline."""
+    at = max((one.failed_at for one in state.failed if one.failed_at), default=state.since)
+    others = [one for one in state.people if one.told_at or one.due]
+    if state.left_at is not None or not others or not (state.failed or state.reasons):
+        return
+    who = plain(plan.role_title(state.audience), 60)
+    instead = plain(others[-1].name, 60) or "the person on call"
+    sentence = f"{who} could not be notified: {_reasons(state)}. Notified instead: {instead}."
+    yield Reminder(f"stand-in:{state.audience}", len(state.failed) or 1, at, sentence, led_by(plan, incident))
+
+
+def _late(plan: Plan, incident: Incident, state: AudienceState) -> Iterator[Reminder]:
+    """Yield that an audience was not notified by the time that the plan names."""
+    begun = clock_start(incident, state.line.from_)
+    if state.line.within is None or begun is None:
+        return
+    due = plan.working_time.after(begun, state.line.within)
+    if state.told_at is not None and state.told_at <= due:
+        return
+    who = plain(plan.role_title(state.audience), 60)
+    sentence = f"{who} was to be notified by {stamp(due, plan.zone)}, and was not. {_by_hand(plan, incident, [state])}"
+    yield Reminder(f"notify:{state.audience}", 1, max(due, state.since), sentence, led_by(plan, incident))
+
+
+def _not_told(plan: Plan, incident: Incident, left: list[AudienceState]) -> Iterator[Reminder]:
+    """Yield one message to everyone of all audiences for which no one is left who could be notified.
+
+    It is a page if a message failed, and not if the plan only lacks a name: that is known before the incident.
+    """
+    if not left:
+        return
+    at = max(state.left_at or state.since for state in left)
+    what = "; ".join(f"{plain(plan.role_title(state.audience), 60)} ({_reasons(state)})" for state in left)
+    sentence = f"NOT NOTIFIED, and no one is left to notify instead: {what}. {_by_hand(plan, incident, left)}"
+    urgent = any(one.tried for state in left for one in state.people)
+    roles = tuple(plan.roles) if urgent else led_by(plan, incident, ON_CALL)
+    yield Reminder(NOT_TOLD, len(left), at, sentence, roles, urgent=urgent)
+
+
+def _by_hand(plan: Plan, incident: Incident, states: Sequence[AudienceState]) -> str:
+    commands = " or ".join(
+        f"allclear told {incident.id} {shell_word(state.audience)} {signature(plan)}" for state in states[:1]
+    )
+    return f"Tell them yourself, then record it: {commands}"
+
+
+def _reasons(state: AudienceState) -> str:
+    people = [
+        f"{plain(one.name, 60)}: {', '.join(one.reasons)}" if one.tried else ", ".join(one.reasons)
+        for one in state.failed
+    ]
+    return plain("; ".join([*state.reasons, *people]), _LONGEST)

@@ -1,0 +1,296 @@
+"""Who is notified of an incident by the plan's `notifications`, by which way, and how far that got. Pure.
+
+Each person is notified once in an incident, however often its severity changes, and whatever roles the person has. The
+next way is used as soon as one failed or its result stays unknown. If no way reaches a person, the next one is
+notified: another one of the role, a deputy, then the levels of the escalation policy. What is due follows from the
+record, the plan and the rota alone, so a restart neither loses nor repeats a notice.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from allclear.domain.act import Act
+from allclear.domain.audiences import Reaches, first_people, is_pager, next_people, no_one, ways_to
+from allclear.domain.base import person_key
+from allclear.domain.deadlines import clock_start
+from allclear.domain.incident import Incident
+from allclear.domain.plan import Notification, Plan, RotaOverride, holds
+from allclear.domain.pseudo_phases import NOTICE, REMINDER
+from allclear.domain.reminder import ON_CALL
+from allclear.domain.runbook import Phase
+from allclear.domain.text import bare, plain
+
+UNKNOWN_FOR = timedelta(minutes=10)
+"""How long a line without `within` waits for the answer to a facet that is not known."""
+
+NO_RESULT_FOR = timedelta(minutes=2)
+"""After this time a message without any result counts as one whose result is unknown, and the next way is used."""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A message to one person that is to be sent, or whose sending was interrupted."""
+
+    audiences: tuple[str, ...]
+    person: str
+    """As the plan writes it; empty for whoever the pager has on call."""
+    way: str
+    step: str
+    due: datetime
+    repeat: bool = False
+    """Whether an earlier message may have arrived, so that this one may be a repeat."""
+    instead_of: str = ""
+    """For the next person: the title of the role of which no one could be reached."""
+
+
+@dataclass
+class PersonState:
+    """How the notice of one person stands."""
+
+    name: str
+    since: datetime
+    """When it became due."""
+    told_at: datetime | None = None
+    due: list[Notice] = field(default_factory=list[Notice])
+    failed_at: datetime | None = None
+    """When the last way failed; None while one may still work."""
+    reasons: list[str] = field(default_factory=list[str])
+    tried: bool = False
+    """Whether any message was tried; otherwise the plan has no way to this person."""
+
+
+@dataclass
+class AudienceState:
+    """How the notice of one audience stands."""
+
+    line: Notification
+    since: datetime
+    people: list[PersonState] = field(default_factory=list[PersonState])
+    """Its own people, then those who are notified instead, in order."""
+    told_at: datetime | None = None
+    left_at: datetime | None = None
+    """When no one was left who could be notified; None while there is someone."""
+    reasons: list[str] = field(default_factory=list[str])
+
+    @property
+    def audience(self) -> str:
+        """Return the role."""
+        return self.line.audience
+
+    @property
+    def failed(self) -> list[PersonState]:
+        """Return the people whom no way reached."""
+        return [person for person in self.people if person.failed_at is not None]
+
+
+def audience_states(
+    plan: Plan, incident: Incident, overrides: Sequence[RotaOverride], reaches: Reaches
+) -> list[AudienceState]:
+    """Return how the notice of each audience stands, in the plan's order. An audience that is no role is left out."""
+    return _Notices(plan, incident, overrides, reaches).states()
+
+
+def due_notices(states: Sequence[AudienceState]) -> list[Notice]:
+    """Return the messages that are to be sent, each once, with all its audiences."""
+    found: dict[str, Notice] = {}
+    for state in states:
+        for person in state.people:
+            for notice in person.due:
+                known = found.get(notice.step)
+                audiences = (*known.audiences, *notice.audiences) if known else notice.audiences
+                found[notice.step] = replace(known or notice, audiences=tuple(dict.fromkeys(audiences)))
+    return list(found.values())
+
+
+def lines_due(plan: Plan, incident: Incident) -> list[tuple[Notification, datetime]]:
+    """Return the line for each audience that applies, and since when; none until the incident is verified.
+
+    While a facet is not known, a line that depends on it waits for the answer; after `within` it counts as a match.
+    """
+    ready = verified_at(incident)
+    if ready is None or incident.over or not incident.responds:
+        return []
+    found: dict[str, tuple[Notification, datetime]] = {}
+    changed = incident.severities[-1][0] if incident.severities else ready
+    for line in plan.applying(plan.notifications, incident.severity, incident.kind, incident.facets):
+        since = max(ready, changed) if line.severities is not None else ready
+        since = max([since, *(incident.facets_at[name] for name in line.when if name in incident.facets_at)])
+        if holds(line.when, incident.facets) is None:
+            since = max(since, unknown_until(plan, incident, line))
+        if line.audience in plan.roles and (line.audience not in found or since < found[line.audience][1]):
+            found[line.audience] = line, since
+    return list(found.values())
+
+
+def unknown_until(plan: Plan, incident: Incident, line: Notification) -> datetime:
+    """Return until when a line waits for a facet that is not known."""
+    begun = clock_start(incident, line.from_) or incident.opened_at
+    return plan.working_time.after(begun, line.within) if line.within else begun + UNKNOWN_FOR
+
+
+def verified_at(incident: Incident) -> datetime | None:
+    """Return when the incident was found to be real, or its kind is verified by people; None before it.
+
+    The first message of the detection shows that it was; a false alarm sends none.
+    """
+    sent = (act.at for act in incident.acts.values() if act.proposed.phase == Phase.DETECT.value)
+    first = min(sent, default=None)
+    if first is None and incident.phase not in (None, Phase.DETECT.value):
+        first = incident.opened_at
+    return first
+
+
+def page_of(incident: Incident) -> Act | None:
+    """Return the newest try of the runbook's page, or None."""
+    pages = [
+        act
+        for act in incident.acts.values()
+        if act.proposed.pages and act.proposed.undoes is None and act.proposed.phase not in (REMINDER, NOTICE)
+    ]
+    good = [act for act in pages if act.outcome and act.outcome.good]
+    return (good or pages or [None])[-1]
+
+
+class _Notices:
+    """The states of one incident; a person who has several roles has one state."""
+
+    def __init__(self, plan: Plan, incident: Incident, overrides: Sequence[RotaOverride], reaches: Reaches) -> None:
+        self._plan = plan
+        self._incident = incident
+        self._overrides = overrides
+        self._reaches = reaches
+        self._people: dict[str, PersonState] = {}
+
+    def states(self) -> list[AudienceState]:
+        states = [AudienceState(line, since) for line, since in lines_due(self._plan, self._incident)]
+        for state in states:
+            state.told_at = self._incident.told.get(state.audience)
+        for state in [
+            one for one in states if one.told_at is None
+        ]:  # own people first, so that no one is asked to stand in before an own notice is begun
+            self._own_people(state)
+        for state in states:
+            self._settle(state)
+        return states
+
+    def _own_people(self, state: AudienceState) -> None:
+        line = state.line
+        if line.audience == ON_CALL and self._met_by_page(state):
+            return
+        names = first_people(self._plan, line.audience, state.since, self._overrides)
+        for name in names:
+            state.people.append(self._person(line, name, state.since))
+        pager = next((way for way in line.by if is_pager(line, way, self._reaches)), None)
+        if not names and pager and page_of(self._incident) is None:
+            state.people.append(self._walk(line, "", [pager], state.since))
+        elif not names and not state.people:
+            state.reasons.append(no_one(self._plan, line.audience))
+
+    def _met_by_page(self, state: AudienceState) -> bool:
+        """Return whether the runbook's page got through to the on-call, or may still."""
+        page = page_of(self._incident)
+        if page is None:
+            return self._incident.phase == Phase.DETECT.value  # the runbook may page still
+        if page.outcome is None:
+            return True
+        if page.outcome.good:
+            state.told_at = page.finished_at
+            return True
+        state.reasons.append(f"the page: {bare(page.outcome.sentence)}")
+        state.since = max(state.since, page.finished_at or page.at)
+        return False
+
+    def _settle(self, state: AudienceState) -> None:
+        """Find out whether the audience is told, and who is notified instead if no one of it can be."""
+        own = list(state.people)
+        if state.told_at is None and own and not any(one.due for one in own):
+            state.told_at = max((one.told_at for one in own if one.told_at), default=None)
+        if state.told_at or any(one.due for one in own) or self._waits_for_page(state):
+            return
+        if not own and (taken := self._taken_at(state)):
+            state.told_at = taken
+            return
+        at = max((one.failed_at for one in own if one.failed_at), default=state.since)
+        for name, _ in next_people(self._plan, self._incident, state.audience, state.since, self._overrides):
+            line = state.line.model_copy(update={"by": []})
+            person = self._person(line, name, at, instead_of=plain(self._plan.role_title(state.audience), 60))
+            state.people.append(person)
+            if person.told_at or person.due:
+                state.told_at = person.told_at
+                return
+            at = max(at, person.failed_at or at)
+        state.left_at = at
+
+    def _waits_for_page(self, state: AudienceState) -> bool:
+        page = page_of(self._incident)
+        pending = page.outcome is None if page else self._incident.phase == Phase.DETECT.value
+        return state.audience == ON_CALL and not state.people and pending
+
+    def _taken_at(self, state: AudienceState) -> datetime | None:
+        """Return since when a person has taken the role for which the plan names no one: that person knows."""
+        held = self._incident.holders.get(state.audience)
+        return held.current.since if held and held.current else None
+
+    def _person(self, line: Notification, name: str, since: datetime, instead_of: str = "") -> PersonState:
+        key = person_key(name)
+        if key not in self._people:
+            chosen, why = ways_to(self._plan, line, name, since, self._reaches)
+            page = page_of(self._incident)
+            if page is not None and line.audience == ON_CALL:
+                chosen = [way for way in chosen if self._plan.ways[way].action != page.proposed.action]
+            self._people[key] = self._walk(line, name, chosen, since, instead_of)
+            if why:
+                self._people[key].reasons.append(why)
+        else:
+            self._add_audience(self._people[key], line.audience)
+        return self._people[key]
+
+    def _add_audience(self, person: PersonState, audience: str) -> None:
+        person.due = [replace(one, audiences=tuple(dict.fromkeys((*one.audiences, audience)))) for one in person.due]
+
+    def _walk(
+        self, line: Notification, name: str, chosen: Sequence[str], since: datetime, instead_of: str = ""
+    ) -> PersonState:
+        """Return how a person's notice stands, way by way; those that were tried already come first."""
+        state = PersonState(name, since)
+        tried = [act.proposed.notice.way for act in notices_to(self._incident, name) if act.proposed.notice]
+        ways = list(dict.fromkeys([*tried, *chosen]))
+        repeat, start = False, since
+        for way in ways:
+            step = step_of(name, way)
+            act = self._incident.act_of(NOTICE, step)
+            notice = Notice((line.audience,), name, way, step, start, repeat, instead_of)
+            if act is None:
+                state.due.append(notice)
+                return state
+            state.tried = True
+            if act.outcome is None:
+                state.due.append(replace(notice, due=act.at))
+                start, repeat = act.at + NO_RESULT_FOR, True
+                continue
+            if act.outcome.good:
+                state.told_at, state.due = act.finished_at, []
+                return state
+            state.reasons.append(f"{way}: {bare(act.outcome.sentence)}")
+            start, repeat = act.finished_at or start, repeat or act.outcome.changed
+        if not state.due:
+            state.failed_at = start
+        return state
+
+
+def step_of(name: str, way: str) -> str:
+    """Return the step under which the message to a person by a way is recorded, as `ana-ruiz-email`."""
+    key = re.sub(r"[^\w]+", "-", person_key(name)).strip("-") or "on-call"
+    return f"{key}-{way}"
+
+
+def notices_to(incident: Incident, name: str) -> Iterator[Act]:
+    """Yield the messages that were sent to a person, or tried, oldest first."""
+    for act in incident.acts.values():
+        notice = act.proposed.notice
+        if notice is not None and person_key(notice.person) == person_key(name):
+            yield act

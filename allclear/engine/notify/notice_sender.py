@@ -1,0 +1,149 @@
+"""Notifies each person of the plan's `notifications`, by the next way as soon as one has failed.
+
+What is due follows from the record, the plan and the rota alone (`allclear.domain.notices`). Each message is an act and
+is sent concurrently with all others, so that a vendor that does not answer delays no one else.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime
+from functools import partial
+
+from allclear.company import Company
+from allclear.domain.audiences import Reaches
+from allclear.domain.base import Clock
+from allclear.domain.errors import ConcurrentWrite, NotFound
+from allclear.domain.incident import Incident
+from allclear.domain.notices import Notice, audience_states, due_notices
+from allclear.domain.placeholders import render_all
+from allclear.domain.privacy import is_private, may_read
+from allclear.domain.pseudo_phases import NOTICE
+from allclear.domain.records import NoticeOf
+from allclear.domain.reminder import lead_of
+from allclear.domain.text import plain, with_full_stop
+from allclear.engine.actions.executor import Executor
+from allclear.engine.actions.proposals import ActionRequest, Proposer
+from allclear.engine.concurrency import Sweep
+from allclear.engine.incidents import overrides_of
+from allclear.engine.notify.sender import BY
+from allclear.engine.response.conductor import Conductor
+from allclear.journal.ports import Journal
+
+log = logging.getLogger("allclear.notices")
+
+_AT_ONCE = 50
+"""Messages that are sent at the same time."""
+
+_READS = 20
+"""How often the record is read again because other notices were written to it meanwhile."""
+
+
+class NoticeSender:
+    """Sends the notices of all incidents of a company, each in a task of its own."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        conductor: Conductor,
+        proposer: Proposer,
+        executor: Executor,
+        company: Company,
+        clock: Clock,
+    ) -> None:
+        self._journal = journal
+        self._conductor = conductor
+        self._proposer = proposer
+        self._executor = executor
+        self._plan = company.plan
+        self._clock = clock
+        self._sweep = Sweep(log, "send the notice", _AT_ONCE)
+
+    @property
+    def reaches(self) -> Reaches:
+        """Return what each way of the plan reaches: a kind of contact, or None for the pager's on-call."""
+        found: dict[str, str | None] = {}
+        for way, message in self._plan.ways.items():
+            with suppress(NotFound):  # an action that is not installed any more reaches no one
+                found[way] = type(self._executor.action(message.action)).reaches
+        return found
+
+    def due_times(self, incident: Incident) -> Iterator[datetime]:
+        """Yield when each message is to be sent, without those that are being sent now."""
+        yield from (one.due for one in self._due(incident) if _key(incident.id, one) not in self._sweep)
+
+    def start_due(self, incident_id: str) -> None:
+        """Start sending what is due; `wait` waits for it."""
+        for notice in self._due(self._conductor.incident(incident_id)):
+            if notice.due <= self._clock():
+                self._sweep.start(_key(incident_id, notice), partial(self._send, incident_id, notice.step))
+
+    async def wait(self) -> None:
+        """Wait until everything that was started was sent or failed."""
+        await self._sweep.wait()
+
+    def _due(self, incident: Incident) -> list[Notice]:
+        if not self._plan.ways or not self._plan.notifications:
+            return []
+        overrides = overrides_of(self._journal, self._plan)
+        return due_notices(audience_states(self._plan, incident, overrides, self.reaches))
+
+    async def _send(self, incident_id: str, step: str) -> None:
+        """Send one message, unless another process does, or it is no longer due."""
+        for _ in range(_READS):
+            incident = self._conductor.incident(incident_id)
+            notice = next((one for one in self._due(incident) if one.step == step), None)
+            if notice is None:
+                return
+            act = incident.act_of(NOTICE, step)
+            if act is not None:
+                await self._executor.carry_out(incident_id, act.id, BY)
+                return
+            with suppress(ConcurrentWrite):  # another notice was written: read again
+                new = await self._proposer.propose(incident, self._request(incident, notice), BY)
+                await self._executor.carry_out(incident_id, new, BY)
+                return
+
+    def _request(self, incident: Incident, notice: Notice) -> ActionRequest:
+        call, plan = self._plan.ways[notice.way], self._plan
+        kind = type(self._executor.action(call.action))
+        titles = " and ".join(plain(plan.role_title(role), 60) for role in notice.audiences)
+        values = self._conductor.values_for(incident, kind)
+        filled = {
+            "audience": titles,
+            "name": plain(notice.person, 60),
+            "notice": self._text(incident, notice),
+            "number": str(incident.length + 1),
+        }
+        params = render_all(call.with_, values.extended(filled))
+        person = plan.person(notice.person)
+        contact = person.contacts.get(kind.reaches or "") if person else None
+        params |= {"people": [contact.address]} if contact else {}
+        about = NoticeOf(
+            audiences=list(notice.audiences), person=notice.person, way=notice.way, instead_of=notice.instead_of
+        )
+        title = f"Notify {titles}"
+        return ActionRequest(NOTICE, notice.step, call.action, params, title, authorised=True, notice=about)
+
+    def _text(self, incident: Incident, notice: Notice) -> str:
+        """Return what happened; of a private incident only its id, and where a reader reads on."""
+        values = self._conductor.values(incident)
+        page = str(values["page"])
+        read_on = f" Read on: {page}" if page.startswith("http") else f" Read on: allclear show {incident.id}"
+        instead = (
+            f" You are notified because no one could be reached as {notice.instead_of}." if notice.instead_of else ""
+        )
+        again = " You may have received this already: an earlier message got no answer." if notice.repeat else ""
+        if is_private(self._plan, incident):
+            lead = plain(lead_of(self._plan, incident) or "the incident's lead", 60)
+            reader = not notice.person or may_read(self._plan, incident, notice.person)
+            what = f"{incident.id} is private." + ("" if reader else f" Ask {lead} what it is about.")
+        else:
+            what = with_full_stop(f"{incident.id} ({values['severity']}): {values['problem']}, {values['status']}")
+        return f"{what}{instead}{again}{read_on}"
+
+
+def _key(incident: str, notice: Notice) -> str:
+    return f"{notice.step} of {incident}"

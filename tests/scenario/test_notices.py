@@ -1,0 +1,250 @@
+"""Everyone whom the plan's `notifications` name hears of the incident once, by the first way that works."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from allclear.bootstrap import make_engine
+from allclear.domain.action import ActStatus
+from allclear.domain.pseudo_phases import NOTICE
+from allclear.domain.records import By
+from allclear.domain.runbook import Phase
+from allclear.simulator.faults import Fault
+from tests.patience import HUNG
+from tests.scenario.notice_support import contacts_of, in_slack, later, line, notified, paged, sent, to
+from tests.scenario.response_support import ALERT, broken, installed
+from tests.scenario.scenes import Scene, scene
+
+ANA = By(actor="Ana", role="on_call", via="cli")
+
+
+def fault(it: Scene, api: str, method: str, kind: str = "permission_denied", times: int = 200) -> None:
+    """Break a method of a vendor."""
+    it.simulated.world.faults.set(Fault.model_validate({"api": api, "method": method, "kind": kind, "times": times}))
+
+
+async def test_each_audience_hears_of_it_once_by_the_first_way(tmp_path: Path) -> None:
+    """The CTO and the tech lead are told at once; the CEO not before it is known whether customers notice."""
+    async with scene(tmp_path, notified(), broken(), ALERT) as it:
+        await later(it)
+        assert sent(it.incident) == []  # not verified yet
+        await it.to(Phase.DETECT)
+        await later(it)
+        assert sorted(sent(it.incident)) == [("Cara", "slack"), ("Theo", "slack")]
+        (text,) = to(it, "Cara")
+        assert "CTO Cara: VS-1 (P0): Payment processing down, INVESTIGATING." in text
+        assert "Read on: " in text
+        it.engine.people.assess(it.incident_id, {"customer_facing": "yes"}, None, "Users complain.", ANA)
+        await later(it)
+        assert sorted(sent(it.incident)) == [("Cara", "slack"), ("Eve", "slack"), ("Theo", "slack")]
+        assert [len(to(it, name)) for name in ("Cara", "Theo", "Eve", "Pia", "Ana")] == [1, 1, 1, 0, 0]
+
+
+async def test_an_unknown_facet_counts_as_a_match_after_its_time(tmp_path: Path) -> None:
+    """No one has said whether customers notice it: the CEO is told after ten minutes, or after the line's `within`."""
+    lines = line("ceo", when={"customer_facing": "yes"}), line("pr_team", when={"security_breach": "yes"}, within="30m")
+    async with scene(tmp_path, notified(*lines), broken(), ALERT) as it:
+        await it.to(Phase.DETECT)
+        await later(it, minutes=9)
+        assert sent(it.incident) == []
+        await later(it, minutes=1)
+        assert sent(it.incident) == [("Eve", "slack")]
+        it.engine.people.assess(it.incident_id, {"security_breach": "no"}, None, "No.", ANA)
+        await later(it, minutes=30)
+        assert sent(it.incident) == [("Eve", "slack")]
+
+
+async def test_nothing_is_sent_twice_when_the_severity_changes_and_changes_back(tmp_path: Path) -> None:
+    """A line that begins to apply notifies those who were not notified yet, and no one else."""
+    lines = (*(line(role) for role in ("cto", "tech_lead")), line("tech_lead", severities=["P1"]))
+    async with scene(tmp_path, notified(*lines), broken(), ALERT) as it:
+        it.engine.people.severity(it.incident_id, "P1", "Only some pay by card.", ANA)
+        await it.to(Phase.DETECT)
+        await later(it)
+        assert sent(it.incident) == [("Theo", "slack")]
+        for severity in ("P0", "P1", "P0"):
+            it.engine.people.severity(it.incident_id, severity, "As the figures say.", ANA)
+            await later(it)
+        assert sent(it.incident) == [("Theo", "slack"), ("Cara", "slack")]
+        assert [len(to(it, name)) for name in ("Cara", "Theo")] == [1, 1]
+
+
+async def test_the_next_way_is_used_as_soon_as_one_is_refused(tmp_path: Path) -> None:
+    """Slack refuses the post, so the page follows at once, and the message does not claim to be a repeat."""
+    async with scene(tmp_path, notified(), broken(), ALERT) as it:
+        await it.to(Phase.DETECT)
+        fault(it, "slack", "chat.postMessage")
+        await later(it)
+        assert in_slack(it) == []
+        (text,) = paged(it, "Cara")
+        assert "may have received" not in text
+        assert len(paged(it, "Theo")) == 1
+
+
+async def test_a_message_whose_answer_was_lost_is_found_and_not_repeated(tmp_path: Path) -> None:
+    """Slack took the message, and the next read shows it."""
+    async with scene(tmp_path, notified(line("cto")), broken(), ALERT) as it:
+        await it.to(Phase.DETECT)
+        fault(it, "slack", "chat.postMessage", "answer_lost", times=1)
+        await later(it)
+        assert len(to(it, "Cara")) == 1
+        assert paged(it, "Cara") == []
+
+
+async def test_a_message_of_unknown_result_is_followed_by_one_that_says_so(tmp_path: Path) -> None:
+    """Slack has not answered for two minutes: the page says that it may be a repeat."""
+    async with scene(tmp_path, notified(line("cto")), broken(), ALERT) as it:
+        await it.to(Phase.DETECT)
+        fault(it, "slack", "chat.postMessage", "slow", times=1)
+        it.watch.now += timedelta(seconds=1)
+        await it.engine.reminders.start_due()
+        async with asyncio.timeout(HUNG):
+            while not any(act.intended for act in it.incident.acts.values() if act.proposed.notice):  # noqa: ASYNC110 - as below
+                await asyncio.sleep(0.01)
+        it.watch.now += timedelta(minutes=2)  # it has had no result for this long
+        await it.engine.reminders.start_due()
+        async with asyncio.timeout(HUNG):
+            while not paged(it, "Cara"):  # noqa: ASYNC110 - the vendor sets no event
+                await asyncio.sleep(0.01)
+        (text,) = paged(it, "Cara")
+        assert "You may have received this already" in text
+        await it.engine.reminders.wait()
+
+
+async def test_when_every_way_to_a_person_fails_the_deputy_is_notified(tmp_path: Path) -> None:
+    """The deputy reads instead of whom, and the timeline says it."""
+    company = notified(line("cto"), people={"Cara": {}}, deputies=("tech_lead",))
+    async with scene(tmp_path, company, broken(), ALERT) as it:
+        await it.to(Phase.DETECT)
+        await later(it)
+        assert sent(it.incident) == [("Theo", "slack")]
+        (text,) = to(it, "Theo")
+        assert "You are notified because no one could be reached as CTO." in text
+        (state,) = it.incident.reminders["stand-in:cto"]
+        assert "Cara has no contact: add `slack` or `pagerduty` to the contacts in plan.yaml" in state.reminder.sentence
+        assert "Notified instead: Theo." in state.reminder.sentence
+
+
+async def test_when_no_one_is_left_everyone_is_told_what_could_not_be_delivered(tmp_path: Path) -> None:
+    """Slack and the pages by name are down: the other page says who was not notified, and why."""
+    async with scene(tmp_path, notified(line("cto")), broken(), ALERT) as it:
+        await it.to(Phase.DETECT)
+        fault(it, "slack", "chat.postMessage")
+        fault(it, "pagerduty_rest", "create_incident")
+        await later(it, rounds=12)
+        (state,) = it.incident.reminders["not-told"]
+        assert state.reminder.urgent
+        assert "NOT NOTIFIED, and no one is left to notify instead: CTO (Cara: slack: " in state.reminder.sentence
+        assert "allclear told VS-1 cto" in state.reminder.sentence
+        assert any("NOT NOTIFIED" in page.payload["summary"] for page in it.simulated.world.pagerduty.pages)
+
+
+async def test_with_every_channel_broken_the_record_says_that_no_way_is_left(tmp_path: Path) -> None:
+    """The responder reports it in its log and in Prefect; what could not be delivered stands in it."""
+    async with scene(tmp_path, notified(line("cto")), broken(), ALERT) as it:
+        await it.to(Phase.DETECT)
+        fault(it, "slack", "chat.postMessage")
+        fault(it, "pagerduty_rest", "create_incident")
+        fault(it, "pagerduty", "enqueue")
+        await later(it, rounds=20)
+        found = [
+            state.reminder.sentence
+            for topic, states in it.incident.reminders.items()
+            for state in states
+            if topic.startswith("no-way-left:")
+        ]
+        assert any("NO WAY IS LEFT to tell people" in text and "NOT NOTIFIED" in text for text in found)
+
+
+async def test_a_vendor_that_hangs_delays_no_one_who_is_reached_otherwise(tmp_path: Path) -> None:
+    """Cara is reached by Slack, which does not answer; Theo by the pager, at once."""
+    people = {"Theo": {"pagerduty": contacts_of("Theo")["pagerduty"]}}
+    async with scene(tmp_path, notified(people=people), broken(), ALERT) as it:
+        await it.to(Phase.DETECT)
+        it.simulated.world.faults.set(Fault(api="slack", method="chat.postMessage", kind="slow", seconds=3, times=9))
+        it.watch.now += timedelta(seconds=1)
+        await it.engine.reminders.start_due()
+        async with asyncio.timeout(HUNG):
+            while not paged(it, "Theo"):  # noqa: ASYNC110 - the vendor sets no event
+                await asyncio.sleep(0.01)
+            assert all(
+                act.outcome is None
+                for act in it.incident.acts.values()
+                if act.proposed.notice and act.proposed.notice.person == "Cara"
+            )
+        await it.engine.reminders.wait()
+
+
+async def test_two_processes_notify_each_person_once(tmp_path: Path) -> None:
+    """Both find the same notices due; the record lets only one of them write each."""
+    async with scene(tmp_path, notified(), broken(), ALERT) as it:
+        await it.to(Phase.DETECT)
+        second = make_engine(
+            it.engine.settings, environ={}, clock=it.watch, company=it.engine.company, registry=installed()
+        )
+        try:
+            for _ in range(3):
+                it.watch.now += timedelta(seconds=1)
+                await asyncio.gather(*(one.reminders.start_due() for one in (it.engine, second)))
+                await asyncio.gather(it.engine.reminders.wait(), second.reminders.wait())
+        finally:
+            await second.close()
+        assert sorted(sent(it.incident)) == [("Cara", "slack"), ("Theo", "slack")]
+        assert len(in_slack(it)) == 2
+
+
+async def test_the_page_of_the_runbook_meets_the_line_of_the_on_call(tmp_path: Path) -> None:
+    """The pager took the page, so nothing is sent twice; a page that failed is followed by the next way."""
+    async with scene(tmp_path / "1", notified(line("on_call", by=["pager", "slack"])), broken(), ALERT) as it:
+        await it.to(Phase.DETECT)
+        await later(it)
+        assert sent(it.incident) == []
+    async with scene(tmp_path / "2", notified(line("on_call", by=["slack"])), broken(), ALERT) as it:
+        fault(it, "pagerduty", "enqueue", times=1)
+        await it.to(Phase.DETECT)
+        await later(it)
+        assert sent(it.incident) == [("Ana", "slack")]
+
+
+async def test_a_private_incident_says_nothing_of_what_it_is_about(tmp_path: Path) -> None:
+    """The PR team may not read it: it gets the id, and whom to ask."""
+    company = notified(line("pr_team"), line("cto"))
+    kinds = {
+        name: kind.model_copy(update={"private_for": ["cto", "on_call"]}) for name, kind in company.plan.kinds.items()
+    }
+    company = replace(company, plan=company.plan.model_copy(update={"kinds": kinds}))
+    async with scene(tmp_path, company, broken(), ALERT) as it:
+        await it.to(Phase.DETECT)
+        await later(it)
+        (pia,), (cara,) = to(it, "Pia"), to(it, "Cara")
+        assert "VS-1 is private. Ask Ana what it is about." in pia
+        assert "VS-1 is private. Read on:" in cara
+        assert "Payment" not in pia + cara
+
+
+async def test_a_person_who_was_told_by_hand_is_not_notified(tmp_path: Path) -> None:
+    """`allclear told` counts, so that no one is called twice."""
+    async with scene(tmp_path, notified(line("cto")), broken(), ALERT) as it:
+        it.engine.people.told(it.incident_id, "cto", "By phone.", ANA)
+        await it.to(Phase.DETECT)
+        await later(it)
+        assert sent(it.incident) == []
+
+
+async def test_a_notice_that_was_interrupted_is_carried_on_and_not_sent_again(tmp_path: Path) -> None:
+    """The process ended between the proposal and the message; the next one sends it once."""
+    async with scene(tmp_path, notified(line("cto")), broken(), ALERT) as it:
+        await it.to(Phase.DETECT)
+        fault(it, "slack", "chat.postMessage", "slow", times=1)
+        it.watch.now += timedelta(seconds=1)
+        await it.engine.reminders.start_due()
+        async with asyncio.timeout(HUNG):
+            while not any(act.intended for act in it.incident.acts.values() if act.proposed.notice):  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.01)
+        await later(it)
+        (act,) = [act for act in it.incident.acts.values() if act.proposed.phase == NOTICE]
+        assert act.status is ActStatus.VERIFIED
+        assert len(to(it, "Cara")) == 1
