@@ -59,14 +59,16 @@ def ways_to(plan: Plan, line: Notification, name: str, at: datetime, reaches: Re
     wanted = line.by or [way for kind in contacts for way, uses in reaches.items() if uses == kind]
     open_now = set(person.reached_by(at, plan.working_time)) if person else set[str]()
     found = [way for way in wanted if reaches.get(way) in open_now]
-    return found, "" if found else _why_not(plan, line, name, reaches)
+    return found, "" if found else _why_not(plan, line, name, at, reaches)
 
 
-def _why_not(plan: Plan, line: Notification, name: str, reaches: Reaches) -> str:
+def _why_not(plan: Plan, line: Notification, name: str, at: datetime, reaches: Reaches) -> str:
     """Return why no way reaches a person now, and what to write into the plan."""
     person, shown = plan.person(name), plain(name, 60)
     if person is None:
         return f"{shown} is not among the people of the plan: add {shown} under `people` in plan.yaml"
+    if until := person.away_until(at, plan.working_time):
+        return f"{shown} is away until {until}"
     kinds = [kind for way in line.by or reaches if (kind := reaches.get(way))]
     given = [kind for kind in kinds if kind in person.contacts and not is_blank(person.contacts[kind].address)]
     if given:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from allclear.domain.deadlines import notifications_due
-from allclear.domain.incident import Incident
 from allclear.domain.plan import Duty, Notification, Plan, Severity
 from allclear.domain.text import plain
 
@@ -51,11 +49,6 @@ def notification_line(line: Notification, plan: Plan) -> str:
     only = f" ({'; '.join(limits)})" if limits else ""
     words = f': "{line.words}"' if line.words else ""
     return plain(f"{plan.role_title(line.audience)}{channels}{within}{only}{words}")
-
-
-def to_be_notified(plan: Plan, incident: Incident) -> list[str]:
-    """Return one line for each line of the plan's notifications that applies to the incident now."""
-    return [notification_line(line, plan) for line in notifications_due(plan, incident)]
 
 
 def severity_help(severity: Severity) -> str:

@@ -14,6 +14,7 @@ from allclear.domain.durations import counted, in_words, short_duration
 from allclear.domain.errors import ConfigError
 from allclear.domain.incident import Incident
 from allclear.domain.moments import clock, stamp
+from allclear.domain.notified import open_lines
 from allclear.domain.placeholders import INTERNAL, PLACEHOLDERS, Unknown, render_template, unknown_placeholders
 from allclear.domain.plan import Plan, not_known
 from allclear.domain.post_mortem import said
@@ -311,10 +312,7 @@ def _next_update(incident: Incident, plan: Plan, now: datetime) -> str:
 
 def _to_notify(incident: Incident, plan: Plan) -> str:
     lines: list[str] = []
-    due = notifications_due(plan, incident)
-    for line in due:
-        if line.audience in incident.told:
-            continue
+    for line in open_lines(plan, incident):
         who = plain(plan.role_title(line.audience))
         unknown = [
             plain(plan.facets[name].title) for name in not_known(line.when, incident.facets) if name in plan.facets
@@ -322,7 +320,8 @@ def _to_notify(incident: Incident, plan: Plan) -> str:
         how = f" by {', '.join(line.by)}" if line.by else ""
         depends = f" (depends: {', '.join(unknown)})" if unknown else ""
         lines.append(f"{who}{how}{depends}")
-    return "; ".join(dict.fromkeys(lines)) or plan.word("all_notified" if due else "no_one_to_notify")
+    none = "all_notified" if notifications_due(plan, incident) else "no_one_to_notify"
+    return "; ".join(dict.fromkeys(lines)) or plan.word(none)
 
 
 def deadline_lines(incident: Incident, plan: Plan, now: datetime, *, met: bool = False) -> list[str]:

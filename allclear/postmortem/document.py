@@ -12,6 +12,7 @@ from allclear.domain.errors import ConfigError
 from allclear.domain.follow_up_tickets import ticket_of, ticket_words
 from allclear.domain.incident import Incident
 from allclear.domain.moments import clock, day, local, named_clock, stamp
+from allclear.domain.notified import notified
 from allclear.domain.placeholders import render, unknown_placeholders
 from allclear.domain.plan import Plan
 from allclear.domain.post_mortem import PostMortemField
@@ -122,6 +123,7 @@ def _record(source: PostMortem) -> dict[str, str]:
         "targets": targets_table(incident, plan, source.now),
         "acts": acts_table(incident, plan),
         "messages": messages_list(incident, plan) or "None.",
+        "notified": _notified(incident, plan),
         "in_place": markdown_in_place(incident, plan),
         "action_items": _action_items(incident, plan),
         "full_timeline": "\n".join(_lines(incident, timeline(entries, plan, incident=incident), silent, plan.zone)),
@@ -269,3 +271,14 @@ def _ticket(incident: Incident, plan: Plan, number: int) -> str:
     if not words:
         return ""
     return f" - {markdown_safe(words)}" + (f" (<{link.url}>)" if link and link.url else "")
+
+
+def _notified(incident: Incident, plan: Plan) -> str:
+    """Return who was notified by the plan, a table."""
+    rows = [
+        (one.audience, one.person, one.way, stamp(one.at, plan.zone) if one.at else "", one.result)
+        for one in notified(plan, incident)
+    ]
+    head = ["| Audience | Person | By | When | How far it got |", "|---|---|---|---|---|"]
+    cells = [f"| {' | '.join(markdown_safe(cell) for cell in row)} |" for row in rows]
+    return "\n".join([*head, *cells]) if rows else "None."

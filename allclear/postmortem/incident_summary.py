@@ -19,8 +19,9 @@ from allclear.domain.escalation import roles_to_notify
 from allclear.domain.follow_up_tickets import follow_up_line, ticket_of, ticket_words
 from allclear.domain.incident import Incident
 from allclear.domain.moments import clock, day, named_clock, stamp, zone_name
+from allclear.domain.notified import notified
 from allclear.domain.plan import Plan
-from allclear.domain.plan_text import help_lines, to_be_notified
+from allclear.domain.plan_text import help_lines
 from allclear.domain.records import Entry
 from allclear.domain.reminder import LEAD
 from allclear.domain.sentences.sentence import Tone
@@ -51,7 +52,7 @@ def show(incident: Incident, entries: Sequence[Entry], plan: Plan, now: datetime
     `crop=False`, so that each command stays on one line and can be copied.
     """
     due = [] if incident.over else deadline_lines(incident, plan, now)
-    tell = [] if incident.over else to_be_notified(plan, incident)
+    told = [row.words(plan) for row in notified(plan, incident)]
     left = left_lines(incident, plan)
     rows = [row for ask in waiting(incident) for row in _waiting(incident, ask, plan, now)]
     zone = zone_name(plan.zone, incident.opened_at, now)
@@ -62,7 +63,7 @@ def show(incident: Incident, entries: Sequence[Entry], plan: Plan, now: datetime
         *_part("Still in place", "red", _points(left)),
         *_part("Due", "cyan", _points(due)),
         *_part("Follow-ups", "cyan", _points(_follow_ups(incident, plan))),
-        *_part("To be notified, by the plan", "cyan", _points(tell)),
+        *_part("Who was notified, by the plan", "cyan", _points(told)),
         *_part("Help and pages", "dim", _points([] if incident.over else help_lines(plan))),
         *_part(
             f"Timeline ({zone})",

@@ -60,6 +60,7 @@ PLACEHOLDERS: dict[str, str] = {
     "targets": "The plan's targets and duties, when each was due and met, a table; missed ones are marked.",
     "acts": "Each act on production with before, after, approvals, time and outcome, a table.",
     "messages": "Messages and pages with their outcome, a list.",
+    "notified": "Who was notified by the plan: audience, person, way, when and how far it got, a table.",
     "in_place": "What containment left in place, a list.",
     "action_items": "The follow-ups with owner and date, a numbered list with boxes to tick.",
     "entries": "How many entries the record has.",

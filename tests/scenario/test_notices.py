@@ -5,16 +5,25 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from io import StringIO
 from pathlib import Path
+
+from rich.console import Console
 
 from allclear.bootstrap import make_engine
 from allclear.domain.action import ActStatus
+from allclear.domain.notified import notified as rows_of
+from allclear.domain.proof import Proof
 from allclear.domain.pseudo_phases import NOTICE
 from allclear.domain.records import By
 from allclear.domain.runbook import Phase
+from allclear.postmortem.document import PostMortem, write_post_mortem
+from allclear.postmortem.incident_summary import show
+from allclear.responder.pages.sign_in import Viewer
+from allclear.responder.pages.view import Source, incident_page
 from allclear.simulator.faults import Fault
 from tests.patience import HUNG
-from tests.scenario.notice_support import contacts_of, in_slack, later, line, notified, paged, sent, to
+from tests.scenario.notice_support import LINES, contacts_of, in_slack, later, line, notified, paged, sent, to
 from tests.scenario.response_support import ALERT, broken, installed
 from tests.scenario.scenes import Scene, scene
 
@@ -248,3 +257,33 @@ async def test_a_notice_that_was_interrupted_is_carried_on_and_not_sent_again(tm
         (act,) = [act for act in it.incident.acts.values() if act.proposed.phase == NOTICE]
         assert act.status is ActStatus.VERIFIED
         assert len(to(it, "Cara")) == 1
+
+
+async def test_people_see_who_was_notified_when_by_what_and_how_far_it_got(tmp_path: Path) -> None:
+    """`allclear show`, the page, the API and the post-mortem have the same rows; what waits says for what."""
+    async with scene(tmp_path, notified(line("on_call"), *LINES), broken(), ALERT) as it:
+        await it.to(Phase.DETECT)
+        fault(it, "slack", "chat.postMessage", times=1)
+        await later(it)
+        plan = it.engine.company.plan
+        rows = rows_of(plan, it.incident)
+        got = [(row.audience, row.person, row.way, row.result.partition(":")[0]) for row in rows]
+        assert ("On-Call", "", "pagerduty.page", "accepted") in got
+        assert sum(row[3] == "failed" for row in got) == 1
+        assert {row[1] for row in got if row[3] == "accepted"} >= {"Cara", "Theo"}
+        assert rows[-1].words(plan).startswith("CEO: not notified yet: it depends (Whether customers notice it)")
+        assert "CEO" in it.engine.conductor.values(it.incident)["to_notify"]
+        assert "CTO" not in it.engine.conductor.values(it.incident)["to_notify"]
+        entries = it.engine.journal.entries(it.incident_id)
+        console = Console(width=400, file=StringIO())
+        console.print(show(it.incident, entries, plan, it.watch.now))
+        company = it.engine.company
+        document = write_post_mortem(
+            PostMortem(it.incident, entries, plan, "Storefront", company.post_mortem, it.watch.now)
+        )
+        assert isinstance(console.file, StringIO)
+        assert "Who was notified, by the plan" in console.file.getvalue()
+        assert all(row.words(plan) in console.file.getvalue() for row in rows)
+        assert "| CTO | Cara | " in document
+        page = incident_page(Source(it.incident, entries, plan, "Storefront", Viewer("Ana", Proof.LINK), it.watch.now))
+        assert [one.audience for one in page.notified] == [row.audience for row in rows]

@@ -61,6 +61,17 @@ class FollowUpRow(NamedTuple):
     """Where people read the ticket; empty if that is not known."""
 
 
+class NotifiedRow(NamedTuple):
+    """One person or audience of the plan's notifications, and how far the message got."""
+
+    audience: str
+    person: str
+    way: str
+    at: str
+    result: str
+    tone: str
+
+
 class InPlaceRow(NamedTuple):
     """A change that is still in place."""
 

@@ -15,6 +15,7 @@ from allclear.domain.durations import short_duration
 from allclear.domain.follow_up_tickets import follow_up_line, ticket_of, ticket_words
 from allclear.domain.incident import Incident
 from allclear.domain.moments import clock, day, local, named_clock, stamp, zone_name
+from allclear.domain.notified import Notified, notified
 from allclear.domain.plan import Plan
 from allclear.domain.plan_text import help_lines
 from allclear.domain.pseudo_phases import MESSAGES
@@ -51,6 +52,7 @@ from allclear.responder.pages.rows import (
     FollowUpRow,
     InPlaceRow,
     ListRow,
+    NotifiedRow,
     RoleRow,
     SaidRow,
     TimelineRow,
@@ -87,6 +89,7 @@ class IncidentPage:
     has_chart: bool
     legend: list[tuple[int, str]]
     deadlines: list[DeadlineRow]
+    notified: list[NotifiedRow]
     roles: list[RoleRow]
     acts: list[ActRow]
     messages: list[ActRow]
@@ -147,6 +150,7 @@ def incident_page(source: Source) -> IncidentPage:
         has_chart=bool(measured.samples),
         legend=legend(measured, marked, plan.zone),
         deadlines=[_deadline(one, plan, source.now) for one in deadlines(plan, incident) if one.due],
+        notified=[_notified(one, plan) for one in notified(plan, incident)],
         roles=_roles(source),
         acts=[_act(incident, act, plan) for act in incident.acts.values() if _is_shown(act) and not _only_tells(act)],
         messages=[_act(incident, act, plan) for act in incident.acts.values() if _is_shown(act) and _only_tells(act)],
@@ -214,6 +218,13 @@ def _impact_facts(source: Source) -> list[str]:
         facts.append(f"Users: {requests_affected(counted, zone).replace(chr(92), '')}.")
     facts.append(f"Affected for {affected_words(incident, source.now, zone)} ({zone_name(zone, source.now)}).")
     return facts
+
+
+def _notified(one: Notified, plan: Plan) -> NotifiedRow:
+    at = stamp(one.at, plan.zone) if one.at else ""
+    return NotifiedRow(
+        one.audience, one.person, one.way, at, one.result, "good" if one.reached else "bad" if one.at else ""
+    )
 
 
 def _deadline(one: Deadline, plan: Plan, now: datetime) -> DeadlineRow:

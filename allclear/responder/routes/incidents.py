@@ -15,6 +15,7 @@ from allclear.domain.act import Act
 from allclear.domain.base import utc_now
 from allclear.domain.deadlines import deadlines
 from allclear.domain.incident import Incident
+from allclear.domain.notified import notified
 from allclear.domain.plan import Plan
 from allclear.domain.privacy import is_private, may_read
 from allclear.domain.records import Entry
@@ -112,6 +113,7 @@ def _details(incident: Incident, entries: Sequence[Entry], plan: Plan, reader: s
         acts=now.acts,
         next_deadlines=_deadlines(incident, plan),
         roles={role: plain(person, 60) for role, person in incident.roles.items()},
+        notified=notified(plan, incident),
     )
 
 

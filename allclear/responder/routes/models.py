@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from allclear.commands.questions import ActView, QuestionView
 from allclear.domain.action import ActStatus
+from allclear.domain.notified import Notified
 
 
 class AlertAccepted(BaseModel):
@@ -110,6 +111,9 @@ class IncidentDetails(IncidentSummary):
     acts: list[ActView] = Field(default=[], description="Every act, oldest first.")
     next_deadlines: list[DeadlineView]
     roles: dict[str, str] = Field(description="Role -> who has it.")
+    notified: list[Notified] = Field(
+        default=[], description="Who was notified by the plan, by which way, when, and how far it got."
+    )
 
 
 class Health(BaseModel):

@@ -1,0 +1,124 @@
+"""Who was notified of an incident: audience, person, way, when, and how far it got. Pure: it needs the record alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, cast
+
+from allclear.domain.act import Act
+from allclear.domain.base import Model
+from allclear.domain.deadlines import notifications_due
+from allclear.domain.incident import Incident
+from allclear.domain.moments import stamp
+from allclear.domain.notices import page_of, unknown_until, verified_at
+from allclear.domain.plan import Notification, Plan, not_known
+from allclear.domain.reminder import ON_CALL
+from allclear.domain.text import bare, plain
+
+_CELL = 200
+
+
+class Notified(Model):
+    """One person or audience of the plan's `notifications`, and how far the message got."""
+
+    audience: str
+    """The titles of the roles because of which the person is notified."""
+    person: str = ""
+    way: str = ""
+    at: datetime | None = None
+    result: str
+    """delivered, acknowledged, accepted, failed, unknown, being sent; or why there is none yet."""
+    reached: bool = False
+    """Whether the message got through, as far as the vendor can tell."""
+
+    def words(self, plan: Plan) -> str:
+        """Return the row as one line: `CTO: Cara by slack, 2026-11-22 03:00 UTC: accepted`."""
+        by = " ".join(part for part in (self.person, f"by {self.way}" if self.way else "") if part)
+        at = f", {stamp(self.at, plan.zone)}" if self.at else ""
+        return f"{self.audience}: {by}{at}: {self.result}" if by else f"{self.audience}: {self.result}{at}"
+
+
+def notified(plan: Plan, incident: Incident) -> list[Notified]:
+    """Return who was notified, in the order of the messages, then who was not yet, and why."""
+    sent = [row for act in incident.acts.values() for row in _sent(plan, act)]
+    by_hand = [
+        Notified(audience=_title(plan, audience), at=at, result="notified by hand, as a person recorded", reached=True)
+        for audience, at in incident.told.items()
+        if any(line.audience == audience for line in plan.notifications)
+    ]
+    return [*sent, *by_hand, *(_waiting(plan, incident) if not incident.over else ())]
+
+
+def open_lines(plan: Plan, incident: Incident) -> list[Notification]:
+    """Return the lines that apply now and whose audience was not reached yet, each audience once."""
+    reached = set(incident.told)
+    for act in incident.acts.values():
+        if act.proposed.notice and act.outcome and act.outcome.good:
+            reached.update(act.proposed.notice.audiences)
+    page = page_of(incident)
+    if page is not None and page.outcome is not None and page.outcome.good:
+        reached.add(ON_CALL)
+    lines = {line.audience: line for line in reversed(notifications_due(plan, incident))}
+    return [line for line in reversed(lines.values()) if line.audience not in reached]
+
+
+def _sent(plan: Plan, act: Act) -> Iterator[Notified]:
+    notice = act.proposed.notice
+    if notice is not None:
+        titles = " and ".join(_title(plan, audience) for audience in notice.audiences)
+        titles += f" (instead of {plain(notice.instead_of, 60)})" if notice.instead_of else ""
+        person = plain(notice.person, 60)
+    elif act.proposed.pages and act.proposed.undoes is None and _is_on_call(plan, act):
+        titles, person = _title(plan, ON_CALL), ""
+    else:
+        return
+    way = notice.way if notice else act.proposed.action
+    reached = act.outcome is not None and act.outcome.good
+    at = act.finished_at or act.at
+    yield Notified(audience=titles, person=person, way=way, at=at, result=_result(act), reached=reached)
+
+
+def _is_on_call(plan: Plan, act: Act) -> bool:
+    """Return whether an act is the runbook's page, which meets the line of the on-call."""
+    runbooks = act.proposed.phase not in ("reminder", "notice", "manual")
+    return runbooks and any(line.audience == ON_CALL for line in plan.notifications)
+
+
+def _result(act: Act) -> str:
+    """Return how far a message got, by the stored state; a proven message without such a state was accepted."""
+    if act.outcome is None:
+        return "being sent"
+    found: Any = (act.outcome.after or {}).get("deliveries")
+    known = list(dict.fromkeys(str(one) for one in cast("dict[str, object]", found).values())) if found else []
+    if act.outcome.good:
+        return ", ".join(known) or "accepted"
+    word = "unknown" if act.outcome.changed else "failed"
+    return f"{word}: {plain(bare(act.outcome.sentence), _CELL)}"
+
+
+def _waiting(plan: Plan, incident: Incident) -> Iterator[Notified]:
+    begun = {
+        audience for act in incident.acts.values() if act.proposed.notice for audience in act.proposed.notice.audiences
+    }
+    for line in open_lines(plan, incident):
+        if line.audience not in begun:
+            yield Notified(audience=_title(plan, line.audience), result=_why_not_yet(plan, incident, line))
+
+
+def _why_not_yet(plan: Plan, incident: Incident, line: Notification) -> str:
+    unknown = [plain(plan.facets[name].title) for name in not_known(line.when, incident.facets) if name in plan.facets]
+    if line.audience not in plan.roles:
+        return "not notified: it is no role of the plan; tell it yourself"
+    if unknown:
+        until = stamp(unknown_until(plan, incident, line), plan.zone)
+        return f"not notified yet: it depends ({', '.join(unknown)}), and counts as a match from {until} on"
+    if verified_at(incident) is None:
+        return "not notified yet: the incident is not verified"
+    if not plan.holders(line.audience):
+        return "not notified: no one is named; write the name under `people` in plan.yaml"
+    return "not notified yet"
+
+
+def _title(plan: Plan, audience: str) -> str:
+    return plain(plan.role_title(audience), 60)
