@@ -109,3 +109,6 @@ TWILIO_SEND = Permission(
     "to send messages, place calls, and read messages, calls and the account's numbers",
     "the account's auth token, or a standard API key of the account",
 )
+EMAIL_SEND = Permission(
+    "email", "to send as the one sender's address", "an account of the mail server that may do nothing else"
+)

@@ -21,6 +21,10 @@ from allclear.simulator.apis.drill_control import ControlApi
 from allclear.simulator.apis.website import WebsiteApi
 from allclear.simulator.event_log import Clock, utc_now
 from allclear.simulator.http_server import HttpServer
+from allclear.simulator.mail_server import FAULTS as MAIL_FAULTS
+from allclear.simulator.mail_server import NAME as MAIL
+from allclear.simulator.mail_server import MailServer
+from allclear.simulator.mail_server import new_secret as new_mail_secret
 from allclear.simulator.regional_services import RegionalService
 from allclear.simulator.scenario import Production, load_scenario
 from allclear.simulator.world import World
@@ -47,7 +51,9 @@ class Simulation:
         self.secrets |= {
             f"{api.name}.{name}": secret for api in APIS for name, secret in api.new_further_secrets().items()
         }
+        self.secrets[MAIL] = new_mail_secret()
         self._http = HttpServer()
+        self._mail: MailServer | None = None
         self._grpc: Any = None
         self._users: asyncio.Task[None] | None = None
 
@@ -55,7 +61,7 @@ class Simulation:
         """Serve every API, and start the clock of the scenario."""
         self.world = world = World(self.scenario, self._clock)
         world.secrets = self.secrets
-        world.faults.points = {api.name: api.faults for api in APIS}
+        world.faults.points = {api.name: api.faults for api in APIS} | {MAIL: MAIL_FAULTS}
         for api in self._apis:
             address = self._http.add(api.app(world, self.secrets.get(api.name, "")))
             self.endpoints[api.name] = address + api.base_path
@@ -65,6 +71,8 @@ class Simulation:
         await self._http.start()
         self._grpc, port = await serve_grpc(CloudRun(world))
         self.endpoints["cloud_run_grpc"] = f"127.0.0.1:{port}"
+        self._mail = MailServer(world, self.secrets[MAIL])
+        self.endpoints[MAIL] = await self._mail.start()
         world.start()
         self._users = asyncio.create_task(world.users.arrive())
         return self
@@ -87,6 +95,8 @@ class Simulation:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._users
         self.world.close()
+        if self._mail is not None:
+            await self._mail.stop()
         if self._grpc is not None:
             await self._grpc.stop(grace=0.2)
         await self._http.stop()

@@ -14,6 +14,7 @@ from allclear.simulator.faults import FaultBoard
 from allclear.simulator.flag_table import FlagTable
 from allclear.simulator.github_repository import GithubRepository
 from allclear.simulator.jira_project import JiraProject
+from allclear.simulator.mailbox import Mail
 from allclear.simulator.pagerduty_pages import PagerDutyPages
 from allclear.simulator.regional_services import RegionalServices
 from allclear.simulator.scenario import Production
@@ -40,6 +41,8 @@ class World:
         self.faults = FaultBoard()
         self.secrets: dict[str, str] = {}
         """The secrets of the APIs, by the API's name; a further one as `slack.signing_secret`."""
+        self.mails: list[Mail] = []
+        """What the mail server took, in order."""
         self.broken = False
         self._timers: set[asyncio.TimerHandle] = set()
         self._loop = asyncio.get_running_loop()
@@ -163,6 +166,7 @@ class World:
             "private_messages": self.workspace.private,
             "texts": [text.as_facts() for text in self.twilio.texts] if self.twilio else [],
             "calls": [call.as_facts() for call in self.twilio.calls] if self.twilio else [],
+            "mails": [mail.as_facts() for mail in self.mails],
             "status_incidents": self.status_board.incidents,
             "faults": [fault.model_dump() for fault in self.faults.waiting()],
         }

@@ -166,9 +166,9 @@ async def proven(action: AnyAction, params: Any, change: Change[Any], receipt: R
     """Observe until the change shows, or its deadline has passed."""
     async with asyncio.timeout(HUNG):
         while True:
-            after = await action.observe(params)
+            after = action.state_after(change, await action.observe(params), receipt)
             finding = action.verify(change, after, receipt)
-            if finding.verdict is not Verdict.INCONCLUSIVE:
+            if finding.final or finding.verdict is not Verdict.INCONCLUSIVE:
                 return after, finding
 
 

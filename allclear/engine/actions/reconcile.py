@@ -57,7 +57,7 @@ async def after_interruption(loaded: LoadedAct, change: Change[Any], *, holder_d
         return Outcome(
             status=ActStatus.INDETERMINATE,
             changed=True,
-            after=now.model_dump(mode="json"),
+            after=action.state_after(change, now, None).model_dump(mode="json"),
             sentence=f"It was interrupted, and {found}",
             next_step="Check it, and correct it by hand.",
         )
@@ -99,6 +99,11 @@ class Seen:
     def conclusive(self) -> bool:
         """Return whether the change shows, or no later read can show it."""
         return self.finding.verdict is Verdict.SUCCESS or self.finding.final
+
+    @property
+    def never_known(self) -> bool:
+        """Return whether no later read can tell if the change was made, as for an e-mail whose answer was lost."""
+        return self.finding.final and self.finding.verdict is Verdict.INCONCLUSIVE
 
     def unchanged_since(self, change: Change[Any]) -> bool:
         """Return whether the state is as before the change; False if it could not be read."""

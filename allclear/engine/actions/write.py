@@ -196,6 +196,8 @@ class Write:
         if self._loaded.action.text_params:  # nothing may wait long for a message
             left = min(left, _GRACE)
         seen = await read_until_shown(self._loaded, self._change, None, left)
+        if seen.never_known:
+            return self._unknown(seen)
         if seen.conclusive or (seen.after is not None and not seen.unchanged_since(self._change)):
             return outcome_of(self._change, seen, self._stopped or _LOST)
         return self._unknown()
@@ -212,7 +214,7 @@ class Write:
         """Return that a fault of the action has stopped it, as a sentence; empty if none has."""
         return f"The action stopped because of a fault in its own code ({self._fault})." if self._fault else ""
 
-    def _unknown(self) -> Outcome:
+    def _unknown(self, seen: Seen | None = None) -> Outcome:
         again = f" It could not be sent again: {self._refusal}." if self._refusal else ""
         sent = f"It was sent, no answer came, and it has not been seen to take effect.{again}"
         if self._fault:
@@ -220,6 +222,7 @@ class Write:
         return Outcome(
             status=ActStatus.INDETERMINATE,
             changed=True,
+            after=seen.after.model_dump(mode="json") if seen and seen.after else None,
             sentence=sent,
             next_step="Check it by hand before you do it again. If a later read can tell, the record will say so.",
         )

@@ -15,6 +15,7 @@ from allclear.vendors.pagerduty import LONGEST_KEY, fitting
 from tasks.cloud_armor.actions import BlockArmorAddresses, UnblockArmorAddresses
 from tasks.cloud_run.actions import RestoreLatest, RollbackTraffic
 from tasks.cloud_run.location import CloudRunParams
+from tasks.email.actions import SendEmail
 from tasks.feature_flags import DisableFlag, EnableFlag
 from tasks.github.issues import CloseIssue, OpenIssue
 from tasks.github.merge import Merge
@@ -72,6 +73,7 @@ ACTIONS: list[type[AnyAction]] = [
     CreateTicket,
     MoveTicket,
     AssignTicket,
+    SendEmail,
     SendText,
 ]
 
@@ -125,6 +127,7 @@ def test_approvals_have_the_documented_defaults() -> None:
         "github.close_issue": None,
         "jira.create": None,
         "jira.transition": None,
+        "email.send": None,
         "jira.assign": None,
         "twilio.text": None,
         "github.run_workflow": ONE_PERSON_WITH_REASON,
@@ -146,7 +149,7 @@ def test_fences_match_what_the_vendors_offer() -> None:
     assert by_fence == {
         Fence.VERSION: {"cloud_run", "feature_flag", "maintenance"},
         Fence.KEY: {"pagerduty"},
-        Fence.NONE: {"cloud_armor", "slack", "status_page", "vercel", "github", "jira", "http", "twilio"},
+        Fence.NONE: {"cloud_armor", "slack", "status_page", "vercel", "github", "jira", "http", "twilio", "email"},
     }
 
 

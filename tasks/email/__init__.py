@@ -1,0 +1,1 @@
+"""E-mail: messages to people, and invitations to meetings."""

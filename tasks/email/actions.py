@@ -1,0 +1,70 @@
+"""Sending an e-mail to people, once for each key, and marked if it may be a repeat."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+from typing_extensions import override
+
+from allclear.domain.action import Change, Params, Receipt, State
+from allclear.domain.base import digest, utc_now
+from allclear.domain.delivery import Delivery
+from allclear.domain.text import enumerated
+from tasks.email.compose import MAY_BE_REPEAT, composed
+from tasks.email.delivery import EmailAction, EmailState, MessageParams
+
+_NAMED = 3
+"""How many recipients a sentence names."""
+
+
+class SendParams(MessageParams):
+    """The text, and to whom it goes."""
+
+    text: str = Field(min_length=1, description="The text, without formatting.")
+
+
+class SendEmail(EmailAction[SendParams, EmailState]):
+    """Sends an e-mail to people."""
+
+    name = "email.send"
+    title = "Send an e-mail"
+    params: ClassVar[type[Params]] = SendParams
+    state: ClassVar[type[State]] = EmailState
+    text_params = ("subject", "text")
+
+    @override
+    async def observe(self, params: SendParams) -> EmailState:
+        return await self.last(params) or EmailState(message=params.message)
+
+    @override
+    def plan(self, params: SendParams, before: EmailState) -> Change[EmailState]:
+        after = self.to_send(params, before, digest([params.subject, params.text]))
+        people = before.still_to_send(params.people)
+        summary = f"Send an e-mail to {shown(people or params.people)}: {params.subject}"
+        return self.planned(params, before, after, summary)
+
+    @override
+    async def apply(self, params: SendParams, change: Change[EmailState], key: str) -> Receipt:
+        people = change.before.still_to_send(params.people)
+        text = params.text
+        if any(change.before.deliveries.get(one) is Delivery.UNKNOWN for one in people):
+            text = f"{MAY_BE_REPEAT}\n\n{text}"
+        if params.link:
+            text = f"{text.rstrip()}\n\n{self.context.links.href(params.link)}"
+        message = composed(
+            self.smtp,
+            params.message,
+            people=people,
+            subject=params.subject,
+            text=text,
+            at=utc_now(),
+            thread=params.thread,
+        )
+        return self.receipt(people, await self.smtp.send(message, people))
+
+
+def shown(people: list[str]) -> str:
+    """Return whom a message is for, as a sentence names them."""
+    named = people if len(people) <= _NAMED + 1 else [*people[:_NAMED], f"{len(people) - _NAMED} more"]
+    return enumerated(named)

@@ -1,0 +1,52 @@
+"""People's addresses as parameters have them: each well formed, at least one, and none twice."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator
+
+from allclear.vendors.smtp import ADDRESS
+
+_LONGEST = 254
+"""RFC 5321, 4.5.3.1.3, without the two brackets."""
+MOST_RECIPIENTS = 100
+"""RFC 5321, 4.5.3.1.8: every server takes as many recipients of one message."""
+
+
+def _split(value: object) -> object:
+    """Return the addresses in `ana@acme.com,ben@acme.com`, as the command line has them; any other value as it is."""
+    return [one.strip() for one in value.split(",") if one.strip()] if isinstance(value, str) else value
+
+
+def _checked(addresses: list[str]) -> list[str]:
+    """Return the addresses without spaces around them. Raises ValueError."""
+    found = [one.strip() for one in addresses]
+    if not found:
+        raise ValueError("the list of people is empty; name at least one e-mail address")
+    if len(found) > MOST_RECIPIENTS:
+        raise ValueError(f"these are {len(found)} addresses; one message goes to {MOST_RECIPIENTS} at most")
+    for one in found:
+        if not is_address(one):
+            raise ValueError(f"{one!r} is not an e-mail address; write it as ana@example.com")
+    twice = sorted({one for one in found if [other.lower() for other in found].count(one.lower()) > 1})
+    if twice:
+        raise ValueError(f"{twice[0]} stands in the list twice; name each person once")
+    return found
+
+
+def is_address(text: str) -> bool:
+    """Return whether `text` is an e-mail address that all mail servers take."""
+    return len(text) <= _LONGEST and re.fullmatch(ADDRESS, text) is not None
+
+
+def _one_line(text: str) -> str:
+    if "\r" in text or "\n" in text:
+        raise ValueError("it stands in a header of the message and must be one line; take the line break out")
+    return text
+
+
+People = Annotated[list[str], BeforeValidator(_split), AfterValidator(_checked)]
+OneLine = Annotated[str, AfterValidator(_one_line)]
+"""A text that becomes a header: a line break in it could begin another header."""
