@@ -46,7 +46,7 @@ class SendEmail(EmailAction[SendParams, EmailState]):
 
     @override
     async def apply(self, params: SendParams, change: Change[EmailState], key: str) -> Receipt:
-        people = change.before.still_to_send(params.people)
+        people = self.recipients(change)
         text = params.text
         if any(change.before.deliveries.get(one) is Delivery.UNKNOWN for one in people):
             text = f"{MAY_BE_REPEAT}\n\n{text}"

@@ -144,22 +144,29 @@ class EmailAction(Action[P, S], Generic[P, S]):
         )
 
     @staticmethod
+    def recipients(change: Change[S]) -> list[str]:
+        """Return to whom the message is to be sent now: if it is a repeat, those for whom it was not accepted yet."""
+        people = list(change.after.deliveries)
+        return change.before.still_to_send(people) if change.before.fingerprint == change.after.fingerprint else people
+
+    @staticmethod
     def receipt(asked: list[str], taken: Taken) -> Receipt:
         """Return what the server said to each of those to whom the message was sent now."""
         accepted = [one for one in asked if one not in taken.refused]
         return Receipt(facts={_ACCEPTED: accepted, _REFUSED: taken.refused, "answer": taken.answer})
 
     @override
-    def state_after(self, change: Change[S], now: S, receipt: Receipt | None) -> S:
+    def state_after(self, change: Change[S], seen: S, receipt: Receipt | None) -> S:
         """Return the state with the server's answer, which no read shows; without one, nothing is known."""
-        before = change.before
-        asked = before.still_to_send(list(change.after.deliveries))
+        asked = self.recipients(change)
+        known = {one: how for one, how in change.before.deliveries.items() if one not in asked}
+        known = {one: how for one, how in known.items() if one in change.after.deliveries}
         if receipt is None:
             said = dict.fromkeys(asked, Delivery.UNKNOWN)
-            return change.after.model_copy(update={"deliveries": before.deliveries | said})
+            return change.after.model_copy(update={"deliveries": known | said})
         refused: dict[str, str] = receipt.facts.get(_REFUSED) or {}
         said = {one: Delivery.FAILED if one in refused else Delivery.ACCEPTED for one in asked}
-        return change.after.model_copy(update={"deliveries": before.deliveries | said, "refusals": refused})
+        return change.after.model_copy(update={"deliveries": known | said, "refusals": refused})
 
     @override
     def verify(self, change: Change[S], after: S, receipt: Receipt | None) -> Finding:

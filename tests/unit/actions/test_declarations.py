@@ -16,6 +16,7 @@ from tasks.cloud_armor.actions import BlockArmorAddresses, UnblockArmorAddresses
 from tasks.cloud_run.actions import RestoreLatest, RollbackTraffic
 from tasks.cloud_run.location import CloudRunParams
 from tasks.email.actions import SendEmail
+from tasks.email.meetings import InviteToMeeting
 from tasks.feature_flags import DisableFlag, EnableFlag
 from tasks.github.issues import CloseIssue, OpenIssue
 from tasks.github.merge import Merge
@@ -74,6 +75,7 @@ ACTIONS: list[type[AnyAction]] = [
     MoveTicket,
     AssignTicket,
     SendEmail,
+    InviteToMeeting,
     SendText,
 ]
 
@@ -128,6 +130,7 @@ def test_approvals_have_the_documented_defaults() -> None:
         "jira.create": None,
         "jira.transition": None,
         "email.send": None,
+        "calendar.invite": None,
         "jira.assign": None,
         "twilio.text": None,
         "github.run_workflow": ONE_PERSON_WITH_REASON,
@@ -149,7 +152,18 @@ def test_fences_match_what_the_vendors_offer() -> None:
     assert by_fence == {
         Fence.VERSION: {"cloud_run", "feature_flag", "maintenance"},
         Fence.KEY: {"pagerduty"},
-        Fence.NONE: {"cloud_armor", "slack", "status_page", "vercel", "github", "jira", "http", "twilio", "email"},
+        Fence.NONE: {
+            "cloud_armor",
+            "slack",
+            "status_page",
+            "vercel",
+            "github",
+            "jira",
+            "http",
+            "twilio",
+            "email",
+            "calendar",
+        },
     }
 
 
