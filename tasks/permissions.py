@@ -45,6 +45,10 @@ CONVEX_DEPLOY = Permission(
 
 SLACK_POST = Permission("slack", "chat:write, channels:read, channels:history", "a bot token with these scopes")
 
+TEAMS_POST = Permission(
+    "teams", "to start the flow", "the flow's whole address; its owner must be in the team of the channel"
+)
+
 PAGER_EVENTS = Permission(
     "pagerduty", "to send events to one service", "the integration key (Events API v2) of that service"
 )

@@ -263,6 +263,12 @@ class Action(ABC, Generic[P, S]):
     reads_every: ClassVar[timedelta] = timedelta(seconds=1)
     """The longest pause between two reads after the write; longer for what takes hours, because vendors limit reads."""
 
+    updates_every: ClassVar[timedelta] = timedelta(seconds=2)
+    """For a live message: the shortest time between two updates; changes in between are shown together.
+
+    Slack allows about one message a second. Longer if each update is a message of its own.
+    """
+
     def __init__(self, context: ActionContext) -> None:
         self.context = context
 

@@ -23,6 +23,7 @@ from allclear.simulator.shop import Shop
 from allclear.simulator.slack_workspace import SlackWorkspace
 from allclear.simulator.statuspage_board import StatuspageBoard
 from allclear.simulator.supabase_project import SupabaseProject
+from allclear.simulator.teams_flow import TeamsFlow
 from allclear.simulator.twilio_account import TwilioAccount
 from allclear.simulator.users import Users
 from allclear.simulator.vercel_project import VercelProject
@@ -57,6 +58,7 @@ class World:
         self.users = Users(scenario.users, self.shop, clock, self.event_log)
         self.pagerduty = PagerDutyPages(clock, self.event_log)
         self.workspace = SlackWorkspace(scenario.slack, clock, self.event_log)
+        self.teams = TeamsFlow(clock, self.event_log)
         self.status_board = StatuspageBoard(scenario.statuspage, clock, self.event_log)
         self.armor = ArmorPolicy(scenario.armor, scenario.operation_takes, clock) if scenario.armor else None
         self.vercel = VercelProject(scenario.vercel, self.service, clock) if scenario.vercel else None

@@ -11,10 +11,12 @@ before anything was sent; every other TransportError may come after the request 
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from types import UnionType
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
@@ -48,8 +50,8 @@ class Expected:
 
     statuses: frozenset[int] = frozenset()
     """The good statuses; empty: every 2xx."""
-    kind: type[Any] | None = None
-    """`dict` or `list`; None: any JSON, or no content at all."""
+    kind: type[Any] | UnionType | None = None
+    """`dict` or `list`, `dict | None` for one that may have no content; None: any JSON, or no content at all."""
     fields: tuple[str, ...] = ()
     """Fields that a `dict` always has; not the ones that a vendor may leave out."""
 
@@ -92,19 +94,22 @@ class HttpClient:
         *,
         headers: Mapping[str, str] | None = None,
         secret: str = "",
+        more_secrets: Iterable[str] = (),
         transport: httpx.AsyncBaseTransport | None = None,
         pause: Pause = asyncio.sleep,
         refused: Refused | None = None,
         largest: int | None = None,
     ) -> None:
-        """`refused` reads refusals that have a form of their own, with any status.
+        """`more_secrets` are further texts that no sentence may repeat, as the path of an address that is a secret.
+
+        `refused` reads refusals that have a form of their own, with any status.
 
         `largest` is the most bytes of an answer; the client's usual limit if left out.
         """
         self.vendor = vendor
         self.base = base
         self._headers = dict(headers or {})
-        self._secrets = [secret, *_credentials(self._headers)]
+        self._secrets = [secret, *more_secrets, *_credentials(self._headers)]
         self._transport = transport
         self._pause = pause
         self._refused = refused
@@ -120,6 +125,9 @@ class HttpClient:
 
         from allclear.vendors.limited_client import LimitedClient  # noqa: PLC0415 - imports httpx
 
+        # Both log whole addresses, and some addresses are secrets.
+        for logger in ("httpx", "httpcore"):
+            logging.getLogger(logger).setLevel(logging.WARNING)
         client = LimitedClient(
             headers=self._headers,
             timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),

@@ -143,6 +143,7 @@ CALLS: dict[str, list[Callable[[Any], Awaitable[object]]]] = {
         lambda twilio: twilio.phone_call("CA1"),
         lambda twilio: twilio.own_number(),
     ],
+    "teams": [lambda teams: teams.post({"type": "message"})],
     "jira": [
         lambda jira: jira.find("RG-1"),
         lambda jira: jira.ticket("OPS-1"),

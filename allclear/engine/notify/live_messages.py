@@ -7,7 +7,7 @@ approval is open.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,11 +16,8 @@ from allclear.domain.pseudo_phases import LIVE_MESSAGE
 from allclear.domain.runbook import Phase, Runbook, Step
 from allclear.engine.notify.page_updates import next_try
 
-SPACE = timedelta(seconds=2)
-"""The shortest time between two updates of a message; changes in between are shown together.
-
-Slack allows about one message a second.
-"""
+Space = Callable[[str], timedelta]
+"""Returns the shortest time between two updates of a message that an action sends."""
 
 
 @dataclass(frozen=True)
@@ -33,21 +30,24 @@ class LiveMessage:
     due: datetime
 
 
-def due_live_messages(incident: Incident, runbook: Runbook) -> Iterator[LiveMessage]:
-    """Yield the messages that were posted or updated before the incident's last change."""
+def due_live_messages(incident: Incident, runbook: Runbook, space: Space) -> Iterator[LiveMessage]:
+    """Yield the messages that were posted or updated before the incident's last change.
+
+    Changes within `space` of an action are shown together.
+    """
     for phase in Phase:
         for step in runbook.steps(phase):
             key = f"{phase.value}-{step.id}"
-            if step.live and (due := _due(incident, phase, step, key)):
+            if step.live and (due := _due(incident, phase, step, key, space)):
                 yield LiveMessage(step, key, due)
 
 
-def _due(incident: Incident, phase: Phase, step: Step, key: str) -> datetime | None:
+def _due(incident: Incident, phase: Phase, step: Step, key: str, space: Space) -> datetime | None:
     posted, last = incident.act_of(phase, step.id), incident.act_of(LIVE_MESSAGE, key)
     if posted is None or posted.outcome is None or not posted.outcome.good or incident.last_change is None:
         return None
     number, at = incident.last_change
     shown = last or posted
     if shown.outcome is not None and number > shown.number:
-        return max(at, (shown.finished_at or at) + SPACE)
+        return max(at, (shown.finished_at or at) + space(step.action or ""))
     return next_try(incident, LIVE_MESSAGE, key, at) if last else None

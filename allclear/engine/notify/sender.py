@@ -165,7 +165,8 @@ class Sender:
 
     def _live_messages(self, incident: Incident) -> list[LiveMessage]:
         with suppress(NotFound):  # a runbook that was removed has no messages to update
-            return list(due_live_messages(incident, self._conductor.runbook(incident)))
+            runbook = self._conductor.runbook(incident)
+            return list(due_live_messages(incident, runbook, lambda name: self._executor.action(name).updates_every))
         return []
 
     async def _update_live_message(self, incident_id: str, message: LiveMessage) -> None:

@@ -28,6 +28,7 @@ from tasks.own_switches.actions import RestoreSwitch, SetSwitch
 from tasks.pagerduty import Acknowledge, Page, Resolve
 from tasks.slack import PostMessage
 from tasks.statuspage import OpenIncident, ResolveIncident, UpdateIncident
+from tasks.teams import PostInTeams
 from tasks.twilio.text import SendText
 from tasks.vercel.actions import Deployments, Promote, RollBack
 from tasks.vercel.attack_mode import EndAttackMode, StartAttackMode
@@ -46,6 +47,7 @@ ACTIONS: list[type[AnyAction]] = [
     Page,
     Acknowledge,
     Resolve,
+    PostInTeams,
     PostMessage,
     OpenIncident,
     UpdateIncident,
@@ -104,6 +106,7 @@ def test_approvals_have_the_documented_defaults() -> None:
         "pagerduty.acknowledge": None,
         "pagerduty.resolve": None,
         "slack.post": None,
+        "teams.post": None,
         "status_page.open": SPEAKERS,
         "status_page.update": SPEAKERS,
         "status_page.resolve": SPEAKERS,
@@ -155,6 +158,7 @@ def test_fences_match_what_the_vendors_offer() -> None:
         Fence.NONE: {
             "cloud_armor",
             "slack",
+            "teams",
             "status_page",
             "vercel",
             "github",

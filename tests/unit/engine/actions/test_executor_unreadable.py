@@ -23,7 +23,7 @@ async def test_the_record_holds_what_the_answer_said(desk: Desk) -> None:
 
 
 async def test_without_an_answer_it_may_be_there(desk: Desk) -> None:
-    """The next act is told that it may be a repeat, and is none any more once an answer has come."""
+    """The next act reads that it may be a repeat, and it is none any more once an answer has come."""
     incident = desk.opened()
     desk.dials.after_write = [LOST]
     act = await desk.approved(incident, BlindDial, 5)
