@@ -11,6 +11,7 @@ from allclear.commands.base import read_fields
 from allclear.commands.company import Declare
 from allclear.domain.records import By
 from allclear.domain.runbook import Phase
+from allclear.domain.severity_tickets import only_a_ticket
 from allclear.domain.template_values import waiting
 from allclear.engine.response.flow_starts import start_message
 from flows.artifacts import publish
@@ -81,11 +82,13 @@ async def _show(engine: Engine, incident: str) -> str:
     await name_run(engine, state)
     await deliver(engine, incident)
     for _ in range(_TRIES):
-        if state.over or waiting(state):
+        if state.over or state.opened.ticket or waiting(state):
             break
         await asyncio.sleep(_PAUSE)
         state = engine.conductor.incident(incident)
     await publish(engine, incident)
+    if state.opened.ticket:
+        return only_a_ticket(state)
     if state.ended:  # people ended it before this run started
         return f"{incident} has ended already: {state.ended.reason}"
     asked = ", ".join(one.ask.id for one in waiting(state)) or "nothing yet"

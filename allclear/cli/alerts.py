@@ -166,6 +166,8 @@ def _print_alerts(rows: list[DeliveryView], zone: tzinfo) -> None:
         for one in row.alerts:
             print_line(f"    {alert_text(one.status, one.severity, one.title)}")
             print_line(f"        {decision_text(one.decision, one.status, one.incident, one.reason)}")
+            if one.ticket:
+                print_line(f"        {one.incident}: {one.ticket}")
 
 
 def _labels(authenticator: AlertAuthenticator, source: str, name: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing_extensions import override
 from allclear.commands.base import Command
 from allclear.domain.errors import NotAllowed
 from allclear.domain.records import By
+from allclear.domain.severity_tickets import only_a_ticket
 
 if TYPE_CHECKING:
     from allclear.bootstrap import Engine
@@ -34,6 +35,9 @@ class Declare(Command):
     @override
     async def _do(self, engine: Engine, incident: str, by: By) -> str:
         opened = self.open(engine, by)
+        state = engine.conductor.incident(opened)
+        if state.opened.ticket:
+            return only_a_ticket(state)
         return f"{opened} is open. Follow it: allclear show {opened}"
 
     def open(self, engine: Engine, by: By, first: str = "respond") -> str:

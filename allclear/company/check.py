@@ -11,7 +11,6 @@ from allclear.company.checks.alert_sources import check_alert_sources
 from allclear.company.checks.approvals import check_plan_approvals
 from allclear.company.checks.assumptions import list_assumptions
 from allclear.company.checks.containment_order import check_containment_order
-from allclear.company.checks.follow_up_tickets import check_follow_up_tickets
 from allclear.company.checks.people import check_addresses, check_people
 from allclear.company.checks.placeholders import (
     check_plan_placeholders,
@@ -27,6 +26,7 @@ from allclear.company.checks.runbooks import check_runbooks
 from allclear.company.checks.secrets import check_secrets
 from allclear.company.checks.severities import check_severities
 from allclear.company.checks.systems import check_systems
+from allclear.company.checks.tickets import check_tickets
 from allclear.company.checks.ways import check_notifications, check_ways
 from allclear.company.checks.words import check_words
 from allclear.company.diagnostics import Diagnostic
@@ -62,9 +62,9 @@ def check_company(
         check_rotas(draft),
         check_severities(draft, capabilities),
         check_reminders(draft, capabilities),
-        check_follow_up_tickets(draft, capabilities),
         check_ways(draft, capabilities),
         check_notifications(draft, capabilities),
+        check_tickets(draft, capabilities),
         check_systems(draft, capabilities),
         check_alert_sources(draft, capabilities.sources),
         check_runbooks(draft, capabilities),

@@ -155,7 +155,13 @@ def resolve_reference(draft: Draft, reference: str) -> Target | str:
 
 
 def _plan(draft: Draft, parts: list[str]) -> Target | str:
-    return _part("plan.yaml", draft.plan.model_dump(mode="json", by_alias=True) if draft.plan else None, parts)
+    """Return what a part of the plan leads to: what it calls by itself is done, everything else is data."""
+    dump = draft.plan.model_dump(mode="json", by_alias=True) if draft.plan else None
+    found = _part("plan.yaml", dump, parts)
+    called = _value(dump, parts)
+    if isinstance(found, Target) and called is not None and isinstance(called.get("action"), str):
+        return Target(how="done", by=called["action"])
+    return found
 
 
 def _systems(draft: Draft, parts: list[str]) -> Target | str:
@@ -229,6 +235,13 @@ def _part(where: str, value: object, parts: list[str]) -> Target | str:
         if value in (None, "", [], {}):
             return f"{where} has no `{path}`."
     return Target(how="data") if value is not None else f"{where} cannot be read."
+
+
+def _value(value: object, parts: list[str]) -> dict[str, Any] | None:
+    """Return the mapping to which `parts` lead through `value`, or None if they lead to something else."""
+    for part in parts:
+        value = _inside(value, part)
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else None
 
 
 def _inside(value: object, part: str) -> object:

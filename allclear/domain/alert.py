@@ -12,7 +12,18 @@ AlertOrder = datetime | tuple[int, ...]
 """The time or the number of a message, which is higher for each later message about the same alert."""
 
 Decision = Literal[
-    "quarantined", "opened", "joined", "heard", "held", "collapsed", "repeat", "late", "old", "below", "ignored"
+    "quarantined",
+    "opened",
+    "ticket",
+    "joined",
+    "heard",
+    "held",
+    "collapsed",
+    "repeat",
+    "late",
+    "old",
+    "below",
+    "ignored",
 ]
 """What allclear decided about an alert, the most important first: docs/reference/alert-sources.md explains each."""
 

@@ -44,7 +44,12 @@ def closing_step(number: int) -> str:
 def ticket_of(incident: Incident, number: int) -> TicketLink | None:
     """Return the ticket of follow-up `number`, or None while none is proven."""
     act = incident.act_of(TICKET, opening_step(number))
-    ticket = act.outcome.ticket if act is not None and act.outcome is not None and act.outcome.good else None
+    return shown_ticket(act) if act is not None else None
+
+
+def shown_ticket(act: Act) -> TicketLink | None:
+    """Return the ticket that an act has opened, with an address that may be shown; None while none is proven."""
+    ticket = act.outcome.ticket if act.outcome is not None and act.outcome.good else None
     if ticket is None or _ADDRESS.fullmatch(ticket.url):
         return ticket
     return ticket.model_copy(update={"url": ""})
@@ -59,14 +64,14 @@ def ticket_words(plan: Plan, incident: Incident, number: int) -> str:
     ticket = ticket_of(incident, number)
     if ticket is None:
         good = opening.outcome is not None and opening.outcome.good
-        return "its ticket is opened" if good else f"no ticket: {_trouble(opening)}"
+        return "its ticket is opened" if good else f"no ticket: {trouble_of(opening)}"
     words = f"ticket {plain(ticket.number, 40)}"
     if closing is None:
         return words
     good = closing.outcome is not None and closing.outcome.good
-    return f"{words}, closed" if good else f"{words}, not closed: {_trouble(closing)}"
+    return f"{words}, closed" if good else f"{words}, not closed: {trouble_of(closing)}"
 
 
-def _trouble(act: Act) -> str:
+def trouble_of(act: Act) -> str:
     """Return why an act is not proven to be done, as a clause."""
     return bare(plain(act.outcome.sentence, 300)) if act.outcome else "it is under way"

@@ -255,8 +255,8 @@ class Incident:
 
     @property
     def responds(self) -> bool:
-        """Return whether a response was asked for; an act that a person started outside a runbook asks for none."""
-        return bool(not self.opened.manual or self.alerts or self.entered)
+        """Return whether a response was asked for: not by an act that a person started by hand, or by a ticket."""
+        return bool(not self.opened.manual or self.alerts or self.entered) and not self.opened.ticket
 
     @property
     def over(self) -> bool:

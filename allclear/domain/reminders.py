@@ -34,6 +34,7 @@ from allclear.domain.reminder import LEAD, ON_CALL, Reminder, known_roles, last_
 from allclear.domain.role_reminders import role_reminders
 from allclear.domain.sentences.progress import BY_A_PERSON, was_replaced
 from allclear.domain.text import answer_commands, bare, plain, shell_word, signature, with_full_stop
+from allclear.domain.ticket_reminders import ticket_reminders
 from allclear.domain.ways import STALE_MESSAGE, page_reminders
 
 LEFT_AGAIN_AFTER = timedelta(days=1)
@@ -60,6 +61,7 @@ def reminders(
         *_manual(plan, incident),
         *follow_up_reminders(plan, incident),
         *_replaced_runs(plan, incident),
+        *ticket_reminders(plan, incident),
     ]
     if incident.responds:
         due += [*_deadline_reminders(plan, incident), *_stale_messages(plan, incident)]

@@ -317,7 +317,8 @@ def _join(incident: Incident, entry: Entry, alert: AlertJoined) -> None:
         incident.last_change = (entry.number, entry.at)
         if alert.state == "firing" and ask_for_check(incident, entry.number, entry.at):
             incident.recurrences = (*incident.recurrences, entry.number)
-    incident.alerts[alert.key] = alert
+    before = known.ticket if known else ""
+    incident.alerts[alert.key] = alert if alert.ticket or not before else alert.model_copy(update={"ticket": before})
     if alert.flapping:
         incident.flapping[alert.key] = entry.at
     else:

@@ -76,7 +76,7 @@ def _repeats(entries: Sequence[Entry]) -> set[int]:
             before = alerts.get((record.source, record.key))
             unchanged = before == record.state and not record.flapping and not record.news
             opened_it = before is None and record.state == "firing" and record.title == opening
-            if unchanged or opened_it:
+            if (unchanged or opened_it) and not record.ticket:
                 repeated.add(entry.number)
             alerts[record.source, record.key] = record.state
         elif isinstance(record, StepDone) and place + 1 < len(entries):

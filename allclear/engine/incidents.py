@@ -168,4 +168,4 @@ def find_request(journal: Journal, request: str) -> Incident | None:
 
 def _newest(journal: Journal) -> Iterator[Incident]:
     """Yield the incidents among which a request is searched that names none."""
-    return readable(journal, islice(journal.incidents(), _SEARCHED))
+    return readable(journal, islice(journal.incidents(with_tickets=True), _SEARCHED))

@@ -29,6 +29,7 @@ from allclear.journal.statements import (
     OPEN_WITH_KEY_LOCKED,
     SET_ENDED,
     SET_HEAD,
+    TICKET_PREFIX,
     incidents_where,
 )
 from allclear.journal.store import Store
@@ -58,13 +59,14 @@ class SqlEntries(Store):
                 if found is not None:
                     self._append(connection, found, records, by)
                     return found, False
-            number = (connection.execute(LAST_NUMBER, {"p_short": short}).scalar() or 0) + 1
-            incident = f"{short}-{number}"
+            prefix = f"{short}{TICKET_PREFIX}" if opened.ticket else short  # tickets take no number of an incident
+            number = (connection.execute(LAST_NUMBER, {"p_short": prefix}).scalar() or 0) + 1
+            incident = f"{prefix}{number}" if opened.ticket else f"{prefix}-{number}"
             connection.execute(
                 insert(INCIDENTS).values(
                     id=incident,
                     number=number,
-                    short=short,
+                    short=prefix,
                     scope=self._scope_text,
                     service=opened.service,
                     key=key,
@@ -176,6 +178,7 @@ class SqlEntries(Store):
         since: datetime | None = None,
         ended_since: datetime | None = None,
         with_follow_ups: datetime | None = None,
+        with_tickets: bool = False,
     ) -> list[IncidentRow]:
         """Return the incidents, newest first."""
         filters = {
@@ -187,6 +190,7 @@ class SqlEntries(Store):
         values = {f"p_{name}": value for name, value in filters.items() if value is not None}
         names = {name for name, value in filters.items() if value is not None}
         names |= {"open_only"} if open_only else set()
+        names |= set() if with_tickets else {"no_tickets"}
         query = incidents_where(frozenset(names))
         with self._db.reading() as connection:
             rows = connection.execute(query, {"p_scope": self._scope_text} | values).all()

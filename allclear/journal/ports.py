@@ -148,7 +148,8 @@ class Entries(Protocol):
         """Open an incident and return its id and True. If one with `key` is open, return that one's id and False.
 
         `records` follow the opening record, or are appended to the incident that is open. `outbox` is stored only with
-        a new incident, whose id replaces `{incident}` in each key.
+        a new incident, whose id replaces `{incident}` in each key. If `opened.ticket`, the id is of the form VS-T3, and
+        no incident's number is used.
         """
         ...
 
@@ -184,8 +185,9 @@ class Entries(Protocol):
         since: datetime | None = None,
         ended_since: datetime | None = None,
         with_follow_ups: datetime | None = None,
+        with_tickets: bool = False,
     ) -> list[IncidentRow]:
-        """Return the incidents, newest first.
+        """Return the incidents, newest first. Without `with_tickets` what is only a ticket is left out.
 
         `since` selects those opened at that time or later; `ended_since` those that are open or ended then or later.
         `with_follow_ups` selects those with a follow-up that is not done, or was done at that time or later.

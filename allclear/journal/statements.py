@@ -28,6 +28,9 @@ OPEN_WITH_KEY = select(INCIDENTS.c.id).where(
 OPEN_WITH_KEY_LOCKED = OPEN_WITH_KEY.with_for_update()
 LAST_NUMBER = select(func.max(INCIDENTS.c.number)).where(INCIDENTS.c.short == bindparam("p_short"))
 
+TICKET_PREFIX = "-T"
+"""The end of `short` in the rows of tickets: `VS-T3` is the third ticket of VS. A plan's `short` has no hyphen."""
+
 ADD_ENTRY = insert(ENTRIES)
 ENTRIES_AFTER = (
     select(ENTRIES)
@@ -115,6 +118,7 @@ def incidents_where(filters: frozenset[str]) -> Select[tuple[str, str, str, str 
         "service": columns.service == bindparam("p_service"),
         "since": columns.opened_at >= bindparam("p_since"),
         "ended_since": columns.ended_at.is_(None) | (columns.ended_at >= bindparam("p_ended_since")),
+        "no_tickets": columns.short.not_like(f"%{TICKET_PREFIX}"),
         "with_follow_ups": (_follow_ups("follow-up.added") > _follow_ups("follow-up.done")) | _follow_up_done_since(),
     }
     query = select(

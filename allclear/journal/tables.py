@@ -23,7 +23,10 @@ INCIDENTS = Table(
     Column("length", Integer, nullable=False),
     Column("head", TEXT, nullable=False),
 )
-"""One row for each incident, written in the transaction of its entries; every field follows from them."""
+"""One row for each incident and each mere ticket, written in the transaction of its entries.
+
+Every field follows from them. `short` is the beginning of the id: VS of VS-12, VS-T of the ticket VS-T3.
+"""
 Index("incidents_number", INCIDENTS.c.short, INCIDENTS.c.number, unique=True)
 Index(
     "incidents_open_key",

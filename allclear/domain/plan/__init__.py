@@ -18,7 +18,6 @@ from allclear.domain.plan.notifications import (
     PostMortemRules,
     ReminderRules,
     StatusWord,
-    TicketAction,
     UpdateSchedule,
 )
 from allclear.domain.plan.people import Absence, Contact, Layer, Person, Role, Rota, RotaOverride, Shift, contact_key
@@ -38,6 +37,7 @@ from allclear.domain.plan.severity import (
     holds,
     not_known,
 )
+from allclear.domain.plan.ticket_action import TicketAction
 from allclear.domain.plan.working_time import Span, WorkingTime
 
 __all__ = [

@@ -11,6 +11,7 @@ from allclear.domain.base import Model, Slug
 from allclear.domain.durations import Duration
 from allclear.domain.plan.assumptions import MayBeAssumed
 from allclear.domain.plan.severity import ClockStart, Wanted
+from allclear.domain.plan.ticket_action import TicketAction
 from allclear.domain.plan.working_time import Span
 
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -124,16 +125,6 @@ class ReminderRules(Model):
     message: MessageAction | None = Field(default=None, description="The message to the team's channel.")
     page: MessageAction | None = Field(
         default=None, description="The page for what is urgent. `message` if left out, or if it fails."
-    )
-
-
-class TicketAction(Model):
-    """An action that opens or closes a ticket, and its parameters."""
-
-    action: str = Field(description="The action, as github.issue or jira.create; it must need no approval.")
-    with_: dict[str, Any] = Field(
-        alias="with",
-        description="Its parameters; besides every placeholder, {number}, {follow_up}, {owner} and {due} are filled.",
     )
 
 

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from allclear.domain.base import Model, Slug, wrong_at
 from allclear.domain.plan.assumptions import MayBeAssumed
+from allclear.domain.plan.ticket_action import TicketAction
 from allclear.domain.plan.working_time import Span
 
 UNKNOWN = "unknown"
@@ -73,6 +74,11 @@ class Severity(Model):
         default=False,
         description="Whether only a ticket is made: of a runbook, only the steps that name this severity are run.",
     )
+    ticket: TicketAction | None = Field(
+        default=None,
+        description="With `ticket_only`: opens the ticket in place of an incident, which then no alert and no person "
+        "opens at this severity.",
+    )
     private_for: list[Slug] = Field(
         default=[], description="The roles that may read such an incident, as for a kind; everyone if left out."
     )
@@ -89,6 +95,9 @@ class Severity(Model):
         if self.ticket_only and self.contain and "contain" in self.model_fields_set:
             sentence = "a severity with `ticket_only` cannot `contain`"
             raise wrong_at(("contain",), sentence, "Delete one of the two.")
+        if self.ticket and not self.ticket_only:
+            sentence = "`ticket` stands in place of an incident, so the severity must be `ticket_only`"
+            raise wrong_at(("ticket",), sentence, "Write `ticket_only: true` beside it.")
         return self
 
     @property

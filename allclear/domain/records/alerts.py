@@ -26,6 +26,10 @@ class AlertJoined(Model):
     flapping: bool = Field(default=False, description="Whether it changes too often, so that it counts as firing.")
     news: str = Field(default="", description="Why people are notified of it; empty if they are not.")
     no_recovery: str = Field(default="", description="Why its end is no recovery; empty if it is one.")
+    ticket: str = Field(
+        default="",
+        description="The ticket that was opened for it before, as `VS-T3 (#12)`; empty if none.",
+    )
 
 
 class AlertsCollapsed(Model):

@@ -33,6 +33,9 @@ class IncidentOpened(Model):
         default=False, description="Opened for one action that a person started: no response was asked for."
     )
     umbrella: bool = Field(default=False, description="Opened for an alert storm: new alerts join it.")
+    ticket: bool = Field(
+        default=False, description="No incident: only a ticket is opened, because the severity asks for nothing else."
+    )
 
 
 class SeverityChanged(Model):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from allclear.domain.moments import stamp
 from allclear.domain.records import FIRES_AGAIN, AlertJoined, AlertsCollapsed, Entry, StormJoined, StormPassed
 from allclear.domain.sentences.sentence import Sentence, SentenceContext
-from allclear.domain.text import SHORT, bare, plain, with_full_stop
+from allclear.domain.text import LONG, SHORT, bare, plain, with_full_stop
 
 
 def describe(context: SentenceContext, entry: Entry) -> Sentence | None:
@@ -47,4 +47,5 @@ def _joined(context: SentenceContext, alert: AlertJoined) -> Sentence:
         return Sentence(text, "bad", detail=detail)
     if alert.news == FIRES_AGAIN:
         return Sentence(f"Alert from {source} is firing again: {title}", "bad", detail=detail)
-    return Sentence(f"Alert from {source}: {title}", "bad", detail=detail)
+    before = f" A ticket was opened for it before: {plain(alert.ticket, LONG)}." if alert.ticket else ""
+    return Sentence(f"Alert from {source}: {title}{before}", "bad", detail=detail)

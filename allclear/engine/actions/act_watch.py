@@ -81,7 +81,7 @@ class ActWatcher:
     def _due(self, now: datetime) -> list[tuple[str, Act]]:
         due: list[tuple[str, Act]] = []
         known: set[str] = set()
-        for row in self._journal.incidents(ended_since=now - _WATCHED_AFTER_END):
+        for row in self._journal.incidents(ended_since=now - _WATCHED_AFTER_END, with_tickets=True):
             length, acts = self._acts_of.get(row.id, (-1, []))
             if length != row.length:
                 acts = self._to_watch(row.id)

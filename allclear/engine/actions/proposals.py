@@ -16,6 +16,7 @@ from allclear.domain.incident import Incident
 from allclear.domain.moments import named_clock
 from allclear.domain.plan import Plan
 from allclear.domain.privacy import is_private, is_proven, require_reader
+from allclear.domain.pseudo_phases import MESSAGES
 from allclear.domain.records import ActFinished, ActProposed, AskAnswered, AskOpened, By, DecisionMade, NoticeOf
 from allclear.domain.roles import acting_as
 from allclear.domain.runbook import Step
@@ -35,6 +36,7 @@ from allclear.engine.actions.reconcile import done_already, failed, refused
 from allclear.engine.actions.registry import ActionType
 from allclear.engine.concurrency import sleep_without_slot
 from allclear.engine.incidents import read_or_none
+from allclear.engine.people.incident_writer import is_a_ticket
 from allclear.engine.people.leading import lead_taken_by
 from allclear.journal.ports import Journal
 
@@ -95,6 +97,8 @@ class Proposer:
         is the digest of another change, NotAReader if the incident is private and `by` is no proven reader of it.
         """
         require_reader(self._plan, incident, by)
+        if incident.opened.ticket and request.phase not in MESSAGES:
+            raise is_a_ticket(incident)
         kind = type(self._executor.action(request.action))
         if request.confirmed is not None and (policy := policy_for(self._plan, kind, request.step)):
             by = acting_as(self._plan, incident, by, policy.roles)

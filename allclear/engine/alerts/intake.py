@@ -10,6 +10,7 @@ from allclear.domain.base import Clock
 from allclear.domain.durations import short_duration
 from allclear.domain.incident import Incident
 from allclear.domain.records import FIRES_AGAIN
+from allclear.domain.severity_tickets import named_ticket
 from allclear.domain.text import plain
 from allclear.engine.alerts.flapping import hold, is_flapping, recent_changes
 from allclear.engine.alerts.joining import IncidentJoiner
@@ -94,12 +95,33 @@ class Intake:
             return IntakeResult("below", below)
         return self._joiner.place(alert, alert.route)
 
+    # --- an alert that has only a ticket ---------------------------------------------------------------
+
+    def _outgrows(self, alert: ReceivedAlert) -> bool:
+        """Return whether the alert fires and would open an incident now: it is graver now."""
+        return alert.firing and alert.route is not None and not self._joiner.makes_ticket(alert.route)
+
+    def _decide_after_ticket(self, alert: ReceivedAlert, ticket: Incident) -> IntakeResult:
+        """Decide about an alert that outgrows its ticket as about a new one; each record names the other.
+
+        The ticket stays open in the tracker. If the alert is as mild as before later on, it belongs to it again.
+        """
+        named = alert.record.model_copy(update={"ticket": named_ticket(ticket)})
+        result = self._decide_new(replace(alert, record=named))
+        if result.incident:
+            why = f"{result.incident} is open for it"
+            moved = alert.record.model_copy(update={"state": "resolved", "no_recovery": why})
+            self._journal.append(ticket.id, [moved], alert.by)
+        return result
+
     # --- an alert with an open incident ----------------------------------------------------------------
 
     def _decide_known(self, alert: ReceivedAlert, known: AlertState, incident: Incident) -> IntakeResult:
         """Decide about an alert of an open incident. Only what changes something goes into the record."""
         if reason := late(alert, known):
             return IntakeResult("late", reason, incident.id)
+        if incident.opened.ticket and self._outgrows(alert):
+            return self._decide_after_ticket(alert, incident)
         changed = alert.record.state != known.source_state
         changes = recent_changes(self._storm, known, alert.now, changed=changed)
         flapping = self._storm.enabled and is_flapping(self._storm, changes)
@@ -108,11 +130,13 @@ class Intake:
         if flapping and changed:
             return hold(self._journal, self._storm, alert, incident, len(changes))
         if state != known.state and alert.firing:
-            reason = f"It fires again, and {incident.id} is open for it."
+            what = f"the ticket {incident.id} was opened" if incident.opened.ticket else f"{incident.id} is open"
+            reason = f"It fires again, and {what} for it."
             return self._joiner.join(alert, incident, reason, FIRES_AGAIN, new=False)
         if state != known.state or self._ends_differently(alert, incident):
             self._journal.append(incident.id, [alert.record], alert.by)
-            return IntakeResult("joined", _end_reason(alert), incident.id)
+            reason = "Its source reports it as resolved." if incident.opened.ticket else _end_reason(alert)
+            return IntakeResult("joined", reason, incident.id)
         return self._repeat(alert, incident)
 
     def _ends_differently(self, alert: ReceivedAlert, incident: Incident) -> bool:
@@ -122,6 +146,8 @@ class Intake:
         return ended and recorded is not None and recorded.no_recovery != alert.record.no_recovery
 
     def _repeat(self, alert: ReceivedAlert, incident: Incident) -> IntakeResult:
+        if incident.opened.ticket:
+            return IntakeResult("repeat", f"The ticket {incident.id} has this alert.", incident.id)
         if alert.firing and (raised := self._joiner.raised(incident, alert.route)):
             self._joiner.record(alert, incident, raised, news="more severe now")
             return IntakeResult("joined", f"{incident.id} has this alert, which is more severe now.", incident.id)

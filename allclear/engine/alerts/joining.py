@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from allclear.company import Company
@@ -10,7 +10,8 @@ from allclear.domain.durations import short_duration
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Route
 from allclear.domain.privacy import has_same_readers
-from allclear.domain.records import Assessed, IncidentOpened, SeverityChanged, StormJoined, StormPassed
+from allclear.domain.records import FIRES_AGAIN, Assessed, IncidentOpened, SeverityChanged, StormJoined, StormPassed
+from allclear.domain.severity_tickets import ticket_call
 from allclear.engine.alerts.received import IntakeResult, ReceivedAlert
 from allclear.engine.alerts.storm import Buckets, Umbrella
 from allclear.engine.incidents import open_under, read_incident, readable
@@ -97,18 +98,18 @@ class IncidentJoiner:
     def record(self, alert: ReceivedAlert, incident: Incident, raised: list[Any], *, news: str) -> None:
         """Record an alert in an open incident with the changes that it causes; `news` goes into people's messages."""
         # An incident that a manual action opened has no flow yet, and needs one now.
-        outbox = [] if incident.entered else [start_message(incident.id, "respond")]
+        outbox = [] if incident.entered or incident.opened.ticket else [start_message(incident.id, "respond")]
         for change in raised:
             if isinstance(change, SeverityChanged):
                 outbox += restart_messages(incident, self._plan, change.now)
         records = [alert.record.model_copy(update={"news": news}), *raised]
-        if self._storm.enabled:
+        if self._storm.enabled and not incident.opened.ticket:
             records += self._storm_change(alert, incident)
         self._journal.append(incident.id, records, alert.by, outbox=outbox)
 
     def raised(self, incident: Incident, route: Route | None) -> list[Any]:
         """Return the records of what the alert's route adds: new facets, and a higher severity."""
-        if route is None:
+        if route is None or incident.opened.ticket:
             return []
         severity = self._plan.severity_of(route)
         records: list[Any] = []
@@ -138,6 +139,8 @@ class IncidentJoiner:
             began_at=record.at,
             simulated=self._journal.scope.simulated,
         )
+        if ticket_call(self._plan, severity, opened.incident_kind):
+            return self._open_ticket(alert, opened.model_copy(update={"ticket": True}), route)
         _, key = open_under(self._journal, f"alert:{record.key}")
         incident, new = self._journal.open_incident(
             self._plan.short,
@@ -153,6 +156,34 @@ class IncidentJoiner:
             self._umbrella.open_if_due(alert.now)
         reason = f"The route {route.name!r} matches: {severity}, with the runbook {route.runbook}.{apart}"
         return IntakeResult("opened" if new else "joined", reason, incident)
+
+    def makes_ticket(self, route: Route) -> bool:
+        """Return whether an alert by the route opens only a ticket."""
+        return ticket_call(self._plan, self._plan.severity_of(route), self._kind(route)) is not None
+
+    def _open_ticket(self, alert: ReceivedAlert, opened: IncidentOpened, route: Route) -> IntakeResult:
+        """Open a ticket in place of an incident, or record the alert in its ticket of before.
+
+        If very many tickets are opened, further alerts are recorded in the newest one, as an alert storm is.
+        """
+        known, key = open_under(self._journal, f"ticket:{alert.record.key}")
+        if known:
+            reason = f"The ticket {known.id} was opened for it."
+            return self.join(alert, known, reason, FIRES_AGAIN)
+        limit = self._storm.umbrella
+        recent = self._tickets_since(alert.now - limit.within) if self._storm.enabled else []
+        if len(recent) >= limit.times:
+            many = f"{limit.times} tickets were opened within {short_duration(limit.within)}"
+            return self.join(alert, recent[0], f"{many}: it is recorded in {recent[0].id}, the newest.", "")
+        ticket, _ = self._journal.open_incident(self._plan.short, opened, alert.by, key=key, records=[alert.record])
+        self._journal.save_alert(alert.first_state(ticket))
+        reason = f"The route {route.name!r} matches: {opened.severity}, which makes only a ticket."
+        return IntakeResult("ticket", reason, ticket)
+
+    def _tickets_since(self, since: datetime) -> list[Incident]:
+        """Return the mere tickets that were opened since then, newest first."""
+        rows = self._journal.incidents(since=since, with_tickets=True)
+        return [one for one in readable(self._journal, rows) if one.opened.ticket and not one.over]
 
     def _storm_change(self, alert: ReceivedAlert, incident: Incident) -> list[Any]:
         """Return the record by which the incident becomes part of an alert storm, or leaves it.

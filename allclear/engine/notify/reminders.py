@@ -86,7 +86,7 @@ class Reminders:
         self._clock = clock
         self._sender = Sender(journal, conductor, proposer, executor, company, clock)
         self._threads = ThreadSender(journal, conductor, proposer, executor, company, clock, channels)
-        self._tickets = TicketSender(conductor, proposer, executor, company.plan, clock)
+        self._tickets = TicketSender(journal, conductor, proposer, executor, company.plan, clock)
         self._notices = NoticeSender(journal, conductor, proposer, executor, company, clock)
         self._next_due: dict[str, _NextDue] = {}
         self._older: list[IncidentRow] = []
@@ -126,7 +126,7 @@ class Reminders:
     # --- what is due -----------------------------------------------------------------------------------
 
     def _due_incidents(self, now: datetime) -> list[str]:
-        rows = self._journal.incidents(ended_since=now - _WATCHED_AFTER_END)
+        rows = self._journal.incidents(ended_since=now - _WATCHED_AFTER_END, with_tickets=True)
         if now >= self._older_until:
             known = {row.id for row in rows}
             followed_up = self._journal.incidents(with_follow_ups=now - _WATCHED_AFTER_END)

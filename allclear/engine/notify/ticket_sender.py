@@ -1,5 +1,7 @@
 """Opens a ticket for each follow-up when it is recorded, and closes it when the follow-up is done.
 
+It also opens the ticket of a severity that makes only a ticket, and opens it again when its alert fires again.
+
 What is to be done follows from the record and the plan alone, as for reminders, wherever the follow-up was recorded.
 Each is an act: it is done once, and tried again only if nothing was changed. After a lost answer nothing is written
 again; the act watch settles what became of it.
@@ -18,23 +20,24 @@ from allclear.domain.moments import day
 from allclear.domain.placeholders import render_all
 from allclear.domain.plan import Plan, TicketAction
 from allclear.domain.pseudo_phases import TICKET
+from allclear.domain.records import IncidentEnded
+from allclear.domain.severity_tickets import call_for, ends_at, opening_acts, opening_of
 from allclear.domain.text import plain
+from allclear.domain.ticket_reminders import TRIES
 from allclear.engine.actions.executor import Executor
 from allclear.engine.actions.proposals import ActionRequest, Proposer
 from allclear.engine.notify.page_updates import next_try
 from allclear.engine.notify.sender import BY
 from allclear.engine.response.conductor import Conductor
-
-_TRIES = 20
-"""How often one is tried, which takes about four hours: a failed try changes nothing and is two entries."""
+from allclear.journal.ports import Journal
 
 
 @dataclass(frozen=True)
 class DueTicket:
     """A ticket that is to be opened or closed."""
 
-    number: int
-    """The follow-up's number, 1 for the first."""
+    number: int | None
+    """The follow-up's number, 1 for the first; None for the ticket of the severity."""
     step: str
     title: str
     call: TicketAction
@@ -42,7 +45,8 @@ class DueTicket:
 
 
 def due_tickets(plan: Plan, incident: Incident) -> Iterator[DueTicket]:
-    """Yield what is to be done about the tickets of an incident's follow-ups, and when."""
+    """Yield what is to be done about the tickets of an incident and its follow-ups, and when."""
+    yield from _severity_ticket(plan, incident)
     rules = plan.follow_up_tickets
     if rules is None:
         return
@@ -59,16 +63,35 @@ def due_tickets(plan: Plan, incident: Incident) -> Iterator[DueTicket]:
             yield DueTicket(number, closing, f"Close the ticket of follow-up {number}", rules.close, due)
 
 
+def _severity_ticket(plan: Plan, incident: Incident) -> Iterator[DueTicket]:
+    """Yield the ticket of the incident's severity, unless it may have been opened."""
+    call, acts = call_for(plan, incident), opening_acts(incident)
+    if call is None or (acts and acts[-1].unsettled):
+        return
+    step, first = opening_of(incident)
+    if due := _next(incident, step, first):
+        yield DueTicket(None, step, f"Open the ticket of {incident.id}", call, due)
+
+
 def _next(incident: Incident, step: str, first: datetime) -> datetime | None:
     """Return when a step is to be tried; None if it is done, was tried often enough, or may have been done."""
     act = incident.act_of(TICKET, step)
-    return None if act is not None and act.unsettled else next_try(incident, TICKET, step, first, _TRIES)
+    return None if act is not None and act.unsettled else next_try(incident, TICKET, step, first, TRIES)
 
 
 class TicketSender:
-    """Opens and closes the tickets of one incident's follow-ups."""
+    """Opens and closes the tickets of one incident and its follow-ups."""
 
-    def __init__(self, conductor: Conductor, proposer: Proposer, executor: Executor, plan: Plan, clock: Clock) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        conductor: Conductor,
+        proposer: Proposer,
+        executor: Executor,
+        plan: Plan,
+        clock: Clock,
+    ) -> None:
+        self._journal = journal
         self._conductor = conductor
         self._proposer = proposer
         self._executor = executor
@@ -76,14 +99,21 @@ class TicketSender:
         self._clock = clock
 
     def due_times(self, incident: Incident) -> Iterator[datetime]:
-        """Yield when each ticket is to be opened or closed."""
+        """Yield when each ticket is to be opened or closed, and when a mere ticket is left to the people."""
         yield from (ticket.due for ticket in due_tickets(self._plan, incident))
+        if ends := ends_at(incident):
+            yield ends
 
     async def send_due(self, incident_id: str) -> None:
         """Open and close what is due. Raises AllclearError for the first that fails."""
         for ticket in list(due_tickets(self._plan, self._conductor.incident(incident_id))):
             if ticket.due <= self._clock():
                 await self._carry_out(incident_id, ticket)
+        incident = self._conductor.incident(incident_id)
+        if (ends := ends_at(incident)) and ends <= self._clock():
+            why = "Its alert has not fired for long." if incident.alerts else "No alert belongs to it."
+            ended = IncidentEnded(ending="resolved", reason=f"{why} Its ticket is left to the people.")
+            self._journal.append(incident_id, [ended], BY, expect=incident.length)
 
     async def _carry_out(self, incident_id: str, ticket: DueTicket) -> None:
         incident = self._conductor.incident(incident_id)
@@ -91,16 +121,20 @@ class TicketSender:
         if act is not None and act.outcome is None:  # interrupted
             await self._executor.carry_out(incident_id, act.id, BY)
             return
-        kind, item = type(self._executor.action(ticket.call.action)), incident.follow_ups[ticket.number - 1]
-        values = self._conductor.values_for(incident, kind).extended(
-            {
-                "number": str(ticket.number),
-                "follow_up": plain(item.text),
-                "owner": plain(item.owner, 60),
-                "due": day(item.due, self._plan.zone),
-            }
-        )
-        params = render_all(ticket.call.with_, values)
+        values = self._conductor.values_for(incident, type(self._executor.action(ticket.call.action)))
+        params = render_all(ticket.call.with_, values.extended(self._about(incident, ticket)))
         request = ActionRequest(TICKET, ticket.step, ticket.call.action, params, ticket.title, authorised=True)
         new = await self._proposer.propose(incident, request, BY)
         await self._executor.carry_out(incident_id, new, BY)
+
+    def _about(self, incident: Incident, ticket: DueTicket) -> dict[str, str]:
+        """Return the placeholders of a follow-up's ticket; none for the ticket of a severity."""
+        if ticket.number is None:
+            return {}
+        item = incident.follow_ups[ticket.number - 1]
+        return {
+            "number": str(ticket.number),
+            "follow_up": plain(item.text),
+            "owner": plain(item.owner, 60),
+            "due": day(item.due, self._plan.zone),
+        }

@@ -8,11 +8,12 @@ from functools import partial
 from typing import Any
 
 from allclear.company import Company
-from allclear.domain.base import is_blank
+from allclear.domain.base import digest, is_blank
 from allclear.domain.errors import NotAllowed
 from allclear.domain.incident import Incident
 from allclear.domain.privacy import has_same_readers, is_reader
 from allclear.domain.records import Assessed, By, IncidentOpened, NoteAdded
+from allclear.domain.severity_tickets import ticket_call
 from allclear.engine.incidents import find_open, find_request, open_under
 from allclear.engine.people.assess import Assessments
 from allclear.engine.people.incident_writer import IncidentWriter
@@ -53,8 +54,9 @@ class Declarations:
 
         The person who declares it has acknowledged it, and leads it unless the plan names other people for that. If an
         incident is open for the same service, runbook and readers, the declaration is added to it as a note, so that
-        one trouble has one response. A request that is repeated, by its key in `by`, returns the incident that it
-        opened before. Raises NotFound for what the plan does not have, NotAllowed also for a program, JournalError.
+        one trouble has one response. If the severity makes only a ticket, the id is that of a ticket. A request that is
+        repeated, by its key in `by`, returns what it opened before. Raises NotFound for what the plan does not have,
+        NotAllowed also for a program, JournalError.
         """
         if by.program:
             raise NotAllowed(f"{by.actor} is a program, and only a person may declare an incident.", "Send an alert.")
@@ -65,6 +67,8 @@ class Declarations:
         fits = partial(has_same_readers, self._company.plan, kind=opened.incident_kind, severity=opened.severity)
         if known := find_open(self._journal, service, runbook=runbook, fits=fits):
             return self._declare_again(known, declaration, by, first)
+        if first and ticket_call(self._company.plan, opened.severity, opened.incident_kind):
+            return self._open_ticket(opened.model_copy(update={"ticket": True}), by)
         outbox = [start_message("{incident}", first)] if first else []
         # The key lets one of two simultaneous declarations open the incident, and the other one join it.
         _, key = open_under(self._journal, f"declared:{service}:{runbook}", fits)
@@ -73,6 +77,15 @@ class Declarations:
             if new and (leading := lead_taken_by(self._company.plan, self._writer.read(incident), by)):
                 self._journal.append(incident, leading, by)
         return incident if new else self._declare_again(self._writer.read(incident), declaration, by, first)
+
+    def _open_ticket(self, opened: IncidentOpened, by: By) -> str:
+        """Open only a ticket, as the severity asks for nothing else, and return its id."""
+        _, key = open_under(self._journal, f"ticket:declared:{opened.service}:{digest(opened.title)}")
+        again = [NoteAdded(text=f"Declared again: {opened.title}")]
+        with self._journal.transaction(INCIDENTS):
+            known = self._journal.open_with_key(key)
+            records = again if known else []
+            return self._journal.open_incident(self._company.plan.short, opened, by, key=key, records=records)[0]
 
     def _declare_again(self, known: Incident, declaration: Declaration, by: By, first: str | None) -> str:
         """Add the declaration to an open incident. One that a manual action opened has no flow yet, and gets it now.

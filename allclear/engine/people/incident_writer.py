@@ -11,7 +11,7 @@ from allclear.domain.errors import ConcurrentWrite, MissingText, NotAllowed, Wro
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
 from allclear.domain.privacy import require_reader
-from allclear.domain.records import Acknowledged, By, Entry, RoleTaken
+from allclear.domain.records import Acknowledged, By, Entry, NoteAdded, RoleTaken
 from allclear.domain.text import signature
 from allclear.engine.incidents import read_incident
 from allclear.engine.people.leading import lead_taken_by
@@ -73,9 +73,12 @@ class IncidentWriter:
             if needs_reader:
                 require_reader(self._plan, incident, by)
             records = decide(incident)
+            if incident.opened.ticket and not all(isinstance(record, NoteAdded) for record in records):
+                raise is_a_ticket(incident)
             if incident.over and not all(map(may_still_be_written, records)):
                 raise is_over(incident, self._plan)
-            if not incident.over and not any(isinstance(record, RoleTaken) for record in records):
+            leads = not (incident.over or incident.opened.ticket)
+            if leads and not any(isinstance(record, RoleTaken) for record in records):
                 # A person who leads because of an answer is named as the lead before the answer.
                 lead = lead_taken_by(self._plan, incident, by)
                 acknowledges = any(isinstance(record, Acknowledged) for record in records)
@@ -96,6 +99,14 @@ def required_text(text: str, name: str) -> str:
     if is_blank(text):
         raise MissingText(f"The {name} is empty.", "Write a few words.")
     return text.strip()
+
+
+def is_a_ticket(incident: Incident) -> WrongState:
+    """Return the error that something is only a ticket, in which nothing is done but notes."""
+    return WrongState(
+        f"{incident.id} is a ticket and no incident: it has no response.",
+        "If it is graver than that, declare an incident: allclear respond --severity SEVERITY …",
+    )
 
 
 def is_over(incident: Incident, plan: Plan) -> WrongState:

@@ -34,11 +34,13 @@ for the cause. The question stays open, and what follows from its answer is stil
 def next_move(incident: Incident, plan: Plan, runbook: Runbook, phase: Phase) -> Move:
     """Return the next move in `phase`; Over once the phase has been left or the incident has ended before it.
 
+    A mere ticket has no response.
+
     Questions that are no longer to be answered are withdrawn first, whatever their phase.
     """
     if gone := next(questions_to_withdraw(incident, plan, runbook), None):
         return gone
-    if incident.over and phase is not Phase.REVIEW:
+    if incident.opened.ticket or (incident.over and phase is not Phase.REVIEW):
         return Over()
     if has_left(incident, plan, phase):
         return _after_leaving(incident, plan, runbook, phase)

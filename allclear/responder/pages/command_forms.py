@@ -14,6 +14,7 @@ from allclear.commands.base import Command, Section
 from allclear.commands.catalog import PAGE_COMMANDS
 from allclear.commands.effects import Effect
 from allclear.commands.inputs import Input, inputs_of
+from allclear.commands.notes import Note
 from allclear.domain.errors import NotFound
 from allclear.domain.incident import Incident
 from allclear.domain.records import By
@@ -41,7 +42,7 @@ def forms_of(engine: Engine, incident: Incident) -> dict[Section, list[CommandFo
     """Return the forms that make sense now, by their section of the page."""
     found: dict[Section, list[CommandForm]] = {"incident": [], "roles": [], "notes": [], "follow_ups": [], "none": []}
     for command in PAGE_COMMANDS:
-        if command.offered(incident):
+        if command.offered(incident) and (command is Note or not incident.opened.ticket):
             inputs = [] if command.confirm else inputs_of(command, engine, incident, {})
             found[command.section].append(_form(command, inputs))
     return found

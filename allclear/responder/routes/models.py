@@ -29,10 +29,14 @@ class AlertDecisionView(BaseModel):
     at: datetime | None = Field(description="The source's own time.")
     last_seen_at: datetime = Field(description="When the alert was received last.")
     decision: str = Field(
-        description="opened, joined, heard, repeat, late, held, collapsed, old, below, ignored or quarantined."
+        description="opened, ticket, joined, heard, repeat, late, held, collapsed, old, below, ignored or quarantined."
     )
     reason: str = Field(description="The rule that decided, as a sentence.")
-    incident: str | None = Field(description="The incident that it belongs to, if any.")
+    incident: str | None = Field(description="The incident, or the mere ticket, that it belongs to, if any.")
+    ticket: str = Field(
+        default="",
+        description="If it has only a ticket: its number and address in the tracker, or why it has none yet.",
+    )
     count: int = Field(description="How often this was decided.")
 
 

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 from allclear.domain.alert import AlertDecision, Decision
 from allclear.domain.plan import Plan
 from allclear.domain.privacy import is_private
+from allclear.domain.severity_tickets import ticket_state
 from allclear.domain.template_values import PRIVATE_TITLE
 from allclear.engine.incidents import read_or_none
 from allclear.journal.ports import Delivery, DeliverySummary, Journal
@@ -36,7 +37,11 @@ def show_delivery(journal: Journal, plan: Plan, delivery: str) -> DeliveryView:
 
 def _view(journal: Journal, plan: Plan, delivery: DeliverySummary | Delivery, limit: int | None) -> DeliveryView:
     decisions = journal.decisions(delivery=delivery.id, limit=limit)
-    private = _private(journal, plan, {delivery.incident, *(decision.incident for decision in decisions)})
+    named = {delivery.incident, *(decision.incident for decision in decisions)}
+    found = {one: read_or_none(journal, one) for one in named if one}
+    # One whose record cannot be read counts as private.
+    private = {one for one, incident in found.items() if incident is None or is_private(plan, incident)}
+    tickets = {one: ticket_state(incident) for one, incident in found.items() if incident and incident.opened.ticket}
     return DeliveryView(
         id=delivery.id,
         source=delivery.source,
@@ -45,18 +50,15 @@ def _view(journal: Journal, plan: Plan, delivery: DeliverySummary | Delivery, li
         state=delivery.state,
         reason="" if delivery.incident in private else delivery.reason,
         incident=delivery.incident,
-        alerts=[_decision_view(decision, private=decision.incident in private) for decision in decisions],
+        alerts=[
+            _decision_view(decision, tickets.get(decision.incident or "", ""), private=decision.incident in private)
+            for decision in decisions
+        ],
         total_alerts=journal.count_decisions(delivery.id) if len(decisions) == limit else len(decisions),
     )
 
 
-def _private(journal: Journal, plan: Plan, incidents: set[str | None]) -> set[str | None]:
-    """Return which of the incidents are private. One whose record cannot be read counts as private."""
-    found = {one: read_or_none(journal, one) for one in incidents if one}
-    return {one for one, incident in found.items() if incident is None or is_private(plan, incident)}
-
-
-def _decision_view(decision: AlertDecision, *, private: bool) -> AlertDecisionView:
+def _decision_view(decision: AlertDecision, ticket: str, *, private: bool) -> AlertDecisionView:
     """Return an alert and its decision. An alert of a private incident has its state and the incident's id alone."""
     return AlertDecisionView(
         key="" if private else decision.key,
@@ -69,5 +71,6 @@ def _decision_view(decision: AlertDecision, *, private: bool) -> AlertDecisionVi
         decision=decision.decision,
         reason="" if private else decision.reason,
         incident=decision.incident,
+        ticket="" if private else ticket,
         count=decision.count,
     )

@@ -18,6 +18,7 @@ from allclear.domain.channel import Pressed, read_button
 from allclear.domain.errors import AllclearError
 from allclear.domain.links import LinkTo
 from allclear.domain.records import By
+from allclear.domain.severity_tickets import only_a_ticket
 from allclear.domain.slack_ids import slack_user_id
 from allclear.engine.people.declare import Declaration
 from allclear.responder.channels.answers import ChannelAnswers
@@ -142,6 +143,9 @@ class SlackHandler:
         )
         incident = self._engine.people.declare(declaration, by)
         await self._go_on()
+        opened = self._engine.conductor.incident(incident)
+        if opened.opened.ticket:
+            return only_a_ticket(opened)
         return f"{incident} is open. {self._engine.links.href(LinkTo(incident=incident))}".strip()
 
     # --- commands ------------------------------------------------------------------------------------------

@@ -1,0 +1,81 @@
+"""Checks what opens and closes tickets: of each follow-up, and of a severity that makes only a ticket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from allclear.company.capabilities import Capabilities
+from allclear.company.checks.calls import check_params, is_numbered, unknown_action
+from allclear.company.diagnostics import Diagnostic
+from allclear.company.load import PLAN, Draft
+from allclear.company.yaml_file import Place
+from allclear.domain.placeholders import FOLLOW_UP_PLACEHOLDERS
+from allclear.domain.plan import TicketAction
+
+_FIELD = "follow_up_tickets"
+
+
+def check_tickets(draft: Draft, capabilities: Capabilities) -> Iterator[Diagnostic]:
+    """Yield what is wrong with the actions that open and close tickets."""
+    if draft.plan is None:
+        return
+    yield from _follow_ups(draft, capabilities)
+    for index, severity in enumerate(draft.plan.severities):
+        if severity.ticket is None:
+            continue
+        place = ("severities", index, "ticket")
+        yield from _call(draft, capabilities, place, severity.ticket, {})
+        name = str(severity.ticket.with_.get("ticket", ""))
+        if "{incident}" not in name:
+            yield draft.files[PLAN].error(
+                (*place, "with"),
+                f"All alerts of {severity.name} would have the same ticket.",
+                'Put {incident} into its name: `ticket: "{incident}"`.',
+            )
+
+
+def _follow_ups(draft: Draft, capabilities: Capabilities) -> Iterator[Diagnostic]:
+    rules = draft.plan.follow_up_tickets if draft.plan else None
+    if rules is None:
+        return
+    file, opening = draft.files[PLAN], rules.open.with_
+    yield from _numbered_call(draft, capabilities, "open", rules.open)
+    texts = [str(value) for value in opening.values()]
+    missing = [name for name in ("follow_up", "owner", "due") if not any(f"{{{name}}}" in text for text in texts)]
+    if missing:
+        listed = " and ".join(f"{{{name}}}" for name in missing)
+        yield file.error((_FIELD, "open", "with"), f"The ticket does not say {listed}.", "Put it into its text.")
+    if rules.close is not None:
+        yield from _numbered_call(draft, capabilities, "close", rules.close)
+        if rules.close.with_.get("ticket") != opening.get("ticket"):
+            yield file.error(
+                (_FIELD, "close", "with"), "It would close another ticket.", "Give it the same `ticket` as `open`."
+            )
+
+
+def _numbered_call(draft: Draft, capabilities: Capabilities, name: str, call: TicketAction) -> Iterator[Diagnostic]:
+    place = (_FIELD, name)
+    yield from _call(draft, capabilities, place, call, FOLLOW_UP_PLACEHOLDERS)
+    kind = capabilities.actions.get(call.action)
+    if kind and not is_numbered(kind, call.with_):
+        yield draft.files[PLAN].error(
+            (*place, "with"),
+            "All follow-ups of an incident would have the same ticket.",
+            'Put {number} into its name, for example "{incident}-F{number}".',
+        )
+
+
+def _call(
+    draft: Draft, capabilities: Capabilities, place: Place, call: TicketAction, known: Mapping[str, str]
+) -> Iterator[Diagnostic]:
+    kind = capabilities.actions.get(call.action)
+    if kind is None:
+        yield unknown_action(draft, capabilities, place, call.action)
+        return
+    if not kind.found_again or kind.approval is not None:
+        yield draft.files[PLAN].error(
+            (*place, "action"),
+            f"`{call.action}` is not an action for tickets, and would run here without an approval.",
+            "Name one that opens or closes a ticket, such as github.issue or jira.create.",
+        )
+    yield from check_params(draft, place, kind, call.with_, known)
