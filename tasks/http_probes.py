@@ -15,10 +15,11 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from allclear.domain.action import Client, Finding, Probe, Verdict
+from allclear.domain.action import Client, Finding, Verdict
 from allclear.domain.base import JsonDict
 from allclear.domain.errors import Unreachable
 from allclear.domain.preflight import Passed, PlannedUse, Preflight, PreflightCheck, Unproven
+from allclear.domain.probe import Probe
 from allclear.domain.systems import Service, Smoke, SmokePath
 from allclear.vendors.access import redacted
 from allclear.vendors.web import Web, WebAnswer

@@ -7,7 +7,8 @@ from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel
 
-from allclear.domain.action import Action, Probe
+from allclear.domain.action import Action
+from allclear.domain.probe import Probe
 
 ActionType = type[Action[Any, Any]]
 ProbeType = type[Probe[Any]]

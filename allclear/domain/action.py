@@ -396,34 +396,6 @@ class Action(ABC, Generic[P, S]):
         """Return the inverse of `done`. Raises Refused if the state has changed since, or there is no inverse."""
 
 
-class Probe(ABC, Generic[P]):
-    """One way to check production without changing it."""
-
-    name: ClassVar[str]
-    title: ClassVar[str]
-    params: ClassVar[type[Params]]
-    needs: ClassVar[tuple[type[Client], ...]] = ()
-    uses: ClassVar[tuple[type[Client], ...]] = ()
-    handles: ClassVar[tuple[type[Handle], ...]] = ()
-    preflights: ClassVar[tuple[type[Preflight], ...]] = ()
-    permissions: ClassVar[tuple[Permission, ...]] = ()
-    """What its keys must be allowed, for each system of `needs` and `uses`."""
-    reports_serving: ClassVar[bool] = False
-    """Whether its fact `serving_all` names the revisions that serve all users of the `service` in its parameters."""
-
-    def __init__(self, context: ActionContext) -> None:
-        self.context = context
-
-    @classmethod
-    def check_params(cls, params: P, services: Mapping[str, Service]) -> Iterable[ParamProblem]:  # noqa: ARG003 - the port
-        """Return why `params` do not fit the company's services. Reads nothing: `allclear check` calls it."""
-        return ()
-
-    @abstractmethod
-    async def check(self, params: P) -> Finding:
-        """Return what was observed. An unreachable system is a finding, not an error."""
-
-
 AnyAction = Action[Any, Any]
 
 

@@ -23,7 +23,6 @@ from allclear.domain.action import (
     News,
     ParamProblem,
     Params,
-    Probe,
     Receipt,
     Refusal,
     State,
@@ -32,6 +31,7 @@ from allclear.domain.action import (
 from allclear.domain.baseline import SERVING_ALL, ServingAll
 from allclear.domain.errors import AllclearError, Refused
 from allclear.domain.preflight import Preflight
+from allclear.domain.probe import Probe
 from allclear.domain.systems import Handle, Service
 from allclear.vendors.cloud_run.client import CloudRun
 from allclear.vendors.cloud_run.handle import CloudRunHandle

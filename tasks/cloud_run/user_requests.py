@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 
 from typing_extensions import override
 
-from allclear.domain.action import Finding, ParamProblem, Probe, Verdict
+from allclear.domain.action import Finding, ParamProblem, Verdict
 from allclear.domain.base import utc_now
 from allclear.domain.errors import AllclearError
 from allclear.domain.moments import clock
+from allclear.domain.probe import Probe
 from allclear.domain.systems import Service
 from allclear.domain.traffic import MOST_SPANS, TRAFFIC, Traffic
 from allclear.vendors.cloud_monitoring import CloudMetrics, RequestCount

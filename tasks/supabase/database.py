@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing_extensions import override
 
-from allclear.domain.action import Finding, Probe, Verdict
+from allclear.domain.action import Finding, Verdict
 from allclear.domain.errors import AllclearError, VendorError
+from allclear.domain.probe import Probe
 from allclear.vendors.supabase_management import Migration, SupabaseManagement
 from tasks.permissions import DATABASE_READ
 from tasks.service_params import ServiceParams

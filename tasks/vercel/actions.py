@@ -21,7 +21,6 @@ from allclear.domain.action import (
     Finding,
     News,
     Params,
-    Probe,
     Receipt,
     Refusal,
     State,
@@ -29,6 +28,7 @@ from allclear.domain.action import (
 )
 from allclear.domain.errors import AllclearError, Conflict, Refused
 from allclear.domain.preflight import Preflight
+from allclear.domain.probe import Probe
 from allclear.domain.systems import Handle
 from allclear.vendors.vercel import Deployment, Vercel, VercelHandle
 from tasks.permissions import VERCEL_DEPLOY

@@ -21,7 +21,6 @@ from allclear.domain.action import (
     Finding,
     News,
     Params,
-    Probe,
     Receipt,
     Refusal,
     State,
@@ -32,6 +31,7 @@ from allclear.domain.baseline import OwnRecord
 from allclear.domain.errors import AnswerLost, Conflict, Refused
 from allclear.domain.incident import Incident
 from allclear.domain.links import Links, NoLinks
+from allclear.domain.probe import Probe
 from allclear.domain.records import AskAnswered, By, IncidentOpened
 from allclear.domain.replay import replay
 from allclear.domain.systems import Access, Service

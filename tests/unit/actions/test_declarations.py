@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from allclear.domain.action import AnyAction, Fence, Probe
+from allclear.domain.action import AnyAction, Fence
 from allclear.domain.approval import ONE_PERSON, ONE_PERSON_WITH_REASON, SPEAKERS
 from allclear.domain.errors import ConfigError
+from allclear.domain.probe import Probe
 from allclear.engine.actions.registry import read_params
 from allclear.vendors.pagerduty import LONGEST_KEY, fitting
 from tasks.cloud_armor.actions import BlockArmorAddresses, UnblockArmorAddresses

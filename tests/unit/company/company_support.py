@@ -9,9 +9,10 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, StringConstraints
 
 from allclear.company.diagnostics import Diagnostic
-from allclear.domain.action import Action, Params, Probe, State
+from allclear.domain.action import Action, Params, State
 from allclear.domain.approval import ONE_PERSON, SPEAKERS
 from allclear.domain.base import Model
+from allclear.domain.probe import Probe
 from allclear.engine.actions.registry import Registry
 from tasks.cloud_run.location import check_region
 from tasks.feature_flags import DisableFlag

@@ -10,9 +10,10 @@ from pydantic import Field
 
 import allclear
 from allclear.company import Company, check_company, load_company
-from allclear.domain.action import Params, Probe
+from allclear.domain.action import Params
 from allclear.domain.approval import ONE_PERSON, ONE_PERSON_WITH_REASON, SPEAKERS, TWO_PEOPLE
 from allclear.domain.privacy import reading_roles_of
+from allclear.domain.probe import Probe
 from allclear.domain.runbook import Phase
 from allclear.engine.actions.registry import Registry
 from allclear.postmortem.placeholders import PLACEHOLDERS

@@ -59,7 +59,7 @@ def test_a_reminder_says_until_when_the_only_person_is_away(journal: SqlJournal)
 
 
 def test_the_next_person_of_the_rota_is_told_while_the_one_on_duty_is_away(journal: SqlJournal) -> None:
-    """A rota that nobody corrected before the holiday reaches someone all the same."""
+    """A rota that was not corrected before the holiday reaches someone all the same."""
     layer = {"name": "first", "people": ["Ana", "Ben"], "starts": "2026-12-21T09:00"}
     rota = Rota.model_validate({"role": "on_call", "layers": [layer]})
     people = [person("Ana", "on_call", away=AWAY), person("Ben", "on_call")]
