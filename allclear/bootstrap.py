@@ -171,6 +171,7 @@ class Engine:
     act_watch: ActWatcher
     on_call_watch: OnCallWatch
     grouped_pages: GroupedPages
+    clock: Clock = utc_now
 
     @property
     def simulated(self) -> bool:
@@ -207,7 +208,7 @@ def make_engine(
         msg = f"a journal of {journal.scope} was handed to the engine of {scope}"
         raise ValueError(msg)
     signatures, identity = Signatures(settings.link_keys, scope, clock), Identity(company)
-    links = PersonalLinks(signatures, journal, identity, settings.public_url, clock)
+    links = PersonalLinks(signatures, journal, identity, settings.public_url, clock, outside_url=settings.outside_url)
     context = CompanyContext(company, simulation, environ, JournalRecord(journal), links)
     executor = Executor(journal, registry, context, signature(company.plan))
     proposer = Proposer(journal, executor, company.plan, clock)
@@ -244,6 +245,7 @@ def make_engine(
         ActWatcher(journal, executor, clock),
         OnCallWatch(journal, executor, company.plan, clock),
         GroupedPages(journal, executor, company, people.is_our_page, clock),
+        clock,
     )
 
 

@@ -20,6 +20,8 @@ IAP_KEYS = "https://www.gstatic.com/iap/verify/public_key-jwk"
 IAP_HEADER = "X-Goog-IAP-JWT-Assertion"
 """Google's Identity-Aware Proxy. *Source:* Google Cloud, "Securing your app with signed headers"."""
 
+_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
+
 
 class Simulation(Model):
     """The addresses and secrets of a simulated production: the first line of `allclear simulate --json`."""
@@ -128,6 +130,17 @@ class Settings(BaseSettings):
     def public_url(self) -> str:
         """Return the address of the responder in people's browsers."""
         return self.page_url or self.responder_url
+
+    @property
+    def outside_url(self) -> str:
+        """Return the address of the responder for vendors; empty if no ALLCLEAR_PAGE_URL gives them one.
+
+        A simulated vendor reaches this machine's own address.
+        """
+        if self.simulation:
+            return self.public_url
+        host = urlsplit(self.page_url).hostname or ""
+        return "" if host in _THIS_MACHINE else self.page_url
 
     @cached_property
     def link_keys(self) -> list[SecretStr]:

@@ -74,6 +74,10 @@ class OwnRecord(Protocol):
         """
         ...
 
+    def was_requested(self, request: str) -> bool:
+        """Return whether what a request asks for was done, as by a key that a person pressed. Raises JournalError."""
+        ...
+
     def containing(self, resource: str) -> Sequence[Containing]:
         """Return our changes to `resource` that contained an incident, the newest first. Raises JournalError."""
         ...
@@ -100,6 +104,10 @@ class NoRecord:
 
     def may_be_sent(self, resource: str) -> bool:  # noqa: ARG002 - the port
         """Return that nothing was sent."""
+        return False
+
+    def was_requested(self, request: str) -> bool:  # noqa: ARG002 - the port
+        """Return that nothing was done."""
         return False
 
     def containing(self, resource: str) -> Sequence[Containing]:  # noqa: ARG002 - the port

@@ -39,10 +39,18 @@ class Links(Protocol):
         """
         ...
 
+    def from_outside(self, path: str) -> str:
+        """Return the address at which a vendor reaches a path of the responder; empty if none can."""
+        ...
+
 
 class NoLinks:
     """Makes no links: for work that sends nothing to people."""
 
     def href(self, to: LinkTo) -> str:  # noqa: ARG002 - the port
+        """Return nothing."""
+        return ""
+
+    def from_outside(self, path: str) -> str:  # noqa: ARG002 - the port
         """Return nothing."""
         return ""

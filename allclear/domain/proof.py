@@ -24,6 +24,8 @@ class Proof(StrEnum):
     """Another channel in which the team talks, which says who acted."""
     PAGERDUTY = "pagerduty"
     """PagerDuty, which signs who acknowledged a page."""
+    PHONE = "phone"
+    """A key that was pressed in a call to this person's number, which Twilio signs."""
 
     @property
     def words(self) -> str:
@@ -40,4 +42,5 @@ _WORDS: dict[Proof, str] = {
     Proof.SLACK: "identified by Slack",
     Proof.CHANNEL: "identified by the channel",
     Proof.PAGERDUTY: "identified by PagerDuty",
+    Proof.PHONE: "identified by a key on this person's phone",
 }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from allclear.domain.base import digest
+
 _KEYED = re.compile(r"(\d+:.+):([0-9a-f]{16})", re.DOTALL)
 
 
@@ -14,6 +16,11 @@ def request_key(sender: str, key: str, digest: str) -> str:
     sender never does that, as a flow run.
     """
     return f"{len(sender)}:{sender}:{key}:{digest[:16]}"
+
+
+def pressed_key(call: str, number: str) -> str:
+    """Return the key of the request that a person makes by pressing 1 in a call to `number`; `call` is its id."""
+    return request_key("twilio", call, digest(number))
 
 
 def key_and_digest(request: str) -> tuple[str, str] | None:

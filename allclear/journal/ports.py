@@ -392,6 +392,10 @@ class Requests(Protocol):
         """
         ...
 
+    def has_request(self, request: str) -> bool:
+        """Return whether the request was claimed."""
+        ...
+
 
 class Baselines(Protocol):
     """Which revision served all users while it was healthy; rows are only ever added."""

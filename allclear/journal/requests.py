@@ -45,3 +45,13 @@ class SqlRequests(Store):
         """Store what the key of a request is used for, and return whether the request is new."""
         with self._db.writing() as connection:
             return claim_request(self._db, connection, self._scope_text, request, self._clock())
+
+    def has_request(self, request: str) -> bool:
+        """Return whether the request was claimed."""
+        parts = key_and_digest(request)
+        if parts is None:
+            return False
+        key, digest = parts
+        known = select(REQUESTS.c.digest).where(REQUESTS.c.scope == self._scope_text, REQUESTS.c.key == key)
+        with self._db.reading() as connection:
+            return connection.execute(known).scalar() == digest

@@ -29,6 +29,7 @@ from allclear.responder.routes.alerts import IntakeServices, alert_routes, intak
 from allclear.responder.routes.commands import CommandServices, command_routes
 from allclear.responder.routes.health import health_routes
 from allclear.responder.routes.incidents import incident_routes
+from allclear.responder.routes.phone import PhoneServices, phone_routes
 from allclear.responder.routes.problems import add_error_handlers, describe_problem
 from allclear.responder.routes.reports import report_routes
 from allclear.responder.scrubber import Scrubber
@@ -174,6 +175,7 @@ def _add_routes(app: FastAPI, parts: _Parts, token: SecretStr) -> None:
     app.include_router(incident_routes(engine, callers))
     app.include_router(command_routes(CommandServices(engine, callers, Limits(), parts.run, parts.written)))
     app.include_router(report_routes(engine, callers))
+    app.include_router(phone_routes(PhoneServices(engine, parts.limits, parts.run, parts.written)))
     for receiver in parts.receivers:
         app.include_router(receiver.routes())
     sign_in = SignIn(engine, proxy_of(engine.settings, engine.company.plan))

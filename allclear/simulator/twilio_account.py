@@ -122,10 +122,12 @@ class TwilioAccount:
         else:
             call.status = "in-progress"
             call.answered_by = "machine_start" if call.phone.call == "mailbox" else "human"
-            call.heard = spoken(call.twiml)
             address = gather_address(call.twiml)
             if call.phone.call == "presses" and address:
+                call.heard = spoken(call.twiml, until_key=True)
                 await self.press(call, address, call.phone.key)
+            else:
+                call.heard = spoken(call.twiml)
             call.status = "completed"
         self._truth.record("call_ended", to=call.to, status=call.status)
 
@@ -163,15 +165,19 @@ class TwilioAccount:
         return base64.b64encode(hmac.new(self.token.encode(), signed.encode(), hashlib.sha1).digest()).decode()
 
 
-def spoken(twiml: str) -> list[str]:
-    """Return what TwiML says, in order. Raises ValueError for what is no TwiML."""
+def spoken(twiml: str, *, until_key: bool = False) -> list[str]:
+    """Return what TwiML says, in order; with `until_key` only while it waits for one.
+
+    Raises ValueError for what is no TwiML.
+    """
     try:
         root = ET.fromstring(twiml)  # noqa: S314 - our own responder's, in a simulation
     except ET.ParseError as error:
         raise ValueError(str(error)) from None
     if root.tag != "Response":
         raise ValueError(f"<{root.tag}> is no <Response>")
-    return [one.text or "" for one in root.iter("Say")]
+    gather = root.find("Gather") if until_key else None
+    return [one.text or "" for one in (root if gather is None else gather).iter("Say")]
 
 
 def gather_address(twiml: str) -> str:

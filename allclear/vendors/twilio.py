@@ -24,6 +24,7 @@ import hmac
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 
 AUTH_TOKEN = "auth_token"  # noqa: S105 - the name of a secret
 """The further secret, by its name in systems.yaml, if `secret` is that of an API key: it proves Twilio's requests."""
+KEYS_PATH = "/twilio/keys"
+"""The path of the responder to which a key that a person presses in a call is posted."""
 SIGNATURE = "x-twilio-signature"
 """The header that proves a request of Twilio."""
 LONGEST_TEXT = 1_600
@@ -180,7 +183,11 @@ class Twilio(OverHttp):
         options: TwilioOptions,
         transport: httpx.AsyncBaseTransport | None = None,
         pause: Pause = asyncio.sleep,
+        *,
+        hears: bool = True,
     ) -> None:
+        """`hears` is whether a key that a person presses in a call can be proven to come from Twilio."""
+        self.hears = hears
         self.number, self._service = options.number, options.messaging_service
         basic = base64.b64encode(f"{options.api_key or options.account}:{secret}".encode()).decode()
         headers = {"Authorization": f"Basic {basic}", "Accept": "application/json"}
@@ -192,7 +199,8 @@ class Twilio(OverHttp):
     @classmethod
     def connect(cls, access: Access) -> Self:
         """Return a client; sends nothing yet. The endpoint is https://api.twilio.com. Raises ConfigError."""
-        return cls(web_address(access), secret_of(access), options_of(access, TwilioOptions))
+        options, hears = options_of(access, TwilioOptions), bool(signing_token(access))
+        return cls(web_address(access), secret_of(access), options, hears=hears)
 
     @property
     def chooses_number(self) -> bool:
@@ -291,8 +299,20 @@ def signature_of(token: str, address: str, fields: Mapping[str, str]) -> str:
 
 
 def is_signed(token: str, address: str, fields: Mapping[str, str], signature: str) -> bool:
-    """Return whether Twilio signed the request."""
-    return hmac.compare_digest(signature_of(token, address, fields).encode(), signature.encode())
+    """Return whether Twilio signed the request.
+
+    Twilio signs an address with or without the port, depending on the scheme.
+    """
+    known = [signature_of(token, one, fields).encode() for one in _spellings(address)]
+    return any(hmac.compare_digest(one, signature.encode()) for one in known)
+
+
+def _spellings(address: str) -> list[str]:
+    parts = urlsplit(address)
+    host = parts.netloc.rpartition(":")[0] if parts.port else parts.netloc
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    hosts = dict.fromkeys([parts.netloc, host, f"{host}:{port}"])
+    return [parts._replace(netloc=netloc).geturl() for netloc in hosts]
 
 
 def signing_token(access: Access) -> str:

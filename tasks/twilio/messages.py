@@ -244,9 +244,10 @@ class PhoneAction(Action[P, PhoneMessage]):
         reached = {address: after.deliveries.get(address) for address in wanted}
         lost = [address for address, how in reached.items() if how is Delivery.FAILED]
         open_ = [address for address, how in reached.items() if how not in _ARRIVED and address not in lost]
+        pending = [address for address in open_ if reached[address] is not Delivery.UNKNOWN]
         verdict = Verdict.FAILURE if lost else Verdict.INCONCLUSIVE if open_ else Verdict.SUCCESS
         sentence = " ".join(self._words(address, how, after) for address, how in reached.items())
-        final = verdict is Verdict.FAILURE and not open_
+        final = verdict is not Verdict.SUCCESS and not pending
         return Finding(verdict=verdict, sentence=sentence, facts={"sids": after.sids}, final=final)
 
     def _words(self, address: str, how: Delivery | None, after: PhoneMessage) -> str:

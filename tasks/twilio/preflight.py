@@ -10,10 +10,10 @@ from typing_extensions import override
 
 from allclear.domain.action import Client
 from allclear.domain.errors import Denied, NotFound
-from allclear.domain.preflight import Passed, PlannedUse, Preflight, PreflightCheck
+from allclear.domain.preflight import Passed, PlannedUse, Preflight, PreflightCheck, Unproven
 from allclear.domain.systems import Service
 from allclear.domain.text import enumerated
-from allclear.vendors.twilio import Twilio
+from allclear.vendors.twilio import KEYS_PATH, Twilio
 
 
 class TwilioPreflight(Preflight):
@@ -24,7 +24,23 @@ class TwilioPreflight(Preflight):
     @override
     def checks(self, services: Mapping[str, Service], uses: list[PlannedUse]) -> Iterator[PreflightCheck]:
         twilio = self.context.client(Twilio)
-        yield PreflightCheck(f"number {twilio.number}", partial(self._number, twilio, {use.name for use in uses}))
+        named = {use.name for use in uses}
+        yield PreflightCheck(f"number {twilio.number}", partial(self._number, twilio, named))
+        if "twilio.call" in named:
+            yield PreflightCheck("keys", partial(self._keys, twilio))
+
+    async def _keys(self, twilio: Twilio) -> Passed | Unproven:
+        if not self.context.links.from_outside(KEYS_PATH):
+            return Unproven(
+                "Calls ask for no key, because ALLCLEAR_PAGE_URL gives Twilio no address of the responder.",
+                "Set ALLCLEAR_PAGE_URL to its public https:// address. Without it, a call acknowledges nothing.",
+            )
+        if not twilio.hears:
+            return Unproven(
+                "A key that is pressed in a call is not heard, because its signature cannot be checked.",
+                "Name the account's auth token in systems.yaml, under twilio: secrets: auth_token.",
+            )
+        return Passed("A key that is pressed in a call is heard, if Twilio reaches the responder's address.")
 
     async def _number(self, twilio: Twilio, uses: set[str]) -> Passed:
         own = await twilio.own_number()

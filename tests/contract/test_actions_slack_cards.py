@@ -30,6 +30,10 @@ class SecretLinks:
         """Return an address with a secret in it."""
         return f"https://allclear.test/i/{to.incident}?token=s3cret#{to.ask.rpartition('/')[2]}"
 
+    def from_outside(self, path: str) -> str:
+        """Return the address of a path."""
+        return f"https://allclear.test{path}"
+
 
 def a_card(words: str = "the change", **more: Any) -> Card:  # noqa: ANN401 - fields of a card
     """Return the card of an approval."""

@@ -36,6 +36,10 @@ class OneLink:
         """Return the link."""
         return f"https://ic.example/l/signed-for-{to.person}"
 
+    def from_outside(self, path: str) -> str:
+        """Return the address of a path."""
+        return f"https://ic.example{path}"
+
 
 async def test_a_person_was_told_when_twilio_says_delivered() -> None:
     """The text ends with our key, no approval is needed, and no secret is stored."""

@@ -45,12 +45,18 @@ class FakeRecord:
         """Resource -> the state that was seen last."""
         self.unanswered: set[str] = set()
         """The resources whose newest write got no answer."""
+        self.requested: set[str] = set()
+        """The requests that were carried out."""
         self.contained_by: list[Containing] = []
         """The changes that contained an incident, the newest first."""
 
     def may_be_sent(self, resource: str) -> bool:
         """Return whether the newest write got no answer."""
         return resource in self.unanswered
+
+    def was_requested(self, request: str) -> bool:
+        """Return whether a test has named the request."""
+        return request in self.requested
 
     def containing(self, resource: str) -> list[Containing]:  # noqa: ARG002 - the port
         """Return the changes that contained an incident."""

@@ -40,17 +40,24 @@ def check_contact(draft: Draft, kind: ActionType, params: Mapping[str, Any], per
     contact = draft.plan.people[person].contacts.get(kind.reaches or "") if draft.plan else None
     if contact is None or is_blank(contact.address):
         return
+    file, where = draft.files[PLAN], ("people", person, "contacts", kind.reaches or "")
+    verb = "page" if kind.pages else "reach"
     try:
-        kind.params.model_validate({**with_examples(draft, dict(params), "the-service"), "people": [contact.address]})
+        checked = kind.params.model_validate(
+            {**with_examples(draft, dict(params), "the-service"), "people": [contact.address]}
+        )
     except ValidationError as error:
         if any(problem["loc"][:1] == ("people",) for problem in error.errors()):
-            verb = "page" if kind.pages else "reach"
             whose = "id in the pager" if kind.pages else f"address for `{kind.reaches}`"
-            yield draft.files[PLAN].error(
-                ("people", person, "contacts", kind.reaches or ""),
+            yield file.error(
+                where,
                 f"`{kind.name}` cannot {verb} {contact.address!r}.",
                 f"Write the person's {whose}; `allclear actions` shows what {kind.name} takes.",
             )
+        return
+    for problem in kind.check_params(checked, {}):
+        if problem.param == "people":
+            yield file.error(where, f"`{kind.name}` cannot {verb} this person: {problem.sentence}", problem.next_step)
 
 
 def is_numbered(kind: ActionType, params: Mapping[str, Any]) -> bool:

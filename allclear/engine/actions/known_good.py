@@ -67,6 +67,10 @@ class JournalRecord:
                     return act.status is ActStatus.INDETERMINATE
         return False
 
+    def was_requested(self, request: str) -> bool:
+        """Return whether what a request asks for was done."""
+        return self._journal.has_request(request)
+
     def containing(self, resource: str) -> Sequence[Containing]:
         """Return the changes of ours to `resource` that contained an incident, the newest first."""
         found: list[Containing] = []

@@ -25,14 +25,29 @@ class PersonalLinks:
     """Makes, verifies and revokes links, sign-ins, forms and tokens. Implements `allclear.domain.links.Links`."""
 
     def __init__(
-        self, signatures: Signatures, journal: Journal, identity: Identity, public_url: str, clock: Clock
+        self,
+        signatures: Signatures,
+        journal: Journal,
+        identity: Identity,
+        public_url: str,
+        clock: Clock,
+        *,
+        outside_url: str = "",
     ) -> None:
-        """`public_url` is the responder's address as people's browsers reach it; empty if they cannot."""
+        """`public_url` is the responder's address as people's browsers reach it; empty if they cannot.
+
+        `outside_url` is that at which vendors reach it; empty if none can.
+        """
         self._signatures = signatures
         self._journal = journal
         self._identity = identity
         self._public_url = public_url.rstrip("/")
         self._clock = clock
+        self._outside_url = outside_url.rstrip("/")
+
+    def from_outside(self, path: str) -> str:
+        """Return the address at which a vendor reaches a path of the responder; empty if none can."""
+        return self._outside_url and self._outside_url + path
 
     def href(self, to: LinkTo) -> str:
         """Return the address of the incident's page, signed for the person if `to` names one and there is a key."""

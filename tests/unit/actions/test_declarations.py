@@ -30,6 +30,7 @@ from tasks.pagerduty import Acknowledge, Page, Resolve
 from tasks.slack import PostMessage
 from tasks.statuspage import OpenIncident, ResolveIncident, UpdateIncident
 from tasks.teams import PostInTeams
+from tasks.twilio.call import CallPeople
 from tasks.twilio.text import SendText
 from tasks.vercel.actions import Deployments, Promote, RollBack
 from tasks.vercel.attack_mode import EndAttackMode, StartAttackMode
@@ -80,6 +81,7 @@ ACTIONS: list[type[AnyAction]] = [
     SendEmail,
     InviteToMeeting,
     SendText,
+    CallPeople,
 ]
 
 
@@ -137,6 +139,7 @@ def test_approvals_have_the_documented_defaults() -> None:
         "calendar.invite": None,
         "jira.assign": None,
         "twilio.text": None,
+        "twilio.call": None,
         "github.run_workflow": ONE_PERSON_WITH_REASON,
     }
 
