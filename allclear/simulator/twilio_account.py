@@ -91,7 +91,7 @@ class TwilioAccount:
         return text
 
     def move_on(self) -> None:
-        """Bring every text to where it is by now."""
+        """Bring every text to where it is now."""
         for text in self.texts:
             if text.status == "queued" and self._clock() - text.at >= self.spec.takes and text.phone.text != "queued":
                 text.status = text.phone.text

@@ -1,7 +1,7 @@
 """Twilio: sending texts and calling people, and reading how far each text and call got.
 
 Source: Twilio's published description of the 2010-04-01 API (2026-11) and its documentation, read 2026-11:
-- `POST /Messages.json` and `POST /Calls.json` take forms and answer 201: it is queued, and nobody has been reached.
+- `POST /Messages.json` and `POST /Calls.json` take forms and answer 201: it is queued, and no one has been reached.
   There is no idempotency key. `DELETE` of either takes nothing back from a phone.
 - `GET /Messages.json?To=` lists the texts to one number, the newest first, with their bodies. `date_sent` is null until
   a text has left, so a list that is filtered by it can miss one that is queued.
@@ -82,10 +82,10 @@ _MEANINGS: dict[int, tuple[str, str]] = {
     30006: ("the number is a landline", "Correct this person's `phone` in plan.yaml, or call this person."),
     30007: ("the carrier filtered it as spam", "Call this person, and ask Twilio to clear the number."),
     30008: ("the carrier gave no reason", "Call this person."),
-    30032: ("our toll-free number is not verified", "Verify it in Twilio's console; until then it reaches nobody."),
+    30032: ("our toll-free number is not verified", "Verify it in Twilio's console; until then it reaches no one."),
     30034: (
         "our number is not registered for texts to the United States (A2P 10DLC)",
-        "Register it in Twilio's console; until then it reaches nobody there.",
+        "Register it in Twilio's console; until then it reaches no one there.",
     ),
     30036: ("it waited too long to be sent", "Call this person."),
 }
@@ -210,7 +210,7 @@ class Twilio(OverHttp):
     # --- texts ---------------------------------------------------------------------------------------------
 
     async def send_text(self, to: str, body: str) -> Text:
-        """Send a text of at most `LONGEST_TEXT` characters, and return it as Twilio took it: nobody has it yet."""
+        """Send a text of at most `LONGEST_TEXT` characters, and return it as Twilio took it: no one has it yet."""
         request = VendorRequest("Twilio", f"text {to}", write=True)
         sender = {"MessagingServiceSid": self._service} if self._service else {"From": self.number}
         form = {"To": to, "Body": body, "ValidityPeriod": str(VALIDITY_SECONDS), **sender}

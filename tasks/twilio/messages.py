@@ -232,7 +232,7 @@ class PhoneAction(Action[P, PhoneMessage]):
             return error
         except AllclearError as error:
             told[address] = Told(refusal=bare(str(error)))
-            # A message does not wait for a rate limit to end: people are told in the next way.
+            # A message does not wait for a rate limit to end: the next way is used.
             passes = isinstance(error, VendorRefused) and error.passes
             return VendorRefused(error.message, error.next_step) if passes else error
         told[address] = Told(sid=sid)

@@ -1,7 +1,7 @@
 """Texting people once, and reading until each text was delivered.
 
 Our key stands at the end of each text, so that a text whose answer was lost is found in Twilio's list before anything
-is sent again. A person has been told only when Twilio says `delivered`; `sent` means that the carrier has it.
+is sent again. A text has reached a person only when Twilio says `delivered`; `sent` means that the carrier has it.
 """
 
 from __future__ import annotations

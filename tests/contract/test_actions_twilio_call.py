@@ -125,7 +125,7 @@ async def test_a_call_without_the_key_tells_no_one_for_certain(
 
 
 async def test_without_a_public_address_a_call_only_tells_and_says_so() -> None:
-    """It asks for no key, because none could be heard."""
+    """It asks for no key, because none could be received."""
     async with phones() as (sim, context):
         outcome = await issued(CallPeople(context), deadline=120, **CALL)
         assert (outcome.status, delivered(outcome)) == (ActStatus.UNVERIFIED, {ANA: "unknown"})
@@ -182,7 +182,7 @@ def test_what_is_said_fits_and_is_well_formed(text: str) -> None:
 
 
 async def test_the_preflight_wants_a_voice() -> None:
-    """For a plan that calls people; and it says if no key can be heard."""
+    """For a plan that calls people; and it says if no key can be received."""
     uses = [PlannedUse("twilio.call", {}, writes=True)]
     async with phones(voice=False) as (_, context):
         number, keys = TwilioPreflight(context).checks({}, uses)

@@ -1,4 +1,4 @@
-"""Texts at the simulated Twilio: who was told, who was not and why, and no text twice."""
+"""Texts at the simulated Twilio: whom they reached, whom not and why, and no text twice."""
 
 from __future__ import annotations
 
@@ -222,7 +222,7 @@ async def test_a_text_of_an_earlier_journal_is_not_this_one() -> None:
 
 
 async def test_a_rate_limit_is_not_waited_for() -> None:
-    """People are told in the next way instead."""
+    """The next way is used instead."""
     async with phones() as (sim, context):
         await fault(sim, "twilio", "send_message", "rate_limited", times=50)
         outcome = await issued(SendText(unhurried(context)), deadline=60, **TEXT)
