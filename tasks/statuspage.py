@@ -30,11 +30,13 @@ from allclear.vendors.statuspage import (
     LONGEST_NAME,
     Component,
     ComponentStatus,
+    Impact,
     PublicIncident,
     PublicStatus,
     Statuspage,
 )
 from tasks.permissions import STATUS_PAGE_WRITE
+from tasks.statuspage_subscribers import counted, whom
 
 DEADLINE = timedelta(seconds=30)
 """Statuspage accepts one request a second, so two observations and a write take a while."""
@@ -49,6 +51,11 @@ class OfPage(Params):
 
     incident: str = Field(min_length=1, description="The incident's id. Each incident has one on the page.")
     message: str = Field(min_length=1, description="What the public reads.")
+    notify: bool = Field(default=True, description="Whether the page's subscribers are notified.")
+    severity: str = Field(default="", description="The incident's severity, for `impact`.")
+    impact: dict[str, Impact] = Field(
+        default={}, description="Severity -> the impact that the page shows; left out: the page's own, by components."
+    )
 
 
 class OpenParams(OfPage):
@@ -80,7 +87,7 @@ class UpdateParams(RetitledParams):
 class PageIncident(State):
     """Our incident on the page; `status` is `none` if there is none."""
 
-    incidental: ClassVar[frozenset[str]] = frozenset({"id", "link", "elsewhere", "page_components"})
+    incidental: ClassVar[frozenset[str]] = frozenset({"id", "link", "elsewhere", "page_components", "subscribers"})
 
     page: str
     key: str
@@ -88,6 +95,10 @@ class PageIncident(State):
     title: str = ""
     message: str = ""
     components: dict[str, str] = Field(default={}, description="The incident's components by name, with their status.")
+    impact: str = Field(default="", description="The impact that the page shows; empty if none is set by us.")
+    subscribers: dict[str, int] | None = Field(
+        default=None, description="The page's subscribers by type, when planning; None if they could not be counted."
+    )
     elsewhere: list[str] = Field(default=[], description="Components that other open incidents list.")
     page_components: dict[str, Component] = Field(default={}, description="The page's components by id, when planning.")
     id: str = ""
@@ -162,10 +173,16 @@ class _OnPage(Action[OfPage, PageIncident]):
             title=incident.name,
             message=incident.message.strip(),
             components=incident.components,
+            impact=incident.impact,
             elsewhere=elsewhere,
             id=incident.id,
             link=incident.link,
         )
+
+    @override
+    async def observe_for_plan(self, params: OfPage) -> PageIncident:
+        state = await self.observe(params)
+        return state.model_copy(update={"subscribers": await counted(self.site) if params.notify else {}})
 
     @override
     async def apply(self, params: OfPage, change: Change[PageIncident], key: str) -> Receipt:
@@ -177,26 +194,42 @@ class _OnPage(Action[OfPage, PageIncident]):
         }
         by_id = await self._ids(changed) if changed else {}
         try:
-            written = await self._write(before, after, after.message, by_id)
+            written = await self._write(before, after, after.message, by_id, notify=params.notify)
         except VendorRefused as refused:
             if before.status != "resolved" or refused.passes:
                 raise
             # The page does not take the resolved incident up again, so that a new one names it.
             message = _naming(after.message, before.link)
-            written = await self._write(before.model_copy(update={"id": ""}), after, message, by_id)
+            before = before.model_copy(update={"id": ""})
+            written = await self._write(before, after, message, by_id, notify=params.notify)
         return Receipt(facts={"id": written.id, "link": written.link})
 
     async def _write(
-        self, before: PageIncident, after: PageIncident, message: str, components: dict[str, str]
+        self, before: PageIncident, after: PageIncident, message: str, components: dict[str, str], *, notify: bool
     ) -> PublicIncident:
         """Add an update to our incident, whatever its status, or open one if there is none."""
         status = _shown(after)
         if not before.id:
             return await self.site.create(
-                after.key, name=after.title, status=status, message=message, components=components
+                after.key,
+                name=after.title,
+                status=status,
+                message=message,
+                components=components,
+                impact=after.impact,
+                notify=notify,
             )
         title = "" if after.title == before.title else after.title
-        return await self.site.update(before.id, status=status, message=message, name=title, components=components)
+        impact = "" if after.impact == before.impact else after.impact
+        return await self.site.update(
+            before.id,
+            status=status,
+            message=message,
+            name=title,
+            components=components,
+            impact=impact,
+            notify=notify,
+        )
 
     async def _ids(self, components: dict[str, str]) -> dict[str, str]:
         """Return the wanted status of each component by its id. A component that is gone from the page is left out."""
@@ -216,6 +249,7 @@ class _OnPage(Action[OfPage, PageIncident]):
         after = change.after
         messages = {after.message, _naming(after.message, change.before.link)}
         same = (now.status, now.title) == (after.status, after.title) and now.message in messages
+        same = same and (after.impact in ("", change.before.impact) or now.impact == after.impact)
         return same and all(now.components.get(name) == status for name, status in _due(after, now).items())
 
     @override
@@ -244,13 +278,15 @@ class _OnPage(Action[OfPage, PageIncident]):
             raise Refused(
                 f"The message has {len(message):,} characters; the page takes {LONGEST_BODY:,}.", "Shorten it."
             )
-        before = before.model_copy(update={"page_components": {}})
+        told = whom(before.subscribers, notify=params.notify)
+        before = before.model_copy(update={"page_components": {}, "subscribers": None})
         after = before.model_copy(
             update={
                 "status": status,
                 "message": message.strip(),
                 "title": shortened(title.strip(), LONGEST_NAME) or before.title,
                 "components": before.components if components is None else components,
+                "impact": params.impact.get(params.severity, before.impact),
             }
         )
         return Change(
@@ -259,7 +295,7 @@ class _OnPage(Action[OfPage, PageIncident]):
             summary=f"Publish on the status page, as {status}: {after.title}",
             before=before,
             after=after,
-            risk=f"It is public, and subscribers are notified. {risk}".strip(),
+            risk=f"{told} {risk}".strip(),
             undo="Resolves the incident on the page." if not before.open else "It cannot be undone.",
             deadline=DEADLINE,
         )
@@ -288,7 +324,7 @@ class OpenIncident(_OnPage):
 
     @override
     async def observe_for_plan(self, params: OfPage) -> PageIncident:
-        state = await self.observe(params)
+        state = await super().observe_for_plan(params)
         if state.open or not self._wanted(params):
             return state
         return state.model_copy(update={"page_components": await self.site.components()})
@@ -398,6 +434,11 @@ def _title(params: OfPage) -> str:
 
 
 def _require_open(params: OfPage, before: PageIncident) -> None:
+    if before.status == "resolved":
+        raise Refused(
+            f"{params.incident} is resolved on the status page; a person may have done it there.",
+            "If the trouble goes on, publish that it is back: status_page.open.",
+        )
     if not before.open:
         raise Refused(f"{params.incident} is not open on the status page.", "Open it first: status_page.open.")
 

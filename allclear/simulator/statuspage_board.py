@@ -12,6 +12,7 @@ from allclear.simulator.scenario_schema import StatusPageSpec
 
 Incident = dict[str, Any]
 Component = dict[str, Any]
+PostMortem = dict[str, Any]
 
 COMPONENT_STATUSES = (
     "operational",
@@ -21,7 +22,7 @@ COMPONENT_STATUSES = (
     "major_outage",
 )
 _IMPACT = {"degraded_performance": "minor", "partial_outage": "major", "major_outage": "critical"}
-_ENDED = ("resolved", "completed")
+_ENDED = ("resolved", "completed", "postmortem")
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Report:
     components: dict[str, str] | None = None
     component_ids: list[str] | None = None
     metadata: dict[str, Any] | None = None
+    notify: bool = True
 
 
 class StatuspageBoard:
@@ -44,7 +46,11 @@ class StatuspageBoard:
         self._clock, self._truth = clock, event_log
         self.page = spec.page
         self.incidents: list[Incident] = []
+        self.post_mortems: dict[str, PostMortem] = {}
+        """The post-mortems by the ids of their incidents."""
         self.components: dict[str, Component] = {}
+        self.subscribers = {"email": 0, "sms": 0, "webhook": 0, "slack": 0, "teams": 0, "integration_partner": 0}
+        """The active subscribers by type."""
         self.reopens = True
         """Whether a resolved incident may get an open status again; Statuspage's description does not say."""
         for position, name in enumerate(spec.components, start=1):
@@ -87,6 +93,8 @@ class StatuspageBoard:
             "metadata": {},
             "components": [],
             "incident_updates": [],
+            "postmortem_body": None,
+            "postmortem_published_at": None,
         }
         self.incidents.insert(0, incident)
         self._apply(incident, report, "opened")
@@ -125,7 +133,39 @@ class StatuspageBoard:
             name=incident["name"],
             status=incident["status"],
             body=report.body or "",
+            notified=sum(self.subscribers.values()) if report.notify else 0,
         )
+
+    def draft_post_mortem(self, incident: Incident, text: str) -> PostMortem:
+        """Write the draft of an incident's post-mortem."""
+        now = self._now()
+        post_mortem = self.post_mortems.setdefault(
+            incident["id"], {"body": None, "published_at": None, "notify_subscribers": False, "created_at": now}
+        )
+        post_mortem.update(body_draft=text, body_draft_updated_at=now, updated_at=now)
+        return post_mortem
+
+    def publish_post_mortem(self, incident: Incident, *, notify: bool) -> PostMortem:
+        """Show the draft to the public."""
+        post_mortem, now = self.post_mortems[incident["id"]], self._now()
+        post_mortem.update(body=post_mortem["body_draft"], published_at=now, notify_subscribers=notify, updated_at=now)
+        incident.update(
+            status="postmortem", postmortem_body=post_mortem["body"], postmortem_published_at=now, updated_at=now
+        )
+        self._truth.record(
+            "post_mortem_published",
+            incident=incident["id"],
+            body=post_mortem["body"],
+            notified=self.subscribers["email"] if notify else 0,
+        )
+        return post_mortem
+
+    def revert_post_mortem(self, incident: Incident) -> PostMortem:
+        """Make the published post-mortem a draft again."""
+        post_mortem = self.post_mortems[incident["id"]]
+        post_mortem.update(body=None, published_at=None, updated_at=self._now())
+        incident.update(status="resolved", postmortem_body=None, postmortem_published_at=None)
+        return post_mortem
 
     def _affect(self, incident: Incident, report: Report) -> list[dict[str, str]]:
         affected: list[dict[str, str]] = []
@@ -156,7 +196,7 @@ class StatuspageBoard:
             "created_at": now,
             "updated_at": now,
             "display_at": now,
-            "deliver_notifications": True,
+            "deliver_notifications": report.notify,
             "wants_twitter_update": False,
         }
 

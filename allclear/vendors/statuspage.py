@@ -9,6 +9,12 @@ Source: Atlassian Statuspage API v1, 2026-11:
 - `GET /v1/pages/{page}/components` lists them with `id`, `name` and `status`; groups are listed too.
 - `GET …/incidents/unresolved` and `GET …/incidents?limit=100` (newest first) return incidents with their `metadata`
   and `incident_updates` (newest first).
+- `impact_override` (none, minor, major, critical) is shown instead of the impact that follows from the components.
+  `deliver_notifications` (true if left out) says whether subscribers are notified. `GET …/subscribers/count` counts the
+  active ones by type. Whom a notification reached is shown by no call.
+- `PUT …/incidents/{id}/postmortem` with `body_draft` writes a draft, `PUT …/postmortem/publish` publishes it and takes
+  `notify_subscribers`, `PUT …/postmortem/revert` makes it a draft again: 200 each. `GET …/postmortem` answers 404
+  without one. From memory: only a resolved incident takes one, whose status is then `postmortem`.
 - There is no idempotency key: our own is `metadata.allclear.incident`, searched for before anything is sent.
 - One request a second, then 420 or 429.
 """
@@ -23,6 +29,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 from pydantic import Field
 
 from allclear.domain.base import JsonDict, Model
+from allclear.domain.errors import NotFound
 from allclear.domain.systems import Access
 from allclear.vendors.access import options_of, redacted, secret_of, web_address
 from allclear.vendors.errors import VendorRequest
@@ -34,6 +41,8 @@ if TYPE_CHECKING:
 _LIST = Expected(frozenset({200}), list)
 _CREATED = Expected(frozenset({201}), dict, ("id", "status"))
 _UPDATED = Expected(frozenset({200}), dict, ("id", "status"))
+_ANY_OBJECT = Expected(frozenset({200}), dict)
+_POST_MORTEM = Expected(frozenset({200}), dict, ("body_draft",))
 
 _NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -47,6 +56,7 @@ class StatuspageOptions(Model):
 
 
 ComponentStatus = Literal["operational", "degraded_performance", "partial_outage", "major_outage", "under_maintenance"]
+Impact = Literal["none", "minor", "major", "critical"]
 LONGEST_NAME, LONGEST_BODY = 255, 25_000
 """Characters of an incident's name, and of one update."""
 
@@ -59,7 +69,15 @@ class PublicIncident(Model):
     status: str
     message: str = Field(description="The newest update's text.")
     components: dict[str, str] = Field(default={}, description="Its components by name, with their status now.")
+    impact: str = ""
     link: str = ""
+
+
+class PublicPostMortem(Model):
+    """The post-mortem of an incident on the page."""
+
+    published: str = Field(default="", description="What the public reads; empty if nothing is published.")
+    draft: str = ""
 
 
 class Component(Model):
@@ -135,8 +153,23 @@ class Statuspage(OverHttp):
             if not entry.get("group")
         }
 
-    async def create(
-        self, key: str, *, name: str, status: PublicStatus, message: str, components: Mapping[str, str]
+    async def subscribers(self) -> dict[str, int]:
+        """Return how many active subscribers the page has, by type, as `email`; without the types that have none."""
+        request = VendorRequest("Statuspage", "count the subscribers", write=False)
+        path = f"/v1/pages/{self.page}/subscribers/count"
+        answer = cast("JsonDict", await self._http.send(request, "GET", path, expected=_ANY_OBJECT))
+        return {kind: count for kind, count in answer.items() if type(count) is int and count > 0}
+
+    async def create(  # noqa: PLR0913 - the parts of an incident
+        self,
+        key: str,
+        *,
+        name: str,
+        status: PublicStatus,
+        message: str,
+        components: Mapping[str, str],
+        impact: str = "",
+        notify: bool = True,
     ) -> PublicIncident:
         """Open an incident that carries our `key`, and set its components, by id.
 
@@ -147,14 +180,17 @@ class Statuspage(OverHttp):
             "status": status,
             "body": message,
             "metadata": {"allclear": {"incident": key}},
+            "deliver_notifications": notify,
         }
+        if impact:
+            incident["impact_override"] = impact
         if components:
             incident["components"] = dict(components)
         request = VendorRequest("Statuspage", f"open {key}", write=True)
         body = {"incident": incident}
         return _incident(await self._http.send(request, "POST", self._incidents, json=body, expected=_CREATED))
 
-    async def update(
+    async def update(  # noqa: PLR0913 - the parts of an update
         self,
         incident: str,
         *,
@@ -162,19 +198,49 @@ class Statuspage(OverHttp):
         message: str,
         name: str = "",
         components: Mapping[str, str] = _NONE,
+        impact: str = "",
+        notify: bool = True,
     ) -> PublicIncident:
         """Add an update to the incident with that id; `resolved` ends it. An empty `name` keeps the old one.
 
-        `components` are set by id; those left out keep their status.
+        `components` are set by id; those left out keep their status. An empty `impact` keeps the old one.
         """
         request = VendorRequest("Statuspage", f"update the incident {incident}", write=True)
-        fields: JsonDict = {"status": status, "body": message}
+        fields: JsonDict = {"status": status, "body": message, "deliver_notifications": notify}
+        if impact:
+            fields["impact_override"] = impact
         if name:
             fields["name"] = name
         if components:
             fields["components"] = dict(components)
         path, body = f"{self._incidents}/{incident}", {"incident": fields}
         return _incident(await self._http.send(request, "PATCH", path, json=body, expected=_UPDATED))
+
+    async def post_mortem(self, incident: str) -> PublicPostMortem:
+        """Return the post-mortem of the incident with that id, empty if there is none."""
+        request = VendorRequest("Statuspage", f"read the post-mortem of {incident}", write=False)
+        path = f"{self._incidents}/{incident}/postmortem"
+        try:
+            answer = cast("JsonDict", await self._http.send(request, "GET", path, expected=_POST_MORTEM))
+        except NotFound:
+            return PublicPostMortem()
+        published = str(answer.get("body") or "") if answer.get("published_at") else ""
+        return PublicPostMortem(published=published, draft=str(answer.get("body_draft") or ""))
+
+    async def publish_post_mortem(self, incident: str, text: str, *, notify: bool) -> None:
+        """Write the draft and publish it; the same text again changes nothing. Raises AnswerLost if one got none."""
+        path = f"{self._incidents}/{incident}/postmortem"
+        draft = VendorRequest("Statuspage", f"write the post-mortem of {incident}", write=True)
+        await self._http.send(draft, "PUT", path, json={"postmortem": {"body_draft": text}}, expected=_POST_MORTEM)
+        publish = VendorRequest("Statuspage", f"publish the post-mortem of {incident}", write=True)
+        body = {"postmortem": {"notify_subscribers": notify, "notify_twitter": False}}
+        await self._http.send(publish, "PUT", f"{path}/publish", json=body, expected=_ANY_OBJECT)
+
+    async def revert_post_mortem(self, incident: str) -> None:
+        """Make a published post-mortem a draft again."""
+        request = VendorRequest("Statuspage", f"take back the post-mortem of {incident}", write=True)
+        path = f"{self._incidents}/{incident}/postmortem/revert"
+        await self._http.send(request, "PUT", path, expected=_ANY_OBJECT)
 
     @property
     def _incidents(self) -> str:
@@ -196,5 +262,6 @@ def _incident(entry: Any) -> PublicIncident:  # noqa: ANN401 - parsed JSON
         status=str(fields.get("status", "")),
         message=str(updates[0].get("body") or "") if updates else "",
         components={str(one.get("name")): str(one.get("status")) for one in components},
+        impact=str(fields.get("impact_override") or fields.get("impact") or ""),
         link=str(fields.get("shortlink") or ""),
     )

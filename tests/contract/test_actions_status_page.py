@@ -6,9 +6,10 @@ import pytest
 
 from allclear.domain.action import Verdict
 from allclear.domain.errors import Refused, VendorError
+from allclear.simulator.statuspage_board import Report
 from tasks.statuspage import OpenIncident, ResolveIncident, UpdateIncident
 from tests.contract.actions_support import carried_out, production, undone, worked_out
-from tests.contract.simulator_support import Simulated, fault
+from tests.contract.simulator_support import Simulated, fault, recorded
 
 OPEN = {
     "incident": "VS-1",
@@ -96,7 +97,7 @@ async def test_a_resolved_incident_that_is_back_is_taken_up_again(*, reopens: bo
         old = board.incidents[-1]
         back = await carried_out(OpenIncident(context), **OPEN)
         assert back.change.risk.startswith(
-            "It is public, and subscribers are notified. The page says that it is resolved"
+            "It is public, and subscribers are notified: the page has none. The page says that it is resolved"
         )
         assert back.finding.verdict is Verdict.SUCCESS
         newest = board.incidents[0]
@@ -129,3 +130,78 @@ async def test_a_page_that_fails_when_it_is_back_gets_no_second_incident(kind: s
             await action.apply(params, change, "key")
         assert len(sim.world.status_board.incidents) == 1
         assert action.target_reached(change, await action.observe(params)) is (kind == "answer_lost")
+
+
+async def test_who_is_notified_is_shown_before_and_is_what_happens() -> None:
+    """The person who approves reads how many subscribers there are; without `notify` none hears of it."""
+    async with production() as (sim, context):
+        sim.world.status_board.subscribers |= {"email": 1_200, "sms": 3}
+        opened = await carried_out(OpenIncident(context), **OPEN)
+        assert opened.change.risk.startswith(
+            "It is public, and 1,203 subscribers are notified (1,200 by e-mail, 3 by SMS)"
+        )
+        silent = {"message": "Some work.", "status": "identified", "notify": False}
+        quiet = await carried_out(UpdateIncident(context), incident="VS-1", **silent)
+        assert quiet.change.risk == "It is public, and no subscriber is notified."
+        assert [post["notified"] for post in recorded(sim, "status_post")] == [1_203, 0]
+        assert opened.after.subscribers is None
+
+
+async def test_subscribers_that_cannot_be_counted_stop_no_message() -> None:
+    """The message goes out, and the sentence says that the number is not known."""
+    async with production() as (sim, context):
+        await fault(sim, "statuspage", "count_subscribers", "permission_denied", times=9)
+        opened = await carried_out(OpenIncident(context), **OPEN)
+        assert "how many there are could not be read" in opened.change.risk
+        assert opened.finding.verdict is Verdict.SUCCESS
+
+
+async def test_the_impact_follows_the_severity() -> None:
+    """It is shown instead of the page's own; a severity that has none leaves it to the page."""
+    async with production(status_components=["Payments"]) as (sim, context):
+        impact = {"P0": "critical", "P1": "major"}
+        board = sim.world.status_board
+        await carried_out(OpenIncident(context), **OPEN, severity="P0", impact=impact)
+        assert board.incidents[0]["impact"] == "critical"
+        lower = {"message": "Fewer users.", "status": "identified", "severity": "P1", "impact": impact}
+        done = await carried_out(UpdateIncident(context), incident="VS-1", **lower)
+        assert (board.incidents[0]["impact"], done.finding.verdict) == ("major", Verdict.SUCCESS)
+        await carried_out(OpenIncident(context), **OTHER, severity="P3", impact=impact)
+        assert (board.incidents[0]["impact_override"], board.incidents[0]["impact"]) == (None, "major")
+
+
+async def test_an_incident_that_a_person_resolved_there_is_not_updated() -> None:
+    """The sentence says what happened; resolving it has nothing left to do."""
+    async with production() as (sim, context):
+        await carried_out(OpenIncident(context), **OPEN)
+        board = sim.world.status_board
+        board.update(board.incidents[0], Report(status="resolved", body="By hand."))
+        with pytest.raises(Refused, match="a person may have done it there"):
+            await worked_out(UpdateIncident(context), incident="VS-1", message="More.", status="identified")
+        action = ResolveIncident(context)
+        params, change = await worked_out(action, incident="VS-1", message="It is over.")
+        assert action.target_reached(change, await action.observe(params))
+        assert len(board.incidents[0]["incident_updates"]) == 2
+
+
+async def test_what_a_person_edited_there_meanwhile_is_not_overwritten() -> None:
+    """An approval is for the page as it was shown: an edit of status, text, title or impact matters."""
+    async with production() as (sim, context):
+        await carried_out(OpenIncident(context), **OPEN)
+        action, board = UpdateIncident(context), sim.world.status_board
+        raw = {"incident": "VS-1", "message": "More.", "status": "identified"}
+        for edit in (Report(body="Hi."), Report(name="Other"), Report(status="monitoring"), Report(impact="critical")):
+            params, change = await worked_out(action, **raw)
+            board.update(board.incidents[0], edit)
+            assert (await action.observe(params)).matters() != change.before.matters()
+
+
+async def test_an_incident_that_is_gone_from_the_page_is_opened_anew() -> None:
+    """A person may delete it there; an update says that it is not open."""
+    async with production() as (sim, context):
+        await carried_out(OpenIncident(context), **OPEN)
+        sim.world.status_board.incidents.clear()
+        with pytest.raises(Refused, match="is not open on the status page"):
+            await worked_out(UpdateIncident(context), incident="VS-1", message="More.", status="identified")
+        again = await carried_out(OpenIncident(context), **OPEN)
+        assert again.finding.verdict is Verdict.SUCCESS

@@ -127,6 +127,10 @@ CALLS: dict[str, list[Callable[[Any], Awaitable[object]]]] = {
         lambda page: page.components(),
         lambda page: page.create("VS-1", name="n", status="investigating", message="m", components={}),
         lambda page: page.update("abc", status="resolved", message="m"),
+        lambda page: page.subscribers(),
+        lambda page: page.post_mortem("1"),
+        lambda page: page.publish_post_mortem("1", "Why.", notify=False),
+        lambda page: page.revert_post_mortem("1"),
     ],
     "vercel": [
         lambda vercel: vercel.project("app"),

@@ -70,6 +70,20 @@ async def test_answers_fit_the_published_description() -> None:
     async with Simulated(quick("healthy")) as sim, _page(sim) as page:
         incident = (await page.post("/incidents", json={"incident": _INCIDENT})).json()
         component = (await page.get("/components")).json()[0]
+        count = (await page.get("/subscribers/count")).json()
+        path, draft = f"/incidents/{incident['id']}/postmortem", {"postmortem": {"body_draft": "Why."}}
+        assert (await page.put(path, json=draft)).status_code == 400  # it is not resolved
+        assert (await page.get(path)).status_code == 404
+        await page.patch(f"/incidents/{incident['id']}", json={"incident": {"status": "resolved"}})
+        assert (await page.get(path)).status_code == 404
+        drafted = (await page.put(path, json=draft)).json()
+        published = (await page.put(f"{path}/publish", json={"postmortem": {"notify_subscribers": True}})).json()
+        assert (drafted["body"], published["body"], published["notify_subscribers"]) == (None, "Why.", True)
+        reverted = await page.put(f"{path}/revert")
+        assert (reverted.status_code, reverted.json()["published_at"]) == (200, None)
+    for post_mortem in (drafted, published, reverted.json()):
+        _conforms(post_mortem, "Postmortem")
+    _conforms(count, "SubscriberCountByType")
     _conforms(incident, "Incident")
     _conforms(incident["incident_updates"][0], "IncidentUpdate")
     _conforms(component, "Component")

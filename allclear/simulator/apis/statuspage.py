@@ -34,11 +34,14 @@ _REFUSALS = {
 }
 
 
+POST_MORTEM_WRITES = frozenset({"draft_post_mortem", "publish_post_mortem", "revert_post_mortem"})
+
+
 class StatuspageApi(HttpApi):
     """Shows and changes the public status page, for callers with the API key."""
 
     name = "statuspage"
-    writes = frozenset({"create_incident", "update_incident"})
+    writes = frozenset({"create_incident", "update_incident", *POST_MORTEM_WRITES})
 
     def __init__(self, world: World, api_key: str) -> None:
         super().__init__(world)
@@ -50,6 +53,10 @@ class StatuspageApi(HttpApi):
             Route("/components", self._components),
             Route("/incidents", self._incidents, methods=["GET", "POST"]),
             Route("/incidents/unresolved", self._unresolved),
+            Route("/subscribers/count", self._subscribers),
+            Route("/incidents/{incident}/postmortem", self._post_mortem, methods=["GET", "PUT"]),
+            Route("/incidents/{incident}/postmortem/publish", self._publish, methods=["PUT"]),
+            Route("/incidents/{incident}/postmortem/revert", self._revert, methods=["PUT"]),
             Route("/incidents/{incident}", self._incident, methods=["GET", "PATCH", "PUT"]),
         ]
         return Starlette(routes=[Mount("/v1/pages/{page}", routes=routes)])
@@ -74,6 +81,63 @@ class StatuspageApi(HttpApi):
         if request.method in ("GET", "HEAD"):
             return await self.answer("get_incident", request, self._get)
         return await self.answer("update_incident", request, self._update)
+
+    async def _subscribers(self, request: Request) -> Response:
+        return await self.answer("count_subscribers", request, self._count_subscribers)
+
+    async def _post_mortem(self, request: Request) -> Response:
+        if request.method in ("GET", "HEAD"):
+            return await self.answer("get_post_mortem", request, self._get_post_mortem)
+        return await self.answer("draft_post_mortem", request, self._draft_post_mortem)
+
+    async def _publish(self, request: Request) -> Response:
+        return await self.answer("publish_post_mortem", request, self._publish_post_mortem)
+
+    async def _revert(self, request: Request) -> Response:
+        return await self.answer("revert_post_mortem", request, self._revert_post_mortem)
+
+    async def _count_subscribers(self, request: Request, _: Call) -> Response:
+        self._authorize(request)
+        return JSONResponse(self._board.subscribers)
+
+    async def _get_post_mortem(self, request: Request, _: Call) -> Response:
+        self._authorize(request)
+        post_mortem = self._board.post_mortems.get(self._find(request)["id"])
+        if post_mortem is None:
+            raise Rejection(_message(404, "The requested resource could not be found."), "no post-mortem")
+        return JSONResponse(post_mortem)
+
+    async def _draft_post_mortem(self, request: Request, call: Call) -> Response:
+        self._authorize(request)
+        incident, given = self._ended(request), await _object_of(request, "postmortem")
+        text = given.get("body_draft")
+        if not isinstance(text, str):
+            raise Rejection(_message(400, "body_draft is missing"), "body_draft is missing")
+        post_mortem = {"body_draft": text} if call.ignored else self._board.draft_post_mortem(incident, text)
+        return JSONResponse(post_mortem)
+
+    async def _publish_post_mortem(self, request: Request, call: Call) -> Response:
+        self._authorize(request)
+        incident, given = self._with_post_mortem(request), await _object_of(request, "postmortem")
+        if call.ignored:
+            return JSONResponse(self._board.post_mortems[incident["id"]])
+        return JSONResponse(self._board.publish_post_mortem(incident, notify=given.get("notify_subscribers") is True))
+
+    async def _revert_post_mortem(self, request: Request, _: Call) -> Response:
+        self._authorize(request)
+        return JSONResponse(self._board.revert_post_mortem(self._with_post_mortem(request)))
+
+    def _ended(self, request: Request) -> Incident:
+        incident = self._find(request)
+        if incident in self._board.unresolved():
+            raise Rejection(_message(400, "The incident is not resolved."), "not resolved")
+        return incident
+
+    def _with_post_mortem(self, request: Request) -> Incident:
+        incident = self._ended(request)
+        if incident["id"] not in self._board.post_mortems:
+            raise Rejection(_message(404, "The requested resource could not be found."), "no post-mortem")
+        return incident
 
     async def _list_components(self, request: Request, _: Call) -> Response:
         self._authorize(request)
@@ -149,18 +213,23 @@ class StatuspageApi(HttpApi):
             components=components,
             component_ids=cast("list[str] | None", identities),
             metadata=metadata,
+            notify=given.get("deliver_notifications") is not False,
         )
 
 
 async def _incident_of(request: Request) -> dict[str, Any]:
+    return await _object_of(request, "incident")
+
+
+async def _object_of(request: Request, name: str) -> dict[str, Any]:
     try:
         body = as_object(parse_json(await read_body(request)))
     except ValueError:
         raise Rejection(_message(400, "The request is not valid JSON."), "invalid JSON") from None
-    incident = as_object((body or {}).get("incident"))
-    if incident is None:
-        raise Rejection(_message(400, "incident is missing"), "incident is missing")
-    return incident
+    given = as_object((body or {}).get(name))
+    if given is None:
+        raise Rejection(_message(400, f"{name} is missing"), f"{name} is missing")
+    return given
 
 
 def _is_metadata(value: object) -> bool:
@@ -209,12 +278,15 @@ METHODS = frozenset(
         "list_incidents",
         "list_unresolved",
         "list_components",
+        "count_subscribers",
+        "get_post_mortem",
+        *POST_MORTEM_WRITES,
     }
 )
 API = SimulatedApi(
     "statuspage",
     lambda world, key: StatuspageApi(world, key).app(),
-    FaultPoints(METHODS),
+    FaultPoints(METHODS, ignorable=frozenset({"draft_post_mortem", "publish_post_mortem"})),
     new_secret=lambda: secrets.token_hex(32),
     options=lambda scenario: {"page": scenario.statuspage.page},
 )

@@ -29,6 +29,7 @@ from tasks.own_switches.actions import RestoreSwitch, SetSwitch
 from tasks.pagerduty import Acknowledge, Page, Resolve
 from tasks.slack import PostMessage
 from tasks.statuspage import OpenIncident, ResolveIncident, UpdateIncident
+from tasks.statuspage_post_mortem import PublishPostMortem
 from tasks.teams import PostInTeams
 from tasks.twilio.call import CallPeople
 from tasks.twilio.text import SendText
@@ -51,6 +52,7 @@ ACTIONS: list[type[AnyAction]] = [
     Resolve,
     PostInTeams,
     PostMessage,
+    PublishPostMortem,
     OpenIncident,
     UpdateIncident,
     ResolveIncident,
@@ -111,6 +113,7 @@ def test_approvals_have_the_documented_defaults() -> None:
         "slack.post": None,
         "teams.post": None,
         "status_page.open": SPEAKERS,
+        "status_page.post_mortem": SPEAKERS,
         "status_page.update": SPEAKERS,
         "status_page.resolve": SPEAKERS,
         "vercel.rollback": ONE_PERSON,
