@@ -15,7 +15,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from typing_extensions import override
@@ -159,7 +159,7 @@ class _Connection(SMTP):
     @override
     async def push(self, status: str | bytes) -> None:
         if status:
-            await super().push(status)
+            await super().push(cast("str", status))  # aiosmtpd takes both, but no union of them
 
     @override
     async def smtp_AUTH(self, arg: str | None) -> None:

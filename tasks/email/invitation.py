@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 
-from icalendar import Calendar, Event, vCalAddress, vText
+from icalendar import STATUS, Calendar, Event, vCalAddress, vText
 
 _PRODUCT = "-//allclear//incident response//EN"
 
@@ -45,7 +45,7 @@ def invitation(  # noqa: PLR0913 - the parts of a meeting
         location=location or None,
         organizer=vCalAddress(f"mailto:{organizer}"),
         attendees=attendees,
-        status="CANCELLED" if cancelled else "CONFIRMED",
+        status=STATUS.CANCELLED if cancelled else STATUS.CONFIRMED,
     )
     method = "CANCEL" if cancelled else "REQUEST"
     calendar = Calendar.new(prodid=_PRODUCT, method=method, uid=f"calendar-{uid}", subcomponents=[event])
