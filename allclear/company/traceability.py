@@ -6,16 +6,20 @@ A reference is one of:
   its text or its number
 - `systems PART ...`: a part of systems.yaml
 - `runbook NAME`, `runbook NAME PHASE` or `runbook NAME PHASE/STEP`
-- `template NAME`, or `template NAME "words"` for words in it; `post_mortem` is the post-mortem's template
-- `drill NAME PART ...`: a part of a drill's script
+- `template NAME`, or `template NAME "words"` for words in it: it is done or asked as the step is that sends it to its
+  audience, which `sent_by` names; `post_mortem` is the post-mortem's template, and what people write there is asked
+- `drill NAME PART ...`: a part of a drill's script; `drill NAME follow_ups` is what people have to do after it
 - `journal KIND`: a kind of record that every response writes, as `journal acknowledged`
 """
 
 from __future__ import annotations
 
+import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, cast, get_args
 
 from pydantic import Field, model_validator
@@ -26,6 +30,7 @@ from allclear.company.validation_errors import read_model
 from allclear.company.yaml_file import Place, YamlFile, read_yaml
 from allclear.domain.base import Model
 from allclear.domain.plan import Plan
+from allclear.domain.post_mortem import PostMortemField
 from allclear.domain.records import Record
 from allclear.domain.runbook import Phase, Step
 
@@ -33,10 +38,17 @@ LINES = "lines.yaml"
 
 How = Literal["done", "asked", "data"]
 """`done`: the engine does it, by itself or after an approval. `asked`: a person is asked to do it. `data`: it is data
-that both use."""
+that both use; `scripts/unread_fields.py` proves that each field of a plan has a reader."""
 
+POST_MORTEM = "post_mortem"
+_WRITTEN_BY_PEOPLE = {*get_args(PostMortemField), "users_affected", "revenue_impact"}
+"""The placeholders of the post-mortem that are a person's own words."""
+_HEADING = re.compile(r"#{1,6} ")
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 _MARKUP = ("---", "```", "|--")
-_NAMES = ("name", "what", "audience", "ask", "path", "words", "title")
+_NAMES = ("name", "field", "what", "audience", "ask", "path", "words", "title")
 """The fields by which an item of a list is found."""
 
 
@@ -77,6 +89,13 @@ class DocumentLines(Model):
 
     document: str = Field(description="The document's file name.")
     systems: list[NamedSystem] = Field(default=[], description="The outside systems that it names.")
+    sent_by: dict[str, str] = Field(
+        default={}, description="Template -> the step that sends it to the people for whom it is written: a reference."
+    )
+    asked: dict[str, str] = Field(
+        default={},
+        description="What a person is asked, as `contain/block` -> why it stays a person's, or what is to replace it.",
+    )
     lines: list[DocumentLine] = Field(min_length=1, description="Every line of it with content, in order.")
 
 
@@ -85,12 +104,27 @@ class Target(Model):
 
     how: How
     by: str = Field(default="", description="The action, the probe or the role; empty for data.")
+    asked: str = Field(default="", description="The key of what is asked, in `asked` of lines.yaml; empty if none is.")
 
 
 def document_lines(text: str) -> list[str]:
     """Return the lines of a document that have content: no empty lines, rules, or borders of code and tables."""
     lines = [line.strip() for line in text.splitlines()]
     return [line for line in lines if line and not line.startswith(_MARKUP)]
+
+
+def heading_lines(text: str) -> list[bool]:
+    """Return for each of `document_lines` whether it is a heading: of the text, a template in it, or of a table."""
+    found: list[bool] = []
+    code: str | None = None
+    for line in (line.strip() for line in text.splitlines()):
+        if line.startswith("```"):
+            code = line.removeprefix("```") if code is None else None
+        elif line.startswith("|--"):
+            found[-1] = True
+        elif line and not line.startswith(_MARKUP):
+            found.append(_HEADING.match(line) is not None and code in (None, "markdown"))
+    return found
 
 
 def read_lines(folder: Path) -> tuple[DocumentLines, YamlFile] | list[Diagnostic]:
@@ -111,38 +145,72 @@ def check_traceability(draft: Draft) -> Iterator[Diagnostic]:
         yield from read
         return
     lines, file = read
+    yield from _claims(draft, lines, file)
     for index, line in enumerate(lines.lines):
         next_step = "Correct it, or replace `runs` by `not_yet` with the reason."
-        yield from _dead_references(draft, file, line.runs, ("lines", index), next_step)
+        yield from _dead_references(draft, lines, file, line.runs, ("lines", index), next_step)
     for index, system in enumerate(lines.systems):
         place = ("systems", index)
         if not any(system.words in line.line for line in lines.lines):
             sentence = f"No line of {lines.document} holds `{system.words}`."
             yield file.error((*place, "words"), sentence, "Write it as the document does, or take the system out.")
-        yield from _dead_references(draft, file, system.runs, place, "Correct it, or take it out.")
+        yield from _dead_references(draft, lines, file, system.runs, place, "Correct it, or take it out.")
+
+
+def _claims(draft: Draft, lines: DocumentLines, file: YamlFile) -> Iterator[Diagnostic]:
+    """Yield each template that its step does not send, and each person's task without a reason or without a line."""
+    for template, reference in lines.sent_by.items():
+        step = _step_of(draft, reference)
+        if step is None:
+            yield file.error(("sent_by", template), f"`{reference}` is no step of a runbook.", "Name the step.")
+        elif not step.person and f"{{t_{template}}}" not in str(step.with_):
+            sentence = f"The step `{reference}` does not send the template `{template}`."
+            yield file.error(("sent_by", template), sentence, f"Name the step that has {{t_{template}}} in its `with`.")
+    references = [reference for line in lines.lines for reference in line.runs]
+    found = [resolve_reference(draft, reference, lines.sent_by) for reference in references]
+    asked = {target.asked for target in found if isinstance(target, Target) and target.asked}
+    for key in sorted(asked - set(lines.asked)):
+        sentence = f"Nothing says why `{key}` stays a person's task."
+        yield file.error(("asked",), sentence, "Add it to `asked` with the reason, or with what is to replace it.")
+    dead = any(isinstance(target, str) for target in found)  # it is reported by itself, and may be what asks
+    for key in lines.asked:
+        if key not in asked and not dead:
+            yield file.error(("asked", key), f"No line asks a person `{key}`.", "Take it out.")
+
+
+def _step_of(draft: Draft, reference: str) -> Step | None:
+    """Return the step of a runbook that a reference names, or None if it names something else."""
+    kind, name, place = [*shlex.split(reference), "", "", ""][:3]
+    phase, _, step_id = place.partition("/")
+    if kind != "runbook" or name not in draft.runbooks or phase not in {member.value for member in Phase}:
+        return None
+    return next((step for step in draft.runbooks[name].steps(Phase(phase)) if step.id == step_id), None)
 
 
 def _dead_references(
-    draft: Draft, file: YamlFile, references: list[str], place: Place, next_step: str
+    draft: Draft, lines: DocumentLines, file: YamlFile, references: list[str], place: Place, next_step: str
 ) -> Iterator[Diagnostic]:
     """Yield each reference that leads nowhere."""
     for number, reference in enumerate(references):
-        found = resolve_reference(draft, reference)
+        found = resolve_reference(draft, reference, lines.sent_by)
         if isinstance(found, str):
             yield file.error((*place, "runs", number), found, next_step)
 
 
-def resolve_reference(draft: Draft, reference: str) -> Target | str:
-    """Return what `reference` leads to, or a sentence that says why it leads nowhere."""
+def resolve_reference(draft: Draft, reference: str, sent_by: Mapping[str, str] = _NOTHING) -> Target | str:
+    """Return what `reference` leads to, or a sentence that says why it leads nowhere.
+
+    `sent_by` is that of lines.yaml: template -> the step that sends it.
+    """
     try:
         kind, *rest = shlex.split(reference)
     except ValueError:
         return f"`{reference}` cannot be read as a reference."
-    resolvers = {
+    resolvers: dict[str, Callable[[Draft, list[str]], Target | str]] = {
         "plan": _plan,
         "systems": _systems,
         "runbook": _runbook,
-        "template": _template,
+        "template": partial(_template, sent_by=sent_by),
         "drill": _drill,
         "journal": _journal,
     }
@@ -158,6 +226,8 @@ def _plan(draft: Draft, parts: list[str]) -> Target | str:
     """Return what a part of the plan leads to: what it calls by itself is done, everything else is data."""
     dump = draft.plan.model_dump(mode="json", by_alias=True) if draft.plan else None
     found = _part("plan.yaml", dump, parts)
+    if isinstance(found, Target) and parts[0] == "notifications" and len(parts) > 1:
+        return Target(how="done", by="a notice by the plan's ways")
     called = _value(dump, parts)
     if isinstance(found, Target) and called is not None and isinstance(called.get("action"), str):
         return Target(how="done", by=called["action"])
@@ -176,6 +246,8 @@ def _drill(draft: Draft, parts: list[str]) -> Target | str:
     if isinstance(read, Diagnostic):
         return f"There is no drill `{parts[0]}`."
     found = _part(f"the drill {parts[0]}", read.data, parts[1:])
+    if isinstance(found, Target) and parts[1:] == ["follow_ups"]:
+        return Target(how="asked", by="the follow-up's owner", asked="follow_ups")
     return found if isinstance(found, str) else Target(how="done", by="a drill")
 
 
@@ -192,23 +264,29 @@ def _runbook(draft: Draft, parts: list[str]) -> Target | str:
     steps = {step.id: step for step in runbook.steps(Phase(phase))}
     if step_id and step_id not in steps:
         return f"The runbook `{name}` has no step `{phase}/{step_id}`. {suggestion(step_id, steps)}"
-    return _of_step(draft.plan, steps[step_id]) if step_id else Target(how="data")
+    return _of_step(draft.plan, steps[step_id], place) if step_id else Target(how="data")
 
 
-def _of_step(plan: Plan | None, step: Step) -> Target:
+def _of_step(plan: Plan | None, step: Step, place: str) -> Target:
     if step.person:
-        return Target(how="asked", by=plan.role_title(step.person) if plan else step.person)
+        return Target(how="asked", by=plan.role_title(step.person) if plan else step.person, asked=place)
     return Target(how="done", by=step.action or step.probe or "undo")
 
 
-def _template(draft: Draft, parts: list[str]) -> Target | str:
+def _template(draft: Draft, parts: list[str], sent_by: Mapping[str, str]) -> Target | str:
     name, text = [*parts, "", ""][:2]
     texts = draft.templates | ({"post_mortem": draft.post_mortem} if draft.post_mortem is not None else {})
     if name not in texts:
         return f"There is no template `{name}`. {suggestion(name, texts)}"
     if text and text not in texts[name]:
         return f"The template `{name}` does not hold `{text}`."
-    return Target(how="done", by="text that is sent or written")
+    if name == POST_MORTEM:
+        words = next((one for one in _PLACEHOLDER.findall(text) if one in _WRITTEN_BY_PEOPLE), "")
+        key = f"{POST_MORTEM} {{{words}}}"
+        return Target(how="asked", by="a person's words", asked=key) if words else Target(how="done", by="the document")
+    if name not in sent_by:
+        return f"`sent_by` does not say which step sends the template `{name}`."
+    return resolve_reference(draft, sent_by[name])
 
 
 def _journal(draft: Draft, parts: list[str]) -> Target | str:

@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from allclear.company.load import Draft, read_draft
-from allclear.company.traceability import LINES, DocumentLine, DocumentLines, How, Target, read_lines, resolve_reference
+from allclear.company.traceability import (
+    LINES,
+    DocumentLine,
+    DocumentLines,
+    How,
+    Target,
+    heading_lines,
+    read_lines,
+    resolve_reference,
+)
 from allclear.domain.errors import ConfigError
 from allclear.domain.plan import Plan
 
 _ORDER: tuple[How, ...] = ("asked", "done", "data")
 """The order in which a line with several references is counted: as asked if any part of it is asked."""
+_HEADING = "heading"
 _COLUMNS: tuple[How, ...] = ("done", "asked", "data")
 _HEAD = """\
 # Traceability: the plans, line by line
 
 This page shows what runs each line of the documents from which the folders under `runbooks/` were made. The text of a
 line is the document's own. A reference leads into the company's folder, and `allclear check` reports one that leads
-nowhere. Rules and the borders of code and tables are left out. Do not edit this page: change `runbooks/*/lines.yaml`,
-then run `make traceability`.
+nowhere, a template that its step does not send, and a person's task without a reason. Rules and the borders of code and
+tables are left out; headings are counted apart. Do not edit this page: change `runbooks/*/lines.yaml`, then run
+`make traceability`.
 
-*Done*: the engine does it, by itself or after an approval. *Asked*: a person is asked to do it, or a part of it, and to
-confirm it. *Data*: values that both use.
+*Done*: the engine does it, by itself or after an approval. Words of a template are done if an action sends them to the
+people for whom they are written. *Asked*: a person is asked to do it, or a part of it, and to confirm it; the reasons
+stand below. *Data*: values that both use; `make check` proves that each field of a plan is read by code or shown.
 """
 
 
@@ -42,7 +54,11 @@ class TracedCompany:
         if isinstance(read, list):
             raise ConfigError(str(read[0]), read[0].next_step)
         self.lines: DocumentLines = read[0]
-        self.targets = [[_target(self.draft, reference) for reference in line.runs] for line in self.lines.lines]
+        sent_by = self.lines.sent_by
+        self.targets = [[_target(self.draft, one, sent_by) for one in line.runs] for line in self.lines.lines]
+        document = folder / self.lines.document
+        text = document.read_text(encoding="utf-8") if document.is_file() else ""
+        self.headings = {index for index, is_heading in enumerate(heading_lines(text)) if is_heading}
 
     @property
     def company(self) -> str:
@@ -52,8 +68,9 @@ class TracedCompany:
 
     @property
     def counts(self) -> Counter[str]:
-        """Return the number of lines of each kind."""
-        return Counter(_how(targets) for targets in self.targets)
+        """Return the number of lines of each kind; a heading counts as a heading alone."""
+        kinds = enumerate(_how(targets) for targets in self.targets)
+        return Counter(_HEADING if index in self.headings else how for index, how in kinds)
 
     @property
     def missing(self) -> list[DocumentLine]:
@@ -72,11 +89,11 @@ def traceability_page(companies: list[TracedCompany]) -> str:
 
 
 def _top(companies: list[TracedCompany]) -> Iterator[str]:
-    yield "| Company | Lines | Done | Asked | Data | Not yet |"
-    yield "|---|---|---|---|---|---|"
+    yield "| Company | Lines | Headings | Done | Asked | Data | Not yet |"
+    yield "|---|---|---|---|---|---|---|"
     for traced in companies:
         counts = traced.counts
-        cells = [len(traced.lines.lines), *(counts[how] for how in _COLUMNS), counts["not yet"]]
+        cells = [len(traced.lines.lines), counts[_HEADING], *(counts[how] for how in _COLUMNS), counts["not yet"]]
         yield f"| {traced.company} | {' | '.join(str(cell) for cell in cells)} |"
     yield from ("", "## Not yet", "")
     missing = [(traced.company, line) for traced in companies for line in traced.missing]
@@ -84,6 +101,10 @@ def _top(companies: list[TracedCompany]) -> Iterator[str]:
         yield f"- {company}: {_code(line.line)}: {line.not_yet}"
     if not missing:
         yield "Nothing: every line is done, asked or data."
+    yield from ("", "## Asked, and why", "")
+    for traced in companies:
+        for key, reason in traced.lines.asked.items():
+            yield f"- {traced.company}: {_code(key)}: {reason}"
 
 
 def _table(traced: TracedCompany) -> Iterator[str]:
@@ -105,8 +126,8 @@ def _code(text: str) -> str:
     return f"{fence}{text}{fence}".replace("|", "\\|")
 
 
-def _target(draft: Draft, reference: str) -> Target:
-    found = resolve_reference(draft, reference)
+def _target(draft: Draft, reference: str, sent_by: Mapping[str, str]) -> Target:
+    found = resolve_reference(draft, reference, sent_by)
     if isinstance(found, str):
         raise ConfigError(
             found, f"Correct it in {draft.folder / LINES}, or replace `runs` by `not_yet` with the reason."

@@ -13,7 +13,7 @@ import allclear
 from allclear.cli.root import app
 from allclear.company import check_company
 from allclear.company.load import read_draft
-from allclear.company.traceability import LINES, Target, document_lines, read_lines, resolve_reference
+from allclear.company.traceability import LINES, Target, document_lines, heading_lines, read_lines, resolve_reference
 from allclear.company.traceability_page import TracedCompany, traceability_page, traced_companies
 from allclear.domain.errors import ConfigError
 from allclear.engine.actions.registry import Registry
@@ -37,7 +37,9 @@ def test_every_reference_leads_to_something_that_exists(company: str) -> None:
     draft, read = read_draft(RUNBOOKS / company), read_lines(RUNBOOKS / company)
     assert not isinstance(read, list)
     references = [reference for line in read[0].lines for reference in line.runs]
-    assert [found for one in references if isinstance(found := resolve_reference(draft, one), str)] == []
+    assert [
+        found for one in references if isinstance(found := resolve_reference(draft, one, read[0].sent_by), str)
+    ] == []
     assert len(references) > len(read[0].lines) / 2
 
 
@@ -74,7 +76,10 @@ def test_a_wrong_reference_is_reported_with_the_nearest_name(reference: str, exp
         ("runbook bad-deployment contain/roll-back", Target(how="done", by="vercel.rollback")),
         ("runbook bad-deployment detect/verify", Target(how="done", by="http.smoke")),
         ("runbook security-incident contain/block-addresses", Target(how="done", by="vercel.block_addresses")),
-        ("runbook security-incident contain/stopped", Target(how="asked", by="Security Officer")),
+        (
+            "runbook security-incident contain/stopped",
+            Target(how="asked", by="Security Officer", asked="contain/stopped"),
+        ),
         ("plan severities SEV-1 contain", Target(how="data")),
         ("journal acknowledged", Target(how="done", by="the journal")),
     ],
@@ -147,3 +152,52 @@ def test_the_page_begins_with_the_lines_that_nothing_runs() -> None:
         assert parts[-1] == len(one.missing)
         assert all(line.line in top and line.not_yet in top for line in one.missing)
     assert "- **SMS:** On-call engineer" in top
+
+
+def sentences_after(folder: Path, was: str, becomes: str) -> list[str]:
+    """Return what the check says of VintStreet's `lines.yaml` after a change of it."""
+    company = folder / "vintstreet"
+    shutil.copytree(RUNBOOKS / "vintstreet", company)
+    text = (company / LINES).read_text(encoding="utf-8")
+    assert was in text
+    (company / LINES).write_text(text.replace(was, becomes, 1), encoding="utf-8")
+    return [one.sentence for one in check_company(company, Registry()) if one.file.endswith(LINES)]
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "expected"),
+    [
+        (
+            "customer_email: runbook bad-deployment resolve/customers",
+            "customer_email: runbook bad-deployment resolve/status-resolved",
+            "does not send the template `customer_email`",
+        ),
+        ("customer_email: runbook bad-deployment resolve/customers", "customer_email: plan drills", "is no step"),
+        ("  customer_email: runbook bad-deployment resolve/customers\n", "", "does not say which step sends"),
+        ("  resolve/customers: ", "  resolve/nothing: ", "Nothing says why `resolve/customers` stays a person's task."),
+        ("  resolve/customers: ", "  resolve/nothing: ", "No line asks a person `resolve/nothing`."),
+    ],
+)
+def test_a_false_claim_is_an_error(tmp_path: Path, was: str, becomes: str, expected: str) -> None:
+    """A template that its step does not send, and a person's task without a reason or without a line."""
+    assert [one for one in sentences_after(tmp_path, was, becomes) if expected in one] != []
+
+
+def test_the_customers_mail_and_what_people_write_are_asked() -> None:
+    """A draft in Slack reaches no customer, and the document cannot know what only people know."""
+    found = TracedCompany(RUNBOOKS / "vintstreet")
+    how = {
+        line.line: {target.how for target in targets}
+        for line, targets in zip(found.lines.lines, found.targets, strict=True)
+    }
+    for line in ("Dear VintStreet Users,", "Thank you for your patience.", "- Measure 1", "- **Revenue Impact:** $X"):
+        assert how[line] == {"asked"}
+    assert how["2. Notify team lead"] == {"done"}
+    assert "done" in how["1. Add to sprint backlog"]
+
+
+def test_headings_are_counted_apart() -> None:
+    """Those of the text, of a template in it, and of tables; a comment in code is none."""
+    text = "# A\n```bash\n# b\n```\n```markdown\n## C\n```\n| d |\n|---|\n| e |\n"
+    assert heading_lines(text) == [True, False, True, True, False]
+    assert len(heading_lines(text)) == len(document_lines(text))
