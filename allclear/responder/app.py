@@ -170,21 +170,24 @@ def _add_routes(app: FastAPI, parts: _Parts, token: SecretStr) -> None:
     own = [token, heartbeat] if heartbeat else [token]
     scrubber = Scrubber([*engine.context.secrets(), *(secret.get_secret_value() for secret in own)])
     intake = IntakeServices(authenticator, parts.limits, parts.writer, parts.arrived, scrubber)
-    app.include_router(intake_routes(intake))
-    app.include_router(alert_routes(engine.journal, engine.company.plan, parts.arrived, callers))
-    app.include_router(incident_routes(engine, callers))
-    app.include_router(command_routes(CommandServices(engine, callers, Limits(), parts.run, parts.written)))
-    app.include_router(report_routes(engine, callers))
-    app.include_router(phone_routes(PhoneServices(engine, parts.limits, parts.run, parts.written)))
-    for receiver in parts.receivers:
-        app.include_router(receiver.routes())
+    command_services = CommandServices(engine, callers, Limits(), parts.run, parts.written)
     sign_in = SignIn(engine, proxy_of(engine.settings, engine.company.plan))
-    app.include_router(
-        page_routes(PageServices(engine, sign_in, parts.changes, parts.limits, parts.run, parts.written))
-    )
-    app.state.changes = parts.changes
+    pages = PageServices(engine, sign_in, parts.changes, parts.limits, parts.run, parts.written)
     metrics_guard = admit_all if engine.settings.metrics_open else callers.guard
-    app.include_router(health_routes(engine, parts.readiness, parts.metrics, metrics_guard))
+    routers = (
+        intake_routes(intake),
+        alert_routes(engine.journal, engine.company.plan, parts.arrived, callers),
+        incident_routes(engine, callers),
+        command_routes(command_services),
+        report_routes(engine, callers),
+        phone_routes(PhoneServices(engine, parts.limits, parts.run, parts.written)),
+        *(receiver.routes() for receiver in parts.receivers),
+        page_routes(pages),
+        health_routes(engine, parts.readiness, parts.metrics, metrics_guard),
+    )
+    # Each router has its own dependencies and responses. `include_router` computes them again at the first request.
+    app.router.routes.extend(route for router in routers for route in router.routes)
+    app.state.changes = parts.changes
 
 
 def _described(describe: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
