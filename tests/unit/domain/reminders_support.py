@@ -1,0 +1,37 @@
+"""Shared by the tests of reminders: those of one kind, when they are due, and one that was given."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from allclear.domain.plan import Plan
+from allclear.domain.records import ReminderDue
+from allclear.domain.reminder import Reminder
+from allclear.domain.reminders import reminders
+from tests.unit.domain.stories import START, Story
+
+
+def of_kind(company_plan: Plan, story: Story, kind: str) -> list[Reminder]:
+    """Return the reminders still to come of one kind of topic."""
+    return [
+        reminder for reminder in reminders(company_plan, story.incident) if reminder.topic.partition(":")[0] == kind
+    ]
+
+
+def minutes(found: list[Reminder]) -> list[float]:
+    """Return how many minutes after the start each is due."""
+    return [(reminder.due - START) / timedelta(minutes=1) for reminder in found]
+
+
+def given(story: Story, reminder: Reminder) -> Story:
+    """Record that a reminder was given."""
+    return story.record(
+        ReminderDue(
+            topic=reminder.topic,
+            level=reminder.level,
+            sentence=reminder.sentence,
+            roles=list(reminder.roles),
+            people=list(reminder.people),
+            urgent=reminder.urgent,
+        )
+    )
