@@ -56,6 +56,18 @@ def environment(**more: str) -> dict[str, str]:
     return {**bare, "PATH": tools, "COLUMNS": "160", **more}
 
 
+def processes_of(home: Path) -> dict[int, str]:
+    """Return the processes of the stack in `home`, found by their environment."""
+    found: dict[int, str] = {}
+    for one in Path("/proc").iterdir():
+        try:
+            if one.name.isdigit() and str(home).encode() in (one / "environ").read_bytes():
+                found[int(one.name)] = (one / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue
+    return {pid: words for pid, words in found.items() if words}  # without those that have ended already
+
+
 def allclear(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
     """Run `allclear` with `words` from the repository's root, and return its result."""
     return subprocess.run(  # noqa: S603 - our own program

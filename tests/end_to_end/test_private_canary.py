@@ -1,10 +1,15 @@
-"""A private incident on a running stack: its canary is in no Prefect object, log, channel, list or outsider's page."""
+"""A private incident on a running stack: its canary is in no Prefect object, log, channel, list or outsider's page.
+
+The stack is then stopped as a closed terminal stops it.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.end_to_end.stack_support import LIMIT, ROOT, allclear, until
+from tests.end_to_end.stack_support import LIMIT, ROOT, allclear, processes_of, until
 from tests.end_to_end.up_support import Up, running_up, start
 
 pytestmark = pytest.mark.slow
@@ -151,3 +156,20 @@ def test_the_canary_is_found_nowhere(up: Up) -> None:
         return not [name for name, text in everything_in_prefect(up).items() if CANARY in text or "roll-back" in text]
 
     until(hidden, lambda: [name for name, text in everything_in_prefect(up).items() if CANARY in text])
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc, to see which processes are running")
+def test_up_stops_everything_when_its_terminal_is_closed(up: Up) -> None:
+    """SIGHUP, and SIGTERM right after it, stop `up` as Ctrl-C does; no process is left. It is the last test here."""
+    running = processes_of(up.home)
+    assert len(running) > 4
+    [pid] = [pid for pid, words in running.items() if "allclear up " in words]
+    os.kill(pid, signal.SIGHUP)
+    os.kill(pid, signal.SIGTERM)
+    assert up.process.wait(timeout=LIMIT) == 0
+    assert "Stopping" in up.printed.read_text()
+    try:
+        until(lambda: not processes_of(up.home), lambda: processes_of(up.home))
+    finally:
+        for left in processes_of(up.home):
+            os.kill(left, signal.SIGKILL)

@@ -1,4 +1,7 @@
-"""A drill or `up` that is stopped or killed leaves no process behind."""
+"""A drill that is stopped or killed leaves no process behind, and a responder that hangs can be stopped.
+
+The stack of test_private_canary.py is stopped there as a closed terminal stops it.
+"""
 
 from __future__ import annotations
 
@@ -13,26 +16,13 @@ import httpx
 import pytest
 
 from allclear.journal.sql_journal import SqlJournal
-from allclear.stack import Ports
-from tests.end_to_end.stack_support import LIMIT, ROOT, environment, free_port, until
+from tests.end_to_end.stack_support import LIMIT, ROOT, environment, free_port, processes_of, until
 from tests.scopes import DRILL
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc, to see which processes are running"),
 ]
-
-
-def of_home(home: Path) -> dict[int, str]:
-    """Return the processes of the stack in `home`, found by their environment."""
-    found: dict[int, str] = {}
-    for one in Path("/proc").iterdir():
-        try:
-            if one.name.isdigit() and str(home).encode() in (one / "environ").read_bytes():
-                found[int(one.name)] = (one / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-        except OSError:
-            continue
-    return {pid: words for pid, words in found.items() if words}  # without those that have ended already
 
 
 def run_started(home: Path) -> bool:
@@ -67,31 +57,14 @@ def test_a_drill_that_is_ended_in_the_middle_leaves_no_process_behind(tmp_path: 
     process = start(home, "drill", "vintstreet/payment-processing-down")
     try:
         until(lambda: run_started(home), (tmp_path / "out").read_text)
-        assert len(of_home(home)) > 4
+        assert len(processes_of(home)) > 4
         os.kill(process.pid, how)
         assert process.wait(timeout=LIMIT) == (-how if how is signal.SIGKILL else 128 + how)
-        until(lambda: not of_home(home), lambda: of_home(home))
+        until(lambda: not processes_of(home), lambda: processes_of(home))
     finally:
-        for pid in (process.pid, *of_home(home)):
+        for pid in (process.pid, *processes_of(home)):
             if process.poll() is None or pid != process.pid:
                 os.kill(pid, signal.SIGKILL)
-
-
-def test_up_stops_everything_when_its_terminal_is_closed(tmp_path: Path) -> None:
-    """SIGHUP, and SIGTERM right after it, stop `up` as Ctrl-C does."""
-    home, ports = tmp_path / "home", Ports.free()
-    words = ("up", "--simulated", "--port", str(ports.prefect), "--responder-port", str(ports.responder))
-    process = start(home, *words)
-    try:
-        until(lambda: "Ctrl-C stops everything" in (tmp_path / "out").read_text(), (tmp_path / "out").read_text)
-        process.send_signal(signal.SIGHUP)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=LIMIT) == 0
-        assert "Stopping" in (tmp_path / "out").read_text()
-        until(lambda: not of_home(home), lambda: of_home(home))
-    finally:
-        for pid in of_home(home):
-            os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("word", [signal.SIGTERM, signal.SIGINT])

@@ -24,10 +24,13 @@ ROLLBACK = "cloud_run.rollback_traffic"
 
 
 class Up:
-    """A running stack: the environment that it prints, and its journal."""
+    """A running stack: its process, the environment that it prints, and its journal."""
 
-    def __init__(self, variables: dict[str, str]) -> None:
-        self.variables = variables
+    def __init__(self, process: subprocess.Popen[bytes], home: Path, printed: Path) -> None:
+        self.process = process
+        self.home = home
+        self.printed = printed
+        self.variables = exported(printed.read_text())
 
     def incidents(self) -> set[str]:
         """Return the ids of all incidents."""
@@ -77,10 +80,11 @@ def running_up(home: Path, **more: str) -> Generator[Up]:
         )
     try:
         until(lambda: _is_up(process, printed), printed.read_text)
-        yield Up(exported(printed.read_text()))
+        yield Up(process, home, printed)
     finally:
-        os.killpg(process.pid, signal.SIGINT)
-        process.wait(timeout=LIMIT)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)
+            process.wait(timeout=LIMIT)
 
 
 def exported(printed: str) -> dict[str, str]:
