@@ -24,6 +24,9 @@ ON_ONE_STACK = ("test_up.py", "test_forms.py", "test_browser.py")
 Each has incidents of its own. The commands of the README, in the first file, are about the first incident.
 """
 
+FIRST = ("end_to_end", "property/test_crash_anywhere.py", "scenario/test_every_drill.py", "scenario")
+"""The folders and files that are run first, in this order, because they take the longest."""
+
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")  # a busy machine fails no test by its clock
 
@@ -59,13 +62,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     `--no-loadscope-reorder` keeps this order in several test processes.
     """
-    folders = {"end_to_end": 0, "scenario": 1}
-    items.sort(
-        key=lambda item: (
-            folders.get(item.path.relative_to(TESTS).parts[0], len(folders)),
-            ON_ONE_STACK.index(item.path.name) if item.path.name in ON_ONE_STACK else len(ON_ONE_STACK),
+
+    def place(item: pytest.Item) -> tuple[int, int]:
+        within, name = item.path.relative_to(TESTS).as_posix(), item.path.name
+        return (
+            next((number for number, start in enumerate(FIRST) if within.startswith(start)), len(FIRST)),
+            ON_ONE_STACK.index(name) if name in ON_ONE_STACK else len(ON_ONE_STACK),
         )
-    )
+
+    items.sort(key=place)
 
 
 @pytest.hookimpl(optionalhook=True)
