@@ -20,6 +20,7 @@ from allclear.domain.plan import Plan, not_known
 from allclear.domain.post_mortem import said
 from allclear.domain.records import Entry
 from allclear.domain.reminder import lead_of
+from allclear.domain.review_meeting import meeting_people, meeting_start
 from allclear.domain.runbook import Phase
 from allclear.domain.text import LONG, answer_commands, plain, role_words, signature
 from allclear.domain.timeline import timeline
@@ -260,6 +261,9 @@ def values(  # noqa: PLR0913 - everything that placeholders refer to
         "if_brief_cause": "" if causes else Unknown(),
     }
     computed: dict[str, Callable[[], str]] = {
+        "review_meeting": lambda: _review_meeting(incident, plan, now),
+        "review_people": lambda: ",".join(meeting_people(plan, incident)),
+        "customers": lambda: ",".join(plan.customers),
         "to_notify": lambda: _to_notify(incident, plan),
         "deadlines": lambda: "\n".join(deadline_lines(incident, plan, now)) or plan.word("nothing_due"),
         "updates": lambda: _updates(incident, entries, plan),
@@ -303,6 +307,11 @@ def _data_statement(incident: Incident) -> str:
     """Return what a person stated about customers' data, in whichever phase the runbook asks for it."""
     statements = _notes(incident, *((phase.value, DATA_STATEMENT) for phase in Phase))
     return plain(statements[-1], LONG) if statements else Unknown()
+
+
+def _review_meeting(incident: Incident, plan: Plan, now: datetime) -> str:
+    start = meeting_start(plan, incident, now)
+    return start.isoformat() if start else Unknown()
 
 
 def _next_update(incident: Incident, plan: Plan, now: datetime) -> str:

@@ -7,7 +7,8 @@ from typing import ClassVar
 from pydantic import Field
 from typing_extensions import override
 
-from allclear.domain.action import Change, Params, Receipt, State
+from allclear.domain.action import Change, LinkedParams, Params, Receipt, State
+from allclear.domain.approval import SPEAKERS, ApprovalPolicy
 from allclear.domain.base import digest, utc_now
 from allclear.domain.delivery import Delivery
 from allclear.domain.text import enumerated
@@ -18,39 +19,42 @@ _NAMED = 3
 """How many recipients a sentence names."""
 
 
-class SendParams(MessageParams):
+class TextParams(MessageParams):
     """The text, and to whom it goes."""
 
     text: str = Field(min_length=1, description="The text, without formatting.")
 
 
-class SendEmail(EmailAction[SendParams, EmailState]):
-    """Sends an e-mail to people."""
+class SendParams(TextParams, LinkedParams):
+    """The text, to whom it goes, and where its link leads."""
 
-    name = "email.send"
-    title = "Send an e-mail"
-    params: ClassVar[type[Params]] = SendParams
+
+class _SendText(EmailAction[TextParams, EmailState]):
+    """The base of the actions that send a text."""
+
     state: ClassVar[type[State]] = EmailState
     text_params = ("subject", "text")
 
     @override
-    async def observe(self, params: SendParams) -> EmailState:
+    async def observe(self, params: TextParams) -> EmailState:
         return await self.last(params) or EmailState(message=params.message)
 
     @override
-    def plan(self, params: SendParams, before: EmailState) -> Change[EmailState]:
+    def plan(self, params: TextParams, before: EmailState) -> Change[EmailState]:
         after = self.to_send(params, before, digest([params.subject, params.text]))
         people = before.still_to_send(params.people)
         summary = f"Send an e-mail to {shown(people or params.people)}: {params.subject}"
-        return self.planned(params, before, after, summary)
+        change = self.planned(params, before, after, summary)
+        # Those who approve it see the whole text.
+        return change.model_copy(update={"was": before.in_words(), "becomes": f"{params.subject}\n\n{params.text}"})
 
     @override
-    async def apply(self, params: SendParams, change: Change[EmailState], key: str) -> Receipt:
+    async def apply(self, params: TextParams, change: Change[EmailState], key: str) -> Receipt:
         people = self.recipients(change)
         text = params.text
         if any(change.before.deliveries.get(one) is Delivery.UNKNOWN for one in people):
             text = f"{MAY_BE_REPEAT}\n\n{text}"
-        if params.link:
+        if isinstance(params, SendParams) and params.link:
             text = f"{text.rstrip()}\n\n{self.context.links.href(params.link)}"
         message = composed(
             self.smtp,
@@ -62,6 +66,26 @@ class SendEmail(EmailAction[SendParams, EmailState]):
             thread=params.thread,
         )
         return self.receipt(people, await self.smtp.send(message, people))
+
+
+class SendEmail(_SendText):
+    """Sends an e-mail to people."""
+
+    name = "email.send"
+    title = "Send an e-mail"
+    params: ClassVar[type[Params]] = SendParams
+
+
+class WriteToCustomers(_SendText):
+    """Sends an e-mail to customers, after those who speak for the company agreed. It has no link to our page."""
+
+    name = "email.customers"
+    title = "Write to the customers"
+    params: ClassVar[type[Params]] = TextParams
+    usual_risk = "Customers read it; a message that was sent cannot be taken back."
+    approval: ClassVar[ApprovalPolicy | None] = SPEAKERS
+    reaches: ClassVar[str | None] = None
+    public = True
 
 
 def shown(people: list[str]) -> str:

@@ -42,6 +42,7 @@ def is_address(text: str) -> bool:
 
 
 def _one_line(text: str) -> str:
+    text = text.strip()  # a template's file ends with a line break
     if "\r" in text or "\n" in text:
         raise ValueError("it stands in a header of the message and must be one line; take the line break out")
     return text

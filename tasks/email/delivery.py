@@ -15,7 +15,7 @@ from typing import ClassVar, Generic, TypeVar
 from pydantic import Field
 from typing_extensions import override
 
-from allclear.domain.action import Action, Change, Client, Fence, Finding, LinkedParams, Receipt, Verdict
+from allclear.domain.action import Action, Change, Client, Fence, Finding, Params, Receipt, Verdict
 from allclear.domain.approval import ApprovalPolicy
 from allclear.domain.base import digest
 from allclear.domain.delivery import Delivery, Sent
@@ -32,7 +32,7 @@ _DONE = frozenset({Delivery.ACCEPTED, Delivery.DELIVERED, Delivery.ACKNOWLEDGED}
 _REFUSED, _ACCEPTED = "refused", "accepted"
 
 
-class MessageParams(LinkedParams):
+class MessageParams(Params):
     """To whom an e-mail goes, and the key by which it is found again."""
 
     message: str = Field(min_length=1, max_length=200, description="Our key for the message, as VS-1-stakeholders.")

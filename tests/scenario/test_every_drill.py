@@ -5,13 +5,23 @@ from __future__ import annotations
 import shutil
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import icalendar
 import pytest
+import vobject
 
 from allclear.company import find_company, load_company
 from allclear.domain.approval import AskKind
-from allclear.domain.records import ActFinished, AskAnswered, AskOpened, Contained, IncidentEnded, LedgerHandedOver
+from allclear.domain.records import (
+    ActFinished,
+    AskAnswered,
+    AskOpened,
+    Contained,
+    IncidentEnded,
+    LedgerHandedOver,
+    Recovered,
+)
 from allclear.drill.director import Played
 from allclear.drill.script import scripts
 from tests.contract.simulator_support import REPOSITORY
@@ -113,6 +123,27 @@ def bad_deployment_reverted(played: Played) -> None:
     assert (undone.good, undone.changed) == (True, False)
 
 
+def payment_processing_down(played: Played) -> None:
+    """The customers' mail went to the plan's list, and both parsers read the invitation to the post-mortem."""
+    mails = [line for line in writes(played, "email") if line["result"] == "done"]
+    [customers, review] = [
+        one for one in mails if one["message_id"].startswith(("<vs-1-customers@", "<vs-1-review-0@"))
+    ]
+    assert customers["to"] == ["customers@vintstreet.com"]
+    assert customers["subject"] == "[SIMULATED] Service Update - VintStreet"
+    assert "No customer data was compromised during this incident." in customers["text"]
+    one, other = (cast("Any", parser) for parser in (icalendar.Calendar.from_ical, vobject.readOne))
+    [event], theirs = one(review["invitation"]).walk("VEVENT"), other(review["invitation"]).vevent
+    start = event.decoded("DTSTART")
+    [recovered] = [entry.at for entry in played.entries if isinstance(entry.record, Recovered)]
+    assert timedelta(hours=24) <= start - recovered <= timedelta(hours=47)
+    assert (start, str(event["UID"])) == (theirs.dtstart.value, theirs.uid.value)
+    assert start.utcoffset() == timedelta(0)
+    invited = {line.value.removeprefix("mailto:") for line in theirs.attendee_list}
+    assert invited == set(review["to"])
+    assert "engineering@vintstreet.com" in invited
+
+
 def database_down(played: Played) -> None:
     """The maintenance page comes without the database, and nothing is restored, because no data is damaged."""
     assert len(happened(played, "database_restarted")) == 1
@@ -152,6 +183,7 @@ MORE = {
     "vintstreet/bad-deployment-reverted": bad_deployment_reverted,
     "vintstreet/bad-migration": bad_migration,
     "vintstreet/database-down": database_down,
+    "vintstreet/payment-processing-down": payment_processing_down,
     "vintstreet/credentials-compromised": credentials_compromised,
     "vintstreet/broken-feature": broken_feature,
     "vintstreet/healthy": healthy,

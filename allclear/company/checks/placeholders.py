@@ -48,6 +48,9 @@ def with_examples(draft: Draft, value: object, service: str) -> Any:  # noqa: AN
         "status": "INVESTIGATING",
         "service": service,
         "number": "1",
+        "review_meeting": "2026-11-30T14:00:00+00:00",
+        "review_people": "ana@example.com",
+        "customers": ",".join(plan.customers) if plan else "customers@example.com",
         "status_page": (plan.status_page_url if plan else "") or "https://status.example.com",
     }
     named = {name for _, text in texts(value) for name in unknown_placeholders(text, _NONE)}

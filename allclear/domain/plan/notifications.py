@@ -159,6 +159,9 @@ class PostMortemRules(Model):
         min_length=1, description="What is due when; a span alone is the time for the document, from recovery on."
     )
     title: str = Field(default="Post-Mortem", description="What the plan calls it.")
+    invite: list[Slug] = Field(
+        default=[], description="The roles that are invited to the meeting, beside the people who took part."
+    )
 
     @field_validator("due", mode="before", json_schema_input_type=Span | list[DueReview])
     @classmethod

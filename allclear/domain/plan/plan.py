@@ -110,6 +110,9 @@ class Plan(Model):
         default=WorkingTime(assumed=True, because="the plan names no time zone and no working hours"),
         description="When the company works: zone, days, hours and holidays.",
     )
+    customers: list[str] = Field(
+        default=[], description="The e-mail addresses, as those of lists, at which customers are written to."
+    )
     severities: list[Severity] = Field(min_length=1, description="The severities, the worst first.")
     facets: dict[Slug, Facet] = Field(default={}, description="Facts about an incident that its severity depends on.")
     assess: list[SeverityRule] = Field(default=[], description="The first rule that matches gives the severity.")

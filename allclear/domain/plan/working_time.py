@@ -175,6 +175,13 @@ class WorkingTime(MayBeAssumed):
             left -= max(closes - max(opens, start), timedelta(0))
         raise self._never()
 
+    def first_stretch(self, start: datetime, length: timedelta) -> datetime | None:
+        """Return the first moment from `start` on after which the company works for `length`; None if there is none."""
+        for opens, closes in self._stretches(start):
+            if closes - max(opens, start) >= length:
+                return max(opens, start)
+        return None
+
     def _end_of_day(self, start: datetime, count: int) -> datetime:
         first = start.astimezone(self.zone_info).date()
         for opens, closes in self._stretches(start):

@@ -16,7 +16,7 @@ from allclear.vendors.pagerduty import LONGEST_KEY, fitting
 from tasks.cloud_armor.actions import BlockArmorAddresses, UnblockArmorAddresses
 from tasks.cloud_run.actions import RestoreLatest, RollbackTraffic
 from tasks.cloud_run.location import CloudRunParams
-from tasks.email.actions import SendEmail
+from tasks.email.actions import SendEmail, WriteToCustomers
 from tasks.email.meetings import InviteToMeeting
 from tasks.feature_flags import DisableFlag, EnableFlag
 from tasks.github.issues import CloseIssue, OpenIssue
@@ -81,6 +81,7 @@ ACTIONS: list[type[AnyAction]] = [
     MoveTicket,
     AssignTicket,
     SendEmail,
+    WriteToCustomers,
     InviteToMeeting,
     SendText,
     CallPeople,
@@ -139,6 +140,7 @@ def test_approvals_have_the_documented_defaults() -> None:
         "jira.create": None,
         "jira.transition": None,
         "email.send": None,
+        "email.customers": SPEAKERS,
         "calendar.invite": None,
         "jira.assign": None,
         "twilio.text": None,

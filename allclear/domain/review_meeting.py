@@ -1,0 +1,75 @@
+"""The meeting about an incident: when it can be, and who comes. Both follow from the plan and the record alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from allclear.domain.deadlines import deadlines
+from allclear.domain.incident import Incident
+from allclear.domain.plan import Plan
+from allclear.domain.plan.people import Person
+from allclear.domain.privacy import is_private, may_read, reading_roles
+
+MEETING = "meeting"
+"""What the plan's `post_mortem.due` calls it."""
+LENGTH = timedelta(hours=1)
+_NOTICE = timedelta(hours=1)
+"""How long before it begins people hear of it, if the plan leaves that much time."""
+_STEP = timedelta(minutes=30)
+"""A meeting begins at a full or a half hour."""
+
+
+def meeting_start(plan: Plan, incident: Incident, now: datetime) -> datetime | None:
+    """Return when the meeting begins, in UTC; None if the plan asks for none, or its clock has not started.
+
+    It is the first full or half hour in the window that lies in the working time, with the whole meeting. If there
+    is none, it is the first one in the window; if the window is over, the first one of the working time from now on.
+    """
+    due = next((one for one in deadlines(plan, incident) if one.what == "post-mortem" and one.name == MEETING), None)
+    if due is None or due.due is None:
+        return None
+    earliest = _half_hour(max(now + _NOTICE, due.not_before or now))
+    last = due.due - LENGTH
+    in_window = plan.working_time.first_stretch(earliest, LENGTH)
+    working = _half_hour(in_window) if in_window else earliest
+    return working if working <= last or earliest > last else earliest
+
+
+def meeting_people(plan: Plan, incident: Incident) -> list[str]:
+    """Return the e-mail addresses of those who are invited, each once.
+
+    These are the people of the plan who took part, and those with a role that it names for the meeting; of a private
+    incident only those who may read of it.
+    """
+    private = is_private(plan, incident)
+    readers = set(reading_roles(plan, incident)) if private else set[str]()
+    wanted = set(plan.post_mortem.invite)
+    took_part = {person.name for name in _names(incident) if (person := plan.person(name))}
+    invited: dict[str, str] = {}
+    for person in plan.people:
+        allowed = not private or bool(readers & set(person.roles)) or may_read(plan, incident, person.name)
+        if allowed and (person.name in took_part or wanted & set(person.roles)) and (address := _address(person)):
+            invited.setdefault(address.lower(), address)
+    return list(invited.values())
+
+
+def _names(incident: Incident) -> Iterator[str]:
+    """Yield the names of those who answered a question."""
+    for ask in incident.asks.values():
+        for answer in ask.answers:
+            yield answer.by.actor
+
+
+def _address(person: Person) -> str:
+    """Return a person's e-mail address; empty for none, and for a blank of the plan."""
+    contact = person.contacts.get("email")
+    return contact.address if contact and "[" not in contact.address else ""
+
+
+def _half_hour(moment: datetime) -> datetime:
+    """Return the first full or half hour that is not before `moment`."""
+    start = moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    while start < moment:
+        start += _STEP
+    return start
