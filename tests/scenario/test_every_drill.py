@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import icalendar
 import pytest
@@ -132,7 +132,9 @@ def payment_processing_down(played: Played) -> None:
     assert customers["to"] == ["customers@vintstreet.com"]
     assert customers["subject"] == "[SIMULATED] Service Update - VintStreet"
     assert "No customer data was compromised during this incident." in customers["text"]
-    one, other = (cast("Any", parser) for parser in (icalendar.Calendar.from_ical, vobject.readOne))
+    one: Any = icalendar.Calendar.from_ical
+    libraries: Any = vobject
+    other = libraries.readOne
     [event], theirs = one(review["invitation"]).walk("VEVENT"), other(review["invitation"]).vevent
     start = event.decoded("DTSTART")
     [recovered] = [entry.at for entry in played.entries if isinstance(entry.record, Recovered)]
