@@ -18,10 +18,10 @@ TRIES = 20
 """How often a ticket is tried, which takes about four hours: a failed try changes nothing and is two entries."""
 
 REPORTED_AFTER = 5
-"""After this many failed tries people are told, which takes about five minutes."""
+"""After this many failed tries people are reminded of it, which takes about five minutes."""
 
 IN_DOUBT_FOR = timedelta(hours=1)
-"""How long the tracker's search may lag before people are told that no one knows whether a ticket was opened."""
+"""How long the tracker's search may lag before people are reminded that no one knows whether a ticket was opened."""
 
 
 def ticket_reminders(plan: Plan, incident: Incident) -> Iterator[Reminder]:

@@ -151,7 +151,7 @@ async def test_a_lost_answer_opens_no_second_one(tmp_path: Path) -> None:
 
 
 async def test_a_ticket_that_stays_refused_is_reported(tmp_path: Path) -> None:
-    """It is tried again, later each time; the team's channel hears of it once, and once more at the end."""
+    """It is tried again, later each time; a message goes to the team's channel once, and once more at the end."""
     async with room(tmp_path) as it:
         it.simulated.world.faults.set(Fault(api="github", method="create_issue", kind="permission_denied", times=1000))
         it.send()
