@@ -174,8 +174,8 @@ def sentences_after(folder: Path, was: str, becomes: str) -> list[str]:
         ),
         ("customer_email: runbook bad-deployment resolve/customers", "customer_email: plan drills", "is no step"),
         ("  customer_email: runbook bad-deployment resolve/customers\n", "", "does not say which step sends"),
-        ("  resolve/customers: ", "  resolve/nothing: ", "Nothing says why `resolve/customers` stays a person's task."),
-        ("  resolve/customers: ", "  resolve/nothing: ", "No line asks a person `resolve/nothing`."),
+        ("  resolve/fix: ", "  resolve/nothing: ", "Nothing says why `resolve/fix` stays a person's task."),
+        ("  resolve/fix: ", "  resolve/nothing: ", "No line asks a person `resolve/nothing`."),
     ],
 )
 def test_a_false_claim_is_an_error(tmp_path: Path, was: str, becomes: str, expected: str) -> None:
@@ -183,16 +183,17 @@ def test_a_false_claim_is_an_error(tmp_path: Path, was: str, becomes: str, expec
     assert [one for one in sentences_after(tmp_path, was, becomes) if expected in one] != []
 
 
-def test_the_customers_mail_and_what_people_write_are_asked() -> None:
-    """A draft in Slack reaches no customer, and the document cannot know what only people know."""
+def test_words_count_as_the_step_that_sends_them() -> None:
+    """The customers' mail is sent by an action; the document cannot know what only people know."""
     found = TracedCompany(RUNBOOKS / "vintstreet")
     how = {
         line.line: {target.how for target in targets}
         for line, targets in zip(found.lines.lines, found.targets, strict=True)
     }
-    for line in ("Dear VintStreet Users,", "Thank you for your patience.", "- Measure 1", "- **Revenue Impact:** $X"):
+    for line in ("- Point 1", "- Measure 1", "- **Revenue Impact:** $X", "[What caused the incident]"):
         assert how[line] == {"asked"}
-    assert how["2. Notify team lead"] == {"done"}
+    for line in ("2. Notify team lead", "Dear VintStreet Users,", "Thank you for your patience."):
+        assert how[line] == {"done"}
     assert "done" in how["1. Add to sprint backlog"]
 
 
