@@ -48,6 +48,8 @@ class Update(OfIncident):
     """An update of the status page."""
 
     message: str
+    severity: str = ""
+    impact: dict[str, str] = {}
     status: Literal["investigating", "identified", "monitoring", "resolved"] = "resolved"
 
 
