@@ -29,6 +29,7 @@ from allclear.engine.actions.registry import Registry
 from allclear.engine.alerts.intake import Intake
 from allclear.engine.alerts.recovery import RecoveryWatcher
 from allclear.engine.doctor import Doctor
+from allclear.engine.notify.channel_tests import ChannelTester
 from allclear.engine.notify.on_call_watch import OnCallWatch
 from allclear.engine.notify.reminders import Reminders
 from allclear.engine.people.facade import People
@@ -171,6 +172,7 @@ class Engine:
     act_watch: ActWatcher
     on_call_watch: OnCallWatch
     grouped_pages: GroupedPages
+    channel_tests: ChannelTester
     clock: Clock = utc_now
 
     @property
@@ -245,6 +247,7 @@ def make_engine(
         ActWatcher(journal, executor, clock),
         OnCallWatch(journal, executor, company.plan, clock),
         GroupedPages(journal, executor, company, people.is_our_page, clock),
+        ChannelTester(journal, company, registry, context, clock),
         clock,
     )
 

@@ -25,6 +25,7 @@ _MODULES = (
     "alerts",
     "drills",
     "company",
+    "channels",
     "doctor",
     "start",
 )

@@ -10,6 +10,7 @@ A reference is one of:
   audience, which `sent_by` names; `post_mortem` is the post-mortem's template, and what people write there is asked
 - `drill NAME PART ...`: a part of a drill's script; `drill NAME follow_ups` is what people have to do after it
 - `journal KIND`: a kind of record that every response writes, as `journal acknowledged`
+- `command NAME`: a command that people or a scheduler run, as `command test-channels`
 """
 
 from __future__ import annotations
@@ -213,6 +214,7 @@ def resolve_reference(draft: Draft, reference: str, sent_by: Mapping[str, str] =
         "template": partial(_template, sent_by=sent_by),
         "drill": _drill,
         "journal": _journal,
+        "command": _command,
     }
     if kind not in resolvers:
         return f"`{kind}` is not a kind of reference. {suggestion(kind, resolvers)}"
@@ -287,6 +289,17 @@ def _template(draft: Draft, parts: list[str], sent_by: Mapping[str, str]) -> Tar
     if name not in sent_by:
         return f"`sent_by` does not say which step sends the template `{name}`."
     return resolve_reference(draft, sent_by[name])
+
+
+COMMANDS = ("doctor", "test-channels")
+"""The commands that carry out a line of a document."""
+
+
+def _command(draft: Draft, parts: list[str]) -> Target | str:
+    del draft
+    name = " ".join(parts)
+    known = f"No line is carried out by a command `{name}`. {suggestion(name, COMMANDS)}"
+    return Target(how="done", by=f"allclear {name}") if name in COMMANDS else known
 
 
 def _journal(draft: Draft, parts: list[str]) -> Target | str:

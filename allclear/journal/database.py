@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from allclear.domain.errors import JournalError
 from allclear.journal.liveness import Liveness
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest migration; `allclear.journal.migrations` makes older journals as new as this."""
 
 Sentence = tuple[str, str]

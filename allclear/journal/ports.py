@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from allclear.domain.alert import AlertDecision, AlertState
 from allclear.domain.base import JsonDict
 from allclear.domain.baseline import Baseline
+from allclear.domain.channel_test import ChannelTest
 from allclear.domain.links import Revocation
 from allclear.domain.plan import RotaOverride
 from allclear.domain.records import ActFinished, ActIntended, By, Entry, IncidentOpened
@@ -409,6 +410,18 @@ class Baselines(Protocol):
         ...
 
 
+class ChannelTests(Protocol):
+    """What became of the test messages to people; rows are only ever added."""
+
+    def add_channel_tests(self, tests: Sequence[ChannelTest]) -> None:
+        """Record tests, all or none."""
+        ...
+
+    def channel_tests(self, *, limit: int = 200) -> list[ChannelTest]:
+        """Return up to `limit` tests, the newest first."""
+        ...
+
+
 class Stats(Protocol):
     """Figures for monitoring allclear itself."""
 
@@ -425,7 +438,9 @@ class Stats(Protocol):
         ...
 
 
-class Journal(Entries, Claims, Inbox, Outbox, Alerts, Overrides, Revocations, Requests, Baselines, Stats, Protocol):
+class Journal(
+    Entries, Claims, Inbox, Outbox, Alerts, Overrides, Revocations, Requests, Baselines, ChannelTests, Stats, Protocol
+):
     """The record of incidents, and everything else that allclear stores.
 
     A journal is opened in one scope: its lists, counts, alerts, claims and keys are those of that scope alone. An

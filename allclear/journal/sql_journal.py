@@ -9,6 +9,7 @@ from allclear.domain.base import Clock, utc_now
 from allclear.domain.scope import Scope
 from allclear.journal.alerts import SqlAlerts
 from allclear.journal.baselines import SqlBaselines
+from allclear.journal.channel_tests import SqlChannelTests
 from allclear.journal.claims import SqlClaims
 from allclear.journal.inbox import SqlInbox
 from allclear.journal.outbox import SqlOutbox
@@ -20,7 +21,16 @@ from allclear.journal.url import open_database
 
 
 class SqlJournal(
-    SqlClaims, SqlInbox, SqlOutbox, SqlAlerts, SqlOverrides, SqlRevocations, SqlRequests, SqlBaselines, SqlStats
+    SqlClaims,
+    SqlInbox,
+    SqlOutbox,
+    SqlAlerts,
+    SqlOverrides,
+    SqlRevocations,
+    SqlRequests,
+    SqlBaselines,
+    SqlChannelTests,
+    SqlStats,
 ):
     """A journal in a SQL database; `allclear.journal.ports` documents its methods."""
 

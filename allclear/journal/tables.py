@@ -161,6 +161,19 @@ REQUESTS = Table(
 )
 """What each idempotency key of a sender was used for first: the digest of what was sent. Rows are only ever added."""
 
+CHANNEL_TESTS = Table(
+    "channel_tests",
+    METADATA,
+    Column("number", Integer, primary_key=True),
+    Column("scope", TEXT, nullable=False),
+    Column("at", TEXT, nullable=False),
+    Column("way", TEXT, nullable=False),
+    Column("person", TEXT, nullable=False),
+    Column("result", TEXT, nullable=False),
+    Column("sentence", TEXT, nullable=False),
+)
+"""What became of the test messages to people. Rows are only ever added."""
+
 BASELINES = Table(
     "baselines",
     METADATA,

@@ -14,6 +14,7 @@ from allclear.company import Company
 from allclear.domain.plan import Person
 from allclear.domain.proof import Proof
 from allclear.domain.records import Acknowledged, Entry
+from allclear.domain.requests import pressed_key
 from allclear.domain.systems import System
 from allclear.domain.timeline import line_of
 from allclear.engine.actions.manual import ManualRequest
@@ -121,5 +122,9 @@ async def test_a_key_acknowledges_as_the_person_whose_number_was_called(tmp_path
             assert "on this person's phone" in line.identified
             assert "Thank you." in await there.said(ana)
             assert len(there.acknowledged) == 1
-            assert f"{ANA} has acknowledged it" not in called.outcome.sentence
+
+            assert "This test call has arrived" in await there.said(ana, call="CA2", incident="")
+            assert theirs.journal.has_request(pressed_key("CA2", ana))
+            assert "to more than one person" in await there.said(BEN, call="CA3", incident="")
+            assert not theirs.journal.has_request(pressed_key("CA3", BEN))
         theirs.journal.close()

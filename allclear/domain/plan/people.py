@@ -86,6 +86,9 @@ class Person(Model):
         default={}, description="slack, phone, email ... -> the address; tried in this order."
     )
     zone: Zone | None = Field(default=None, description="This person's time zone; the company's when left out.")
+    test_messages: bool = Field(
+        default=False, description="Whether this person has agreed to get marked tests: `allclear test-channels`."
+    )
     away: list[Absence] = Field(
         default=[], description="Holidays: deputies and others with the same role are told in the person's place."
     )
