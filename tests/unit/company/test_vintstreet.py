@@ -17,6 +17,8 @@ from allclear.domain.probe import Probe
 from allclear.domain.runbook import Phase
 from allclear.engine.actions.registry import Registry
 from allclear.postmortem.placeholders import PLACEHOLDERS
+from tasks.email.actions import WriteToCustomers
+from tasks.email.meetings import InviteToMeeting
 from tasks.supabase.restore import RestoreToPoint
 from tests.unit.company.company_support import ServiceParams, action, client
 
@@ -129,7 +131,7 @@ def probe(name: str, *needs: type[Any]) -> type[Probe[Any]]:
     return type(name, (Probe,), {"name": name, "title": name, "params": ServiceParams, "needs": needs})
 
 
-CLOUD, FLAGS, DATABASE, SLACK, PAGER, PUBLIC, ARMOR, GITHUB = (
+CLOUD, FLAGS, DATABASE, SLACK, PAGER, PUBLIC, ARMOR, GITHUB, EMAIL = (
     client(name)
     for name in (
         "cloud_run",
@@ -140,6 +142,7 @@ CLOUD, FLAGS, DATABASE, SLACK, PAGER, PUBLIC, ARMOR, GITHUB = (
         "statuspage",
         "cloud_armor",
         "github",
+        "email",
     )
 )
 KINDS = Registry.of(
@@ -161,6 +164,10 @@ KINDS = Registry.of(
         action("status_page.open", Opening, (PUBLIC,), approval=SPEAKERS),
         action("status_page.update", Update, (PUBLIC,), approval=SPEAKERS),
         action("status_page.resolve", Update, (PUBLIC,), approval=SPEAKERS),
+        action(
+            "email.customers", WriteToCustomers.params, (EMAIL,), approval=SPEAKERS, text_params=("subject", "text")
+        ),
+        action("calendar.invite", InviteToMeeting.params, (EMAIL,), approval=None, text_params=("subject", "text")),
         probe("http.health"),
         probe("http.smoke"),
         probe("cloud_run.revisions", CLOUD),
