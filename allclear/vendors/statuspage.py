@@ -228,11 +228,16 @@ class Statuspage(OverHttp):
         return PublicPostMortem(published=published, draft=str(answer.get("body_draft") or ""))
 
     async def publish_post_mortem(self, incident: str, text: str, *, notify: bool) -> None:
-        """Write the draft and publish it; the same text again changes nothing. Raises AnswerLost if one got none."""
+        """Write the draft, read it, and publish it; the same text again changes nothing.
+
+        Raises VendorRefused if the draft is another text: publishing takes whatever the draft holds.
+        """
         path = f"{self._incidents}/{incident}/postmortem"
         draft = VendorRequest("Statuspage", f"write the post-mortem of {incident}", write=True)
         await self._http.send(draft, "PUT", path, json={"postmortem": {"body_draft": text}}, expected=_POST_MORTEM)
         publish = VendorRequest("Statuspage", f"publish the post-mortem of {incident}", write=True)
+        if (await self.post_mortem(incident)).draft.split() != text.split():
+            raise publish.refused("its draft is another text, which no one has approved; nothing was published")
         body = {"postmortem": {"notify_subscribers": notify, "notify_twitter": False}}
         await self._http.send(publish, "PUT", f"{path}/publish", json=body, expected=_ANY_OBJECT)
 

@@ -8,7 +8,7 @@ import pytest
 
 from allclear.domain.action import Verdict
 from allclear.domain.approval import SPEAKERS
-from allclear.domain.errors import AllclearError, AnswerLost, Refused
+from allclear.domain.errors import AllclearError, AnswerLost, Refused, VendorRefused
 from tasks.statuspage import OpenIncident, ResolveIncident
 from tasks.statuspage_post_mortem import PublishPostMortem
 from tests.contract.actions_support import (
@@ -145,3 +145,18 @@ async def test_a_read_that_fails_is_not_taken_for_no_post_mortem(kind: str) -> N
         await fault(sim, "statuspage", "get_post_mortem", kind, times=9)
         with pytest.raises(AllclearError):
             await worked_out(action, incident="VS-1", text="Another.")
+
+
+async def test_a_draft_of_another_person_is_never_published() -> None:
+    """Publishing takes whatever the draft holds: if the page did not keep ours, nothing is published."""
+    async with production() as (sim, context):
+        await resolved(context)
+        board = sim.world.status_board
+        board.draft_post_mortem(board.incidents[0], "It was Ben.")
+        action = PublishPostMortem(context)
+        params, change = await worked_out(action, **RAW)
+        await fault(sim, "statuspage", "draft_post_mortem", "ignored")
+        with pytest.raises(VendorRefused, match="another text, which no one has approved"):
+            await action.apply(params, change, "key")
+        assert shown(sim) == [None]
+        assert recorded(sim, "post_mortem_published") == []
