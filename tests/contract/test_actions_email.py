@@ -13,6 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from allclear.domain.action import ActStatus, AnyAction, Change, Outcome, Verdict
+from allclear.domain.approval import SPEAKERS
 from allclear.domain.delivery import Delivery
 from allclear.domain.errors import AllclearError, AnswerLost, ConfigError, Denied, Refused, Unreachable, VendorRefused
 from allclear.domain.links import LinkTo
@@ -22,7 +23,7 @@ from allclear.engine.actions.registry import read_params
 from allclear.engine.actions.write import Write
 from allclear.simulator.mailbox import Mail
 from allclear.vendors.smtp import Smtp
-from tasks.email.actions import SendEmail
+from tasks.email.actions import SendEmail, WriteToCustomers
 from tasks.email.compose import MAY_BE_REPEAT, message_id
 from tasks.email.delivery import EmailPreflight, EmailState
 from tests.contract.actions_support import SimulatedContext, carried_out, dumped, production, worked_out
@@ -282,3 +283,16 @@ async def test_without_an_answer_nothing_is_claimed() -> None:
         outcome, _ = await issued(action, record, **EMAIL)
         state = EmailState.model_validate(outcome.after)
         assert state.in_words() == f"accepted for {ANA} and {BEN}"
+
+
+async def test_customers_get_the_text_that_was_approved_without_a_link_to_our_page() -> None:
+    """Those who speak for the company see the whole of it; a template's last line break does not matter."""
+    async with mailing() as (sim, context, _):
+        raw = EMAIL | {"people": "customers@vintstreet.com", "subject": "Service Update\n"}
+        done = await carried_out(WriteToCustomers(context), **raw)
+        assert done.change.becomes == f"Service Update\n\n{EMAIL['text']}"
+        assert "link" not in WriteToCustomers.params.model_fields
+        assert WriteToCustomers.approval == SPEAKERS
+        mail = only(sim)
+        assert mail.recipients == ("customers@vintstreet.com",)
+        assert mail.text.splitlines() == EMAIL["text"].splitlines()
