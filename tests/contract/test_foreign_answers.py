@@ -254,7 +254,8 @@ def connected(kind: type[Client], port: int) -> Client:
 
 def test_every_installed_client_is_tried_here() -> None:
     """A client that is not listed would be a way for a secret to leave."""
-    assert set(clients()) == set(CALLS)
+    speaks_smtp = {"email"}  # no web page and no redirect can answer there: tests/contract/test_actions_email.py
+    assert set(clients()) - speaks_smtp == set(CALLS)
 
 
 @pytest.mark.parametrize("system", CALLS)
