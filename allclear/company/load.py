@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -18,7 +19,7 @@ from allclear.company.runbook_file import CommonSteps, WrittenRunbook
 from allclear.company.validation_errors import read_model
 from allclear.company.yaml_file import Place, YamlFile, read_text, read_yaml
 from allclear.domain.errors import ConfigError, NotFound
-from allclear.domain.plan import Person, Plan
+from allclear.domain.plan import Contact, Person, Plan
 from allclear.domain.recovery import RecoveryRule
 from allclear.domain.runbook import Runbook
 from allclear.domain.systems import Service, Systems
@@ -61,12 +62,18 @@ class Company:
         return self.systems.services[name]
 
     def with_stand_ins(self, people: Mapping[str, str]) -> Company:
-        """Return the company as a drill uses it: `people`, role -> name, hold the roles that no person has."""
+        """Return the company as a drill uses it: `people`, role -> name, hold the roles that no person has.
+
+        They have simulated contacts, so that everyone whom the plan notifies is reached in the drill.
+        """
         missing = {role: name for role, name in people.items() if not self.plan.holders(role)}
         roles: dict[str, list[str]] = {}
         for role, name in missing.items():
             roles.setdefault(name, []).append(role)
-        added = [Person(name=name, roles=held) for name, held in roles.items()]
+        added = [
+            Person(name=name, roles=held, contacts=_simulated_contacts(name, number))
+            for number, (name, held) in enumerate(roles.items())
+        ]
         return replace(self, plan=self.plan.model_copy(update={"people": [*self.plan.people, *added]}))
 
     def with_recovery_over(self, over: timedelta) -> Company:
@@ -81,6 +88,16 @@ class Company:
         }
         plan = self.plan.model_copy(update={"recovery": shorter(self.plan.recovery)})
         return replace(self, plan=plan, runbooks=runbooks)
+
+
+def _simulated_contacts(name: str, number: int) -> dict[str, Contact]:
+    """Return contacts that only a simulated production has: the numbers are Twilio's for tests, and reach no one."""
+    key = re.sub(r"[^a-z0-9]+", "-", name.casefold()).strip("-") or f"person-{number}"
+    return {
+        "email": Contact(address=f"{key}@drill.example"),
+        "phone": Contact(address=f"+1500555{number:04}"),
+        "slack": Contact(address=f"U0DRILL{number:02}"),
+    }
 
 
 @dataclass

@@ -13,7 +13,7 @@ from allclear.domain.reminder import ON_CALL
 from allclear.domain.text import plain
 
 Reaches = Mapping[str, str | None]
-"""Way of the plan -> the kind of contact that it uses; None if it pages whoever the pager has on call."""
+"""Way of the plan -> the kind of contact that it uses; None if it pages the person whom the pager has on call."""
 
 
 def people_of(plan: Plan, role: str, at: datetime, overrides: Sequence[RotaOverride]) -> list[str]:
@@ -85,5 +85,5 @@ def no_one(plan: Plan, role: str) -> str:
 
 
 def is_pager(line: Notification, way: str, reaches: Reaches) -> bool:
-    """Return whether a way of a line pages whoever the pager has on call, for whom no name is needed."""
+    """Return whether a way of a line pages the person whom the pager has on call, for whom no name is needed."""
     return line.audience == ON_CALL and way in reaches and reaches[way] is None

@@ -1,4 +1,4 @@
-"""What people are told of notices that did not reach whom the plan names, or not in time. Pure."""
+"""The reminders of notices that did not reach the people whom the plan names, or not in time. Pure."""
 
 from __future__ import annotations
 

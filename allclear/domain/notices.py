@@ -37,7 +37,7 @@ class Notice:
 
     audiences: tuple[str, ...]
     person: str
-    """As the plan writes it; empty for whoever the pager has on call."""
+    """As the plan writes it; empty for the person whom the pager has on call."""
     way: str
     step: str
     due: datetime
@@ -205,7 +205,7 @@ class _Notices:
         return False
 
     def _settle(self, state: AudienceState) -> None:
-        """Find out whether the audience is told, and who is notified instead if no one of it can be."""
+        """Find out whether the audience is reached, and who is notified instead if no one of it can be."""
         own = list(state.people)
         if state.told_at is None and own and not any(one.due for one in own):
             state.told_at = max((one.told_at for one in own if one.told_at), default=None)

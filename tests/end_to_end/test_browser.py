@@ -16,7 +16,7 @@ from tests.end_to_end.up_support import Up
 pytestmark = [pytest.mark.slow, needs_browser]
 
 PHONE, DESKTOP = ViewportSize(width=390, height=844), ViewportSize(width=1440, height=900)
-STEPS = ("roll-back", "tell-leaders", "status-page")
+STEPS = ("roll-back", "status-page")
 
 
 class Response:
@@ -89,8 +89,8 @@ def response(up: Up, page: Page, request: pytest.FixtureRequest) -> Iterator[Res
 
 
 def test_a_blank_name_cannot_be_sent(response: Response) -> None:
-    """The form stays open and gives the reason, and the question stays open: of a step and of an approval."""
-    for step, decision in (("tell-leaders", "done"), ("roll-back", "approve")):
+    """The form stays open and gives the reason, and the question stays open: of both approvals."""
+    for step, decision in (("status-page", "deny"), ("roll-back", "approve")):
         response.answer(step, decision, name="   ")
         expect(response.page.get_by_text("Validation failed for field 'name'").first).to_be_visible()
         assert response.run(step)
@@ -99,11 +99,11 @@ def test_a_blank_name_cannot_be_sent(response: Response) -> None:
 
 def test_questions_of_different_roles_are_answered_in_either_order(response: Response) -> None:
     """The status page's question was asked last. It is answered first, while the roll back still waits."""
-    for step, decision in (("status-page", "deny"), ("tell-leaders", "done")):
+    for step, decision in (("status-page", "deny"),):
         assert response.is_open(step)
         response.answer(step, decision)
         [answer] = until(lambda step=step: response.incident.asks[response.ask(step)].answers)
-        assert (answer.by.actor, answer.by.via, answer.yes) == ("Ana", "prefect", decision == "done")
+        assert (answer.by.actor, answer.by.via, answer.yes) == ("Ana", "prefect", False)
         assert response.is_open("roll-back")
 
 

@@ -157,7 +157,6 @@ def test_production_is_contained_without_prefect_and_one_run_of_each_phase_adopt
     done = allclear(*words, **variables)
     assert done.returncode == 0, done.stderr
     until(lambda: production.incident(first).contained, lambda: "containment")
-    production.answer(f"{first}/contain/tell-leaders", yes=True)
     production.answer(f"{first}/contain/status-page", yes=False)
     until(lambda: "contain" in production.incident(first).left, lambda: "the end of the phase")
     second = production.engine.people.declare(

@@ -59,6 +59,7 @@ def notified(
         "ways": calls,
         "notifications": list(lines or LINES),
         "roles": company.plan.roles | {"cto": cto},
+        "routes": [route.model_copy(update={"facets": {}}) for route in company.plan.routes],
     }
     rest = System.model_validate({"endpoint": "https://api.pagerduty.com", "secret": "PAGERDUTY_API_KEY"})
     systems = company.systems.model_copy(update={"systems": company.systems.systems | {"pagerduty_rest": rest}})

@@ -66,6 +66,21 @@ def healthy(played: Played) -> None:
     assert ended.ending == "false-alarm"
 
 
+def notice(line: dict[str, Any]) -> bool:
+    """Return whether the mail server's line is a notice of the plan."""
+    return "-notice-" in line["message_id"]
+
+
+def each_was_mailed_once(played: Played, *names: str) -> None:
+    """The simulated mail server took one message to each of these people, and the record calls each accepted."""
+    mailed = [name for line in writes(played, "email") if notice(line) for name in line["to"]]
+    assert sorted(mailed) == sorted(f"{name}@drill.example" for name in names)
+    notices = [act for act in played.incident.acts.values() if act.proposed.phase == "notice"]
+    assert {act.proposed.notice.way for act in notices if act.proposed.notice} == {"email"}
+    assert all(act.outcome and act.outcome.good for act in notices)
+    assert "not-told" not in played.incident.reminders
+
+
 def site_down(played: Played) -> None:
     """Vercel received one rollback and one promotion of the fix, and the public posts have the plan's texts."""
     moved = [(line["method"], line["name"], line["result"]) for line in writes(played, "vercel")]
@@ -76,6 +91,7 @@ def site_down(played: Played) -> None:
     assert "a release that could not read existing sessions" in posts[1]["body"]
     assert posts[2]["name"].endswith("Resolved - Service Issue - RetailGen AI")
     assert played.post_mortem.startswith("# Post-Incident Review: ")
+    each_was_mailed_once(played, "kim-sato", "omar-reyes")
 
 
 def data_leak(played: Played) -> None:
@@ -125,7 +141,8 @@ def bad_deployment_reverted(played: Played) -> None:
 
 def payment_processing_down(played: Played) -> None:
     """The customers' mail went to the plan's list, and both parsers read the invitation to the post-mortem."""
-    mails = [line for line in writes(played, "email") if line["result"] == "done"]
+    each_was_mailed_once(played, "kim-sato", "ben-okafor", "eve-lang")
+    mails = [line for line in writes(played, "email") if line["result"] == "done" and not notice(line)]
     [customers, review] = [
         one for one in mails if one["message_id"].startswith(("<vs-1-customers@", "<vs-1-review-0@"))
     ]
@@ -185,10 +202,10 @@ MORE = {
     "vintstreet/bad-deployment-reverted": bad_deployment_reverted,
     "vintstreet/bad-migration": bad_migration,
     "vintstreet/database-down": database_down,
-    "vintstreet/payment-processing-down": payment_processing_down,
     "vintstreet/credentials-compromised": credentials_compromised,
     "vintstreet/broken-feature": broken_feature,
     "vintstreet/healthy": healthy,
+    "vintstreet/payment-processing-down": payment_processing_down,
     "retailgen/site-down": site_down,
     "retailgen/data-leak": data_leak,
     "retailgen/ai-generation-down": ai_generation_down,

@@ -36,7 +36,7 @@ def fault(it: Scene, api: str, method: str, kind: str = "permission_denied", tim
 
 
 async def test_each_audience_hears_of_it_once_by_the_first_way(tmp_path: Path) -> None:
-    """The CTO and the tech lead are told at once; the CEO not before it is known whether customers notice."""
+    """The CTO and the tech lead are notified at once; the CEO not before it is known whether customers notice."""
     async with scene(tmp_path, notified(), broken(), ALERT) as it:
         await later(it)
         assert sent(it.incident) == []  # not verified yet
@@ -53,7 +53,7 @@ async def test_each_audience_hears_of_it_once_by_the_first_way(tmp_path: Path) -
 
 
 async def test_an_unknown_facet_counts_as_a_match_after_its_time(tmp_path: Path) -> None:
-    """No one has said whether customers notice it: the CEO is told after ten minutes, or after the line's `within`."""
+    """No one has said whether customers notice it: the CEO is notified after ten minutes or the line's `within`."""
     lines = line("ceo", when={"customer_facing": "yes"}), line("pr_team", when={"security_breach": "yes"}, within="30m")
     async with scene(tmp_path, notified(*lines), broken(), ALERT) as it:
         await it.to(Phase.DETECT)

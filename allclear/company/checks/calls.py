@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -23,14 +23,24 @@ def unknown_action(draft: Draft, capabilities: Capabilities, place: Place, name:
 
 
 def check_params(
-    draft: Draft, place: Place, kind: ActionType, params: Mapping[str, Any], known: Mapping[str, str]
+    draft: Draft,
+    place: Place,
+    kind: ActionType,
+    params: Mapping[str, Any],
+    known: Mapping[str, str],
+    filled: Sequence[str] = (),
 ) -> Iterator[Diagnostic]:
-    """Yield what is wrong with the parameters of the call at `place`; `known` are its own placeholders."""
+    """Yield what is wrong with the parameters of the call at `place`; `known` are its own placeholders.
+
+    The parameters in `filled` are given when it is called.
+    """
     file, where = draft.files[PLAN], (*place, "with")
     try:
         kind.params.model_validate(with_examples(draft, dict(params), "the-service"))
     except ValidationError as error:
         for problem in validation_problems(error, kind.params):
+            if problem.place[:1] and problem.place[0] in filled:
+                continue
             yield file.error((*where, *problem.place), f"{kind.name}: {problem.sentence}", problem.next_step)
     yield from check_step_placeholders(draft, file, where, params, known)
 

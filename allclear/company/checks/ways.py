@@ -33,7 +33,7 @@ def check_ways(draft: Draft, capabilities: Capabilities) -> Iterator[Diagnostic]
 
 def _call(draft: Draft, name: str, message: MessageAction, kind: ActionType) -> Iterator[Diagnostic]:
     file, place = draft.files[PLAN], ("ways", name)
-    yield from check_params(draft, place, kind, message.with_, NOTICE_PLACEHOLDERS)
+    yield from check_params(draft, place, kind, message.with_, NOTICE_PLACEHOLDERS, ("people",))
     if not any("{notice}" in str(message.with_.get(text, "")) for text in kind.text_params):
         yield file.error((*place, "with"), f"`{name}` does not say what happened.", "Put {notice} into its text.")
     if not is_numbered(kind, message.with_):
@@ -84,7 +84,7 @@ def _pages_on_call(
         if kind and kind.reaches is None and line.audience != ON_CALL:
             yield draft.files[PLAN].error(
                 ("notifications", index, "by", number),
-                f"`{way}` pages whoever is on call, and not {plan.role_title(line.audience)}.",
+                f"`{way}` pages the person on call, and not {plan.role_title(line.audience)}.",
                 "Name a way that reaches people by name, such as one with the action pagerduty.page_people.",
             )
 

@@ -15,7 +15,9 @@ class NoticeOf(Model):
     """Whom a message of the plan's `notifications` is for."""
 
     audiences: list[str] = Field(description="The roles because of which the person is notified.")
-    person: str = Field(description="The person, as the plan writes it; empty for whoever the pager has on call.")
+    person: str = Field(
+        description="The person, as the plan writes it; empty for the person whom the pager has on call."
+    )
     way: str = Field(description="The way of the plan by which it is sent.")
     instead_of: str = Field(default="", description="The title of the role of which no one could be reached.")
 

@@ -13,6 +13,7 @@ from datetime import datetime
 from functools import partial
 
 from allclear.company import Company
+from allclear.domain.action import LinkedParams
 from allclear.domain.audiences import Reaches
 from allclear.domain.base import Clock
 from allclear.domain.errors import ConcurrentWrite, NotFound
@@ -114,7 +115,7 @@ class NoticeSender:
         filled = {
             "audience": titles,
             "name": plain(notice.person, 60),
-            "notice": self._text(incident, notice),
+            "notice": self._text(incident, notice, linked=issubclass(kind.params, LinkedParams)),
             "number": str(incident.length + 1),
         }
         params = render_all(call.with_, values.extended(filled))
@@ -127,11 +128,15 @@ class NoticeSender:
         title = f"Notify {titles}"
         return ActionRequest(NOTICE, notice.step, call.action, params, title, authorised=True, notice=about)
 
-    def _text(self, incident: Incident, notice: Notice) -> str:
-        """Return what happened; of a private incident only its id, and where a reader reads on."""
+    def _text(self, incident: Incident, notice: Notice, *, linked: bool) -> str:
+        """Return what happened; of a private incident only its id, and where a reader reads on.
+
+        `linked`: the action itself adds the link.
+        """
         values = self._conductor.values(incident)
         page = str(values["page"])
-        read_on = f" Read on: {page}" if page.startswith("http") else f" Read on: allclear show {incident.id}"
+        where = page if page.startswith("http") else f"allclear show {incident.id}"
+        read_on = "" if linked else f" Read on: {where}"
         instead = (
             f" You are notified because no one could be reached as {notice.instead_of}." if notice.instead_of else ""
         )

@@ -35,7 +35,7 @@ def test_ways_and_their_lines_are_no_problem(tmp_path: Path) -> None:
         ('mail.send, with: {key: "{number}"', 'mail.send, with: {key: "one"', "Each message by `mail` would replace"),
         ("{audience} {name}", "{audience} {whom}", "The placeholder {whom} has no source."),
         ("by: [mail]", "by: [male]", "The plan has no way `male`. Did you mean `mail`?"),
-        ("by: [mail]", "by: [pager]", "`pager` pages whoever is on call, and not Speaker."),
+        ("by: [mail]", "by: [pager]", "`pager` pages the person on call, and not Speaker."),
     ],
 )
 def test_a_way_that_cannot_work_is_an_error(tmp_path: Path, old: str, new: str, expected: str) -> None:

@@ -24,11 +24,13 @@ from allclear.postmortem.document import PostMortem, write_post_mortem
 from allclear.postmortem.placeholders import PLACEHOLDERS
 from tasks.convex.environment import SetEnvironment
 from tasks.convex.pause import PauseDeployment, UnpauseDeployment
+from tasks.email.actions import SendEmail
 from tasks.http_probes import Health, SmokeTest
 from tasks.jira import CreateTicket, MoveTicket
 from tasks.pagerduty import Page, Resolve
 from tasks.slack import PostMessage
 from tasks.statuspage import OpenIncident, ResolveIncident, UpdateIncident
+from tasks.twilio.text import SendText
 from tasks.vercel.actions import Deployments, Promote, RollBack
 from tasks.vercel.attack_mode import EndAttackMode, StartAttackMode
 from tasks.vercel.config import DisableItem, DisableVercelMaintenance, EnableItem, EnableVercelMaintenance
@@ -61,6 +63,8 @@ KINDS = Registry.of(
         Health,
         SmokeTest,
         PostMessage,
+        SendEmail,
+        SendText,
         Page,
         Resolve,
         OpenIncident,

@@ -44,6 +44,13 @@ class Message(Params):
     message: str
     text: str
     channel: str | None = None
+    people: list[str] = []
+
+
+class Mail(Message):
+    """An e-mail."""
+
+    subject: str
 
 
 class Update(OfIncident):
@@ -131,7 +138,7 @@ def probe(name: str, *needs: type[Any]) -> type[Probe[Any]]:
     return type(name, (Probe,), {"name": name, "title": name, "params": ServiceParams, "needs": needs})
 
 
-CLOUD, FLAGS, DATABASE, SLACK, PAGER, PUBLIC, ARMOR, GITHUB, EMAIL = (
+CLOUD, FLAGS, DATABASE, SLACK, PAGER, PUBLIC, ARMOR, GITHUB, EMAIL, PHONE = (
     client(name)
     for name in (
         "cloud_run",
@@ -143,6 +150,7 @@ CLOUD, FLAGS, DATABASE, SLACK, PAGER, PUBLIC, ARMOR, GITHUB, EMAIL = (
         "cloud_armor",
         "github",
         "email",
+        "twilio",
     )
 )
 KINDS = Registry.of(
@@ -161,6 +169,8 @@ KINDS = Registry.of(
         action("pagerduty.page", Page, (PAGER,), approval=None, text_params=("summary",), pages=True),
         action("pagerduty.resolve", OfIncident, (PAGER,), approval=None),
         action("slack.post", Message, (SLACK,), approval=None, text_params=("text",), reaches="slack"),
+        action("email.send", Mail, (EMAIL,), approval=None, text_params=("text",), reaches="email"),
+        action("twilio.text", Message, (PHONE,), approval=None, text_params=("text",), reaches="phone"),
         action("status_page.open", Opening, (PUBLIC,), approval=SPEAKERS),
         action("status_page.update", Update, (PUBLIC,), approval=SPEAKERS),
         action("status_page.resolve", Update, (PUBLIC,), approval=SPEAKERS),

@@ -92,7 +92,7 @@ def test_the_person_plays_one_member_and_the_cast_does_not_answer_for_that_membe
         "VS-1",
         [
             ask(ACT, "on_call", "incident_commander"),
-            ask("contain/tell-leaders", "incident_commander"),
+            ask("contain/public", "incident_commander"),
             ask("investigate/root-cause", "tech_lead", "incident_commander"),
         ],
         MACHINE,
@@ -112,10 +112,10 @@ def test_the_person_plays_one_member_and_the_cast_does_not_answer_for_that_membe
     asyncio.run(work())
     incident = engine.conductor.incident("VS-1")
     assert person.who == "Ana Ruiz (On-Call, Incident Lead)"
-    assert sorted(person.asked) == [f"VS-1/{ACT}", "VS-1/contain/tell-leaders"]
+    assert sorted(person.asked) == ["VS-1/contain/public", f"VS-1/{ACT}"]
     given = {state.ask.step: state.answers[0].by for state in incident.asks.values()}
     assert given["roll-back"] == By(actor="Ana Ruiz", role="on_call", via=TERMINAL)
-    assert given["tell-leaders"].actor == "Ana Ruiz"
+    assert given["public"].actor == "Ana Ruiz"
     assert given["root-cause"].actor == "Ben Okafor"
     assert incident.written == {}
 
