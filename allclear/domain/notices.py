@@ -107,7 +107,7 @@ def due_notices(states: Sequence[AudienceState]) -> list[Notice]:
 
 
 def lines_due(plan: Plan, incident: Incident) -> list[tuple[Notification, datetime]]:
-    """Return the line for each audience that applies, and since when; none until the incident is verified.
+    """Return for each audience the line that applies, and since when (UTC); none until the incident is verified.
 
     While a facet is not known, a line that depends on it waits for the answer; after `within` it counts as a match.
     """
@@ -133,9 +133,9 @@ def unknown_until(plan: Plan, incident: Incident, line: Notification) -> datetim
 
 
 def verified_at(incident: Incident) -> datetime | None:
-    """Return when the incident was found to be real, or its kind is verified by people; None before it.
+    """Return when the incident was found to be real; None before that.
 
-    The first message of the detection shows that it was; a false alarm sends none.
+    The time of the first act of the detection counts, because a false alarm has none.
     """
     sent = (act.at for act in incident.acts.values() if act.proposed.phase == Phase.DETECT.value)
     first = min(sent, default=None)
@@ -166,18 +166,20 @@ class _Notices:
         self._people: dict[str, PersonState] = {}
 
     def states(self) -> list[AudienceState]:
+        """Return the state of each audience, in the plan's order."""
         states = [AudienceState(line, since) for line, since in lines_due(self._plan, self._incident)]
         for state in states:
             state.told_at = self._incident.told.get(state.audience)
-        for state in [
-            one for one in states if one.told_at is None
-        ]:  # own people first, so that no one is asked to stand in before an own notice is begun
-            self._own_people(state)
+        # The own people of all audiences first: a person who has an own notice needs none in place of another one.
         for state in states:
-            self._settle(state)
+            if state.told_at is None:
+                self._own_people(state)
+        for state in states:
+            self._conclude(state)
         return states
 
     def _own_people(self, state: AudienceState) -> None:
+        """Add the people of the audience, or the pager's on-call if the plan names no one."""
         line = state.line
         if line.audience == ON_CALL and self._met_by_page(state):
             return
@@ -204,8 +206,8 @@ class _Notices:
         state.since = max(state.since, page.finished_at or page.at)
         return False
 
-    def _settle(self, state: AudienceState) -> None:
-        """Find out whether the audience is reached, and who is notified instead if no one of it can be."""
+    def _conclude(self, state: AudienceState) -> None:
+        """Set since when the audience is notified, or add the people who are notified instead of it."""
         own = list(state.people)
         if state.told_at is None and own and not any(one.due for one in own):
             state.told_at = max((one.told_at for one in own if one.told_at), default=None)
@@ -226,6 +228,7 @@ class _Notices:
         state.left_at = at
 
     def _waits_for_page(self, state: AudienceState) -> bool:
+        """Return whether the runbook's page may still reach the on-call."""
         page = page_of(self._incident)
         pending = page.outcome is None if page else self._incident.phase == Phase.DETECT.value
         return state.audience == ON_CALL and not state.people and pending
@@ -236,6 +239,7 @@ class _Notices:
         return held.current.since if held and held.current else None
 
     def _person(self, line: Notification, name: str, since: datetime, instead_of: str = "") -> PersonState:
+        """Return the one state of a person, with the audience of `line` added to what is due."""
         key = person_key(name)
         if key not in self._people:
             chosen, why = ways_to(self._plan, line, name, since, self._reaches)

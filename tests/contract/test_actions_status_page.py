@@ -133,7 +133,7 @@ async def test_a_page_that_fails_when_it_is_back_gets_no_second_incident(kind: s
 
 
 async def test_who_is_notified_is_shown_before_and_is_what_happens() -> None:
-    """The person who approves reads how many subscribers there are; without `notify` none hears of it."""
+    """The person who approves reads how many subscribers there are; without `notify` none is notified."""
     async with production() as (sim, context):
         sim.world.status_board.subscribers |= {"email": 1_200, "sms": 3}
         opened = await carried_out(OpenIncident(context), **OPEN)

@@ -1,4 +1,4 @@
-"""Everyone whom the plan's `notifications` name hears of the incident once, by the first way that works."""
+"""Everyone whom the plan's `notifications` name is notified of the incident once, by the first way that works."""
 
 from __future__ import annotations
 
