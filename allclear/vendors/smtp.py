@@ -10,6 +10,7 @@ Source: aiosmtplib 5.1.3 and RFC 5321, 2026-11:
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ ADDRESS = r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*"
 MESSAGE_POLICY = SMTP_POLICY.clone(cte_type="7bit")
 """How messages are written: lines end as SMTP demands, and no byte is outside ASCII, for servers without 8BITMIME."""
 _TLS_PORT, _STARTTLS_PORT = 465, 587
+_IN_ALL = 2.0
+"""How many times the longest wait for one answer a whole conversation may take; a tenth more for each recipient."""
 _FOR_A_WHILE = range(400, 500)
 _WRONG_LOGIN = frozenset({530, 534, 535, 538})
 _NOT_ALLOWED = frozenset({530, 550, 551, 553, 554})
@@ -113,7 +116,8 @@ class Smtp:
         """
         request = VendorRequest("The mail server", "send an e-mail", write=True)
         stage = _Stage(request, self._secret)
-        async with stage, self._session(stage) as session:
+        in_all = self._seconds * (_IN_ALL + len(recipients) / 10)
+        async with stage, asyncio.timeout(in_all), self._session(stage) as session:
             stage.at = "sender"
             await session.mail(self.sender)
             stage.at = "recipients"
@@ -126,7 +130,7 @@ class Smtp:
             stage.at = "text"
             answer = await session.data(message.as_bytes(policy=MESSAGE_POLICY))
             stage.at = "end"
-        return Taken({one: hidden(why, self._secret) for one, why in refused.items()}, one_line(answer.message))
+        return Taken(refused, one_line(hidden(answer.message, self._secret)))
 
     async def check(self) -> None:
         """Connect, log in, and ask whether the sender's address is accepted; sends nothing.
@@ -135,7 +139,7 @@ class Smtp:
         """
         request = VendorRequest("The mail server", f"accept {self.sender} as the sender", write=False)
         stage = _Stage(request, self._secret)
-        async with stage, self._session(stage) as session:
+        async with stage, asyncio.timeout(self._seconds * _IN_ALL), self._session(stage) as session:
             stage.at = "sender"
             await session.mail(self.sender)
             stage.at = "end"
@@ -152,7 +156,7 @@ class Smtp:
         try:
             await session.rcpt(address)
         except aiosmtplib.SMTPRecipientRefused as error:
-            refused[address] = one_line(f"{error.code} {error.message}")
+            refused[address] = one_line(hidden(f"{error.code} {error.message}", self._secret))
             return error
         return None
 
@@ -252,7 +256,7 @@ class _Stage:
     def _reason(self, error: BaseException) -> str:
         import aiosmtplib  # noqa: PLC0415 - only who sends e-mail pays for it
 
-        if isinstance(error, aiosmtplib.SMTPTimeoutError):
+        if isinstance(error, TimeoutError):
             return "no answer in time"
         if isinstance(error, aiosmtplib.SMTPServerDisconnected):
             return "the connection broke"

@@ -12,6 +12,7 @@ from allclear.domain.approval import SPEAKERS, ApprovalPolicy
 from allclear.domain.base import digest, utc_now
 from allclear.domain.delivery import Delivery
 from allclear.domain.text import enumerated
+from tasks.email.addresses import Readable
 from tasks.email.compose import MAY_BE_REPEAT, composed
 from tasks.email.delivery import EmailAction, EmailState, MessageParams
 
@@ -22,7 +23,7 @@ _NAMED = 3
 class TextParams(MessageParams):
     """The text, and to whom it goes."""
 
-    text: str = Field(min_length=1, description="The text, without formatting.")
+    text: Readable = Field(min_length=1, description="The text, without formatting.")
 
 
 class SendParams(TextParams, LinkedParams):
@@ -34,6 +35,8 @@ class _SendText(EmailAction[TextParams, EmailState]):
 
     state: ClassVar[type[State]] = EmailState
     text_params = ("subject", "text")
+    apart: ClassVar[bool] = False
+    """Whether its recipients must not read each other's addresses."""
 
     @override
     async def observe(self, params: TextParams) -> EmailState:
@@ -64,6 +67,7 @@ class _SendText(EmailAction[TextParams, EmailState]):
             text=text,
             at=utc_now(),
             thread=params.thread,
+            apart=self.apart,
         )
         return self.receipt(people, await self.smtp.send(message, people))
 
@@ -77,7 +81,10 @@ class SendEmail(_SendText):
 
 
 class WriteToCustomers(_SendText):
-    """Sends an e-mail to customers, after those who speak for the company agreed. It has no link to our page."""
+    """Sends an e-mail to customers, after those who speak for the company agreed. It has no link to our page.
+
+    No customer reads the address of another one.
+    """
 
     name = "email.customers"
     title = "Write to the customers"
@@ -86,6 +93,7 @@ class WriteToCustomers(_SendText):
     approval: ClassVar[ApprovalPolicy | None] = SPEAKERS
     reaches: ClassVar[str | None] = None
     public = True
+    apart = True
 
 
 def shown(people: list[str]) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator
 
+from allclear.domain.text import is_visible, plain, printable
 from allclear.vendors.smtp import ADDRESS
 
 _LONGEST = 254
@@ -45,9 +46,22 @@ def _one_line(text: str) -> str:
     text = text.strip()  # a template's file ends with a line break
     if "\r" in text or "\n" in text:
         raise ValueError("it stands in a header of the message and must be one line; take the line break out")
-    return text
+    found = plain(text, len(text))
+    if text and not is_visible(found):
+        raise ValueError("nothing of it can be seen; write what the message is about")
+    return found
+
+
+def _readable(text: str) -> str:
+    """Return a text without signs that no reader sees, of which some end a message or cannot be sent."""
+    found = printable(text)
+    if not is_visible(found):
+        raise ValueError("nothing of it can be seen; write what the recipients are to read")
+    return found
 
 
 People = Annotated[list[str], BeforeValidator(_split), AfterValidator(_checked)]
 OneLine = Annotated[str, AfterValidator(_one_line)]
 """A text that becomes a header: a line break in it could begin another header."""
+Readable = Annotated[str, AfterValidator(_readable)]
+"""A text of several lines."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from email.headerregistry import Address
+from email.headerregistry import Address, Group
 from email.message import EmailMessage
 from email.utils import format_datetime
 
@@ -22,18 +22,30 @@ MAY_BE_REPEAT = "(This may be a repeat: whether an earlier try to send this mess
 def message_id(key: str, domain: str) -> str:
     """Return the Message-ID of the message with our `key`."""
     name = re.sub(r"[^A-Za-z0-9.-]+", "-", key).strip("-.")
+    name = re.sub(r"[.]{2,}", ".", name)
     if name != key:  # two keys must never have one id
-        name = f"{name}.{digest(key)[:8]}"
-    return f"<{re.sub(r'[.]{2,}', '.', name).lower()}@{domain}>"
+        name = f"{name}.{digest(key)[:8]}".lstrip(".")
+    return f"<{name.lower()}@{domain}>"
 
 
 def composed(  # noqa: PLR0913 - the parts of a message
-    client: Smtp, key: str, *, people: list[str], subject: str, text: str, at: datetime, thread: str | None = None
+    client: Smtp,
+    key: str,
+    *,
+    people: list[str],
+    subject: str,
+    text: str,
+    at: datetime,
+    thread: str | None = None,
+    apart: bool = False,
 ) -> EmailMessage:
-    """Return a message to `people`, in the thread of the message with the key `thread`."""
+    """Return a message to `people`, in the thread of the message with the key `thread`.
+
+    `apart` is whether its recipients must not read each other's addresses.
+    """
     message = EmailMessage(policy=MESSAGE_POLICY)
     message["From"] = Address(client.sender_name, addr_spec=client.sender)
-    message["To"] = ", ".join(people)
+    message["To"] = Group("undisclosed-recipients", ()) if apart else ", ".join(people)
     message["Subject"] = subject
     message["Date"] = format_datetime(at)
     message["Message-ID"] = message_id(key, client.domain)

@@ -17,7 +17,6 @@ from typing_extensions import override
 
 from allclear.domain.action import Action, Change, Client, Fence, Finding, Params, Receipt, Verdict
 from allclear.domain.approval import ApprovalPolicy
-from allclear.domain.base import digest
 from allclear.domain.delivery import Delivery, Sent
 from allclear.domain.errors import Refused
 from allclear.domain.preflight import Passed, PlannedUse, Preflight, PreflightCheck
@@ -112,8 +111,7 @@ class EmailAction(Action[P, S], Generic[P, S]):
 
     @override
     def resource(self, params: P) -> str:
-        people = digest(sorted(one.lower() for one in params.people))[:8]
-        return f"email:{params.message}/{people}"
+        return f"email:{params.message}"
 
     async def last(self, params: P) -> S | None:
         """Return what the record says of the message; None if it was not sent."""
@@ -158,9 +156,10 @@ class EmailAction(Action[P, S], Generic[P, S]):
     @override
     def state_after(self, change: Change[S], seen: S, receipt: Receipt | None) -> S:
         """Return the state with the server's answer, which no read shows; without one, nothing is known."""
-        asked = self.recipients(change)
-        known = {one: how for one, how in change.before.deliveries.items() if one not in asked}
-        known = {one: how for one, how in known.items() if one in change.after.deliveries}
+        asked, same = self.recipients(change), change.before.fingerprint == change.after.fingerprint
+        # Who is not on the list any more has this message all the same, so that the record must still say so.
+        kept = change.before.deliveries if same else {}
+        known = {one: how for one, how in kept.items() if one not in asked}
         if receipt is None:
             said = dict.fromkeys(asked, Delivery.UNKNOWN)
             return change.after.model_copy(update={"deliveries": known | said})

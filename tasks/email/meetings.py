@@ -18,7 +18,7 @@ from allclear.domain.delivery import Delivery
 from allclear.domain.durations import Duration
 from allclear.domain.errors import Refused
 from tasks.email.actions import shown
-from tasks.email.addresses import OneLine
+from tasks.email.addresses import OneLine, Readable
 from tasks.email.compose import MAY_BE_REPEAT, composed
 from tasks.email.delivery import EmailAction, EmailState, MessageParams
 from tasks.email.invitation import attach, invitation
@@ -27,7 +27,7 @@ from tasks.email.invitation import attach, invitation
 class InviteParams(MessageParams):
     """When the meeting is, and what it is about. Its key finds it again when it is moved or cancelled."""
 
-    text: str = Field(min_length=1, description="What the meeting is about.")
+    text: Readable = Field(min_length=1, description="What the meeting is about.")
     start: AwareDatetime = Field(description="When it begins, with its zone, as 2026-11-30T14:00:00Z.")
     length: Duration = Field(default=timedelta(hours=1), gt=timedelta(0), description="How long it takes.")
     location: OneLine = Field(default="", max_length=300, description="Where it is, as the address of a video call.")

@@ -257,6 +257,8 @@ async def test_a_server_without_encryption_is_never_given_the_password() -> None
         ({"people": ["änna@x.com"]}, "is not an e-mail address"),
         ({"people": [ANA, ANA.upper()]}, "stands in the list twice"),
         ({"subject": "Trouble\nBcc: eve@x.com"}, "must be one line"),
+        ({"subject": "\u202e\u200b"}, "nothing of it can be seen"),
+        ({"text": "\x00\u200b\n"}, "nothing of it can be seen"),
     ],
 )
 def test_bad_input_is_one_sentence(change: dict[str, Any], words: str) -> None:
@@ -265,11 +267,59 @@ def test_bad_input_is_one_sentence(change: dict[str, Any], words: str) -> None:
         read_params(SendEmail, EMAIL | change)
 
 
+def test_signs_that_no_reader_sees_are_taken_out() -> None:
+    """Some of them end a header or cannot be encoded, so that nothing was sent and no one knew it."""
+    odd = {"subject": "Pay\u2028ments\x0b fail\u202e", "text": "Pay\x00ments\nfail\u2066"}
+    params = read_params(SendEmail, EMAIL | odd).model_dump()
+    assert (params["subject"], params["text"]) == ("Pay ments fail", "Payments\nfail")
+
+
+async def test_no_customer_reads_the_address_of_another() -> None:
+    """Each is named to the server only, and in no header."""
+    async with mailing() as (sim, context, _):
+        await carried_out(WriteToCustomers(context), **EMAIL)
+        mail = only(sim)
+        assert mail.recipients == (ANA, BEN)
+        assert not {one for one in (ANA, BEN) if one in mail.content.decode()}
+        assert str(mail.message["To"]) == "undisclosed-recipients:;"
+
+
+async def test_a_corrected_list_gets_the_message_to_those_who_lack_it_only() -> None:
+    """An address was refused and corrected in the plan: the others do not get it twice, and not another text either."""
+    async with mailing() as (sim, context, record):
+        action = WriteToCustomers(context)
+        await fault(sim, "email", "rcpt", "permission_denied")
+        await issued(action, record, **EMAIL)
+        corrected = EMAIL | {"people": [CHI, BEN]}
+        again, _ = await issued(action, record, **corrected)
+        assert again.status is ActStatus.VERIFIED
+        assert [mail.recipients for mail in sim.world.mails] == [(BEN,), (CHI,)]
+        with pytest.raises(Refused, match="with another content"):
+            await worked_out(action, **(EMAIL | {"people": [CHI], "text": "Another text."}))
+        shorter, _ = await issued(action, record, **(EMAIL | {"people": [ANA]}))
+        assert shorter.status is ActStatus.VERIFIED
+        _, change = await issued(action, record, **corrected)
+        assert change.before.still_to_send([ANA, BEN, CHI]) == []
+
+
+async def test_a_conversation_that_drags_on_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each answer comes in its time, but not all of them: the next way must not wait for it."""
+    async with mailing() as (sim, context, _):
+        action = SendEmail(context)
+        params, change = await worked_out(action, **EMAIL)
+        monkeypatch.setattr("allclear.vendors.smtp._IN_ALL", 0.0)
+        context.client(Smtp)._seconds = 1.0  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - only tests choose the moment
+        await fault(sim, "email", "rcpt", "slow", seconds=30)
+        with pytest.raises(Unreachable, match="no answer in time"):
+            await action.apply(params, change, "key")
+
+
 def test_keys_with_other_letters_have_ids_of_their_own() -> None:
     """Two keys never share an id, and an id is a legal one."""
-    ids = [message_id(key, "x.com") for key in ("VS-1-a", "VS-1/a", "VS-1 a", "VS-1..a")]
+    ids = [message_id(key, "x.com") for key in ("VS-1-a", "VS-1/a", "VS-1 a", "VS-1..a", "VS-1.a", "ü", "é")]
     assert len(set(ids)) == len(ids)
     assert ids[0] == "<vs-1-a@x.com>"
+    assert not [one for one in ids if one.startswith("<.") or ".." in one]
 
 
 async def test_without_an_answer_nothing_is_claimed() -> None:
