@@ -9,13 +9,13 @@ record, the plan and the rota alone, so a restart neither loses nor repeats a no
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from allclear.domain.act import Act
 from allclear.domain.audiences import Reaches, first_people, is_pager, next_people, no_one, ways_to
-from allclear.domain.base import person_key
+from allclear.domain.base import digest, person_key
 from allclear.domain.deadlines import clock_start
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Notification, Plan, RotaOverride, holds
@@ -29,6 +29,9 @@ UNKNOWN_FOR = timedelta(minutes=10)
 
 NO_RESULT_FOR = timedelta(minutes=2)
 """After this time a message without any result counts as one whose result is unknown, and the next way is used."""
+
+_NO_NAME = "on-call"
+"""Stands in a step for whoever the pager has on call."""
 
 
 @dataclass(frozen=True)
@@ -164,6 +167,7 @@ class _Notices:
         self._overrides = overrides
         self._reaches = reaches
         self._people: dict[str, PersonState] = {}
+        self._sent = _acts_by_person(incident)
 
     def states(self) -> list[AudienceState]:
         """Return the state of each audience, in the plan's order."""
@@ -261,12 +265,12 @@ class _Notices:
     ) -> PersonState:
         """Return how a person's notice stands, way by way; those that were tried already come first."""
         state = PersonState(name, since)
-        tried = [act.proposed.notice.way for act in notices_to(self._incident, name) if act.proposed.notice]
+        tried = self._sent.get(person_key(name), {})
         ways = list(dict.fromkeys([*tried, *chosen]))
         repeat, start = False, since
         for way in ways:
-            step = step_of(name, way)
-            act = self._incident.act_of(NOTICE, step)
+            act = tried.get(way)
+            step = act.proposed.step if act else step_of(name, way)
             notice = Notice((line.audience,), name, way, step, start, repeat, instead_of)
             if act is None:
                 state.due.append(notice)
@@ -287,14 +291,31 @@ class _Notices:
 
 
 def step_of(name: str, way: str) -> str:
-    """Return the step under which the message to a person by a way is recorded, as `ana-ruiz-email`."""
-    key = re.sub(r"[^\w]+", "-", person_key(name)).strip("-") or "on-call"
-    return f"{key}-{way}"
+    """Return the step under which the message to a person by a way is recorded, as `ana-ruiz-email`.
+
+    Two people, or two ways, never have one step: `Ana-Ruiz` is not `Ana Ruiz`, and would get nothing.
+    """
+    key = person_key(name)
+    shown = re.sub(r"[^\w]+", "-", key).strip("-") or _NO_NAME
+    simple = not key or (shown == key.replace(" ", "-") and "-" not in key and shown != _NO_NAME)
+    step = f"{shown}-{way}"
+    return step if simple and "-" not in way else f"{step}-{digest([key, way])[:8]}"
 
 
-def notices_to(incident: Incident, name: str) -> Iterator[Act]:
-    """Yield the messages that were sent to a person, or tried, oldest first."""
+def begun_notices(incident: Incident) -> list[Notice]:
+    """Return the messages whose sending was interrupted, also if they are no longer due: one may have been sent."""
+    return [
+        Notice(tuple(notice.audiences), notice.person, notice.way, act.proposed.step, act.at)
+        for act in incident.acts.values()
+        if (notice := act.proposed.notice) is not None and act.begun
+    ]
+
+
+def _acts_by_person(incident: Incident) -> dict[str, dict[str, Act]]:
+    """Return the messages that were sent, or tried: the key of the person -> way -> act, oldest first."""
+    found: dict[str, dict[str, Act]] = {}
     for act in incident.acts.values():
         notice = act.proposed.notice
-        if notice is not None and person_key(notice.person) == person_key(name):
-            yield act
+        if notice is not None:
+            found.setdefault(person_key(notice.person), {})[notice.way] = act
+    return found

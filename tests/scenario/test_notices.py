@@ -12,6 +12,7 @@ from rich.console import Console
 
 from allclear.bootstrap import make_engine
 from allclear.domain.action import ActStatus
+from allclear.domain.notices import begun_notices
 from allclear.domain.notified import notified as rows_of
 from allclear.domain.proof import Proof
 from allclear.domain.pseudo_phases import NOTICE
@@ -287,3 +288,35 @@ async def test_people_see_who_was_notified_when_by_what_and_how_far_it_got(tmp_p
         assert "| CTO | Cara | " in document
         page = incident_page(Source(it.incident, entries, plan, "Storefront", Viewer("Ana", Proof.LINK), it.watch.now))
         assert [one.audience for one in page.notified] == [row.audience for row in rows]
+
+
+async def test_people_whose_names_look_alike_are_each_notified(tmp_path: Path) -> None:
+    """`Ana-Ruiz` and `Ana Ruiz` are two people, and so is one who is called as the pager's on-call."""
+    company = notified(line("cto"), line("tech_lead"), line("ceo"))
+    names = {"Cara": "Ana-Ruiz", "Theo": "Ana Ruiz", "Eve": "Ana (Ruiz)"}
+    people = [one.model_copy(update={"name": names.get(one.name, one.name)}) for one in company.plan.people]
+    company = replace(company, plan=company.plan.model_copy(update={"people": people}))
+    async with scene(tmp_path, company, broken(), ALERT) as it:
+        await it.to(Phase.DETECT)
+        await later(it)
+        assert sorted(sent(it.incident)) == [(name, "slack") for name in sorted(names.values())]
+        assert [len(to(it, name)) for name in names] == [1, 1, 1]
+
+
+async def test_a_notice_that_was_begun_gets_its_result_although_it_is_no_longer_due(tmp_path: Path) -> None:
+    """The process ended, and the severity was lowered meanwhile: whether Cara has the message is found out."""
+    async with scene(tmp_path, notified(line("cto")), broken(), ALERT) as it:
+        await it.to(Phase.DETECT)
+        fault(it, "slack", "chat.postMessage", "slow", times=1)
+        it.watch.now += timedelta(seconds=1)
+        await it.engine.reminders.start_due()
+        async with asyncio.timeout(HUNG):
+            while not any(act.begun for act in it.incident.acts.values() if act.proposed.notice):  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.01)
+        it.engine.people.severity(it.incident_id, "P1", "Only some pay by card.", ANA)
+        (begun,) = begun_notices(it.incident)
+        assert (begun.person, begun.way) == ("Cara", "slack")
+        await it.engine.reminders.wait()
+        await later(it)
+        assert begun_notices(it.incident) == []
+        assert len(to(it, "Cara")) == 1

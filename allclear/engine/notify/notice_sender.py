@@ -18,7 +18,7 @@ from allclear.domain.audiences import Reaches
 from allclear.domain.base import Clock
 from allclear.domain.errors import ConcurrentWrite, NotFound
 from allclear.domain.incident import Incident
-from allclear.domain.notices import Notice, audience_states, due_notices
+from allclear.domain.notices import Notice, audience_states, begun_notices, due_notices
 from allclear.domain.placeholders import render_all
 from allclear.domain.privacy import is_private, may_read
 from allclear.domain.pseudo_phases import NOTICE
@@ -89,7 +89,9 @@ class NoticeSender:
         if not self._plan.ways or not self._plan.notifications:
             return []
         overrides = overrides_of(self._journal, self._plan)
-        return due_notices(audience_states(self._plan, incident, overrides, self.reaches))
+        due = due_notices(audience_states(self._plan, incident, overrides, self.reaches))
+        steps = {one.step for one in due}
+        return [*due, *(one for one in begun_notices(incident) if one.step not in steps)]
 
     async def _send(self, incident_id: str, step: str) -> None:
         """Send one message, unless another process does, or it is no longer due."""
