@@ -10,7 +10,7 @@ Teams shows us nothing of what it did: it has no message id, and nothing can be 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from functools import partial
 from typing import ClassVar
@@ -18,7 +18,18 @@ from typing import ClassVar
 from pydantic import Field
 from typing_extensions import override
 
-from allclear.domain.action import COMPANY, Action, Change, Client, Fence, Finding, LinkedParams, Receipt, Verdict
+from allclear.domain.action import (
+    COMPANY,
+    Action,
+    Change,
+    Client,
+    Fence,
+    Finding,
+    LinkedParams,
+    ParamProblem,
+    Receipt,
+    Verdict,
+)
 from allclear.domain.approval import ApprovalPolicy
 from allclear.domain.base import digest
 from allclear.domain.channel import Card
@@ -27,7 +38,7 @@ from allclear.domain.errors import Refused
 from allclear.domain.preflight import PlannedUse, Preflight, PreflightCheck, Unproven
 from allclear.domain.systems import Service
 from allclear.vendors.teams import Teams
-from allclear.vendors.teams_cards import TeamsMessage, news
+from allclear.vendors.teams_cards import TeamsMessage, can_be_mentioned, news
 from tasks.permissions import TEAMS_POST
 
 DEADLINE = timedelta(seconds=15)
@@ -103,6 +114,15 @@ class PostInTeams(Action[TeamsParams, TeamsState]):
     def teams(self) -> Teams:
         """Return the client."""
         return self.context.client(Teams)
+
+    @classmethod
+    @override
+    def check_params(cls, params: TeamsParams, services: Mapping[str, Service]) -> Iterable[ParamProblem]:
+        for person in params.people:
+            if not can_be_mentioned(person):
+                sentence = f"`{person}` is no user name in Teams, so the message would mention no one."
+                next_step = "Write the name with which the person signs in, as ana@example.com."
+                yield ParamProblem(param="people", sentence=sentence, next_step=next_step)
 
     @override
     def resource(self, params: TeamsParams) -> str:

@@ -14,9 +14,10 @@ connector", read 2026-11:
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar, Self
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from pydantic import Field
 
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 LARGEST = 27_000
 """Bytes of a message, below Teams' limit of about 28 KB."""
 HOSTS = ("environment.api.powerplatform.com", "logic.azure.com")
+_HOST = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
+"""A host without signs that one program takes for the end of it and another one does not."""
 RETIRED = "webhook.office.com"
 GUIDE = "Make a flow and set its address: docs/how-to/teams.md."
 _SIMULATED_QUERY = "?api-version=1&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0&sig="
@@ -103,8 +106,8 @@ class Teams(OverHttp):
 def _checked(access: Access) -> str:
     """Return the flow's address from the secret. Raises ConfigError, which never quotes it, or MissingSecret."""
     address, host = secret_of(access), _host_of(access.endpoint)
-    parts = urlsplit(address)
-    if parts.scheme != "https" or not parts.hostname or parts.username is not None:
+    parts = _https_parts(address)
+    if parts is None or not parts.hostname:
         raise ConfigError("The secret of the system teams is no https:// address.", GUIDE)
     problem = _host_problem(parts.hostname)
     if problem:
@@ -122,11 +125,21 @@ def _checked(access: Access) -> str:
     return address
 
 
+def _https_parts(address: str) -> SplitResult | None:
+    """Return the parts of an https:// address; None for another text, of which the library's error would quote some."""
+    try:
+        parts = urlsplit(address)
+        good = parts.scheme == "https" and bool(parts.hostname) and parts.username is None and parts.port != 0
+    except ValueError:
+        return None
+    return parts if good else None
+
+
 def _host_problem(host: str) -> str:
     """Return why no webhook of Teams is at `host`, as a sentence; empty if one can be."""
     if host == RETIRED or host.endswith(f".{RETIRED}") or host == "outlook.office.com":
         return f"{host} belongs to the connectors of Office 365, which Microsoft has switched off."
-    if any(host.endswith(f".{one}") for one in HOSTS):
+    if _HOST.fullmatch(host) and any(host.endswith(f".{one}") for one in HOSTS):
         return ""
     return (
         f"The host {host or 'that is missing'} of the system teams is none of {' or '.join(f'*.{h}' for h in HOSTS)}."

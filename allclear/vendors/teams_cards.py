@@ -61,7 +61,7 @@ class TeamsMessage:
         return LARGEST - size(self._with_text("", limit))
 
     def _with_text(self, text: str, limit: int) -> JsonDict:
-        called = [person for person in dict.fromkeys(self.people) if _PERSON.fullmatch(person.strip())][:_MOST_PEOPLE]
+        called = [one for one in dict.fromkeys(self.people) if can_be_mentioned(one)][:_MOST_PEOPLE]
         body = [
             *([_paragraph(shortened(self.title, _LONGEST_TITLE), bold=True)] if self.title else []),
             *_paragraphs(text),
@@ -77,6 +77,11 @@ class TeamsMessage:
             )
             content["actions"] = [{"type": "Action.OpenUrl", "title": title, "url": self.href}]
         return {"type": "message", "attachments": [{"contentType": _KIND, "contentUrl": None, "content": content}]}
+
+
+def can_be_mentioned(person: str) -> bool:
+    """Return whether `person` is a user name or an id of Entra, without which a card mentions no one."""
+    return _PERSON.fullmatch(person.strip()) is not None
 
 
 def size(message: JsonDict) -> int:

@@ -52,13 +52,14 @@ _IDENTIFY: dict[str, tuple[str, str]] = {
         "Write each person's own: PagerDuty, People, the person's profile; the address ends in the id.",
     ),
     "slack": ("user id in Slack", "Write each person's own id."),
+    "phone": ("phone number", "Write each person's own: a key that is pressed in a call is that person's."),
     "email": ("e-mail address", "Write each person's own: the identity proxy knows people by it."),
 }
 """The contacts by which people are recognised, and what to write."""
 
 
 def _shared_ids(plan: Plan, file: YamlFile) -> Iterator[Diagnostic]:
-    """Yield contacts that two people have, because they would not say who acts, and contacts in Slack without an id."""
+    """Yield contacts that two people have, because they do not say who acts, and contacts in Slack without an id."""
     seen: dict[tuple[str, str], str] = {}
     for index, person in enumerate(plan.people):
         for kind, (words, next_step) in _IDENTIFY.items():
@@ -72,7 +73,14 @@ def _shared_ids(plan: Plan, file: YamlFile) -> Iterator[Diagnostic]:
                     f"{contact.address.strip()} is no user id of Slack, so {person.name} cannot answer there.",
                     "Write the id, as U024BE7LH. In Slack: the person's profile, the three dots, Copy member ID.",
                 )
-            elif other := seen.get((kind, key)):
+            elif (other := seen.get((kind, key))) and kind == "phone":
+                yield file.warning(
+                    place,
+                    f"{other} and {person.name} have the same phone number, so a key that is pressed there "
+                    "acknowledges nothing.",
+                    next_step,
+                )
+            elif other:
                 yield file.error(place, f"{other} and {person.name} have the same {words}, {key}.", next_step)
             else:
                 seen[kind, key] = person.name

@@ -27,6 +27,15 @@ def test_two_people_cannot_have_one_e_mail_address_in_any_spelling(tmp_path: Pat
     assert "Bo and Ana have the same e-mail address, ops@x.example." in error
 
 
+def test_two_people_who_share_a_phone_are_reported(tmp_path: Path) -> None:
+    """A key that is pressed there would not say who acknowledges, so it acknowledges nothing."""
+    contacts = 'contacts: {phone: "+1 (555) 201-0100"}'
+    other = ("plan.yaml", "people:\n", f"people:\n  - {{name: Bo, roles: [on_call], {contacts}}}\n")
+    ana = ("plan.yaml", 'phone: "+1 555 0100"', 'phone: "+15552010100"')
+    warnings = found(company_folder(tmp_path, other, ana), "warning")
+    assert any("Bo and Ana have the same phone number" in one for one in warnings)
+
+
 def test_a_rota_follows_pagerduty_only_with_a_policy_and_an_action_that_can_ask(tmp_path: Path) -> None:
     """Otherwise its turns would silently count for ever."""
     errors = found(company_folder(tmp_path, plan(FOLLOWS)), "error")

@@ -13,6 +13,7 @@ from allclear.domain.errors import AnswerLost, ConfigError, Denied, VendorRefuse
 from allclear.domain.systems import Access, System
 from allclear.vendors.teams import LARGEST, Teams, TeamsOptions
 from allclear.vendors.teams_cards import IN_RECORD, ON_PAGE, TeamsMessage, news, size
+from tasks.teams import PostInTeams, TeamsParams
 from tests.unit.fakes_http import FakeVendor, Pauses
 
 SIGNATURE = "canary-2718281828"
@@ -58,6 +59,10 @@ def test_both_kinds_of_host_are_taken_and_never_shown() -> None:
         (WHOLE.replace(HOST, "logic.azure.com.evil"), HOST, "none of", "teams.md"),
         (WHOLE.replace("https:", "http:"), HOST, "no https://", "teams.md"),
         (WHOLE.replace(HOST, f"user:pass@{HOST}"), HOST, "no https://", "teams.md"),
+        (WHOLE.replace(HOST, f"evil.example.com\\.{HOST}"), f"evil.example.com\\.{HOST}", "none of", "teams.md"),
+        (WHOLE.replace(HOST, f"evil.example.com%2f.{HOST}"), f"evil.example.com%2f.{HOST}", "none of", "teams.md"),
+        (WHOLE.replace(HOST, f"{HOST}:99999"), HOST, "no https://", "teams.md"),
+        (WHOLE.replace(HOST, f"[{HOST}"), HOST, "no https://", "teams.md"),
         (WHOLE.partition("&")[0], HOST, "has no `sig=`", "in quotes"),
         (
             WHOLE,
@@ -83,6 +88,13 @@ def test_a_simulated_address_is_on_this_machine() -> None:
     access = Access(name="teams", endpoint=f"https://{HOST}/x", secret=SecretStr("s"), simulated=True)
     with pytest.raises(ConfigError, match="not on this machine"):
         Teams.connect(access)
+
+
+def test_a_contact_that_teams_would_not_mention_is_reported() -> None:
+    """`allclear check` finds it in the plan: the card would appear, and would call no one."""
+    params = TeamsParams(message="VS-1", text="Down.", people=["ana@example.com", "Ana Ruiz", "@ben"])
+    found = [problem.sentence for problem in PostInTeams.check_params(params, {})]
+    assert [name in one for name, one in zip(("Ana Ruiz", "@ben"), found, strict=True)] == [True, True]
 
 
 @pytest.mark.parametrize(
