@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from allclear.domain.action import Action, Change, Client, Fence, Finding, LinkedParams, Params, Receipt, State, Verdict
 from allclear.domain.approval import ApprovalPolicy
+from allclear.domain.delivery import from_command_line
 from allclear.domain.errors import Refused
 from allclear.domain.preflight import Preflight
 from allclear.vendors.pagerduty import fitting
@@ -25,11 +26,6 @@ DEADLINE = timedelta(seconds=15)
 _OPEN = ("triggered", "acknowledged")
 
 UserId = Annotated[str, StringConstraints(pattern=USER)]
-
-
-def from_command_line(value: object) -> object:
-    """Return the ids in `PANA123,PBEN456`, as the command line has them; any other value as it is."""
-    return [one.strip() for one in value.split(",") if one.strip()] if isinstance(value, str) else value
 
 
 class PageOfPeople(Params):

@@ -1,4 +1,4 @@
-"""Who is notified of what the status page says, as the person reads it who approves it."""
+"""Which subscribers of the status page are notified, in the words that are shown to the person who approves."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ async def counted(site: Statuspage) -> dict[str, int] | None:
 
 
 def whom(subscribers: dict[str, int] | None, *, notify: bool) -> str:
-    """Return who reads it, as a person reads it who approves it."""
+    """Return who can read it, as a sentence for the person who approves it."""
     if not notify:
         return "It is public, and no subscriber is notified."
     if subscribers is None:

@@ -33,7 +33,7 @@ from allclear.domain.action import (
 from allclear.domain.approval import ApprovalPolicy
 from allclear.domain.base import digest
 from allclear.domain.channel import Card
-from allclear.domain.delivery import Delivery, Sent
+from allclear.domain.delivery import MAY_BE_REPEAT, Delivery, Sent
 from allclear.domain.errors import Refused
 from allclear.domain.preflight import PlannedUse, Preflight, PreflightCheck, Unproven
 from allclear.domain.systems import Service
@@ -42,7 +42,6 @@ from allclear.vendors.teams_cards import TeamsMessage, can_be_mentioned, news
 from tasks.permissions import TEAMS_POST
 
 DEADLINE = timedelta(seconds=15)
-MAY_BE_REPEAT = "(This may be a repeat: the first try got no answer.)"
 
 
 class TeamsParams(LinkedParams):
@@ -82,7 +81,7 @@ class TeamsPreflight(Preflight):
 
     async def _webhook(self, teams: Teams) -> Unproven:
         return Unproven(
-            f"The address has the form of a flow's. Whether the flow posts in {teams.channel} shows only a card there.",
+            f"The address has the form of a flow's. Only a card in {teams.channel} shows whether the flow posts there.",
             f'Post one, and look: allclear act {COMPANY} teams.post message=TEST text="A test" --reason test --as NAME '
             "--role ROLE",
         )

@@ -27,6 +27,18 @@ class Delivery(StrEnum):
     """It may have reached the recipient: the vendor's answer was lost, or a mailbox may have taken the call."""
 
 
+ON_THE_WAY = frozenset({Delivery.ACCEPTED, Delivery.DELIVERED, Delivery.ACKNOWLEDGED})
+"""How far a message got that is not sent to this recipient once more."""
+
+MAY_BE_REPEAT = "This may be a repeat: an earlier try got no answer."
+"""Begins a message that is sent again although the earlier one may have arrived."""
+
+
+def from_command_line(value: object) -> object:
+    """Return the recipients in `ana@acme.com,ben@acme.com`, as the command line has them; any other value as it is."""
+    return [one.strip() for one in value.split(",") if one.strip()] if isinstance(value, str) else value
+
+
 class Sent(State):
     """A message to people, as the vendor knows it. The base of the states of the actions that send one."""
 

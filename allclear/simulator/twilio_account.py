@@ -66,10 +66,10 @@ class SimulatedCall:
 
 
 class TwilioAccount:
-    """Everything that was sent, and the phones that it reaches."""
+    """All texts and calls of the account, and the phones that they reach."""
 
     def __init__(self, spec: TwilioSpec, clock: Clock, event_log: EventLog) -> None:
-        self.spec, self._clock, self._truth = spec, clock, event_log
+        self.spec, self._clock, self._event_log = spec, clock, event_log
         self.token = ""
         """The account's auth token, which signs what is posted."""
         self.texts: list[SimulatedText] = []
@@ -84,27 +84,27 @@ class TwilioAccount:
     # --- texts ---------------------------------------------------------------------------------------------
 
     def send(self, to: str, body: str) -> SimulatedText:
-        """Take a text."""
+        """Accept a text, which is queued."""
         text = SimulatedText(f"SM{secrets.token_hex(16)}", to, body, self.phone(to), self._clock())
         self.texts.append(text)
-        self._truth.record("text", to=to, body=body)
+        self._event_log.record("text", to=to, body=body)
         return text
 
     def move_on(self) -> None:
-        """Bring every text to where it is now."""
+        """Set the status of each text whose time on the way has passed."""
         for text in self.texts:
             if text.status == "queued" and self._clock() - text.at >= self.spec.takes and text.phone.text != "queued":
                 text.status = text.phone.text
                 text.error = text.phone.text_error if text.status in ("undelivered", "failed") else None
-                self._truth.record("text_status", to=text.to, status=text.status)
+                self._event_log.record("text_status", to=text.to, status=text.status)
 
     # --- calls ---------------------------------------------------------------------------------------------
 
     def place(self, to: str, twiml: str) -> SimulatedCall:
-        """Take a call, and let the phone ring."""
+        """Accept a call, and start ringing the phone."""
         call = SimulatedCall(f"CA{secrets.token_hex(16)}", to, twiml, self.phone(to), self._clock())
         self.calls.append(call)
-        self._truth.record("call", to=to)
+        self._event_log.record("call", to=to)
         task = asyncio.get_running_loop().create_task(self._ring(call))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -129,7 +129,7 @@ class TwilioAccount:
             else:
                 call.heard = spoken(call.twiml)
             call.status = "completed"
-        self._truth.record("call_ended", to=call.to, status=call.status)
+        self._event_log.record("call_ended", to=call.to, status=call.status)
 
     async def press(self, call: SimulatedCall, address: str, key: str, **fields: str) -> httpx.Response | None:
         """Press a key in a call: it is posted to `address`. Returns the answer; None if there was none."""
@@ -153,9 +153,9 @@ class TwilioAccount:
             async with httpx.AsyncClient(timeout=_SECONDS) as client:
                 answer = await client.post(address, data=form, headers=headers)
         except httpx.HTTPError as error:
-            self._truth.record("key_pressed", to=call.to, key=key, failed=type(error).__name__)
+            self._event_log.record("key_pressed", to=call.to, key=key, failed=type(error).__name__)
             return None
-        self._truth.record("key_pressed", to=call.to, key=key, status=answer.status_code)
+        self._event_log.record("key_pressed", to=call.to, key=key, status=answer.status_code)
         call.heard += spoken(answer.text) if answer.is_success else ["An application error has occurred."]
         return answer
 

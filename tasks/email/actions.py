@@ -10,10 +10,10 @@ from typing_extensions import override
 from allclear.domain.action import Change, LinkedParams, Params, Receipt, State
 from allclear.domain.approval import SPEAKERS, ApprovalPolicy
 from allclear.domain.base import digest, utc_now
-from allclear.domain.delivery import Delivery
+from allclear.domain.delivery import MAY_BE_REPEAT, Delivery
 from allclear.domain.text import enumerated
 from tasks.email.addresses import Readable
-from tasks.email.compose import MAY_BE_REPEAT, composed
+from tasks.email.compose import composed
 from tasks.email.delivery import EmailAction, EmailState, MessageParams
 
 _NAMED = 3

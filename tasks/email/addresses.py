@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator
 
+from allclear.domain.delivery import from_command_line
 from allclear.domain.text import is_visible, plain, printable
 from allclear.vendors.smtp import ADDRESS
 
@@ -14,11 +15,6 @@ _LONGEST = 254
 """RFC 5321, 4.5.3.1.3, without the two brackets."""
 MOST_RECIPIENTS = 100
 """RFC 5321, 4.5.3.1.8: every server takes as many recipients of one message."""
-
-
-def _split(value: object) -> object:
-    """Return the addresses in `ana@acme.com,ben@acme.com`, as the command line has them; any other value as it is."""
-    return [one.strip() for one in value.split(",") if one.strip()] if isinstance(value, str) else value
 
 
 def _checked(addresses: list[str]) -> list[str]:
@@ -60,7 +56,7 @@ def _readable(text: str) -> str:
     return found
 
 
-People = Annotated[list[str], BeforeValidator(_split), AfterValidator(_checked)]
+People = Annotated[list[str], BeforeValidator(from_command_line), AfterValidator(_checked)]
 OneLine = Annotated[str, AfterValidator(_one_line)]
 """A text that becomes a header: a line break in it could begin another header."""
 Readable = Annotated[str, AfterValidator(_readable)]

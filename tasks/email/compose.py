@@ -1,4 +1,4 @@
-"""How our e-mails are written: their headers, their ids, and the note that one may be a repeat.
+"""How our e-mails are written: their headers and their ids.
 
 *Source:* RFC 5322 (Message-ID, In-Reply-To, References), RFC 3834 (`Auto-Submitted`, so that no out-of-office answers),
 Microsoft's `X-Auto-Response-Suppress` for Exchange, 2026-11. The Message-ID is made from our key: the same message has
@@ -15,8 +15,6 @@ from email.utils import format_datetime
 
 from allclear.domain.base import digest
 from allclear.vendors.smtp import MESSAGE_POLICY, Smtp
-
-MAY_BE_REPEAT = "(This may be a repeat: whether an earlier try to send this message arrived is not known.)"
 
 
 def message_id(key: str, domain: str) -> str:

@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from allclear.domain.action import Action, Change, Client, Fence, Finding, Params, Receipt, Verdict
 from allclear.domain.approval import ApprovalPolicy
-from allclear.domain.delivery import Delivery, Sent
+from allclear.domain.delivery import ON_THE_WAY, Delivery, Sent
 from allclear.domain.errors import Refused
 from allclear.domain.preflight import Passed, PlannedUse, Preflight, PreflightCheck
 from allclear.domain.systems import Service
@@ -27,7 +27,6 @@ from tasks.email.addresses import OneLine, People
 from tasks.permissions import EMAIL_SEND
 
 DEADLINE = timedelta(seconds=20)
-_DONE = frozenset({Delivery.ACCEPTED, Delivery.DELIVERED, Delivery.ACKNOWLEDGED})
 _REFUSED, _ACCEPTED = "refused", "accepted"
 
 
@@ -53,12 +52,12 @@ class EmailState(Sent):
 
     @property
     def maybe_sent(self) -> bool:
-        """Return whether someone has it, or may have it."""
-        return any(one in _DONE or one is Delivery.UNKNOWN for one in self.deliveries.values())
+        """Return whether a recipient has the message, or may have it."""
+        return any(one in ON_THE_WAY or one is Delivery.UNKNOWN for one in self.deliveries.values())
 
     def still_to_send(self, people: list[str]) -> list[str]:
-        """Return those of `people` for whom the server has not taken it yet."""
-        return [one for one in people if self.deliveries.get(one) not in _DONE]
+        """Return those of `people` for whom the server has not accepted the message yet."""
+        return [one for one in people if self.deliveries.get(one) not in ON_THE_WAY]
 
     @override
     def in_words(self) -> str:
@@ -143,7 +142,7 @@ class EmailAction(Action[P, S], Generic[P, S]):
 
     @staticmethod
     def recipients(change: Change[S]) -> list[str]:
-        """Return to whom the message is to be sent now: if it is a repeat, those for whom it was not accepted yet."""
+        """Return whom the message is to be sent to now; a repeat goes to those for whom it was not accepted yet."""
         people = list(change.after.deliveries)
         return change.before.still_to_send(people) if change.before.fingerprint == change.after.fingerprint else people
 
@@ -173,13 +172,15 @@ class EmailAction(Action[P, S], Generic[P, S]):
         if failed := [one for one in wanted if after.deliveries.get(one) is Delivery.FAILED]:
             reasons = "; ".join(f"{one} ({after.refusals.get(one, 'refused')})" for one in failed)
             others = [one for one in wanted if one not in failed]
-            rest = f" It accepted it for {enumerated(others)}." if others else ""
-            sentence = f"The mail server did not accept it for {reasons}.{rest}"
+            rest = f" It accepted the message for {enumerated(others)}." if others else ""
+            sentence = f"The mail server did not accept the message for {reasons}.{rest}"
             return Finding(verdict=Verdict.FAILURE, sentence=sentence, final=True)
-        if unknown := [one for one in wanted if after.deliveries.get(one) not in _DONE]:
-            sentence = f"Whether it was sent to {enumerated(unknown)} is not known, and no read can tell."
+        if unknown := [one for one in wanted if after.deliveries.get(one) not in ON_THE_WAY]:
+            sentence = (
+                f"It is not known whether {enumerated(unknown)} got it, because a mail server cannot be asked later."
+            )
             return Finding(verdict=Verdict.INCONCLUSIVE, sentence=sentence, final=True)
-        sentence = f"The mail server accepted it for {enumerated(wanted)}. Whether it is read, no one can tell."
+        sentence = f"The mail server accepted the message for {enumerated(wanted)}. Whether they read it is unknown."
         return Finding(verdict=Verdict.SUCCESS, sentence=sentence)
 
     @override

@@ -14,12 +14,12 @@ from typing_extensions import override
 
 from allclear.domain.action import Change, Params, Receipt, State
 from allclear.domain.base import digest, utc_now
-from allclear.domain.delivery import Delivery
+from allclear.domain.delivery import MAY_BE_REPEAT, Delivery
 from allclear.domain.durations import Duration
 from allclear.domain.errors import Refused
 from tasks.email.actions import shown
 from tasks.email.addresses import OneLine, Readable
-from tasks.email.compose import MAY_BE_REPEAT, composed
+from tasks.email.compose import composed
 from tasks.email.delivery import EmailAction, EmailState, MessageParams
 from tasks.email.invitation import attach, invitation
 

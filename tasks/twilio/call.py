@@ -15,7 +15,7 @@ from xml.sax.saxutils import escape, quoteattr
 from typing_extensions import override
 
 from allclear.domain.action import Params
-from allclear.domain.delivery import Delivery
+from allclear.domain.delivery import MAY_BE_REPEAT, Delivery
 from allclear.domain.requests import pressed_key
 from allclear.domain.text import plain
 from allclear.vendors.lengths import shortened
@@ -28,7 +28,6 @@ _NOT_REACHED = {
     "failed": "the number could not be called",
     "canceled": "the call was cancelled",
 }
-_REPEAT = "This call may be a repeat."
 _SPOKEN = (1_500, 700, 250)
 """The longest texts that are tried, in characters: what is escaped takes more room."""
 
@@ -49,7 +48,7 @@ class CallPeople(PhoneAction[PhoneParams]):
     @override
     async def send(self, params: PhoneParams, address: str, number: str) -> str:
         repeated = self.context.record.may_be_sent(self.resource(params))
-        text = f"{_REPEAT} {params.text}" if repeated else params.text
+        text = f"{MAY_BE_REPEAT} {params.text}" if repeated else params.text
         return (await self.twilio.call(number, twiml_of(text, self._keys_address(params), _incident(params)))).sid
 
     @override
@@ -96,7 +95,7 @@ def twiml_of(text: str, address: str, incident: str) -> str:
     """Return what a call says, as TwiML: the text twice, and what to press if there is an `address` to post it to."""
     said = plain(text.replace("\n", ". "), _SPOKEN[0])
     tried = (shortened(said, limit) for limit in _SPOKEN)
-    made = [_with_key(words, address, incident) if address else _told(words) for words in tried]
+    made = [_with_key(words, address, incident) if address else _without_key(words) for words in tried]
     return next((twiml for twiml in made if len(twiml) <= LONGEST_TWIML), made[-1])
 
 
@@ -104,11 +103,11 @@ def _with_key(words: str, address: str, incident: str) -> str:
     what = f"acknowledge {incident}" if incident else "confirm that this test call has arrived"
     once = _say(words) + _say(f"Press 1 to {what}.")
     gather = f'<Gather numDigits="1" timeout="10" method="POST" action={quoteattr(address)}>'
-    end = _say("No key was pressed, so nothing is acknowledged. The next person is told.") if incident else ""
+    end = _say("No key was pressed, so nothing is acknowledged. The next person is notified.") if incident else ""
     return f'<Response>{gather}{once}<Pause length="1"/>{once}</Gather>{end}<Hangup/></Response>'
 
 
-def _told(words: str) -> str:
+def _without_key(words: str) -> str:
     end = _say("This call cannot be acknowledged. Open the incident, and acknowledge it there.")
     return f'<Response>{_say(words)}<Pause length="1"/>{_say(words)}{end}<Hangup/></Response>'
 

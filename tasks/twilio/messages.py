@@ -32,7 +32,7 @@ from allclear.domain.action import (
 )
 from allclear.domain.approval import ApprovalPolicy
 from allclear.domain.base import JsonDict
-from allclear.domain.delivery import Delivery, Sent
+from allclear.domain.delivery import ON_THE_WAY, Delivery, Sent, from_command_line
 from allclear.domain.errors import AllclearError, AnswerLost, Refused, VendorRefused
 from allclear.domain.phone_numbers import WANTED, e164, not_a_number
 from allclear.domain.preflight import Preflight
@@ -42,8 +42,6 @@ from allclear.vendors.twilio import Twilio
 from tasks.permissions import TWILIO_SEND
 from tasks.twilio.preflight import TwilioPreflight
 
-_ON_THE_WAY = frozenset({Delivery.ACCEPTED, Delivery.DELIVERED, Delivery.ACKNOWLEDGED})
-"""Those of a message that is not sent to this recipient once more."""
 _ARRIVED = frozenset({Delivery.DELIVERED, Delivery.ACKNOWLEDGED})
 _REMEMBERED = 500
 """Messages whose answers are kept in this process."""
@@ -60,10 +58,7 @@ class PhoneParams(LinkedParams):
     )
     text: str = Field(min_length=1, description="What they read or hear, the most important part first.")
 
-    @field_validator("people", mode="before")
-    @classmethod
-    def _from_command_line(cls, value: object) -> object:
-        return [one.strip() for one in value.split(",") if one.strip()] if isinstance(value, str) else value
+    _from_command_line = field_validator("people", mode="before")(from_command_line)
 
 
 class PhoneMessage(Sent):
@@ -80,7 +75,7 @@ class PhoneMessage(Sent):
     @override
     def matters(self) -> JsonDict:
         """Return the fields without the recipients whom it has not reached: nothing is changed for these."""
-        on_the_way = {one: how for one, how in self.deliveries.items() if how in _ON_THE_WAY}
+        on_the_way = {one: how for one, how in self.deliveries.items() if how in ON_THE_WAY}
         return super().matters() | {"deliveries": {one: how.value for one, how in sorted(on_the_way.items())}}
 
     @override
@@ -212,7 +207,7 @@ class PhoneAction(Action[P, PhoneMessage]):
     async def apply(self, params: P, change: Change[PhoneMessage], key: str) -> Receipt:
         """Hand the message over for each recipient who does not have it. One who cannot be reached stops no other."""
         before = change.before.deliveries
-        missing = [one for one in change.after.deliveries if before.get(one) not in _ON_THE_WAY]
+        missing = [one for one in change.after.deliveries if before.get(one) not in ON_THE_WAY]
         results = await asyncio.gather(*(self._hand_over(params, address) for address in missing))
         errors = [one for one in results if isinstance(one, AllclearError)]
         if errors and len(errors) == len(results):
@@ -263,7 +258,7 @@ class PhoneAction(Action[P, PhoneMessage]):
 
     @override
     def target_reached(self, change: Change[PhoneMessage], now: PhoneMessage) -> bool:
-        return all(now.deliveries.get(address) in _ON_THE_WAY for address in change.after.deliveries)
+        return all(now.deliveries.get(address) in ON_THE_WAY for address in change.after.deliveries)
 
     @override
     def undo(self, params: P, done: Change[PhoneMessage], now: PhoneMessage) -> Change[PhoneMessage]:

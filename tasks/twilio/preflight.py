@@ -37,10 +37,10 @@ class TwilioPreflight(Preflight):
             )
         if not twilio.hears:
             return Unproven(
-                "A key that is pressed in a call is not heard, because its signature cannot be checked.",
+                "A key that is pressed in a call does not count, because its signature cannot be checked.",
                 "Name the account's auth token in systems.yaml, under twilio: secrets: auth_token.",
             )
-        return Passed("A key that is pressed in a call is heard, if Twilio reaches the responder's address.")
+        return Passed("A key that is pressed in a call counts, if Twilio reaches the responder's address.")
 
     async def _number(self, twilio: Twilio, uses: set[str]) -> Passed:
         own = await twilio.own_number()

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from allclear.domain.action import ActStatus, AnyAction, Change, Outcome, Verdict
 from allclear.domain.approval import SPEAKERS
-from allclear.domain.delivery import Delivery
+from allclear.domain.delivery import MAY_BE_REPEAT, Delivery
 from allclear.domain.errors import AllclearError, AnswerLost, ConfigError, Denied, Refused, Unreachable, VendorRefused
 from allclear.domain.links import LinkTo
 from allclear.domain.systems import Access
@@ -24,7 +24,7 @@ from allclear.engine.actions.write import Write
 from allclear.simulator.mailbox import Mail
 from allclear.vendors.smtp import Smtp
 from tasks.email.actions import SendEmail, WriteToCustomers
-from tasks.email.compose import MAY_BE_REPEAT, message_id
+from tasks.email.compose import message_id
 from tasks.email.delivery import EmailPreflight, EmailState
 from tests.contract.actions_support import SimulatedContext, carried_out, dumped, production, worked_out
 from tests.contract.simulator_support import Simulated, fault, recorded
@@ -109,7 +109,7 @@ async def test_what_was_accepted_is_not_sent_again_and_no_one_claims_that_it_was
         action = SendEmail(context)
         outcome, _ = await issued(action, record, **EMAIL)
         assert outcome.status is ActStatus.VERIFIED
-        assert f"accepted it for {ANA} and {BEN}" in outcome.sentence
+        assert f"accepted the message for {ANA} and {BEN}" in outcome.sentence
         assert outcome.after is not None
         assert outcome.after["deliveries"] == {ANA: "accepted", BEN: "accepted"}
         params, change = await worked_out(action, **EMAIL)
@@ -128,8 +128,8 @@ async def test_a_partial_refusal_names_the_person_and_only_that_person_gets_it_l
         await fault(sim, "email", "rcpt", "permission_denied")
         outcome, _ = await issued(action, record, **EMAIL)
         assert outcome.status is ActStatus.UNVERIFIED
-        assert f"did not accept it for {ANA} (550" in outcome.sentence
-        assert f"accepted it for {BEN}." in outcome.sentence
+        assert f"did not accept the message for {ANA} (550" in outcome.sentence
+        assert f"accepted the message for {BEN}." in outcome.sentence
         assert outcome.after is not None
         assert outcome.after["deliveries"] == FAILED
         assert only(sim).recipients == (BEN,)

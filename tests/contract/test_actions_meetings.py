@@ -10,10 +10,10 @@ import pytest
 import vobject
 
 from allclear.domain.action import ActStatus
+from allclear.domain.delivery import MAY_BE_REPEAT
 from allclear.domain.errors import ConfigError, Refused
 from allclear.engine.actions.registry import read_params
 from allclear.simulator.mailbox import Mail
-from tasks.email.compose import MAY_BE_REPEAT
 from tasks.email.meetings import InviteParams, InviteToMeeting
 from tests.contract.actions_support import applied
 from tests.contract.simulator_support import fault

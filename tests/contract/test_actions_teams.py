@@ -9,11 +9,11 @@ import pytest
 
 from allclear.domain.action import Verdict
 from allclear.domain.channel import Card
-from allclear.domain.delivery import Delivery
+from allclear.domain.delivery import MAY_BE_REPEAT, Delivery
 from allclear.domain.errors import AllclearError, AnswerLost, Denied
 from allclear.domain.links import LinkTo
 from allclear.simulator.teams_flow import text_of
-from tasks.teams import MAY_BE_REPEAT, PostInTeams
+from tasks.teams import PostInTeams
 from tests.contract.actions_support import SimulatedContext, each_write_fault, production, worked_out
 from tests.contract.simulator_support import Simulated, fault, recorded
 from tests.unit.fakes_context import FakeRecord

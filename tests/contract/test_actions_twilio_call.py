@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from allclear.domain.action import ActStatus, Outcome
+from allclear.domain.delivery import MAY_BE_REPEAT
 from allclear.domain.links import NoLinks
 from allclear.domain.preflight import PlannedUse
 from allclear.domain.requests import pressed_key
@@ -153,7 +154,7 @@ async def test_a_call_whose_answer_was_lost_is_unknown_and_a_new_one_says_so(kin
         assert len(recorded(sim, "write", method="place_call")) == 1
         context.record = Repeats()
         await issued(CallPeople(context), **CALL)
-        assert at_twilio(sim).calls[-1].heard[0] == "This call may be a repeat. P0: checkout is down."
+        assert at_twilio(sim).calls[-1].heard[0] == f"{MAY_BE_REPEAT} P0: checkout is down."
 
 
 async def test_another_process_finds_the_call_in_the_record() -> None:
@@ -191,4 +192,4 @@ async def test_the_preflight_wants_a_voice() -> None:
         assert "ALLCLEAR_PAGE_URL" in str(await keys.run())
     async with answered() as (_, context, _keys):
         _, keys = TwilioPreflight(context).checks({}, uses)
-        assert "A key that is pressed in a call is heard" in str(await keys.run())
+        assert "A key that is pressed in a call counts" in str(await keys.run())

@@ -132,7 +132,7 @@ async def test_when_every_way_to_a_person_fails_the_deputy_is_notified(tmp_path:
         await later(it)
         assert sent(it.incident) == [("Theo", "slack")]
         (text,) = to(it, "Theo")
-        assert "You are notified because no one could be reached as CTO." in text
+        assert "You are notified because no one with the role CTO could be reached." in text
         (state,) = it.incident.reminders["stand-in:cto"]
         assert "Cara has no contact: add `slack` or `pagerduty` to the contacts in plan.yaml" in state.reminder.sentence
         assert "Notified instead: Theo." in state.reminder.sentence

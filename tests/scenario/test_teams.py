@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from allclear.company import Company
+from allclear.domain.delivery import MAY_BE_REPEAT
 from allclear.domain.plan.people import Person
 from allclear.domain.pseudo_phases import LIVE_MESSAGE
 from allclear.domain.runbook import Phase
 from allclear.domain.systems import System
 from allclear.simulator.faults import Fault
 from allclear.simulator.teams_flow import text_of
-from tasks.teams import MAY_BE_REPEAT
 from tests.scenario.response_support import ALERT, broken
 from tests.scenario.response_support import vintstreet as small_vintstreet
 from tests.scenario.scenes import Scene, scene

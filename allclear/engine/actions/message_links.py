@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from allclear.domain.base import Clock
+from allclear.domain.delivery import from_command_line
 from allclear.domain.incident import Incident
 from allclear.domain.links import LinkTo
 from allclear.domain.on_call import person_on_call
@@ -39,7 +40,7 @@ class MessageLinks:
             return "", ""  # the pager alone knows whom a policy wakes
         people = params.get("people") if kind.reaches else None
         if people:
-            addresses = people.split(",") if isinstance(people, str) else list(people)
+            addresses = cast("list[object]", from_command_line(people))
             known = self._plan.reached_at(kind.reaches or "", str(addresses[0]).strip())
             if len(addresses) > 1 or known is None:
                 return "", ""

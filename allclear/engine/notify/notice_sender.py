@@ -140,9 +140,11 @@ class NoticeSender:
         where = page if page.startswith("http") else f"allclear show {incident.id}"
         read_on = "" if linked else f" Read on: {where}"
         instead = (
-            f" You are notified because no one could be reached as {notice.instead_of}." if notice.instead_of else ""
+            f" You are notified because no one with the role {notice.instead_of} could be reached."
+            if notice.instead_of
+            else ""
         )
-        again = " You may have received this already: an earlier message got no answer." if notice.repeat else ""
+        again = " You may have received this already, by another way." if notice.repeat else ""
         if is_private(self._plan, incident):
             lead = plain(lead_of(self._plan, incident) or "the incident's lead", 60)
             reader = not notice.person or may_read(self._plan, incident, notice.person)

@@ -19,6 +19,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from allclear.bootstrap import Engine
 from allclear.commands.roles import Acknowledge
 from allclear.domain.act import Act
+from allclear.domain.delivery import from_command_line
 from allclear.domain.errors import AllclearError, ConfigError
 from allclear.domain.incident import Incident
 from allclear.domain.phone_numbers import e164
@@ -38,7 +39,7 @@ FRESH = timedelta(minutes=10)
 _YES = "1"
 _REJECTIONS = (
     problem(401, "The signature is missing or wrong.")
-    | problem(403, "Twilio is not heard: no auth token, or no address of the responder.")
+    | problem(403, "Requests of Twilio cannot be verified: no auth token, or no address of the responder.")
     | UNAVAILABLE
 )
 _BODY: dict[str, Any] = {"requestBody": {"required": True, "content": {"application/x-www-form-urlencoded": {}}}}
@@ -73,7 +74,7 @@ def phone_routes(services: PhoneServices) -> APIRouter:
 
     @router.post(
         KEYS_PATH,
-        summary="Hear a key in a call",
+        summary="Receive a key that was pressed in a call",
         openapi_extra=_BODY,
         response_class=Response,
         response_description="What the call says next, as TwiML.",
@@ -101,7 +102,8 @@ async def _signed_fields(services: PhoneServices, request: Request) -> tuple[dic
     address, token = engine.links.from_outside(f"{KEYS_PATH}{query}"), _token(engine)
     if not token or not address:
         raise HTTPException(
-            403, "Twilio is not heard: set ALLCLEAR_PAGE_URL, and give the account's auth token in systems.yaml."
+            403,
+            "Requests of Twilio cannot be verified: set ALLCLEAR_PAGE_URL, and name the auth token in systems.yaml.",
         )
     with services.limits.admit() as admitted:
         body = await admitted.read(request)
@@ -166,9 +168,8 @@ def _is_fresh(engine: Engine, pressed: Pressed) -> bool:
 
 
 def _called(act: Act) -> list[str]:
-    people: object = act.proposed.params.get("people")
-    listed = people.split(",") if isinstance(people, str) else cast("list[object]", people or [])
-    return [e164(str(one)) for one in listed]
+    people = cast("list[object] | None", from_command_line(act.proposed.params.get("people")))
+    return [e164(str(one)) for one in people or []]
 
 
 def _author(engine: Engine, person: Person, request: str) -> By:

@@ -72,7 +72,7 @@ class TwilioApi(HttpApi):
         )
 
     def refusal(self, fault: Fault) -> Response:
-        """Twilio's answers to a request that fails or is refused."""
+        """Return Twilio's answer to a request that fails or is refused."""
         return _error(*_REFUSALS.get(fault.kind, (503, 20503, "Service unavailable"))).response
 
     def _route(self, path: str, method: str, handle: Handler, verb: str = "GET") -> Route:
