@@ -13,6 +13,7 @@ from allclear.domain.incident import Incident
 from allclear.domain.moments import stamp
 from allclear.domain.notices import page_of, unknown_until, verified_at
 from allclear.domain.plan import Notification, Plan, not_known
+from allclear.domain.pseudo_phases import MANUAL, NOTICE, REMINDER
 from allclear.domain.reminder import ON_CALL
 from allclear.domain.text import bare, plain
 
@@ -81,7 +82,7 @@ def _sent(plan: Plan, act: Act) -> Iterator[Notified]:
 
 def _is_on_call(plan: Plan, act: Act) -> bool:
     """Return whether an act is the runbook's page, which meets the line of the on-call."""
-    runbooks = act.proposed.phase not in ("reminder", "notice", "manual")
+    runbooks = act.proposed.phase not in (REMINDER, NOTICE, MANUAL)
     return runbooks and any(line.audience == ON_CALL for line in plan.notifications)
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from allclear.domain.deadlines import deadlines
 from allclear.domain.incident import Incident
-from allclear.domain.plan import Plan
+from allclear.domain.plan import Plan, is_blank
 from allclear.domain.plan.people import Person
 from allclear.domain.privacy import is_private, may_read, reading_roles
 
@@ -15,7 +15,7 @@ MEETING = "meeting"
 """What the plan's `post_mortem.due` calls it."""
 LENGTH = timedelta(hours=1)
 _NOTICE = timedelta(hours=1)
-"""How long before it begins people hear of it, if the plan leaves that much time."""
+"""The shortest time between the invitation and the meeting, if the plan leaves that much time."""
 _STEP = timedelta(minutes=30)
 """A meeting begins at a full or a half hour."""
 
@@ -64,7 +64,7 @@ def _names(incident: Incident) -> Iterator[str]:
 def _address(person: Person) -> str:
     """Return a person's e-mail address; empty for none, and for a blank of the plan."""
     contact = person.contacts.get("email")
-    return contact.address if contact and "[" not in contact.address else ""
+    return contact.address if contact and not is_blank(contact.address) else ""
 
 
 def _half_hour(moment: datetime) -> datetime:
