@@ -31,7 +31,7 @@ NO_RESULT_FOR = timedelta(minutes=2)
 """After this time a message without any result counts as one whose result is unknown, and the next way is used."""
 
 _NO_NAME = "on-call"
-"""Stands in a step for whoever the pager has on call."""
+"""Stands in a step for the person whom the pager has on call."""
 
 
 @dataclass(frozen=True)
