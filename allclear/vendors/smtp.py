@@ -11,6 +11,7 @@ Source: aiosmtplib 5.1.3 and RFC 5321, 2026-11:
 from __future__ import annotations
 
 import asyncio
+import base64
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -95,6 +96,7 @@ class Smtp:
         self._place, self._secret = place, secret
         self._user = options.user or options.from_address
         self._seconds, self._tls = seconds, tls
+        self._hide = _sent_as(self._user, secret)
 
     @classmethod
     def connect(cls, access: Access) -> Self:
@@ -115,7 +117,7 @@ class Smtp:
         Raises VendorRefused if it took none of them, or refused the text. Raises Denied, Unreachable, AnswerLost.
         """
         request = VendorRequest("The mail server", "send an e-mail", write=True)
-        stage = _Stage(request, self._secret)
+        stage = _Stage(request, self._hide)
         in_all = self._seconds * (_IN_ALL + len(recipients) / 10)
         async with stage, asyncio.timeout(in_all), self._session(stage) as session:
             stage.at = "sender"
@@ -130,7 +132,7 @@ class Smtp:
             stage.at = "text"
             answer = await session.data(message.as_bytes(policy=MESSAGE_POLICY))
             stage.at = "end"
-        return Taken(refused, one_line(hidden(answer.message, self._secret)))
+        return Taken(refused, one_line(hidden(answer.message, *self._hide)))
 
     async def check(self) -> None:
         """Connect, log in, and ask whether the sender's address is accepted; sends nothing.
@@ -138,7 +140,7 @@ class Smtp:
         Raises Denied, Unreachable, VendorRefused.
         """
         request = VendorRequest("The mail server", f"accept {self.sender} as the sender", write=False)
-        stage = _Stage(request, self._secret)
+        stage = _Stage(request, self._hide)
         async with stage, asyncio.timeout(self._seconds * _IN_ALL), self._session(stage) as session:
             stage.at = "sender"
             await session.mail(self.sender)
@@ -156,7 +158,7 @@ class Smtp:
         try:
             await session.rcpt(address)
         except aiosmtplib.SMTPRecipientRefused as error:
-            refused[address] = one_line(hidden(f"{error.code} {error.message}", self._secret))
+            refused[address] = one_line(hidden(f"{error.code} {error.message}", *self._hide))
             return error
         return None
 
@@ -211,8 +213,8 @@ class _Session:
 class _Stage:
     """How far a conversation has got: it says what an error that ends it means."""
 
-    def __init__(self, request: VendorRequest, secret: str) -> None:
-        self._request, self._secret = request, secret
+    def __init__(self, request: VendorRequest, secrets: Sequence[str]) -> None:
+        self._request, self._secrets = request, secrets
         self.at = "connection"
         """connection, login, sender, recipients, text or end."""
 
@@ -265,7 +267,13 @@ class _Stage:
         return f"no connection: {self._shown(str(error))}"
 
     def _shown(self, text: str) -> str:
-        return one_line(hidden(text, self._secret))
+        return one_line(hidden(text, *self._secrets))
+
+
+def _sent_as(user: str, secret: str) -> list[str]:
+    """Return the password in each form in which a login sends it, because servers repeat what they refuse."""
+    pair = f"\0{user}\0{secret}"
+    return [secret, *(base64.b64encode(text.encode()).decode() for text in (pair, secret))]
 
 
 def _place_of(access: Access) -> _Place:

@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
+import aiosmtplib
 import pytest
 from pydantic import SecretStr
 
@@ -225,6 +227,22 @@ async def test_a_wrong_password_and_a_server_that_is_away_have_their_sentences()
         with pytest.raises(Unreachable, match="no connection"):
             await away.check()
         assert sim.world.mails == []
+
+
+@pytest.mark.parametrize("form", ["{secret}", "\0{user}\0{secret}"])
+async def test_a_server_that_repeats_the_login_shows_no_password(monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    """A login sends it in base64, which anyone can read."""
+    async with mailing() as (sim, context, _):
+        secret = sim.secrets["email"]
+        sent = base64.b64encode(form.format(user=SENDER, secret=secret).encode()).decode()
+
+        async def refuse(*_: object) -> None:
+            raise aiosmtplib.SMTPAuthenticationError(535, f"cannot read AUTH {sent}")
+
+        monkeypatch.setattr(aiosmtplib.SMTP, "login", refuse)
+        with pytest.raises(Denied, match="cannot read AUTH") as denied:
+            await context.client(Smtp).check()
+        assert sent not in str(denied.value)
 
 
 @pytest.mark.parametrize("endpoint", ["https://mail.acme.com", "smtp://", "mail.acme.com:25", "smtp://h:99999"])
