@@ -50,6 +50,10 @@ class Links:
         """Return an address with the incident in it."""
         return f"https://allclear.test/l/{to.incident}"
 
+    def from_outside(self, path: str) -> str:
+        """Return an address of the responder."""
+        return f"https://allclear.test{path}"
+
 
 @asynccontextmanager
 async def mailing() -> AsyncGenerator[tuple[Simulated, SimulatedContext, FakeRecord]]:
