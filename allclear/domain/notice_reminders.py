@@ -70,9 +70,8 @@ def _not_told(plan: Plan, incident: Incident, left: list[AudienceState]) -> Iter
 
 
 def _by_hand(plan: Plan, incident: Incident, states: Sequence[AudienceState]) -> str:
-    commands = " or ".join(
-        f"allclear told {incident.id} {shell_word(state.audience)} {signature(plan)}" for state in states[:1]
-    )
+    """Return what the reader must do for these audiences, with one command for each."""
+    commands = "; ".join(f"allclear told {incident.id} {shell_word(one.audience)} {signature(plan)}" for one in states)
     return f"Tell them yourself, then record it: {commands}"
 
 
