@@ -48,6 +48,8 @@ class Notice:
     """Whether an earlier message may have arrived, so that this one may be a repeat."""
     instead_of: str = ""
     """For the next person: the title of the role of which no one could be reached."""
+    ended: bool = False
+    """Whether it tells how the incident ended; see `end_notices.py`."""
 
 
 @dataclass

@@ -320,3 +320,17 @@ async def test_a_notice_that_was_begun_gets_its_result_although_it_is_no_longer_
         await later(it)
         assert begun_notices(it.incident) == []
         assert len(to(it, "Cara")) == 1
+
+
+async def test_those_who_were_notified_are_told_once_how_it_ended(tmp_path: Path) -> None:
+    """By the way that reached each; if that fails now, by the next one; no one else is told."""
+    async with scene(tmp_path, notified(line("cto"), line("tech_lead")), broken(), ALERT) as it:
+        await it.to(Phase.DETECT)
+        await later(it)
+        it.engine.people.false_alarm(it.incident_id, "The probe was wrong.", ANA)
+        fault(it, "slack", "chat.postMessage", times=1)
+        await later(it, rounds=8, minutes=1)
+        told = {name: to(it, name)[1:] + paged(it, name) for name in ("Cara", "Theo", "Eve", "Ana")}
+        assert [len(told[name]) for name in ("Cara", "Theo", "Eve", "Ana")] == [1, 1, 0, 0]
+        assert all("FALSE ALARM" in text for name in ("Cara", "Theo") for text in told[name])
+        assert sorted([*sent(it.incident)]) == [("Cara", "slack"), ("Theo", "slack")]

@@ -16,6 +16,7 @@ from allclear.company import Company
 from allclear.domain.action import LinkedParams
 from allclear.domain.audiences import Reaches
 from allclear.domain.base import Clock
+from allclear.domain.end_notices import due_end_notices
 from allclear.domain.errors import ConcurrentWrite, NotFound
 from allclear.domain.incident import Incident
 from allclear.domain.notices import Notice, audience_states, begun_notices, due_notices
@@ -88,6 +89,8 @@ class NoticeSender:
     def _due(self, incident: Incident) -> list[Notice]:
         if not self._plan.ways or not self._plan.notifications:
             return []
+        if incident.over:
+            return [one for one in due_end_notices(self._plan, incident, self.reaches) if one.way in self._plan.ways]
         overrides = overrides_of(self._journal, self._plan)
         due = due_notices(audience_states(self._plan, incident, overrides, self.reaches))
         steps = {one.step for one in due}
@@ -127,8 +130,10 @@ class NoticeSender:
         about = NoticeOf(
             audiences=list(notice.audiences), person=notice.person, way=notice.way, instead_of=notice.instead_of
         )
-        title = f"Notify {titles}"
-        return ActionRequest(NOTICE, notice.step, call.action, params, title, authorised=True, notice=about)
+        title = f"Tell {titles} how it ended" if notice.ended else f"Notify {titles}"
+        return ActionRequest(
+            NOTICE, notice.step, call.action, params, title, authorised=True, notice=None if notice.ended else about
+        )
 
     def _text(self, incident: Incident, notice: Notice, *, linked: bool) -> str:
         """Return what happened; of a private incident only its id, and where a reader reads on.

@@ -1,0 +1,56 @@
+"""The messages that tell those who were notified how an incident ended. Pure.
+
+Each person is told once, by the way that reached the person, or by the next one if that fails. The pager tells those
+whom it paged: their page is closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from allclear.domain.act import Act
+from allclear.domain.audiences import Reaches, ways_to
+from allclear.domain.base import person_key
+from allclear.domain.incident import Incident
+from allclear.domain.notices import Notice, step_of
+from allclear.domain.plan import Notification, Plan
+from allclear.domain.pseudo_phases import NOTICE
+
+
+def due_end_notices(plan: Plan, incident: Incident, reaches: Reaches) -> list[Notice]:
+    """Return the messages that are to be sent now that the incident has ended. A person who knows gets none."""
+    if incident.ended_at is None:
+        return []
+    found = (_next(plan, incident, act, incident.ended_at, reaches) for act in _reached(incident))
+    return [notice for notice in found if notice is not None]
+
+
+def _reached(incident: Incident) -> Iterator[Act]:
+    """Yield the message by which each person was notified, the first of each."""
+    seen: set[str] = set()
+    for act in list(incident.acts.values()):
+        notice = act.proposed.notice
+        good = act.outcome is not None and act.outcome.good and not act.proposed.pages
+        if notice is not None and good and person_key(notice.person) not in seen:
+            seen.add(person_key(notice.person))
+            yield act
+
+
+def _next(plan: Plan, incident: Incident, told: Act, ended_at: datetime, reaches: Reaches) -> Notice | None:
+    """Return the next message to the person; None if one got through, may have, or no way is left."""
+    first = told.proposed.notice
+    if first is None:
+        return None
+    anyone = Notification(audience=first.audiences[0])
+    others, _ = ways_to(plan, anyone, first.person, ended_at, reaches)
+    due = ended_at
+    for way in dict.fromkeys([first.way, *others]):
+        step = f"{step_of(first.person, way)}-end"
+        act = incident.act_of(NOTICE, step)
+        if act is None or act.outcome is None:
+            return Notice(tuple(first.audiences), first.person, way, step, due, ended=True)
+        if act.outcome.good or act.outcome.changed:
+            return None
+        due = act.finished_at or due
+    return None
