@@ -67,15 +67,16 @@ def healthy(played: Played) -> None:
 
 
 def notice(line: dict[str, Any]) -> bool:
-    """Return whether the mail server's line is a notice of the plan."""
+    """Return whether the mail server's line is a notice of the plan, of the incident or of its end."""
     return "-notice-" in line["message_id"]
 
 
-def each_was_mailed_once(played: Played, *names: str) -> None:
-    """The simulated mail server took one message to each of these people, and the record calls each accepted."""
-    mailed = [name for line in writes(played, "email") if notice(line) for name in line["to"]]
-    assert sorted(mailed) == sorted(f"{name}@drill.example" for name in names)
-    notices = [act for act in played.incident.acts.values() if act.proposed.phase == "notice"]
+def each_was_mailed_once(played: Played, *addresses: str) -> None:
+    """The mail server took one message of the incident to each address, and the record calls each accepted."""
+    notices = [act for act in played.incident.acts.values() if act.proposed.notice]
+    ids = tuple(f"<{act.proposed.params['message'].lower()}@" for act in notices)
+    mails = [line for line in writes(played, "email") if line["message_id"].startswith(ids)]
+    assert sorted(address for mail in mails for address in mail["to"]) == sorted(addresses)
     assert {act.proposed.notice.way for act in notices if act.proposed.notice} == {"email"}
     assert all(act.outcome and act.outcome.good for act in notices)
     assert "not-told" not in played.incident.reminders
@@ -91,7 +92,7 @@ def site_down(played: Played) -> None:
     assert "a release that could not read existing sessions" in posts[1]["body"]
     assert posts[2]["name"].endswith("Resolved - Service Issue - RetailGen AI")
     assert played.post_mortem.startswith("# Post-Incident Review: ")
-    each_was_mailed_once(played, "kim-sato", "omar-reyes")
+    each_was_mailed_once(played, "kim-sato@drill.example", "omar-reyes@drill.example")
 
 
 def data_leak(played: Played) -> None:
@@ -141,7 +142,8 @@ def bad_deployment_reverted(played: Played) -> None:
 
 def payment_processing_down(played: Played) -> None:
     """The customers' mail went to the plan's list, and both parsers read the invitation to the post-mortem."""
-    each_was_mailed_once(played, "kim-sato", "ben-okafor", "eve-lang")
+    leaders = [f"{name}@drill.example" for name in ("kim-sato", "ben-okafor", "eve-lang")]
+    each_was_mailed_once(played, *leaders, "engineering@vintstreet.com")
     mails = [line for line in writes(played, "email") if line["result"] == "done" and not notice(line)]
     [customers, review] = [
         one for one in mails if one["message_id"].startswith(("<vs-1-customers@", "<vs-1-review-0@"))

@@ -171,6 +171,7 @@ KINDS = Registry.of(
         action("slack.post", Message, (SLACK,), approval=None, text_params=("text",), reaches="slack"),
         action("email.send", Mail, (EMAIL,), approval=None, text_params=("text",), reaches="email"),
         action("twilio.text", Message, (PHONE,), approval=None, text_params=("text",), reaches="phone"),
+        action("twilio.call", Message, (PHONE,), approval=None, text_params=("text",), reaches="phone"),
         action("status_page.open", Opening, (PUBLIC,), approval=SPEAKERS),
         action("status_page.update", Update, (PUBLIC,), approval=SPEAKERS),
         action("status_page.resolve", Update, (PUBLIC,), approval=SPEAKERS),
