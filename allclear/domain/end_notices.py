@@ -1,7 +1,7 @@
 """The messages that tell those who were notified how an incident ended. Pure.
 
-Each person is told once, by the way that reached the person, or by the next one if that fails. The pager tells those
-whom it paged: their page is closed.
+Each person gets one message, by the way that reached the person, or by the next one if that fails. Those whom the pager
+paged learn it from the pager, where their page is closed.
 """
 
 from __future__ import annotations

@@ -323,7 +323,7 @@ async def test_a_notice_that_was_begun_gets_its_result_although_it_is_no_longer_
 
 
 async def test_those_who_were_notified_are_told_once_how_it_ended(tmp_path: Path) -> None:
-    """By the way that reached each; if that fails now, by the next one; no one else is told."""
+    """By the way that reached each; if that fails now, by the next one; no one else gets one."""
     async with scene(tmp_path, notified(line("cto"), line("tech_lead")), broken(), ALERT) as it:
         await it.to(Phase.DETECT)
         await later(it)
