@@ -21,6 +21,8 @@ VARIABLES = {
     "slack": "SLACK_BOT_TOKEN",
     "pagerduty": "PAGERDUTY_ROUTING_KEY",
     "statuspage": "STATUSPAGE_API_KEY",
+    "email": "EMAIL_PASSWORD",
+    "twilio": "TWILIO_AUTH_TOKEN",
     "alerts of sentry": "SENTRY_CLIENT_SECRET",
 }
 """System -> the variable of its secret. Google's systems use application default credentials."""

@@ -89,7 +89,7 @@ class Production(ServiceSpec):
     armor: ArmorSpec | None = Field(default=None, description="Its Cloud Armor policy, where it has one.")
     github: GithubSpec | None = Field(default=None, description="The repository on GitHub, where it has one.")
     jira: JiraSpec | None = Field(default=None, description="The project in Jira, where it has one.")
-    twilio: TwilioSpec | None = Field(default=None, description="The account at Twilio, where it has one.")
+    twilio: TwilioSpec = Field(default=TwilioSpec(), description="The account at Twilio.")
 
     @property
     def new_revision(self) -> RevisionSpec | None:

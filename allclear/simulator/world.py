@@ -63,7 +63,7 @@ class World:
         self.armor = ArmorPolicy(scenario.armor, scenario.operation_takes, clock) if scenario.armor else None
         self.vercel = VercelProject(scenario.vercel, self.service, clock) if scenario.vercel else None
         self.jira = JiraProject(scenario.jira, clock) if scenario.jira else None
-        self.twilio = TwilioAccount(scenario.twilio, clock, self.event_log) if scenario.twilio else None
+        self.twilio = TwilioAccount(scenario.twilio, clock, self.event_log)
         github = scenario.github
         self.github = GithubRepository(github, clock, self.later, self.deploy) if github else None
 
@@ -94,8 +94,7 @@ class World:
             timer.cancel()
         self._timers.clear()
         self.pagerduty.webhooks.close()
-        if self.twilio:
-            self.twilio.close()
+        self.twilio.close()
         for site in self.regional_services:
             site.service.close()
 
@@ -166,8 +165,8 @@ class World:
                 for message in channel.messages
             ],
             "private_messages": self.workspace.private,
-            "texts": [text.as_facts() for text in self.twilio.texts] if self.twilio else [],
-            "calls": [call.as_facts() for call in self.twilio.calls] if self.twilio else [],
+            "texts": [text.as_facts() for text in self.twilio.texts],
+            "calls": [call.as_facts() for call in self.twilio.calls],
             "mails": [mail.as_facts() for mail in self.mails],
             "status_incidents": self.status_board.incidents,
             "faults": [fault.model_dump() for fault in self.faults.waiting()],

@@ -54,6 +54,8 @@ async def test_a_production_that_works_is_ok(tmp_path: Path) -> None:
     assert failed(reports) == {}
     assert {report.system: report.problem for report in reports} == {
         "web": None,
+        "email": None,
+        "twilio": None,
         "pagerduty": Problem.UNPROVEN,
         "slack": None,
         "cloud_run": None,

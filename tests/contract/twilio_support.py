@@ -37,7 +37,6 @@ async def phones(*listed: dict[str, Any], **changes: Any) -> AsyncGenerator[tupl
 
 def at_twilio(sim: Simulated) -> TwilioAccount:
     """Return the simulated account."""
-    assert sim.world.twilio is not None
     return sim.world.twilio
 
 

@@ -18,6 +18,7 @@ from typing import Literal
 import pytest
 
 from allclear.bootstrap import Engine
+from allclear.domain.action import ActStatus
 from allclear.domain.base import utc_now
 from allclear.domain.incident import Incident
 from allclear.domain.runbook import Phase
@@ -65,6 +66,8 @@ class Ran:
     """How many writes the vendors had received at each write to the journal."""
     vendors: list[tuple[str, str]]
     acts: list[str]
+    unproven: list[str]
+    """The acts whose result is not known, because no one can read what became of an e-mail."""
 
     @property
     def outcomes(self) -> list[int]:
@@ -88,21 +91,27 @@ async def _run(folder: Path, at: int = 0, when: When = "after") -> Ran:
             engine = engine_on(url, simulation)
             incident_id = await respond(engine, sim.world)
         try:
-            _check_end(engine, incident_id)
+            unproven = _check_end(engine, incident_id)
             acts = sorted(engine.conductor.incident(incident_id).acts)
-            return Ran(mortal.writes, mortal.vendor_writes, _check_world(sim.world), acts)
+            return Ran(mortal.writes, mortal.vendor_writes, _check_world(sim.world), acts, unproven)
         finally:
             await engine.close()
 
 
-def _check_end(engine: Engine, incident_id: str) -> None:
-    """Check that the incident is resolved and reviewed, every act verified, nothing left, and the chain unbroken."""
+def _check_end(engine: Engine, incident_id: str) -> list[str]:
+    """Check that the incident is resolved and reviewed, every act verified, nothing left, and the chain unbroken.
+
+    Return the acts that are not verified: an e-mail whose process was killed may have been sent, and is not sent again.
+    """
     incident = engine.conductor.incident(incident_id)
     assert [row.id for row in engine.journal.incidents()] == [incident_id]
     assert incident.ended is not None
     assert incident.ended.ending == "resolved"
     assert incident.left == ["detect", "contain", "investigate", "resolve", "review"]
-    assert [act.id for act in incident.acts.values() if not (act.outcome and act.outcome.good)] == []
+    unproven = [act for act in incident.acts.values() if not (act.outcome and act.outcome.good)]
+    assert all(act.status is ActStatus.INDETERMINATE for act in unproven)
+    assert {act.proposed.action for act in unproven} <= {"email.customers", "calendar.invite"}
+    assert len(unproven) <= 1
     assert [act.id for act in incident.acts.values() if act.outcome and not act.outcome.changed] == []
     assert incident.in_place == []
     assert incident.open_asks == []
@@ -111,9 +120,10 @@ def _check_end(engine: Engine, incident_id: str) -> None:
     assert incident.recovered_at is not None
     assert engine.journal.broken_link(incident_id) is None
     document = _post_mortem(engine, incident)
-    assert document.count("Done and verified") >= len(incident.acts)
-    for bad in ("no outcome yet", "not proven", "Nobody knows", "Failed:", "| Failed |"):
+    assert document.count("Done and verified") >= len(incident.acts) - len(unproven)
+    for bad in ("no outcome yet", "Nobody knows", "Failed:", "| Failed |", *(() if unproven else ("not proven",))):
         assert bad not in document
+    return [act.id for act in unproven]
 
 
 def _post_mortem(engine: Engine, incident: Incident) -> str:
@@ -133,7 +143,9 @@ def _check_world(world: World, *, late: bool = False) -> list[tuple[str, str]]:
         ("done", "latest"),
     ]
     assert world.serving() == {FIX: 100}
-    assert [len(channel.messages) for channel in world.workspace.channels if channel.name == "incidents"] == [2]
+    assert [len(channel.messages) for channel in world.workspace.channels if channel.name == "incidents"] == [1]
+    mails = [(write["message_id"], to) for write in writes(world, "email") for to in write["to"]]
+    assert len(mails) == len(set(mails))
     assert len(world.status_board.incidents) == 1
     assert world.status_board.incidents[0]["status"] == "resolved"
     assert len(world.pagerduty.pages) == 1
@@ -165,11 +177,17 @@ def test_an_uninterrupted_response_sends_each_write_once(whole: Ran) -> None:
         ("cloud_run", "UpdateService"),
         ("pagerduty", "resolve"),
         ("statuspage", "update_incident"),
-        ("slack", "chat.postMessage"),
+        ("email", "data"),
+        ("email", "data"),
     ]
+    assert whole.unproven == []
     assert len(whole.acts) == len(whole.outcomes) == len(whole.vendors)
     assert [n for n, name in enumerate(whole.journal, start=1) if name == "finish"] == whole.outcomes
     assert len(whole.journal) > 5 * len(whole.outcomes)
+
+
+def _without_mail(vendors: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [write for write in vendors if write[0] != "email"]
 
 
 async def _killed_at_each(folder: Path, when: When, places: Sequence[int], whole: Ran) -> list[str]:
@@ -181,7 +199,11 @@ async def _killed_at_each(folder: Path, when: When, places: Sequence[int], whole
             try:
                 ran = await _run(folder / str(at), at, when)
                 assert len(ran.journal) == at, "it was not killed there"
-                assert ran.vendors == whole.vendors
+                if ran.unproven:  # killed before or after it was sent
+                    assert len(whole.vendors) - len(ran.vendors) in (0, 1)
+                    assert _without_mail(ran.vendors) == _without_mail(whole.vendors)
+                else:
+                    assert ran.vendors == whole.vendors
                 assert ran.acts == whole.acts
             except Exception as error:  # noqa: BLE001 - every place that fails is reported, not only the first
                 wrong.append(f"killed {when} {whole.journal[at - 1]}, write {at}: {type(error).__name__}: {error}")

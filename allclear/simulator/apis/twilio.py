@@ -277,14 +277,12 @@ def _error(status: int, code: int, message: str) -> Rejection:
 
 
 def _twilio_app(world: World, token: str) -> Starlette:
-    if world.twilio is None:
-        raise ValueError("this production has no account at Twilio")
     return TwilioApi(world, world.twilio, token).app()
 
 
 def _options(scenario: Production) -> dict[str, str]:
     spec = scenario.twilio
-    return {"account": spec.account, "number": spec.number} if spec else {}
+    return {"account": spec.account, "number": spec.number}
 
 
 API = SimulatedApi(
@@ -293,5 +291,4 @@ API = SimulatedApi(
     FaultPoints(READS | WRITES, ignorable=WRITES),
     new_secret=lambda: random_text(32, "0123456789abcdef"),
     options=_options,
-    exists=lambda scenario: scenario.twilio is not None,
 )
