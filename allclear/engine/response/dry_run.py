@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 from allclear.domain.base import utc_now
 from allclear.domain.errors import AllclearError, Refused
 from allclear.domain.incident import Incident
-from allclear.domain.placeholders import render
+from allclear.domain.placeholders import Unknown, render
 from allclear.domain.plan import Plan
 from allclear.domain.records import By, IncidentOpened
 from allclear.domain.runbook import Phase, ProbeCall, Runbook, Step
@@ -20,7 +21,16 @@ INCIDENT = "DRY-RUN"
 """The id of the incident of a dry run, which is in no journal."""
 
 
+_ALONE = re.compile(r"\{(\w+)\}")
+
 _LATER = "This step needs what an earlier step finds out or does. A dry run does nothing, so it is not shown."
+
+
+def _not_known_yet(step: Step, values: Mapping[str, str]) -> list[str]:
+    """Return the facts that are whole parameters of a step, as the start of a meeting, and are not known yet."""
+    alone = [_ALONE.fullmatch(value) for value in step.with_.values() if isinstance(value, str)]
+    names = [found[1] for found in alone if found and not found[1].startswith("t_")]
+    return [name for name in names if isinstance(values.get(name), Unknown)]
 
 
 def _needs_an_earlier_step(error: AllclearError) -> bool:
@@ -82,6 +92,10 @@ class DryRun:
                 return DryRunStep(phase, title, render(step.ask, values), roles=(step.person,))
             if step.undo:
                 return DryRunStep(phase, title, "Undo everything that is still in place; each undo needs an approval.")
+            if missing := _not_known_yet(step, values):
+                return DryRunStep(
+                    phase, title, _LATER, details=tuple(f"{{{name}}} is not known yet." for name in missing)
+                )
             return await self._action(incident, phase, step, title)
         except AllclearError as error:
             if _needs_an_earlier_step(error):
