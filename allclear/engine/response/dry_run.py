@@ -92,17 +92,18 @@ class DryRun:
                 return DryRunStep(phase, title, render(step.ask, values), roles=(step.person,))
             if step.undo:
                 return DryRunStep(phase, title, "Undo everything that is still in place; each undo needs an approval.")
-            if missing := _not_known_yet(step, values):
-                return DryRunStep(
-                    phase, title, _LATER, details=tuple(f"{{{name}}} is not known yet." for name in missing)
-                )
-            return await self._action(incident, phase, step, title)
+            return await self._action(incident, phase, step, title, values)
         except AllclearError as error:
             if _needs_an_earlier_step(error):
                 return DryRunStep(phase, title, _LATER, details=(error.message,))
             return DryRunStep(phase, title, "It cannot be done now.", refusals=(str(error),), error=error)
 
-    async def _action(self, incident: Incident, phase: Phase, step: Step, title: str) -> DryRunStep:
+    async def _action(
+        self, incident: Incident, phase: Phase, step: Step, title: str, values: Mapping[str, str]
+    ) -> DryRunStep:
+        if missing := _not_known_yet(step, values):
+            details = tuple(f"{{{name}}} is not known yet." for name in missing)
+            return DryRunStep(phase, title, _LATER, details=details)
         request = self._conductor.request(incident, phase, step)
         if request.refused:  # its text needs a fact that the response finds out
             return DryRunStep(phase, title, _LATER, details=(request.refused.message,))
