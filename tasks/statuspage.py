@@ -19,7 +19,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from typing_extensions import override
 
-from allclear.domain.action import Action, Change, Client, Fence, Finding, Params, Receipt, State, Verdict
+from allclear.domain.action import Action, Change, Client, Fence, Finding, P, Params, Receipt, S, State, Verdict
 from allclear.domain.approval import SPEAKERS, Fallback
 from allclear.domain.errors import NotFound, Refused, VendorRefused
 from allclear.domain.preflight import Passed, PlannedUse, Preflight, PreflightCheck
@@ -140,10 +140,9 @@ class StatuspagePreflight(Preflight):
         return Passed("The page and its components can be read.")
 
 
-class _OnPage(Action[OfPage, PageIncident]):
-    """The base of all changes of our incident on the page."""
+class StatusPageAction(Action[P, S]):
+    """The base of all that is published on the status page: people read it, and a speaker approves it."""
 
-    state: ClassVar[type[State]] = PageIncident
     needs: ClassVar[tuple[type[Client], ...]] = (Statuspage,)
     preflights: ClassVar[tuple[type[Preflight], ...]] = (StatuspagePreflight,)
     fence: ClassVar[Fence] = Fence.NONE
@@ -155,6 +154,12 @@ class _OnPage(Action[OfPage, PageIncident]):
     def site(self) -> Statuspage:
         """Return the client."""
         return self.context.client(Statuspage)
+
+
+class _OnPage(StatusPageAction[OfPage, PageIncident]):
+    """The base of all changes of our incident on the page."""
+
+    state: ClassVar[type[State]] = PageIncident
 
     @override
     def resource(self, params: OfPage) -> str:

@@ -11,13 +11,11 @@ from typing import ClassVar
 from pydantic import Field
 from typing_extensions import override
 
-from allclear.domain.action import Action, Change, Client, Fence, Finding, Params, Receipt, State, Verdict
-from allclear.domain.approval import SPEAKERS
+from allclear.domain.action import Change, Finding, Params, Receipt, State, Verdict
 from allclear.domain.errors import Refused
-from allclear.domain.preflight import Preflight
-from allclear.vendors.statuspage import LONGEST_BODY, Statuspage
+from allclear.vendors.statuspage import LONGEST_BODY
 from tasks.permissions import STATUS_PAGE_WRITE
-from tasks.statuspage import DEADLINE, StatuspagePreflight
+from tasks.statuspage import DEADLINE, StatusPageAction
 from tasks.statuspage_subscribers import counted, whom
 
 
@@ -50,7 +48,7 @@ class PostMortemState(State):
         return self.text or "no post-mortem published"
 
 
-class PublishPostMortem(Action[PostMortemParams, PostMortemState]):
+class PublishPostMortem(StatusPageAction[PostMortemParams, PostMortemState]):
     """Publishes the post-mortem of a resolved incident on the status page."""
 
     name = "status_page.post_mortem"
@@ -61,19 +59,8 @@ class PublishPostMortem(Action[PostMortemParams, PostMortemState]):
     usual_undo = "Makes it a draft again; who has read it has read it."
     params = PostMortemParams
     state: ClassVar[type[State]] = PostMortemState
-    needs: ClassVar[tuple[type[Client], ...]] = (Statuspage,)
-    preflights: ClassVar[tuple[type[Preflight], ...]] = (StatuspagePreflight,)
-    fence: ClassVar[Fence] = Fence.NONE
-    approval = SPEAKERS
-    tells = True
-    public = True
     found_again = True
     undone_on_request = True
-
-    @property
-    def site(self) -> Statuspage:
-        """Return the client."""
-        return self.context.client(Statuspage)
 
     @override
     def resource(self, params: PostMortemParams) -> str:

@@ -201,7 +201,7 @@ async def test_an_incident_that_becomes_a_p3_is_added_to_the_backlog(tmp_path: P
     async with room(tmp_path) as it:
         it.send(labels={"alertname": "LiveStreamFailures"})
         await it.later()
-        it.engine.people.severity("VS-1", "P3", "Nobody notices.", ANA)
+        it.engine.people.severity("VS-1", "P3", "No one notices.", ANA)
         for _ in range(3):
             await it.later()
         assert [issue.labels for issue in it.github.issues] == [["backlog", "storefront"]]

@@ -90,7 +90,7 @@ class Person(Model):
         default=False, description="Whether this person has agreed to get marked tests: `allclear test-channels`."
     )
     away: list[Absence] = Field(
-        default=[], description="Holidays: deputies and others with the same role are told in the person's place."
+        default=[], description="Holidays: deputies and others with the same role are notified in the person's place."
     )
 
     @field_validator("contacts", mode="before", json_schema_input_type=dict[Slug, str | Contact])
