@@ -23,7 +23,7 @@ from allclear.postmortem.incident_summary import show
 from allclear.responder.pages.sign_in import Viewer
 from allclear.responder.pages.view import Source, incident_page
 from allclear.simulator.faults import Fault
-from tests.patience import HUNG
+from tests.patience import until
 from tests.scenario.notice_support import LINES, contacts_of, in_slack, later, line, notified, paged, sent, to
 from tests.scenario.response_support import ALERT, broken, installed
 from tests.scenario.scenes import Scene, scene
@@ -111,14 +111,10 @@ async def test_a_message_of_unknown_result_is_followed_by_one_that_says_so(tmp_p
         fault(it, "slack", "chat.postMessage", "slow", times=1)
         it.watch.now += timedelta(seconds=1)
         await it.engine.reminders.start_due()
-        async with asyncio.timeout(HUNG):
-            while not any(act.intended for act in it.incident.acts.values() if act.proposed.notice):  # noqa: ASYNC110 - as below
-                await asyncio.sleep(0.01)
+        await until(lambda: any(act.intended for act in it.incident.acts.values() if act.proposed.notice))
         it.watch.now += timedelta(minutes=2)  # it has had no result for this long
         await it.engine.reminders.start_due()
-        async with asyncio.timeout(HUNG):
-            while not paged(it, "Cara"):  # noqa: ASYNC110 - the vendor sets no event
-                await asyncio.sleep(0.01)
+        await until(lambda: paged(it, "Cara"))
         (text,) = paged(it, "Cara")
         assert "You may have received this already" in text
         await it.engine.reminders.wait()
@@ -177,14 +173,12 @@ async def test_a_vendor_that_hangs_delays_no_one_who_is_reached_otherwise(tmp_pa
         it.simulated.world.faults.set(Fault(api="slack", method="chat.postMessage", kind="slow", seconds=3, times=9))
         it.watch.now += timedelta(seconds=1)
         await it.engine.reminders.start_due()
-        async with asyncio.timeout(HUNG):
-            while not paged(it, "Theo"):  # noqa: ASYNC110 - the vendor sets no event
-                await asyncio.sleep(0.01)
-            assert all(
-                act.outcome is None
-                for act in it.incident.acts.values()
-                if act.proposed.notice and act.proposed.notice.person == "Cara"
-            )
+        await until(lambda: paged(it, "Theo"))
+        assert all(
+            act.outcome is None
+            for act in it.incident.acts.values()
+            if act.proposed.notice and act.proposed.notice.person == "Cara"
+        )
         await it.engine.reminders.wait()
 
 
@@ -251,9 +245,7 @@ async def test_a_notice_that_was_interrupted_is_carried_on_and_not_sent_again(tm
         fault(it, "slack", "chat.postMessage", "slow", times=1)
         it.watch.now += timedelta(seconds=1)
         await it.engine.reminders.start_due()
-        async with asyncio.timeout(HUNG):
-            while not any(act.intended for act in it.incident.acts.values() if act.proposed.notice):  # noqa: ASYNC110 - as above
-                await asyncio.sleep(0.01)
+        await until(lambda: any(act.intended for act in it.incident.acts.values() if act.proposed.notice))
         await later(it)
         (act,) = [act for act in it.incident.acts.values() if act.proposed.phase == NOTICE]
         assert act.status is ActStatus.VERIFIED
@@ -310,9 +302,7 @@ async def test_a_notice_that_was_begun_gets_its_result_although_it_is_no_longer_
         fault(it, "slack", "chat.postMessage", "slow", times=1)
         it.watch.now += timedelta(seconds=1)
         await it.engine.reminders.start_due()
-        async with asyncio.timeout(HUNG):
-            while not any(act.begun for act in it.incident.acts.values() if act.proposed.notice):  # noqa: ASYNC110 - as above
-                await asyncio.sleep(0.01)
+        await until(lambda: any(act.begun for act in it.incident.acts.values() if act.proposed.notice))
         it.engine.people.severity(it.incident_id, "P1", "Only some pay by card.", ANA)
         (begun,) = begun_notices(it.incident)
         assert (begun.person, begun.way) == ("Cara", "slack")
