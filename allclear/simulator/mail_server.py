@@ -1,7 +1,8 @@
 """A mail server over SMTP, as companies have one: it wants a login, answers each recipient apart, and keeps the mail.
 
-It is written from RFC 5321 and 4954 with aiosmtpd, and listens on the loopback interface without TLS. A fault can hit
-the connection (`connect`), the login (`login`), the sender (`mail`), a recipient (`rcpt`) or the text (`data`).
+It is written from RFC 5321, 3207 and 4954 with aiosmtpd, and listens on the loopback interface. With a certificate it
+offers STARTTLS, and takes a login on an encrypted connection only; a simulated production has none. A fault can hit the
+connection (`connect`), the login (`login`), the sender (`mail`), a recipient (`rcpt`) or the text (`data`).
 
 - `unavailable` breaks the connection at that point; at `data` the message is not taken, and no answer is given.
 - `answer_lost` at `data`: the message is taken, and the connection breaks before the answer.
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, cast
@@ -54,8 +56,10 @@ def new_secret() -> str:
 class MailServer:
     """Serves SMTP on a free port of the loopback interface."""
 
-    def __init__(self, world: World, password: str) -> None:
+    def __init__(self, world: World, password: str, tls: ssl.SSLContext | None = None) -> None:
+        """`tls` is the server's certificate; without it there is no encryption."""
         self._world, self._password = world, password
+        self.tls = tls
         self._calls = FaultInjector(world, NAME, frozenset({"data"}))
         self._server: asyncio.Server | None = None
         self._open: set[_Connection] = set()
@@ -123,7 +127,8 @@ class _Connection(SMTP):
             _Commands(server, self),
             hostname="mail.simulated",
             ident="simulated",
-            auth_require_tls=False,
+            tls_context=server.tls,
+            auth_require_tls=server.tls is not None,
             authenticator=self._checked,
         )
         self._auth_required = True  # as an argument it warns that there is no TLS, which loopback needs none of

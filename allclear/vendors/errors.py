@@ -21,6 +21,7 @@ from allclear.domain.errors import (
     Unreachable,
     VendorRefused,
 )
+from allclear.vendors.tls import NEXT_STEP
 
 RATE_LIMITED = frozenset({420, 429})
 """Statuspage answers 420 where others answer 429."""
@@ -60,6 +61,12 @@ class VendorRequest:
             f"{self.vendor} could not be reached to {self.purpose} ({reason}){unchanged}.",
             f"Check {self.vendor}'s own status page and the network, then try again.",
         )
+
+    def untrusted(self, problem: str) -> Unreachable:
+        """Return the error for a system with which no trusted encrypted connection could be made: nothing was sent."""
+        error = self.unreachable(problem)
+        error.next_step = NEXT_STEP
+        return error
 
     def answer_lost(self, reason: str) -> Unreachable | AnswerLost:
         """Return the error for an answer that never came. A write may have taken effect; a read was not answered."""

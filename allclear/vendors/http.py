@@ -26,6 +26,7 @@ from allclear.vendors.access import is_loopback, redacted
 from allclear.vendors.errors import RATE_LIMITED, UNAVAILABLE, VendorRequest, hidden, seconds_to_wait
 from allclear.vendors.per_loop import PerLoop
 from allclear.vendors.retry import Attempt, Pause, RetryLimits, retry
+from allclear.vendors.tls import tls_problem
 
 if TYPE_CHECKING:
     import httpx
@@ -225,7 +226,7 @@ class HttpClient:
                 if failure is None:
                     raise
                 failure.__cause__ = error
-                return Attempt(failure, retryable=not request.write)
+                return Attempt(failure, retryable=not request.write and not tls_problem(error))
             if response.status_code in RATE_LIMITED:
                 seconds = seconds_to_wait(response.headers.get("retry-after")) or RATE_LIMIT_PAUSE
                 return Attempt(response, retryable=True, retry_after=seconds)
@@ -257,6 +258,8 @@ def transport_error(request: VendorRequest, error: Exception) -> AllclearError |
 
     if not isinstance(error, httpx.TransportError | httpx.DecodingError):
         return None
+    if isinstance(error, httpx.ConnectError) and (problem := tls_problem(error)):
+        return request.untrusted(problem)
     reason = _REASONS.get(type(error).__name__, "the connection broke")
     never_sent = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
     return request.unreachable(reason) if isinstance(error, never_sent) else request.answer_lost(reason)

@@ -28,6 +28,7 @@ from allclear.domain.systems import Access
 from allclear.vendors.access import is_loopback, options_of, secret_of
 from allclear.vendors.errors import VendorRequest, hidden, one_line
 from allclear.vendors.http import ANSWER_SECONDS, trusted_certificates
+from allclear.vendors.tls import tls_problem
 
 if TYPE_CHECKING:
     import aiosmtplib
@@ -182,18 +183,27 @@ class _Session:
             hostname=place.host,
             port=place.port,
             use_tls=place.tls,
-            start_tls=place.starttls,
+            start_tls=False,  # below, because the library's error does not say that the server lacks it
             timeout=self._seconds,
             tls_context=(self._tls or trusted_certificates()) if encrypted else None,
         )
         try:
             await server.connect()
+            if place.starttls:
+                await self._encrypt(server)
             self._stage.at = "login"
             await server.login(self._user, self._secret)
         except BaseException:
             server.close()
             raise
         return server
+
+    async def _encrypt(self, server: aiosmtplib.SMTP) -> None:
+        """Upgrade the connection. Raises Unreachable if the server does not offer it; nothing secret was sent yet."""
+        await server.ehlo()
+        if not server.supports_extension("starttls"):
+            raise self._stage.unencrypted()
+        await server.starttls()
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """End the connection, politely if all went well. A goodbye that fails changes nothing about the message."""
@@ -228,6 +238,8 @@ class _Stage:
 
         if isinstance(error, aiosmtplib.SMTPResponseException):
             raise self._answered(error.code, error.message) from None
+        if self.at == "connection" and (problem := tls_problem(error)):
+            raise self._request.untrusted(problem) from None
         if isinstance(error, (aiosmtplib.SMTPException, OSError)):
             raise self._broken(self._reason(error)) from None
 
@@ -243,6 +255,15 @@ class _Stage:
         if code not in _FOR_A_WHILE and (wrong_login or (self.at == "sender" and code in _NOT_ALLOWED)):
             return self._request.denied(self._shown(reason))
         return self._refusal(code, reason)
+
+    def unencrypted(self) -> AllclearError:
+        """Return the error for a server that offers no STARTTLS."""
+        error = self._request.unreachable("it offers no encryption with STARTTLS, and without it no password is sent")
+        error.next_step = (
+            "If it is encrypted from the first byte, write smtps://host:465 in systems.yaml. Otherwise ask those who "
+            "run it to switch STARTTLS on."
+        )
+        return error
 
     def _refusal(self, code: int, reason: str) -> AllclearError:
         error = self._request.refused(self._shown(reason))

@@ -17,6 +17,7 @@ from allclear.domain.systems import Access
 from allclear.vendors.access import is_loopback, options_of
 from allclear.vendors.http import trusted_certificates
 from allclear.vendors.per_loop import PerLoop
+from allclear.vendors.tls import tls_problem
 
 if TYPE_CHECKING:
     import httpx
@@ -115,8 +116,8 @@ class Web:
             trouble = "its address cannot be read"
         except TimeoutError:
             trouble = "no answer in time"
-        except httpx.ConnectError:
-            trouble = "no connection"
+        except httpx.ConnectError as error:
+            trouble = tls_problem(error) or "no connection"
         except (httpx.TransportError, httpx.DecodingError):
             trouble = "the connection broke"
         return WebAnswer(status=None, seconds=time.perf_counter() - began, trouble=trouble)

@@ -57,7 +57,9 @@ class Case:
 FAULTS = {
     "refused": Case(_connect(ConnectionRefusedError()), Unreachable, Unreachable, "no connection"),
     "dns": Case(_connect(socket.gaierror("no such host")), Unreachable, Unreachable, "no connection"),
-    "tls": Case(_connect(ssl.SSLCertVerificationError("bad certificate")), Unreachable, Unreachable, "no connection"),
+    "tls": Case(
+        _connect(ssl.SSLCertVerificationError("bad certificate")), Unreachable, Unreachable, "its certificate is not"
+    ),
     "hang": Case(httpx.ReadTimeout("hang"), Unreachable, AnswerLost, "no answer in time"),
     "slow body": Case(lambda _: httpx.Response(200, stream=SlowBody()), Unreachable, AnswerLost, "no answer in time"),
     "429": Case(

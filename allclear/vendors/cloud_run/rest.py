@@ -17,7 +17,6 @@ Source: google-cloud-run 0.16.2, google-auth 2.58 and requests 2.32, tried 2026-
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
@@ -35,6 +34,7 @@ from requests import exceptions as broken
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 
 from allclear.vendors.cloud_run.errors import NOT_SENT, REDIRECTED, CallFailure, canonical_code
+from allclear.vendors.tls import untrusted_certificate
 
 if TYPE_CHECKING:
     from google.longrunning import operations_pb2
@@ -176,8 +176,10 @@ def _code_of(error: GoogleAPICallError) -> str:
 def failure_of(error: broken.RequestException) -> CallFailure:
     """Return the failure for a broken connection; what matters is whether anything can have been sent."""
     chain = list(_chain(error))
+    if problem := next((found for link in chain if (found := untrusted_certificate(link))), ""):
+        return CallFailure(NOT_SENT, problem)
     unsent = (broken.ConnectTimeout, broken.ProxyError, NewConnectionError, NameResolutionError)
-    if any(isinstance(link, (*unsent, ssl.SSLCertVerificationError)) for link in chain):
+    if any(isinstance(link, unsent) for link in chain):
         return CallFailure(NOT_SENT, "no connection")
     if isinstance(error, broken.Timeout):
         return CallFailure("DEADLINE_EXCEEDED", "no answer in time")
