@@ -22,6 +22,7 @@ import httpx
 from allclear.deployment_names import api_path
 from allclear.domain.base import JsonDict
 from allclear.domain.errors import Unreachable, VendorRefused
+from allclear.vendors.http import trusted_certificates
 
 _TIMEOUT = 10.0
 _RETRIES = 4
@@ -55,7 +56,10 @@ class PrefectApi:
         name, _, word = user.partition(":")
         self._company = company
         self._http = httpx.AsyncClient(
-            base_url=api_url.rstrip("/") + "/", timeout=_TIMEOUT, auth=(name, word) if user else None
+            base_url=api_url.rstrip("/") + "/",
+            timeout=_TIMEOUT,
+            auth=(name, word) if user else None,
+            verify=trusted_certificates(),
         )
         self._deployments: dict[str, str] = {}
 

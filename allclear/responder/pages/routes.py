@@ -41,6 +41,7 @@ from allclear.responder.pages.forms import (
 from allclear.responder.pages.rendering import HEADERS, NO_REFERRER, page, static_file
 from allclear.responder.pages.sign_in import SignIn, Viewer
 from allclear.responder.pages.view import IncidentPage, Source, incident_page, list_row
+from allclear.responder.routes.late_route import LateRoute
 
 log = logging.getLogger("allclear.responder")
 
@@ -84,7 +85,7 @@ class _NotSignedIn(Exception):
 
 def page_routes(services: PageServices) -> APIRouter:
     """Return the routes of the pages. They are for people, so /openapi.json does not describe them."""
-    router = APIRouter(include_in_schema=False)
+    router = APIRouter(route_class=LateRoute, include_in_schema=False)
     pages = _Pages(services)
     router.add_api_route("/l/{token}", pages.link)
     router.add_api_route("/static/{name}", pages.static)

@@ -21,6 +21,7 @@ from allclear.responder.authentication import AlertAuthenticator
 from allclear.responder.callers import Callers
 from allclear.responder.deliveries import body_rejection, is_sent_once, retry_delivery, stored_parts
 from allclear.responder.limits import Limits
+from allclear.responder.routes.late_route import LateRoute
 from allclear.responder.routes.models import (
     AlertAccepted,
     DeliveryView,
@@ -66,7 +67,7 @@ class IntakeServices:
 
 def intake_routes(intake: IntakeServices) -> APIRouter:
     """Return the routes through which alerts come in; each source has its own authentication."""
-    router = APIRouter(tags=["alerts"])
+    router = APIRouter(route_class=LateRoute, tags=["alerts"])
 
     @router.post("/alerts/{source}/", status_code=202, include_in_schema=False)
     @router.post(
@@ -107,7 +108,12 @@ def intake_routes(intake: IntakeServices) -> APIRouter:
 
 def alert_routes(journal: Journal, plan: Plan, arrived: Callable[[], None], callers: Callers) -> APIRouter:
     """Return the routes that show and retry deliveries; `arrived` wakes the inbox worker."""
-    router = APIRouter(dependencies=[Depends(callers.guard)], responses=UNAUTHORIZED | UNAVAILABLE, tags=["alerts"])
+    router = APIRouter(
+        route_class=LateRoute,
+        dependencies=[Depends(callers.guard)],
+        responses=UNAUTHORIZED | UNAVAILABLE,
+        tags=["alerts"],
+    )
 
     @router.get(
         "/alerts",

@@ -27,6 +27,7 @@ from allclear.domain.text import plain
 from allclear.responder import strict_json
 from allclear.responder.callers import LONGEST_KEY, Callers, Described, with_request
 from allclear.responder.limits import Limits
+from allclear.responder.routes.late_route import LateRoute
 from allclear.responder.routes.models import Responses
 from allclear.responder.routes.problems import (
     BAD_GATEWAY,
@@ -98,7 +99,7 @@ class CommandServices:
 
 def command_routes(services: CommandServices) -> APIRouter:
     """Return the routes of all commands."""
-    router = APIRouter(responses=PROBLEMS, tags=["commands"])
+    router = APIRouter(route_class=LateRoute, responses=PROBLEMS, tags=["commands"])
     for command in COMMANDS:
         _add(router, services, command)
     for command in (Act, TakeOver, RevokeLinks):
@@ -162,7 +163,7 @@ def _add_previews(router: APIRouter, services: CommandServices) -> None:
         summary="Show what an undo would change",
         response_model=ChangeView,
         response_description="The change. Send its `digest` with the undo.",
-        openapi_extra=body_of(PreviewUndo),
+        **_body(PreviewUndo),
     )
     async def preview_undo(
         request: Request, incident_id: IncidentId, _name: As = "", _role: Role = "", _described: Described = None
@@ -179,7 +180,7 @@ def _add_previews(router: APIRouter, services: CommandServices) -> None:
         summary="Show what an action would change",
         response_model=ChangeView,
         response_description="The change. Send its `digest` with the action.",
-        openapi_extra=body_of(PreviewAct),
+        **_body(PreviewAct),
     )
     async def preview_act(
         request: Request, _name: As = "", _role: Role = "", _described: Described = None
@@ -201,14 +202,18 @@ def _described(command: type[Command], answer: type[BaseModel]) -> dict[str, Any
         "operation_id": command.name.replace("-", "_"),
         "response_model": answer,
         "response_description": "It is recorded or done.",
-        "openapi_extra": body_of(command),
+        **_body(command),
     }
 
 
-def body_of(command: type[BaseModel]) -> dict[str, Any]:
-    """Return the description of a request's body in /openapi.json."""
-    schema = command.model_json_schema()
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+def _body(command: type[BaseModel]) -> dict[str, Any]:
+    """Return how the body of a request is described in /openapi.json, which is worked out when it is asked for."""
+
+    def described() -> dict[str, Any]:
+        schema = command.model_json_schema()
+        return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+    return {"openapi_extra": described}
 
 
 def read_json(body: bytes) -> Any:  # noqa: ANN401 - JSON

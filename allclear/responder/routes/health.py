@@ -11,13 +11,14 @@ from allclear.responder.callers import Guard
 from allclear.responder.limits import RETRY_AFTER
 from allclear.responder.metrics import CONTENT_TYPE, Metrics
 from allclear.responder.readiness import ReadinessCheck
+from allclear.responder.routes.late_route import LateRoute
 from allclear.responder.routes.models import Health, Readiness
 from allclear.responder.routes.problems import UNAUTHORIZED
 
 
 def health_routes(engine: Engine, ready: ReadinessCheck, metrics: Metrics, guard: Guard) -> APIRouter:
     """Return the routes; `guard` protects the metrics only."""
-    router = APIRouter(tags=["health"])
+    router = APIRouter(route_class=LateRoute, tags=["health"])
 
     @router.get("/healthz", summary="Is the process running?", response_description="It is running.")
     async def healthz() -> Health:

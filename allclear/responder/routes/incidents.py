@@ -24,6 +24,7 @@ from allclear.domain.template_values import PRIVATE_TITLE, held_words, lead, sta
 from allclear.domain.text import plain
 from allclear.engine.incidents import readable
 from allclear.responder.callers import Callers
+from allclear.responder.routes.late_route import LateRoute
 from allclear.responder.routes.models import (
     DeadlineView,
     IncidentDetails,
@@ -38,7 +39,12 @@ _MAX_INCIDENTS = 200
 
 def incident_routes(engine: Engine, callers: Callers) -> APIRouter:
     """Return the routes of the incidents of the engine's company."""
-    router = APIRouter(dependencies=[Depends(callers.guard)], responses=UNAUTHORIZED | UNAVAILABLE, tags=["incidents"])
+    router = APIRouter(
+        route_class=LateRoute,
+        dependencies=[Depends(callers.guard)],
+        responses=UNAUTHORIZED | UNAVAILABLE,
+        tags=["incidents"],
+    )
     plan = engine.company.plan
 
     def listed(limit: int, *, open_only: bool) -> list[IncidentListItem]:

@@ -29,6 +29,7 @@ from allclear.domain.records import By
 from allclear.domain.reminder import ON_CALL
 from allclear.domain.requests import pressed_key
 from allclear.responder.limits import Limits
+from allclear.responder.routes.late_route import LateRoute
 from allclear.responder.routes.problems import UNAVAILABLE, problem
 from allclear.vendors.twilio import KEYS_PATH, SIGNATURE, Twilio, is_signed, signing_token
 
@@ -70,7 +71,7 @@ class Pressed:
 
 def phone_routes(services: PhoneServices) -> APIRouter:
     """Return the route for the keys that people press in calls."""
-    router = APIRouter(tags=["phone"], responses=_REJECTIONS)
+    router = APIRouter(route_class=LateRoute, tags=["phone"], responses=_REJECTIONS)
 
     @router.post(
         KEYS_PATH,

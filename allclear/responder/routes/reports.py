@@ -14,6 +14,7 @@ from allclear.domain.records import By
 from allclear.reports.base import Reader, Report, Shown
 from allclear.reports.catalog import REPORTS
 from allclear.responder.callers import Callers, Described
+from allclear.responder.routes.late_route import LateRoute
 from allclear.responder.routes.problems import FORBIDDEN, INVALID, NOT_FOUND, UNAUTHORIZED, UNAVAILABLE
 
 _NOT_A_PERSON = By(actor="the holder of ALLCLEAR_ALERT_TOKEN", role="reader", via="api")
@@ -24,13 +25,15 @@ _ANSWERS = UNAUTHORIZED | FORBIDDEN | NOT_FOUND | INVALID | UNAVAILABLE
 
 def report_routes(engine: Engine, callers: Callers) -> APIRouter:
     """Return the routes of all reports."""
-    router = APIRouter(responses=_ANSWERS, tags=["reports"])
+    router = APIRouter(route_class=LateRoute, responses=_ANSWERS, tags=["reports"])
     for report in REPORTS:
         _add(router, engine, callers, report)
     return router
 
 
 def _add(router: APIRouter, engine: Engine, callers: Callers, report: type[Report]) -> None:
+    extra: Any = lambda: {"parameters": _parameters(report)}  # noqa: E731 - a LateRoute calls it
+
     async def endpoint(request: Request, _described: Described = None) -> JSONResponse:
         by = await callers.reads(request)
         wanted = read_fields(report, dict(request.query_params))
@@ -46,7 +49,7 @@ def _add(router: APIRouter, engine: Engine, callers: Callers, report: type[Repor
         operation_id=f"report_{report.name.replace('-', '_')}",
         response_model=Shown,
         response_description="The report as text, and the same as data.",
-        openapi_extra={"parameters": _parameters(report)},
+        openapi_extra=extra,
     )
 
 

@@ -15,6 +15,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 
 from allclear.responder import strict_json
 from allclear.responder.limits import Limits
+from allclear.responder.routes.late_route import LateRoute
 from allclear.responder.routes.problems import UNAVAILABLE, problem
 from allclear.responder.slack.payloads import Received, read_command, read_interaction
 
@@ -40,7 +41,7 @@ class SlackServices:
 
 def slack_routes(services: SlackServices) -> APIRouter:
     """Return the routes for what people do in Slack."""
-    router = APIRouter(tags=["slack"], responses=_REJECTIONS)
+    router = APIRouter(route_class=LateRoute, tags=["slack"], responses=_REJECTIONS)
 
     @router.post(
         "/slack/interactions",

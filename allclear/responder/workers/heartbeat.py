@@ -15,6 +15,7 @@ import httpx
 from allclear.responder.readiness import ReadinessCheck
 from allclear.responder.workers.supervisor import report_progress
 from allclear.settings import Settings
+from allclear.vendors.http import trusted_certificates
 
 log = logging.getLogger("allclear.responder")
 
@@ -30,7 +31,7 @@ class Heartbeat:
         self._ready = ready
         self.stuck_after = 3 * every + 2 * _TIMEOUT
         """Seconds without a call after which this loop counts as stuck."""
-        self._http = httpx.AsyncClient(timeout=_TIMEOUT)
+        self._http = httpx.AsyncClient(timeout=_TIMEOUT, verify=trusted_certificates())
         self._outage = ""
         """Why the last call was not made or failed; empty if it succeeded."""
 
