@@ -13,10 +13,14 @@ Source: Atlassian Statuspage API v1, 2026-11:
   `deliver_notifications` (true if left out) says whether subscribers are notified. `GET …/subscribers/count` counts the
   active ones by type. Whom a notification reached is shown by no call.
 - `PUT …/incidents/{id}/postmortem` with `body_draft` writes a draft, `PUT …/postmortem/publish` publishes it and takes
-  `notify_subscribers`, `PUT …/postmortem/revert` makes it a draft again: 200 each. `GET …/postmortem` answers 404
-  without one. From memory: only a resolved incident takes one, whose status is then `postmortem`.
+  `notify_subscribers` (those by e-mail), `PUT …/postmortem/revert` makes it a draft again: 200 each. `GET
+  …/postmortem` answers 404 without one. The description's list of an incident's statuses has no `postmortem`, which
+  public pages show.
 - There is no idempotency key: our own is `metadata.allclear.incident`, searched for before anything is sent.
 - One request a second, then 420 or 429.
+
+Source: support.atlassian.com, "Create a postmortem", read 2026-11: a post-mortem can only be created once the incident
+is resolved; drafts are not shown, and publishing is a step of its own.
 """
 
 from __future__ import annotations

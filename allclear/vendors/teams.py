@@ -8,7 +8,13 @@ connector", read 2026-11:
   `environment.api.powerplatform.com`, in older flows under `logic.azure.com`.
 - The connectors of Office 365, at `webhook.office.com`, were retired by May 2026.
 - A message has at most about 28 KB. A webhook has no idempotency key, and can read, change or delete no message.
-- From memory: 400 for a body that is no JSON; 401, 403 or 404 if the flow is off or gone, or the signature is wrong.
+
+Source: answers that other people's public clients and guides quote, read 2026-11; Microsoft documents none of them:
+- 400 `WorkflowTriggerIsNotEnabled`: the flow is off, or was deleted (then the answer names the state `Deleted`). Once
+  deleted it never comes back under its address. 404 `WorkflowNotFound`: it is gone.
+- 401 `DirectApiAuthorizationRequired`: the trigger's *Who can trigger the flow?* is not *Anyone*. The address of such a
+  flow has no `sig`, and changing it makes another address.
+- 400 `TriggerInputSchemaMismatch`: the flow was changed and expects a body of another form.
 """
 
 from __future__ import annotations
@@ -16,7 +22,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self, cast
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from pydantic import Field
@@ -37,9 +43,14 @@ HOSTS = ("environment.api.powerplatform.com", "logic.azure.com")
 _HOST = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 """A host without signs that one program takes for the end of it and another one does not."""
 RETIRED = "webhook.office.com"
-GUIDE = "Make a flow and set its address: docs/how-to/teams.md."
+_GUIDE = "docs/how-to/teams.md"
+GUIDE = f"Make a flow and set its address: {_GUIDE}."
 _SIMULATED_QUERY = "?api-version=1&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0&sig="
 _FLOW_AWAY = frozenset({401, 403, 404, 410})
+_FLOW_OFF = "WorkflowTriggerIsNotEnabled"
+_NOT_FOR_ANYONE = "DirectApiAuthorizationRequired"
+_OTHER_FORM = "TriggerInputSchemaMismatch"
+_ANYONE = "In the flow's trigger, set *Who can trigger the flow?* to *Anyone*, and copy the address again"
 _STARTED = Expected(frozenset({202}), dict | None)
 
 
@@ -115,7 +126,8 @@ def _checked(access: Access) -> str:
     if not _signatures(parts.query):
         raise ConfigError(
             "The address in the secret of the system teams has no `sig=`, so it is not whole.",
-            "Copy the whole address, and put it in quotes where you set the variable, because it contains `&`.",
+            "Copy the whole address, and put it in quotes where you set the variable, because it contains `&`. "
+            f"If Teams shows no `sig=` either: {_ANYONE[0].lower()}{_ANYONE[1:]}.",
         )
     if host != parts.hostname:
         raise ConfigError(
@@ -159,11 +171,22 @@ def _signatures(query: str) -> list[str]:
     return [one for one in [*raw, *parse_qs(query).get("sig", [])] if one]
 
 
-def _refused(request: VendorRequest, response: httpx.Response, _: object) -> AllclearError | None:
+def _refused(request: VendorRequest, response: httpx.Response, body: object) -> AllclearError | None:
     """Return the error if the flow cannot be started any more; None for every other answer."""
-    if response.status_code not in _FLOW_AWAY:
+    code = _code_of(body)
+    if code == _NOT_FOR_ANYONE:
+        reason, step = "the flow may be started by users of the company only", f"{_ANYONE} ({_GUIDE})."
+    elif code == _OTHER_FORM:
+        reason, step = "the flow expects a message of another form", f"Make a new flow and set its address ({_GUIDE})."
+    elif code == _FLOW_OFF or response.status_code in _FLOW_AWAY:
+        reason = "the flow is off or gone, or its address is wrong"
+        step = f"In Teams, open Workflows: switch the flow on, or make a new one and set its address ({_GUIDE})."
+    else:
         return None
-    return Denied(
-        f"Teams did not {request.purpose}: the flow is off or gone, or its address is wrong ({response.status_code}).",
-        "In Teams, open Workflows: switch the flow on, or make a new one and set its address (docs/how-to/teams.md).",
-    )
+    return Denied(f"Teams did not {request.purpose}: {reason} ({response.status_code}).", step)
+
+
+def _code_of(body: object) -> str:
+    """Return the code of `{"error": {"code": …}}`; empty for any other answer."""
+    error = cast("JsonDict", body).get("error") if isinstance(body, dict) else None
+    return str(cast("JsonDict", error).get("code") or "") if isinstance(error, dict) else ""

@@ -3,8 +3,9 @@
 Source: adaptivecards.io schema 1.4, and learn.microsoft.com "Format cards in Teams", read 2026-11:
 - A `TextBlock` and a `FactSet` show Markdown; the runs of a `RichTextBlock` show their text as it is [from memory]. So
   everything that may come from outside stands in runs, one block a line.
-- A mention is `<at>NAME</at>` in a TextBlock, and an entity under `msteams` with the same text. The person is named by
-  the user principal name (as ana@example.com) or the object id in Entra.
+- A mention is `<at>NAME</at>` in a TextBlock or a FactSet, and an entity under `msteams` with the same text. A webhook
+  names the person by the user principal name (as ana@example.com) or the object id in Entra, each as it is. A card may
+  mention several people; the message has at most 28 KB with all of them.
 - A webhook's card has no buttons that answer: `Action.Submit` does nothing. `Action.OpenUrl` opens a page.
 """
 

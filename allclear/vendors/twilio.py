@@ -5,14 +5,19 @@ Source: Twilio's published description of the 2010-04-01 API (2026-11) and its d
   There is no idempotency key. `DELETE` of either takes nothing back from a phone.
 - `GET /Messages.json?To=` lists the texts to one number, the newest first, with their bodies. `date_sent` is null until
   a text has left, so a list that is filtered by it can miss one that is queued.
-- A text's `status`: queued, accepted, scheduled and sending are on the way; `sent` is with the carrier, and some say no
-  more; delivered and read arrived; undelivered, failed and canceled did not, with an `error_code`.
+- A text's `status`: queued, accepted (with a messaging service), scheduled and sending are on the way; `sent` is with
+  the carrier, and some say no more; delivered and read arrived, partially_delivered has in part; undelivered, failed
+  and canceled did not, with an `error_code`. received and receiving are of texts to us.
 - A call's `status`: queued, ringing and in-progress are on the way; busy, no-answer, failed and canceled reached no
   one; `completed` says only that something answered. `answered_by` (human, machine_start, fax, unknown) is a guess.
 - A refusal is `{code, message, more_info, status}` with the status in HTTP.
 - A phone's key, and every other request of Twilio to us, has `X-Twilio-Signature`: base64 of HMAC-SHA1, with the
   account's auth token, over the whole address and the sorted fields of the form.
-From memory: what the error codes mean.
+
+Source: Twilio's "Error and Warning Dictionary" (twilio.com/docs/api/errors), read 2026-11. 30001, 30003, 30008 and
+30036 may pass: Twilio advises to send again. We do not, because the next way reaches the person at once. All others last
+until a setting, a number or an account is changed. From memory: 21215, 21408, 30001, 30002, 30004 and 30007 beyond their
+titles.
 """
 
 from __future__ import annotations
@@ -67,15 +72,22 @@ _MEANINGS: dict[int, tuple[str, str]] = {
     21610: ("this person has stopped our texts", "This person must send START to our number."),
     21614: ("the number is no mobile phone", "Correct this person's `phone` in plan.yaml."),
     21608: (
-        "a trial account reaches verified numbers only",
-        "Upgrade the account, or verify the number in Twilio's console.",
+        "a trial account, or one without an approved compliance profile, reaches verified numbers only",
+        "Upgrade the account and have its profile approved, or verify the number in Twilio's console.",
     ),
+    21601: ("our number is not the account's", "Correct `number` in systems.yaml, and run `allclear doctor`."),
     21606: ("our number cannot send texts there", "Correct `number` in systems.yaml, and run `allclear doctor`."),
+    21210: ("our number is not the account's", "Correct `number` in systems.yaml, and run `allclear doctor`."),
+    21612: ("no text from our number gets to that number", "Call this person, or use another `number`."),
+    21214: ("the number cannot be called", "Correct this person's `phone` in plan.yaml."),
+    21217: ("it is no valid number", "Correct this person's `phone` in plan.yaml."),
     21408: (
         "the account may not text that country",
         "Allow the country in Twilio's console: Messaging, Geo permissions.",
     ),
     21215: ("the account may not call that country", "Allow the country in Twilio's console: Voice, Geo permissions."),
+    30001: ("too many texts of ours are waiting", "Call this person."),
+    30002: ("the account is suspended", "Call this person, and ask Twilio why."),
     30003: ("the phone is off or out of reach", "Call this person."),
     30004: ("the recipient's carrier blocks it", "Call this person."),
     30005: ("the number does not exist", "Correct this person's `phone` in plan.yaml."),

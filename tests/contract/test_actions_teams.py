@@ -113,7 +113,7 @@ async def test_after_a_lost_answer_the_message_is_marked_as_a_repeat() -> None:
 @each_write_fault("post in Incidents")
 async def test_each_fault_is_one_sentence_and_no_second_post(kind: str, error: type[AllclearError], words: str) -> None:
     """A refusal posted nothing, and a lost answer may have."""
-    words = "the flow is off or gone" if kind == "permission_denied" else words
+    words = "by users of the company only" if kind == "permission_denied" else words
     async with production() as (sim, context):
         action = PostInTeams(context)
         params, change = await worked_out(action, **POST)

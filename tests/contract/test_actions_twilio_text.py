@@ -137,7 +137,7 @@ async def test_a_text_that_was_taken_and_did_not_arrive_has_failed(status: str, 
     [
         (21211, "it is no valid number (21211). Correct this person's `phone` in plan.yaml."),
         (21610, "this person has stopped our texts (21610). This person must send START to our number."),
-        (21608, "a trial account reaches verified numbers only"),
+        (21608, "a trial account, or one without an approved compliance profile, reaches verified numbers only"),
         (21999, "The request was refused (21999)"),
     ],
 )

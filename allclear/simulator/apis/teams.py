@@ -2,7 +2,8 @@
 
 *Source:* learn.microsoft.com "Create incoming webhooks with Workflows" and the HTTP trigger of Azure Logic Apps, read
 November 2026: 202 without content once the flow was started; errors as `{"error": {"code", "message"}}`; the signature
-is the query's `sig`. From memory: the codes of the refusals.
+is the query's `sig`. The codes of the refusals are those that public clients and guides quote (2026-11): a flow that is
+off or deleted answers 400. From memory: the sentences.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from allclear.simulator.world import World
 _PATH = "/powerautomate/automations/direct/workflows/simulated/triggers/manual/paths/invoke"
 _REFUSALS = {
     "rate_limited": (429, "TooManyRequests", "The rate limit is exceeded."),
-    "permission_denied": (403, "DirectApiAuthorizationRequired", "The request must be authenticated."),
+    "permission_denied": (401, "DirectApiAuthorizationRequired", "The request must be authenticated."),
     "server_error": (500, "InternalServerError", "The server encountered an error."),
 }
 
@@ -52,7 +53,7 @@ class TeamsApi(HttpApi):
         if not hmac.compare_digest(request.query_params.get("sig", ""), self._signature):
             raise Rejection(_error(401, "AuthorizationFailed", "The authentication credentials are not valid."), "sig")
         if not self.world.teams.is_on:
-            raise Rejection(_error(404, "WorkflowTriggerNotFound", "The workflow is disabled or was deleted."), "off")
+            raise Rejection(_error(400, "WorkflowTriggerIsNotEnabled", "The workflow's state is 'Disabled'."), "off")
         body = await read_body(request)
         try:
             message = as_object(parse_json(body))

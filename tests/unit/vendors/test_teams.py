@@ -35,6 +35,11 @@ def card(text: str = "text", **more: Any) -> Any:  # noqa: ANN401 - parsed JSON
     return TeamsMessage(text, **more).as_json()["attachments"][0]["content"]
 
 
+def refusal(status: int, code: str) -> httpx.Response:
+    """Return a flow's own answer to a request that does not start it."""
+    return httpx.Response(status, json={"error": {"code": code, "message": f"{WHOLE} is wrong"}})
+
+
 def words(content: Any) -> str:  # noqa: ANN401 - parsed JSON
     """Return the text of a card, one line a block."""
     body: list[Any] = content["body"]
@@ -64,6 +69,7 @@ def test_both_kinds_of_host_are_taken_and_never_shown() -> None:
         (WHOLE.replace(HOST, f"{HOST}:99999"), HOST, "no https://", "teams.md"),
         (WHOLE.replace(HOST, f"[{HOST}"), HOST, "no https://", "teams.md"),
         (WHOLE.partition("&")[0], HOST, "has no `sig=`", "in quotes"),
+        (WHOLE.partition("&")[0], HOST, "has no `sig=`", "to *Anyone*"),
         (
             WHOLE,
             "other.12.environment.api.powerplatform.com",
@@ -118,6 +124,9 @@ def test_check_reports_a_host_that_has_no_webhook(endpoint: str, says: str) -> N
     [
         (httpx.Response(401), Denied, "the flow is off or gone"),
         (httpx.Response(404), Denied, "the flow is off or gone"),
+        (refusal(400, "WorkflowTriggerIsNotEnabled"), Denied, "the flow is off or gone"),
+        (refusal(401, "DirectApiAuthorizationRequired"), Denied, "*Who can trigger the flow?* to *Anyone*"),
+        (refusal(400, "TriggerInputSchemaMismatch"), Denied, "expects a message of another form"),
         (httpx.Response(400, json={"error": {"code": "Bad", "message": f"{WHOLE} is wrong"}}), VendorRefused, "Bad"),
         (httpx.Response(200, html="<title>Sign in</title>"), AnswerLost, "as a proxy or a login page does"),
         (httpx.Response(202, html="<title>Wait</title>"), AnswerLost, "a web page"),
