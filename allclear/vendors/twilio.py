@@ -15,9 +15,9 @@ Source: Twilio's published description of the 2010-04-01 API (2026-11) and its d
   account's auth token, over the whole address and the sorted fields of the form.
 
 Source: Twilio's "Error and Warning Dictionary" (twilio.com/docs/api/errors), read 2026-11. 30001, 30003, 30008 and
-30036 may pass: Twilio advises to send again. We do not, because the next way reaches the person at once. All others last
-until a setting, a number or an account is changed. From memory: 21215, 21408, 30001, 30002, 30004 and 30007 beyond their
-titles.
+30036 may pass: Twilio advises to send again. We do not, because the next way reaches the person at once. All others
+last until a setting, a number or an account is changed. From memory: 21215, 21408, 30001, 30002, 30004 and 30007
+beyond their titles.
 """
 
 from __future__ import annotations
