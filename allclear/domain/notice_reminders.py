@@ -30,14 +30,13 @@ def notice_reminders(
 
 
 def _stand_in(plan: Plan, incident: Incident, state: AudienceState) -> Iterator[Reminder]:
-    """Yield that people of an audience could not be reached, and who is notified instead, for the timeline."""
-    at = max((one.failed_at for one in state.failed if one.failed_at), default=state.since)
-    others = [one for one in state.people if one.told_at or one.due]
-    if state.left_at is not None or not others or not (state.failed or state.reasons):
+    """Yield that no one of an audience could be reached, and who was notified instead, for the timeline."""
+    told = next((one for one in state.instead if one.told_at), None)
+    if told is None or told.told_at is None:
         return
+    at = max([state.since, told.told_at, *(one.failed_at for one in state.failed if one.failed_at)])
     who = plain(plan.role_title(state.audience), 60)
-    instead = plain(others[-1].name, 60) or "the person on call"
-    sentence = f"{who} could not be notified: {_reasons(state)}. Notified instead: {instead}."
+    sentence = f"{who} could not be notified: {_reasons(state)}. Notified instead: {plain(told.name, 60)}."
     yield Reminder(f"stand-in:{state.audience}", len(state.failed) or 1, at, sentence, led_by(plan, incident))
 
 
@@ -64,7 +63,7 @@ def _not_told(plan: Plan, incident: Incident, left: list[AudienceState]) -> Iter
     at = max(state.left_at or state.since for state in left)
     what = "; ".join(f"{plain(plan.role_title(state.audience), 60)} ({_reasons(state)})" for state in left)
     sentence = f"NOT NOTIFIED, and no one is left to notify instead: {what}. {_by_hand(plan, incident, left)}"
-    urgent = any(one.tried for state in left for one in state.people)
+    urgent = any(one.tried for state in left for one in state.everyone)
     roles = tuple(plan.roles) if urgent else led_by(plan, incident, ON_CALL)
     yield Reminder(NOT_TOLD, len(left), at, sentence, roles, urgent=urgent)
 

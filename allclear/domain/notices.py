@@ -22,7 +22,7 @@ from allclear.domain.plan import Notification, Plan, RotaOverride, holds
 from allclear.domain.pseudo_phases import NOTICE, REMINDER
 from allclear.domain.reminder import ON_CALL
 from allclear.domain.runbook import Phase
-from allclear.domain.text import bare, plain
+from allclear.domain.text import bare, enumerated, plain
 
 UNKNOWN_FOR = timedelta(minutes=10)
 """How long a line without `within` waits for the answer to a facet that is not known."""
@@ -46,8 +46,8 @@ class Notice:
     due: datetime
     repeat: bool = False
     """Whether an earlier message may have arrived, so that this one may be a repeat."""
-    instead_of: str = ""
-    """For the next person: the title of the role of which no one could be reached."""
+    stands_in_for: tuple[str, ...] = ()
+    """Those of `audiences` of which no one could be reached, so that this person is notified instead."""
     ended: bool = False
     """Whether it tells how the incident ended; see `end_notices.py`."""
 
@@ -75,7 +75,9 @@ class AudienceState:
     line: Notification
     since: datetime
     people: list[PersonState] = field(default_factory=list[PersonState])
-    """Its own people, then those who are notified instead, in order."""
+    """Its own people."""
+    instead: list[PersonState] = field(default_factory=list[PersonState])
+    """Those who are notified instead of them, in order."""
     told_at: datetime | None = None
     left_at: datetime | None = None
     """When no one was left who could be notified; None while there is someone."""
@@ -87,8 +89,13 @@ class AudienceState:
         return self.line.audience
 
     @property
+    def everyone(self) -> list[PersonState]:
+        """Return its own people, then those who are notified instead."""
+        return [*self.people, *self.instead]
+
+    @property
     def failed(self) -> list[PersonState]:
-        """Return the people whom no way reached."""
+        """Return its own people whom no way reached."""
         return [person for person in self.people if person.failed_at is not None]
 
 
@@ -103,11 +110,10 @@ def due_notices(states: Sequence[AudienceState]) -> list[Notice]:
     """Return the messages that are to be sent, each once, with all its audiences."""
     found: dict[str, Notice] = {}
     for state in states:
-        for person in state.people:
+        for person in state.everyone:
             for notice in person.due:
                 known = found.get(notice.step)
-                audiences = (*known.audiences, *notice.audiences) if known else notice.audiences
-                found[notice.step] = replace(known or notice, audiences=tuple(dict.fromkeys(audiences)))
+                found[notice.step] = _named(known, notice.audiences, notice.stands_in_for) if known else notice
     return list(found.values())
 
 
@@ -177,10 +183,12 @@ class _Notices:
         for state in states:
             state.told_at = self._incident.told.get(state.audience)
         # The own people of all audiences first: a person who has an own notice needs none in place of another one.
-        for state in states:
+        # The line that is due first decides when a person is notified, so it comes first.
+        by_time = sorted(states, key=lambda one: one.since)
+        for state in by_time:
             if state.told_at is None:
                 self._own_people(state)
-        for state in states:
+        for state in by_time:
             self._conclude(state)
         return states
 
@@ -225,8 +233,8 @@ class _Notices:
         at = max((one.failed_at for one in own if one.failed_at), default=state.since)
         for name, _ in next_people(self._plan, self._incident, state.audience, state.since, self._overrides):
             line = state.line.model_copy(update={"by": []})
-            person = self._person(line, name, at, instead_of=plain(self._plan.role_title(state.audience), 60))
-            state.people.append(person)
+            person = self._person(line, name, at, stands_in=True)
+            state.instead.append(person)
             if person.told_at or person.due:
                 state.told_at = person.told_at
                 return
@@ -244,26 +252,27 @@ class _Notices:
         held = self._incident.holders.get(state.audience)
         return held.current.since if held and held.current else None
 
-    def _person(self, line: Notification, name: str, since: datetime, instead_of: str = "") -> PersonState:
-        """Return the one state of a person, with the audience of `line` added to what is due."""
+    def _person(self, line: Notification, name: str, since: datetime, *, stands_in: bool = False) -> PersonState:
+        """Return the one state of a person, with the audience of `line` added to what is due from `since` on."""
         key = person_key(name)
         if key not in self._people:
             chosen, why = ways_to(self._plan, line, name, since, self._reaches)
             page = page_of(self._incident)
             if page is not None and line.audience == ON_CALL:
                 chosen = [way for way in chosen if self._plan.ways[way].action != page.proposed.action]
-            self._people[key] = self._walk(line, name, chosen, since, instead_of)
+            self._people[key] = self._walk(line, name, chosen, since, stands_in=stands_in)
             if why:
                 self._people[key].reasons.append(why)
         else:
-            self._add_audience(self._people[key], line.audience)
+            person, added = self._people[key], (line.audience,)
+            # A message that is sent before the line applies must not name it: the line may never apply.
+            person.due = [
+                _named(one, added, added if stands_in else ()) if since <= one.due else one for one in person.due
+            ]
         return self._people[key]
 
-    def _add_audience(self, person: PersonState, audience: str) -> None:
-        person.due = [replace(one, audiences=tuple(dict.fromkeys((*one.audiences, audience)))) for one in person.due]
-
     def _walk(
-        self, line: Notification, name: str, chosen: Sequence[str], since: datetime, instead_of: str = ""
+        self, line: Notification, name: str, chosen: Sequence[str], since: datetime, *, stands_in: bool = False
     ) -> PersonState:
         """Return how a person's notice stands, way by way; those that were tried already come first."""
         state = PersonState(name, since)
@@ -273,7 +282,8 @@ class _Notices:
         for way in ways:
             act = tried.get(way)
             step = act.proposed.step if act else step_of(name, way)
-            notice = Notice((line.audience,), name, way, step, start, repeat, instead_of)
+            stands_in_for = (line.audience,) if stands_in else ()
+            notice = Notice((line.audience,), name, way, step, start, repeat, stands_in_for)
             if act is None:
                 state.due.append(notice)
                 return state
@@ -290,6 +300,27 @@ class _Notices:
         if not state.due:
             state.failed_at = start
         return state
+
+
+def _named(notice: Notice, audiences: Sequence[str], stands_in_for: Sequence[str]) -> Notice:
+    """Return the message with further audiences."""
+    return replace(
+        notice,
+        audiences=tuple(dict.fromkeys((*notice.audiences, *audiences))),
+        stands_in_for=tuple(dict.fromkeys((*notice.stands_in_for, *stands_in_for))),
+    )
+
+
+def titles_of(plan: Plan, name: str, audiences: Sequence[str], stands_in_for: Sequence[str]) -> str:
+    """Return because of which roles a person is notified: `Tech Lead (instead of CTO and CEO)`."""
+
+    def titles(roles: Sequence[str]) -> str:
+        return enumerated([plain(plan.role_title(role), 60) for role in roles])
+
+    person = plan.person(name)
+    own = [role for role in audiences if role not in stands_in_for] or (person.roles[:1] if person else [])
+    instead = f"(instead of {titles(stands_in_for)})" if stands_in_for else ""
+    return " ".join(part for part in (titles(own), instead) if part)
 
 
 def step_of(name: str, way: str) -> str:

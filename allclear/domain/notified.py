@@ -11,11 +11,12 @@ from allclear.domain.base import Model
 from allclear.domain.deadlines import notifications_due
 from allclear.domain.incident import Incident
 from allclear.domain.moments import stamp
-from allclear.domain.notices import page_of, unknown_until, verified_at
-from allclear.domain.plan import Notification, Plan, not_known
+from allclear.domain.notices import page_of, titles_of, unknown_until, verified_at
+from allclear.domain.plan import Notification, Person, Plan, is_blank, not_known
 from allclear.domain.pseudo_phases import MANUAL, NOTICE, REMINDER
 from allclear.domain.reminder import ON_CALL
-from allclear.domain.text import bare, plain
+from allclear.domain.text import bare, enumerated, plain, shell_word, signature
+from allclear.domain.ways import NOT_TOLD
 
 _CELL = 200
 
@@ -41,22 +42,28 @@ class Notified(Model):
 
 
 def notified(plan: Plan, incident: Incident) -> list[Notified]:
-    """Return who was notified, in the order of the messages, then who was not yet, and why."""
+    """Return whom a person must tell, then who was notified, in the order of the messages, then who was not yet."""
     sent = [row for act in incident.acts.values() for row in _sent(plan, act)]
     by_hand = [
         Notified(audience=_title(plan, audience), at=at, result="notified by hand, as a person recorded", reached=True)
         for audience, at in incident.told.items()
         if any(line.audience == audience for line in plan.notifications)
     ]
-    return [*sent, *by_hand, *(_waiting(plan, incident) if not incident.over else ())]
+    left = list(_left(plan, incident))
+    return [*left, *sent, *by_hand, *(_waiting(plan, incident) if not incident.over else ())]
 
 
 def open_lines(plan: Plan, incident: Incident) -> list[Notification]:
-    """Return the lines that apply now and whose audience was not reached yet, each audience once."""
+    """Return the lines that apply now and whose audience was not reached yet, each audience once.
+
+    An audience was reached, too, if one of its people was notified in another role: each person is notified once.
+    """
     reached = set(incident.told)
     for act in incident.acts.values():
         if act.proposed.notice and act.outcome and act.outcome.good:
             reached.update(act.proposed.notice.audiences)
+            person = plan.person(act.proposed.notice.person)
+            reached.update(person.roles if person else ())
     page = page_of(incident)
     if page is not None and page.outcome is not None and page.outcome.good:
         reached.add(ON_CALL)
@@ -67,7 +74,7 @@ def open_lines(plan: Plan, incident: Incident) -> list[Notification]:
 def _sent(plan: Plan, act: Act) -> Iterator[Notified]:
     notice = act.proposed.notice
     if notice is not None:
-        titles = " and ".join(_title(plan, audience) for audience in notice.audiences)
+        titles = titles_of(plan, notice.person, notice.audiences, notice.stands_in_for)
         titles += f" (instead of {plain(notice.instead_of, 60)})" if notice.instead_of else ""
         person = plain(notice.person, 60)
     elif act.proposed.pages and act.proposed.undoes is None and _is_on_call(plan, act):
@@ -98,6 +105,37 @@ def _result(act: Act) -> str:
     return f"{word}: {plain(bare(act.outcome.sentence), _CELL)}"
 
 
+def _left(plan: Plan, incident: Incident) -> Iterator[Notified]:
+    """Yield each audience for which every message failed and no one is left: a person must tell it."""
+    if NOT_TOLD not in incident.reminders:
+        return
+    notices = [(act, act.proposed.notice) for act in incident.acts.values() if act.proposed.notice]
+    under_way = {role for act, notice in notices if act.outcome is None for role in notice.audiences}
+    tried = {role for _, notice in notices for role in notice.audiences}
+    for line in open_lines(plan, incident):
+        if line.audience in tried - under_way or (line.audience == ON_CALL and page_of(incident)):
+            yield Notified(audience=_title(plan, line.audience), result=_by_hand(plan, incident, line.audience))
+
+
+def _by_hand(plan: Plan, incident: Incident, audience: str) -> str:
+    """Return whom to tell, how to reach them, and what to run then."""
+    if incident.over:
+        return "NOT NOTIFIED: every message failed, and no one recorded that it was told"
+    people = enumerated([_reached_at(person) for person in plan.holders(audience)]) or "them"
+    command = f"allclear told {incident.id} {shell_word(audience)} {signature(plan)}"
+    return f"NOT NOTIFIED, and no one is left to notify instead. Tell {people} yourself, then run: {command}"
+
+
+def _reached_at(person: Person) -> str:
+    """Return a person with the contacts that the plan names, as `Kim Sato (phone +4915112345678)`."""
+    contacts = [
+        f"{kind} {plain(contact.address, 60)}"
+        for kind, contact in person.contacts.items()
+        if not is_blank(contact.address)
+    ]
+    return plain(person.name, 60) + (f" ({', '.join(contacts)})" if contacts else "")
+
+
 def _waiting(plan: Plan, incident: Incident) -> Iterator[Notified]:
     begun = {
         audience for act in incident.acts.values() if act.proposed.notice for audience in act.proposed.notice.audiences
@@ -117,7 +155,8 @@ def _why_not_yet(plan: Plan, incident: Incident, line: Notification) -> str:
     if verified_at(incident) is None:
         return "not notified yet: the incident is not verified"
     if not plan.holders(line.audience):
-        return "not notified: no one is named; write the name under `people` in plan.yaml"
+        command = f"allclear told {incident.id} {shell_word(line.audience)} {signature(plan)}"
+        return f"not notified: plan.yaml names no one under `people`. Tell them yourself, then run: {command}"
     return "not notified yet"
 
 

@@ -12,7 +12,16 @@ from pydantic import Field
 from allclear.domain.base import Model, Moment
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
-from allclear.domain.records import AlertJoined, Contained, Entry, IncidentOpened, Recovered, StepDone
+from allclear.domain.records import (
+    ActFinished,
+    ActProposed,
+    AlertJoined,
+    Contained,
+    Entry,
+    IncidentOpened,
+    Recovered,
+    StepDone,
+)
 from allclear.domain.replay import replay
 from allclear.domain.sentences import describe
 from allclear.domain.sentences.sentence import SentenceContext, Tone, identified_words
@@ -64,8 +73,11 @@ def timeline(
 
 
 def _repeats(entries: Sequence[Entry]) -> set[int]:
-    """Return the numbers of entries that repeat another one: a known alert, or the check behind the next entry."""
-    repeated: set[int] = set()
+    """Return the numbers of entries that repeat another one.
+
+    These are a known alert, the check behind the next entry, and a message that was sent again and failed as before.
+    """
+    repeated = _failed_again(entries)
     alerts: dict[tuple[str, str], str] = {}
     opening: str | None = None
     for place, entry in enumerate(entries):
@@ -83,6 +95,23 @@ def _repeats(entries: Sequence[Entry]) -> set[int]:
             following = entries[place + 1].record
             if isinstance(following, Contained | Recovered) and following.finding == record.finding:
                 repeated.add(entry.number)
+    return repeated
+
+
+def _failed_again(entries: Sequence[Entry]) -> set[int]:
+    """Return the numbers of the entries that say of a message or a page what its try before has said: it failed."""
+    repeated: set[int] = set()
+    messages: dict[str, tuple[str, str]] = {}
+    failures: dict[tuple[str, str], str] = {}
+    for entry in entries:
+        record = entry.record
+        if isinstance(record, ActProposed) and (record.tells or record.pages):
+            messages[record.act] = record.phase, record.step
+        elif isinstance(record, ActFinished) and (message := messages.get(record.act)):
+            sentence = "" if record.outcome.good else record.outcome.sentence
+            if sentence and failures.get(message) == sentence:
+                repeated.add(entry.number)
+            failures[message] = sentence
     return repeated
 
 

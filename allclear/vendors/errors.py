@@ -51,6 +51,11 @@ class VendorRequest:
     headers: Mapping[str, str] | None = None
     """Headers of this request beside those of every request, as `If-Match`."""
 
+    @property
+    def _named(self) -> str:
+        """Return the vendor as it stands within a sentence: `the mail server`."""
+        return re.sub("^The ", "the ", self.vendor)
+
     def unreachable(self, reason: str) -> Unreachable:
         """Return the error for a system that could not be reached.
 
@@ -59,7 +64,7 @@ class VendorRequest:
         unchanged = "; nothing was changed" if self.write else ""
         return Unreachable(
             f"{self.vendor} could not be reached to {self.purpose} ({reason}){unchanged}.",
-            f"Check {self.vendor}'s own status page and the network, then try again.",
+            f"Check {self._named}'s own status page and the network, then try again.",
         )
 
     def untrusted(self, problem: str) -> Unreachable:
@@ -74,7 +79,7 @@ class VendorRequest:
             return self.unreachable(reason)
         return AnswerLost(
             f"{self.vendor} was asked to {self.purpose} and gave no clear answer ({reason}).",
-            f"Check in {self.vendor} whether it took effect before you do it again.",
+            f"Check in {self._named} whether it took effect before you do it again.",
         )
 
     def not_from_vendor(self, status: int, content: str) -> AllclearError:
@@ -87,7 +92,7 @@ class VendorRequest:
             return self.answer_lost(reason)
         return VendorRefused(
             f"{self.vendor} did not {self.purpose}: {reason}.",
-            f"Check the address of {self.vendor} in systems.yaml and the proxy in between, then try again.",
+            f"Check the address of {self._named} in systems.yaml and the proxy in between, then try again.",
         )
 
     def denied(self, reason: str) -> Denied:
@@ -109,7 +114,7 @@ class VendorRequest:
         """Return the error for a plain refusal."""
         return VendorRefused(
             f"{self.vendor} refused to {self.purpose}: {reason}.",
-            f"Correct what the reason names, or do it by hand in {self.vendor}.",
+            f"Correct what the reason names, or do it by hand in {self._named}.",
         )
 
     def rate_limited(self, seconds: float | None) -> VendorRefused:
@@ -119,7 +124,7 @@ class VendorRequest:
         when = "again after that" if seconds else "again in a minute"
         return VendorRefused(
             f"{self.vendor} is limiting our requests{duration} and did not {self.purpose}.",
-            f"{unchanged} {when}, or do it by hand in {self.vendor}.",
+            f"{unchanged} {when}, or do it by hand in {self._named}.",
             passes=True,
             seconds=seconds,
         )

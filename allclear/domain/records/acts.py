@@ -19,7 +19,11 @@ class NoticeOf(Model):
         description="The person, as the plan writes it; empty for the person whom the pager has on call."
     )
     way: str = Field(description="The way of the plan by which it is sent.")
-    instead_of: str = Field(default="", description="The title of the role of which no one could be reached.")
+    instead_of: str = Field(default="", description="In earlier records: the title of the role in `stands_in_for`.")
+    stands_in_for: list[str] = Field(
+        default=[],
+        description="Those of the audiences of which no one could be reached: this person is notified instead.",
+    )
 
 
 class ActProposed(Model):

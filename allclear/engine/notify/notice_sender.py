@@ -19,13 +19,13 @@ from allclear.domain.base import Clock
 from allclear.domain.end_notices import due_end_notices
 from allclear.domain.errors import ConcurrentWrite, NotFound
 from allclear.domain.incident import Incident
-from allclear.domain.notices import Notice, audience_states, begun_notices, due_notices
+from allclear.domain.notices import Notice, audience_states, begun_notices, due_notices, titles_of
 from allclear.domain.placeholders import render_all
 from allclear.domain.privacy import is_private, may_read
 from allclear.domain.pseudo_phases import NOTICE
 from allclear.domain.records import NoticeOf
 from allclear.domain.reminder import lead_of
-from allclear.domain.text import plain, with_full_stop
+from allclear.domain.text import enumerated, plain, with_full_stop
 from allclear.engine.actions.executor import Executor
 from allclear.engine.actions.proposals import ActionRequest, Proposer
 from allclear.engine.concurrency import Sweep
@@ -115,7 +115,7 @@ class NoticeSender:
     def _request(self, incident: Incident, notice: Notice) -> ActionRequest:
         call, plan = self._plan.ways[notice.way], self._plan
         kind = type(self._executor.action(call.action))
-        titles = " and ".join(plain(plan.role_title(role), 60) for role in notice.audiences)
+        titles = titles_of(plan, notice.person, notice.audiences, notice.stands_in_for)
         values = self._conductor.values_for(incident, kind)
         filled = {
             "audience": titles,
@@ -128,7 +128,10 @@ class NoticeSender:
         contact = person.contacts.get(kind.reaches or "") if person else None
         params |= {"people": [contact.address]} if contact else {}
         about = NoticeOf(
-            audiences=list(notice.audiences), person=notice.person, way=notice.way, instead_of=notice.instead_of
+            audiences=list(notice.audiences),
+            person=notice.person,
+            way=notice.way,
+            stands_in_for=list(notice.stands_in_for),
         )
         title = f"Tell {titles} how it ended" if notice.ended else f"Notify {titles}"
         return ActionRequest(
@@ -144,11 +147,8 @@ class NoticeSender:
         page = str(values["page"])
         where = page if page.startswith("http") else f"allclear show {incident.id}"
         read_on = "" if linked else f" Read on: {where}"
-        instead = (
-            f" You are notified because no one with the role {notice.instead_of} could be reached."
-            if notice.instead_of
-            else ""
-        )
+        missing = enumerated([plain(self._plan.role_title(role), 60) for role in notice.stands_in_for], "or")
+        instead = f" You are notified because no one with the role {missing} could be reached." if missing else ""
         again = " You may have received this already, by another way." if notice.repeat else ""
         if is_private(self._plan, incident):
             lead = plain(lead_of(self._plan, incident) or "the incident's lead", 60)

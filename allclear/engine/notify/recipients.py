@@ -14,7 +14,7 @@ from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan, RotaOverride
 from allclear.domain.records import ReminderDue
 from allclear.domain.reminder import ON_CALL
-from allclear.domain.text import plain
+from allclear.domain.text import enumerated, plain
 from allclear.journal.ports import Journal
 
 _LONGEST = 1000
@@ -162,5 +162,5 @@ def recipients_text(recipients: Recipients, *, page: bool, kind: str | None) -> 
     `kind` is the contact by which the message chooses its people, or None.
     """
     to_call = recipients.to_call(kind) if page else []
-    note = f". This page does not reach {' and '.join(to_call)}: call them" if to_call else ""
+    note = f". This page does not reach {enumerated(to_call)}: call them" if to_call else ""
     return plain(recipients.words + note, _LONGEST)

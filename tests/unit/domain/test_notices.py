@@ -1,0 +1,149 @@
+"""Who is notified when, in which role and instead of whom, by the record and the plan alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allclear.domain.action import ActStatus, Outcome
+from allclear.domain.notice_reminders import notice_reminders
+from allclear.domain.notices import Notice, audience_states, due_notices, titles_of
+from allclear.domain.notified import notified
+from allclear.domain.plan import Facet, MessageAction, Notification, Person, Plan, Role
+from allclear.domain.pseudo_phases import NOTICE
+from allclear.domain.records import ActFinished, ActProposed, NoticeOf, ReminderDue
+from allclear.domain.timeline import timeline
+from tests.unit.domain.stories import Story, change, plan
+
+REACHES = {"email": "email", "sms": "phone"}
+ROLES = {"tech_lead": "Tech Lead", "cto": "CTO", "ceo": "CEO", "pr_team": "PR team"}
+ANA = {"name": "Ana", "roles": ["tech_lead"]}
+CARA = {"name": "Cara", "roles": ["cto"]}
+
+
+def line(audience: str, **more: Any) -> Notification:  # noqa: ANN401 - fields of a line
+    """Return a line of the plan's notifications, for P0."""
+    return Notification.model_validate({"audience": audience, "severities": ["P0"], **more})
+
+
+BREACH = line("pr_team", when={"security_breach": "yes"})
+
+
+def notifying(*lines: Notification, people: tuple[dict[str, Any], ...] = (ANA, CARA)) -> Plan:
+    """Return a plan with these lines and people, whom e-mail and texts reach."""
+    contacts = {"email": "{}@example.com", "phone": "+4915100000{}"}
+    named = [
+        Person.model_validate({"contacts": {kind: text.format(number) for kind, text in contacts.items()}, **person})
+        for number, person in enumerate(people, start=10)
+    ]
+    call = MessageAction.model_validate({"action": "message.send", "with": {}})
+    parts = {
+        "people": named,
+        "roles": {name: Role(title=title) for name, title in ROLES.items()},
+        "facets": {"security_breach": Facet(title="Whether it is a security breach")},
+        "ways": {"email": call, "sms": call},
+        "notifications": list(lines),
+        "escalation_policies": [],
+    }
+    return plan().model_copy(update=parts)
+
+
+def due(of: Plan, story: Story) -> list[Notice]:
+    """Return the messages that are to be sent, now or later."""
+    return due_notices(audience_states(of, story.incident, [], REACHES))
+
+
+def sent(story: Story, notice: Notice, sentence: str, *, good: bool = False) -> Story:
+    """Record that a message was sent, or could not be."""
+    act = f"{NOTICE}/{notice.step}"
+    about = NoticeOf(
+        audiences=list(notice.audiences),
+        person=notice.person,
+        way=notice.way,
+        stands_in_for=list(notice.stands_in_for),
+    )
+    proposed = ActProposed(
+        act=act,
+        phase=NOTICE,
+        step=notice.step,
+        action="message.send",
+        title="Notify",
+        params={},
+        change=change("Send", {}, {"sent": True}, "message.send"),
+        notice=about,
+        tells=True,
+    )
+    status = ActStatus.VERIFIED if good else ActStatus.FAILED
+    outcome = Outcome(status=status, changed=good, sentence=sentence)
+    return story.record(proposed, ActFinished(act=act, outcome=outcome))
+
+
+def all_fail(of: Plan, story: Story) -> Story:
+    """Record that every message which is due now fails, until none is left."""
+    for _ in range(20):
+        now = [notice for notice in due(of, story) if notice.due <= story.now]
+        for notice in now:
+            sent(story.after(0.01), notice, "The vendor refused it.")
+    return story
+
+
+def test_a_person_with_two_roles_is_notified_as_soon_as_one_line_applies() -> None:
+    """The line that waits for a facet neither delays the message nor is named in it: it may never apply."""
+    both = {"name": "Ana", "roles": ["pr_team", "tech_lead"]}
+    company = notifying(BREACH, line("tech_lead"), people=(both,))
+    story = Story().opened().verified().paged_only()
+    (notice,) = due(company, story)
+    assert (notice.audiences, notice.due) == (("tech_lead",), story.now)
+    sent(story, notice, "Accepted.", good=True)
+    assert due(company, story.after(60)) == []
+    assert [(row.audience, row.reached) for row in notified(company, story.incident)] == [("Tech Lead", True)]
+
+
+def test_who_stands_in_is_not_called_by_a_line_that_does_not_apply_yet() -> None:
+    """No one is named as PR team, and no one has said that it is a breach: the tech lead's message names no PR team."""
+    company = notifying(line("tech_lead"), BREACH, people=(ANA,))
+    (notice,) = due(company, Story().opened().verified().paged_only())
+    assert (notice.audiences, notice.stands_in_for) == (("tech_lead",), ())
+
+
+def test_a_message_says_in_which_role_a_person_gets_it_and_instead_of_whom() -> None:
+    """Cara is not the tech lead, whom no way reached."""
+    company = notifying(line("tech_lead"), people=(ANA, CARA)).model_copy(
+        update={"roles": {"tech_lead": Role(title="Tech Lead", deputies=["cto"]), "cto": Role(title="CTO")}}
+    )
+    story = all_fail(notifying(line("tech_lead"), people=(ANA,)), Story().opened().verified().paged_only())
+    (notice,) = due(company, story)
+    assert (notice.person, notice.stands_in_for) == ("Cara", ("tech_lead",))
+    assert titles_of(company, "Cara", notice.audiences, notice.stands_in_for) == "CTO (instead of Tech Lead)"
+    assert list(notice_reminders(company, story.incident, [], REACHES)) == []  # Cara has nothing yet
+    sent(story.after(1), notice, "Accepted.", good=True)
+    (reminder,) = notice_reminders(company, story.incident, [], REACHES)
+    assert reminder.sentence == (
+        "Tech Lead could not be notified: Ana: email: The vendor refused it, sms: The vendor refused it. "
+        "Notified instead: Cara."
+    )
+    assert reminder.due == story.now
+
+
+def test_whom_no_message_reached_stands_first_with_the_contacts_and_the_command() -> None:
+    """A person reads whom to call, at which number, and what to run then; after the end, that it never happened."""
+    company = notifying(line("cto"), people=(CARA,))
+    story = all_fail(company, Story().opened().verified().paged_only())
+    (reminder,) = notice_reminders(company, story.incident, [], REACHES)
+    story.record(ReminderDue(topic=reminder.topic, level=1, sentence=reminder.sentence, roles=list(reminder.roles)))
+    first, *others = notified(company, story.incident)
+    assert first.words(company) == (
+        "CTO: NOT NOTIFIED, and no one is left to notify instead. "
+        "Tell Cara (email 10@example.com, phone +491510000010) yourself, then run: allclear told VS-12 cto --as NAME"
+    )
+    assert [(row.way, row.reached) for row in others] == [("email", False), ("sms", False)]
+
+
+def test_a_message_that_is_sent_again_and_fails_as_before_has_one_line() -> None:
+    """What succeeds in the end, or fails for another reason, has its own line."""
+    story = Story().opened().verified().paged_only()
+    notice = Notice(("cto",), "Cara", "email", "cara-email", story.now)
+    for sentence in ("Refused.", "Refused.", "No answer.", "Refused."):
+        sent(story.after(1), notice, sentence)
+    sent(story.after(1), notice, "Accepted.", good=True)
+    texts = [one.text for one in timeline(story.entries, plan()) if "ccepted." in one.text or "Failed" in one.text]
+    assert len(texts) == 4
