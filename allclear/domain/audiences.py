@@ -12,6 +12,9 @@ from allclear.domain.plan import EVERYONE, Notification, Plan, RotaOverride, is_
 from allclear.domain.reminder import ON_CALL
 from allclear.domain.text import plain
 
+EMAIL = "email"
+"""The kind of contact that a mailing list has."""
+
 Reaches = Mapping[str, str | None]
 """Way of the plan -> the kind of contact that it uses; None if it pages the person whom the pager has on call."""
 
@@ -26,7 +29,13 @@ def people_of(plan: Plan, role: str, at: datetime, overrides: Sequence[RotaOverr
 
 
 def first_people(plan: Plan, role: str, at: datetime, overrides: Sequence[RotaOverride]) -> list[str]:
-    """Return the people of a role who are notified first: only the first layer of a rota."""
+    """Return the people of a role who are notified first: only the first layer of a rota.
+
+    A mailing list is in the place of a person, under its address.
+    """
+    if role in plan.mailing_lists:
+        listed = plan.mailing_lists[role]
+        return [listed.address] if listed.known else []
     found = people_of(plan, role, at, overrides)
     return found[:1] if any(rota.role == role for rota in plan.rotas) else found
 
@@ -36,8 +45,11 @@ def next_people(
 ) -> Iterator[tuple[str, str]]:
     """Yield who is notified if no one of a role can be, in order, and the role of each.
 
-    These are the others of the role, its deputies, and then the levels of the escalation policy.
+    These are the others of the role, its deputies, and then the levels of the escalation policy. No one is notified in
+    place of a mailing list: its people are not known.
     """
+    if role in plan.mailing_lists:
+        return
     deputies = plan.roles[role].deputies if role in plan.roles else []
     levels = [level.roles for level in escalation_levels(plan, incident)]
     climb = [one for roles in levels for one in (plan.roles if roles == EVERYONE else roles)]
@@ -54,6 +66,9 @@ def ways_to(plan: Plan, line: Notification, name: str, at: datetime, reaches: Re
 
     These are the line's own, or else those of the person's contacts, in the order of the contacts.
     """
+    if plan.mailing_list_at(name):
+        found = [way for way in line.by or reaches if reaches.get(way) == EMAIL]
+        return found, "" if found else f"no way for it sends e-mail to {name}: add one to `ways` in plan.yaml"
     person = plan.person(name)
     contacts = person.contacts if person else {}
     wanted = line.by or [way for kind in contacts for way, uses in reaches.items() if uses == kind]
@@ -81,6 +96,8 @@ def _why_not(plan: Plan, line: Notification, name: str, at: datetime, reaches: R
 
 def no_one(plan: Plan, role: str) -> str:
     """Return that the plan names no one for a role, and what to write into it."""
+    if role in plan.mailing_lists:
+        return f"{plain(plan.role_title(role), 60)} has no address: write it under `mailing_lists` in plan.yaml"
     return f"no one is named as {plain(plan.role_title(role), 60)}: write the name under `people` in plan.yaml"
 
 

@@ -40,7 +40,7 @@ class Notice:
 
     audiences: tuple[str, ...]
     person: str
-    """As the plan writes it; empty for the person whom the pager has on call."""
+    """As the plan writes it, or the address of a mailing list; empty for the person whom the pager has on call."""
     way: str
     step: str
     due: datetime
@@ -102,7 +102,7 @@ class AudienceState:
 def audience_states(
     plan: Plan, incident: Incident, overrides: Sequence[RotaOverride], reaches: Reaches
 ) -> list[AudienceState]:
-    """Return how the notice of each audience stands, in the plan's order. An audience that is no role is left out."""
+    """Return how the notice of each audience stands, in the plan's order. An audience in words is left out."""
     return _Notices(plan, incident, overrides, reaches).states()
 
 
@@ -132,7 +132,8 @@ def lines_due(plan: Plan, incident: Incident) -> list[tuple[Notification, dateti
         since = max([since, *(incident.facets_at[name] for name in line.when if name in incident.facets_at)])
         if holds(line.when, incident.facets) is None:
             since = max(since, unknown_until(plan, incident, line))
-        if line.audience in plan.roles and (line.audience not in found or since < found[line.audience][1]):
+        named = line.audience in plan.roles or line.audience in plan.mailing_lists
+        if named and (line.audience not in found or since < found[line.audience][1]):
             found[line.audience] = line, since
     return list(found.values())
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from allclear.domain.act import Act
+from allclear.domain.audiences import no_one
 from allclear.domain.base import Model
 from allclear.domain.deadlines import notifications_due
 from allclear.domain.incident import Incident
@@ -77,6 +78,7 @@ def _sent(plan: Plan, act: Act) -> Iterator[Notified]:
         titles = titles_of(plan, notice.person, notice.audiences, notice.stands_in_for)
         titles += f" (instead of {plain(notice.instead_of, 60)})" if notice.instead_of else ""
         person = plain(notice.person, 60)
+        person += " (mailing list)" if plan.mailing_list_at(notice.person) else ""
     elif act.proposed.pages and act.proposed.undoes is None and _is_on_call(plan, act):
         titles, person = _title(plan, ON_CALL), ""
     else:
@@ -147,8 +149,11 @@ def _waiting(plan: Plan, incident: Incident) -> Iterator[Notified]:
 
 def _why_not_yet(plan: Plan, incident: Incident, line: Notification) -> str:
     unknown = [plain(plan.facets[name].title) for name in not_known(line.when, incident.facets) if name in plan.facets]
+    if line.audience in plan.mailing_lists:
+        listed = plan.mailing_lists[line.audience]
+        return "not notified yet" if listed.known else f"not notified: {no_one(plan, line.audience)}"
     if line.audience not in plan.roles:
-        return "not notified: it is no role of the plan; tell it yourself"
+        return "not notified: it is no role and no mailing list of the plan; tell it yourself"
     if unknown:
         until = stamp(unknown_until(plan, incident, line), plan.zone)
         return f"not notified yet: it depends ({', '.join(unknown)}), and counts as a match from {until} on"

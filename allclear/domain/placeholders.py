@@ -45,7 +45,7 @@ PLACEHOLDERS: dict[str, str] = {
     "page": "The address of the incident's page; a template's line that holds it is left out if it is not known.",
     "runbook": "The runbook's title.",
     "review_meeting": "When the post-mortem meeting begins, within `post_mortem.due`; with date and zone, for `start`.",
-    "review_people": "The e-mail addresses of those who took part, and of the roles in `post_mortem.invite`.",
+    "review_people": "The e-mail addresses of those who took part, and of whom `post_mortem.invite` names.",
     "customers": "The e-mail addresses in the plan's `customers`.",
     "simulated": "`[SIMULATED] ` in a drill, nothing in production.",
     "if_resolved": "Nothing; a template's line that holds it is left out until recovery was proven.",

@@ -39,8 +39,8 @@ def meeting_start(plan: Plan, incident: Incident, now: datetime) -> datetime | N
 def meeting_people(plan: Plan, incident: Incident) -> list[str]:
     """Return the e-mail addresses of those who are invited, each once.
 
-    These are the people of the plan who took part, and those with a role that it names for the meeting; of a private
-    incident only those who may read of it.
+    These are the people of the plan who took part, and the roles and mailing lists that it names for the meeting; of a
+    private incident only the people who may read of it.
     """
     private = is_private(plan, incident)
     readers = set(reading_roles(plan, incident)) if private else set[str]()
@@ -51,6 +51,10 @@ def meeting_people(plan: Plan, incident: Incident) -> list[str]:
         allowed = not private or bool(readers & set(person.roles)) or may_read(plan, incident, person.name)
         if allowed and (person.name in took_part or wanted & set(person.roles)) and (address := _address(person)):
             invited.setdefault(address.lower(), address)
+    lists = [plan.mailing_lists[name] for name in plan.post_mortem.invite if name in plan.mailing_lists]
+    for one in lists:
+        if one.known and not private:
+            invited.setdefault(one.address.lower(), one.address)
     return list(invited.values())
 
 

@@ -143,7 +143,7 @@ def bad_deployment_reverted(played: Played) -> None:
 def payment_processing_down(played: Played) -> None:
     """The customers' mail went to the plan's list, and both parsers read the invitation to the post-mortem."""
     leaders = [f"{name}@drill.example" for name in ("kim-sato", "ben-okafor", "eve-lang")]
-    each_was_mailed_once(played, *leaders)
+    each_was_mailed_once(played, *leaders, "engineering@vintstreet.com")
     mails = [line for line in writes(played, "email") if line["result"] == "done" and not notice(line)]
     [customers, review] = [
         one for one in mails if one["message_id"].startswith(("<vs-1-customers@", "<vs-1-review-0@"))

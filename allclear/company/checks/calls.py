@@ -48,20 +48,27 @@ def check_params(
 def check_contact(draft: Draft, kind: ActionType, params: Mapping[str, Any], person: int) -> Iterator[Diagnostic]:
     """Yield an error if the contact by which `kind` reaches that person of the plan is one that it would refuse."""
     contact = draft.plan.people[person].contacts.get(kind.reaches or "") if draft.plan else None
-    if contact is None or is_blank(contact.address):
+    if contact is not None:
+        place = ("people", person, "contacts", kind.reaches or "")
+        yield from check_recipient(draft, kind, params, place, contact.address)
+
+
+def check_recipient(
+    draft: Draft, kind: ActionType, params: Mapping[str, Any], place: Place, address: str
+) -> Iterator[Diagnostic]:
+    """Yield an error if `address`, at `place` of the plan, is one that `kind` would refuse; a blank is none."""
+    if is_blank(address):
         return
-    file, where = draft.files[PLAN], ("people", person, "contacts", kind.reaches or "")
+    file, where = draft.files[PLAN], place
     verb = "page" if kind.pages else "reach"
     try:
-        checked = kind.params.model_validate(
-            {**with_examples(draft, dict(params), "the-service"), "people": [contact.address]}
-        )
+        checked = kind.params.model_validate({**with_examples(draft, dict(params), "the-service"), "people": [address]})
     except ValidationError as error:
         if any(problem["loc"][:1] == ("people",) for problem in error.errors()):
             whose = "id in the pager" if kind.pages else f"address for `{kind.reaches}`"
             yield file.error(
                 where,
-                f"`{kind.name}` cannot {verb} {contact.address!r}.",
+                f"`{kind.name}` cannot {verb} {address!r}.",
                 f"Write the person's {whose}; `allclear actions` shows what {kind.name} takes.",
             )
         return

@@ -60,7 +60,7 @@ _IDENTIFY: dict[str, tuple[str, str]] = {
 
 def _shared_ids(plan: Plan, file: YamlFile) -> Iterator[Diagnostic]:
     """Yield contacts that two people have, because they do not say who acts, and contacts in Slack without an id."""
-    seen: dict[tuple[str, str], str] = {}
+    seen = {("email", contact_key("email", one.address)): one.title for one in plan.mailing_lists.values()}
     for index, person in enumerate(plan.people):
         for kind, (words, next_step) in _IDENTIFY.items():
             contact, place = person.contacts.get(kind), ("people", index, "contacts", kind)
@@ -98,13 +98,17 @@ def _person_blanks(plan: Plan, file: YamlFile, index: int, person: Person) -> It
 
 
 def check_addresses(draft: Draft) -> Iterator[Diagnostic]:
-    """Yield the addresses of support, resources, channels and the status page that are still blanks."""
+    """Yield the addresses of support, resources, channels, mailing lists and the status page that are still blanks."""
     if draft.plan is None:
         return
     plan, file = draft.plan, draft.files[PLAN]
     addresses: list[tuple[Place, str, str]] = [
         *((("support", n, "contact"), f"The contact of {one.name}", one.contact) for n, one in enumerate(plan.support)),
         *((("resources", name), f"The address of {name}", text) for name, text in plan.resources.items()),
+        *(
+            (("mailing_lists", name, "address"), f"The address of {one.title}", one.address)
+            for name, one in plan.mailing_lists.items()
+        ),
         *((("channels", name), f"The channel {name}", text) for name, text in plan.channels.items()),
     ]
     if plan.status_page_url:

@@ -195,6 +195,8 @@ class _PlanReferences:
     def _roles_elsewhere(self) -> Iterator[Diagnostic]:
         plan = self._plan
         yield from self._known(("may_lower",), plan.may_lower or (), plan.roles, "role")
+        invited = {**plan.roles, **plan.mailing_lists}
+        yield from self._known(("post_mortem", "invite"), plan.post_mortem.invite, invited, "role and no mailing list")
         for field, lines in (("duties", plan.duties), ("evidence", plan.evidence)):
             for index, line in enumerate(lines):
                 if line.role not in plan.roles:
@@ -223,7 +225,7 @@ class _PlanReferences:
         for field, lines in (("notifications", plan.notifications), ("updates", plan.updates)):
             for index, line in enumerate(lines):
                 near = difflib.get_close_matches(line.audience, plan.roles, n=1, cutoff=0.8)
-                if near and line.audience not in plan.roles:
+                if near and line.audience not in {*plan.roles, *plan.mailing_lists}:
                     yield self._file.warning(
                         (field, index, "audience"),
                         f"The plan has no role `{line.audience}`.",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from allclear.company.capabilities import ActionType, Capabilities
-from allclear.company.checks.calls import check_contact, check_params, is_numbered, unknown_action
+from allclear.company.checks.calls import check_contact, check_params, check_recipient, is_numbered, unknown_action
 from allclear.company.diagnostics import Diagnostic, suggestion
 from allclear.company.load import PLAN, Draft
+from allclear.domain.audiences import EMAIL
 from allclear.domain.placeholders import NOTICE_PLACEHOLDERS
 from allclear.domain.plan import MessageAction, Notification, Plan, is_blank
 from allclear.domain.reminder import ON_CALL
@@ -44,6 +45,9 @@ def _call(draft: Draft, name: str, message: MessageAction, kind: ActionType) -> 
         )
     for index, _ in enumerate(draft.plan.people if draft.plan else ()):
         yield from check_contact(draft, kind, message.with_, index)
+    lists = draft.plan.mailing_lists if draft.plan and kind.reaches == EMAIL else {}
+    for short, listed in lists.items():
+        yield from check_recipient(draft, kind, message.with_, ("mailing_lists", short, "address"), listed.address)
 
 
 def check_notifications(draft: Draft, capabilities: Capabilities) -> Iterator[Diagnostic]:
@@ -59,11 +63,11 @@ def check_notifications(draft: Draft, capabilities: Capabilities) -> Iterator[Di
                 yield draft.files[PLAN].error(
                     (*place, "by", number), f"The plan has no way `{way}`.", suggestion(way, plan.ways)
                 )
-        if line.audience not in plan.roles:
+        if line.audience not in plan.roles and line.audience not in plan.mailing_lists:
             yield draft.files[PLAN].warning(
                 (*place, "audience"),
-                f"`{line.audience}` is no role, so that nothing is sent to it by `notifications`.",
-                "Add it to `roles` and its address to `people`, or ask for it with a step.",
+                f"`{line.audience}` is no role and no mailing list, so that nothing is sent to it by `notifications`.",
+                "Add it to `mailing_lists`, or to `roles` and `people`, or ask for it with a step.",
             )
         elif not plan.ways:
             yield draft.files[PLAN].warning(
@@ -72,7 +76,7 @@ def check_notifications(draft: Draft, capabilities: Capabilities) -> Iterator[Di
                 "Add `ways: {email: {action: email.send, with: {...}}}`; docs/reference/plan.md shows an example.",
             )
         else:
-            yield from _unreachable(draft, plan, capabilities.actions, line)
+            yield from _unreachable(draft, plan, capabilities.actions, line, index)
 
 
 def _pages_on_call(
@@ -90,9 +94,9 @@ def _pages_on_call(
 
 
 def _unreachable(
-    draft: Draft, plan: Plan, actions: Mapping[str, ActionType], line: Notification
+    draft: Draft, plan: Plan, actions: Mapping[str, ActionType], line: Notification, index: int
 ) -> Iterator[Diagnostic]:
-    """Yield a warning for each person whom no way of the line reaches."""
+    """Yield an error for a mailing list, and a warning for each person, that no way of the line reaches."""
     kinds = [
         actions[plan.ways[way].action].reaches
         for way in line.by or plan.ways
@@ -100,14 +104,20 @@ def _unreachable(
     ]
     if line.audience == ON_CALL and None in kinds:
         return  # the pager knows who is on call
+    if line.audience in plan.mailing_lists and EMAIL not in kinds:
+        yield draft.files[PLAN].error(
+            ("notifications", index),
+            f"No way of this line sends e-mail, and {plan.role_title(line.audience)} is a mailing list.",
+            "Name a way with the action email.send, or add one to `ways`.",
+        )
     needed = " or ".join(f"`{kind}`" for kind in dict.fromkeys(kinds) if kind)
-    for index, person in enumerate(plan.people):
+    for number, person in enumerate(plan.people):
         if line.audience not in person.roles or not person.known:
             continue
         if not any(kind in kinds and not is_blank(contact.address) for kind, contact in person.contacts.items()):
             by = f" by {', '.join(line.by)}" if line.by else ""
             yield draft.files[PLAN].warning(
-                ("people", index),
+                ("people", number),
                 f"{person.name} cannot be notified{by}, as `notifications` ask for.",
                 f"Add {needed or 'an address'} to the contacts; until then the next person is notified instead.",
             )

@@ -20,7 +20,18 @@ from allclear.domain.plan.notifications import (
     StatusWord,
     UpdateSchedule,
 )
-from allclear.domain.plan.people import Absence, Contact, Layer, Person, Role, Rota, RotaOverride, Shift, contact_key
+from allclear.domain.plan.people import (
+    Absence,
+    Contact,
+    Layer,
+    MailingList,
+    Person,
+    Role,
+    Rota,
+    RotaOverride,
+    Shift,
+    contact_key,
+)
 from allclear.domain.plan.plan import OUTAGE, Assumption, Kind, PhaseLabel, Plan, Route, Support
 from allclear.domain.plan.severity import (
     UNKNOWN,
@@ -64,6 +75,7 @@ __all__ = [
     "Kind",
     "Layer",
     "Limit",
+    "MailingList",
     "MayBeAssumed",
     "MessageAction",
     "Notification",

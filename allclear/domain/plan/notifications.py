@@ -35,7 +35,7 @@ class Applies(MayBeAssumed):
 class Notification(Applies):
     """One line of the notification matrix: an audience, and when it is notified."""
 
-    audience: str = Field(description="A role of the plan, or others in words, as `customers`.")
+    audience: str = Field(description="A role or a mailing list of the plan, or others in words, as `customers`.")
     by: list[Slug] = Field(
         default=[],
         description="The `ways`, in order; each person's own contacts, in their order, when left out.",
@@ -160,7 +160,8 @@ class PostMortemRules(Model):
     )
     title: str = Field(default="Post-Mortem", description="What the plan calls it.")
     invite: list[Slug] = Field(
-        default=[], description="The roles that are invited to the meeting, beside the people who took part."
+        default=[],
+        description="The roles and mailing lists that are invited to the meeting, beside the people who took part.",
     )
 
     @field_validator("due", mode="before", json_schema_input_type=Span | list[DueReview])

@@ -130,6 +130,18 @@ def _within(now: str, hours: str) -> bool:
     return opens <= now < closes
 
 
+class MailingList(Model):
+    """An e-mail address that reaches a group. It is no person: it acknowledges and approves nothing."""
+
+    title: str = Field(description="What the plan calls the group.")
+    address: str = Field(description="Its e-mail address.")
+
+    @property
+    def known(self) -> bool:
+        """Return whether the address is filled in."""
+        return not is_blank(self.address)
+
+
 class Layer(Model):
     """One layer of a rota: people who take turns."""
 

@@ -26,7 +26,7 @@ from allclear.domain.plan.notifications import (
     ReminderRules,
     UpdateSchedule,
 )
-from allclear.domain.plan.people import Person, Role, Rota, contact_key
+from allclear.domain.plan.people import MailingList, Person, Role, Rota, contact_key
 from allclear.domain.plan.severity import Facet, Facets, Severity, SeverityRule, assess, holds
 from allclear.domain.plan.words import WORDS, suggested_word
 from allclear.domain.plan.working_time import Span, WorkingTime
@@ -124,6 +124,11 @@ class Plan(Model):
     )
     roles: dict[Slug, Role] = Field(description="The roles in an incident: short name -> title.")
     people: list[Person] = Field(default=[], description="Who has which roles, and how to reach them.")
+    mailing_lists: dict[Slug, MailingList] = Field(
+        default={},
+        description="Addresses that reach a group and no person: short name -> title and address. `notifications` and "
+        "`post_mortem.invite` name them like roles.",
+    )
     rotas: list[Rota] = Field(default=[], description="Who has a role at which time.")
     phases: dict[Phase, PhaseLabel] = Field(
         description="The plan's names for the five phases, and when it expects them."
@@ -197,6 +202,10 @@ class Plan(Model):
                 if name in names[:index]:
                     sentence = f"the {_ONE_OF[field]} `{name}` is listed twice"
                     raise wrong_at((field, index, "name"), sentence, "Give one of them another name.")
+        for name in self.mailing_lists:
+            if name in self.roles:
+                next_step = "Give the list another name: a role is held by people, and a list is none."
+                raise wrong_at(("mailing_lists", name), f"`{name}` is a role as well", next_step)
         self._check_spans()
         return self
 
@@ -298,14 +307,23 @@ class Plan(Model):
         )
 
     def role_title(self, role: str) -> str:
-        """Return the plan's title of `role`."""
-        return self.roles[role].title if role in self.roles else role.replace("_", " ")
+        """Return the plan's title of `role`, or of a mailing list."""
+        named = self.roles.get(role) or self.mailing_lists.get(role)
+        return named.title if named else role.replace("_", " ")
+
+    def mailing_list_at(self, address: str) -> MailingList | None:
+        """Return the mailing list with this address, in any spelling of its case; None if there is none."""
+        wanted = contact_key("email", address)
+        lists = self.mailing_lists.values()
+        return next((one for one in lists if wanted and contact_key("email", one.address) == wanted), None)
 
     def audience(self, words: str) -> str | None:
         """Return the audience that `words` mean: a role by name or title, or one of `updates` and `notifications`."""
         listed = [line.audience for line in (*self.updates, *self.notifications)]
         known = {name.casefold(): name for name in (*listed, *self.roles)}
-        known |= {role.title.casefold(): name for name, role in self.roles.items()}
+        known |= {name.casefold(): name for name in self.mailing_lists}
+        titled = [*self.roles.items(), *self.mailing_lists.items()]
+        known |= {one.title.casefold(): name for name, one in titled}
         return known.get(" ".join(words.split()).casefold())
 
     def with_deputies(self, roles: Sequence[str]) -> list[str]:

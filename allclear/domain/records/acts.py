@@ -14,9 +14,10 @@ from allclear.domain.base import JsonDict, Model, Moment
 class NoticeOf(Model):
     """Whom a message of the plan's `notifications` is for."""
 
-    audiences: list[str] = Field(description="The roles because of which the person is notified.")
+    audiences: list[str] = Field(description="The roles because of which it is sent, or the list.")
     person: str = Field(
-        description="The person, as the plan writes it; empty for the person whom the pager has on call."
+        description="The person, as the plan writes it, or a mailing list's address; empty for the person whom the pager has "
+        "on call."
     )
     way: str = Field(description="The way of the plan by which it is sent.")
     instead_of: str = Field(default="", description="In earlier records: the title of the role in `stands_in_for`.")

@@ -117,16 +117,18 @@ class NoticeSender:
         kind = type(self._executor.action(call.action))
         titles = titles_of(plan, notice.person, notice.audiences, notice.stands_in_for)
         values = self._conductor.values_for(incident, kind)
+        listed = plan.mailing_list_at(notice.person)
         filled = {
             "audience": titles,
-            "name": plain(notice.person, 60),
+            "name": plain(listed.title if listed else notice.person, 60),
             "notice": self._text(incident, notice, linked=issubclass(kind.params, LinkedParams)),
             "number": str(incident.length + 1),
         }
         params = render_all(call.with_, values.extended(filled))
         person = plan.person(notice.person)
         contact = person.contacts.get(kind.reaches or "") if person else None
-        params |= {"people": [contact.address]} if contact else {}
+        address = listed.address if listed else contact.address if contact else None
+        params |= {"people": [address]} if address else {}
         about = NoticeOf(
             audiences=list(notice.audiences),
             person=notice.person,

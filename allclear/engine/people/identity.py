@@ -60,6 +60,9 @@ class Identity:
                 f"{plain(name, 40)} is too long for a name.", f"Give one with at most {_LONGEST_NAME} characters."
             )
         known = plan.person(name)
+        lists = plan.mailing_lists.values()
+        if known is None and any(person_key(name) in {person_key(one.title), person_key(one.address)} for one in lists):
+            raise NotAllowed(f"{name!r} is a mailing list, and no person.", "Give your own name.")
         if role is None:
             if known is None:
                 meant = self._meant(name, [person.name for person in plan.people])

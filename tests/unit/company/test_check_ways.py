@@ -55,7 +55,7 @@ def test_an_address_that_the_way_would_refuse_is_an_error(tmp_path: Path) -> Non
     ("ways", "lines", "expected"),
     [
         ("", "notifications: [{audience: on_call}]\n", "Nothing is sent to On-Call, because the plan has no `ways`."),
-        (WAYS, "notifications: [{audience: customers}]\n", "`customers` is no role, so that nothing is sent to it"),
+        (WAYS, "notifications: [{audience: customers}]\n", "`customers` is no role and no mailing list, so that"),
     ],
 )
 def test_an_audience_to_which_nothing_can_be_sent_is_a_warning(
@@ -70,3 +70,37 @@ def test_a_person_whom_no_way_reaches_is_a_warning(tmp_path: Path) -> None:
     """The sentence says what to write into the plan."""
     warnings = diagnostics_of(tmp_path, "warning", plan(WAYS + LINES), (PHONE[0], "    contacts:\n" + PHONE[1], ""))
     assert any("Ana cannot be notified by mail" in line and "Add `phone` to the contacts" in line for line in warnings)
+
+
+LISTS = "mailing_lists: {all: {title: Everyone, address: all@acme.example}}\n"
+
+
+@pytest.mark.parametrize(
+    ("lists", "lines", "expected"),
+    [
+        (LISTS, "[{audience: all, by: [pager]}]", "No way of this line sends e-mail, and Everyone is a mailing list."),
+        (LISTS, "[{audience: al}]", "`al` is no role and no mailing list, so that nothing is sent to it"),
+        (LISTS.replace("all@acme.example", '"[Address]"'), "[]", "The address of Everyone is still the blank"),
+        (LISTS.replace("{all:", "{on_call:"), "[]", "`on_call` is a role as well."),
+    ],
+)
+def test_a_mailing_list_that_gets_nothing_is_found(tmp_path: Path, lists: str, lines: str, expected: str) -> None:
+    """It has an address, a name of its own, and a way that sends e-mail."""
+    found = plan(WAYS + lists + f"notifications: {lines}\n")
+    told = [*diagnostics_of(tmp_path / "1", "error", found), *diagnostics_of(tmp_path / "2", "warning", found)]
+    assert any(expected in one for one in told), told
+
+
+def test_the_address_of_a_mailing_list_is_no_persons(tmp_path: Path) -> None:
+    """The identity proxy would take a member of the list for that person."""
+    edit: Edit = ("plan.yaml", '      phone: "+1 555 0100"\n', "      email: ALL@acme.example\n")
+    errors = diagnostics_of(tmp_path, "error", plan(LISTS), edit)
+    assert any("Everyone and Ana have the same e-mail address" in one for one in errors), errors
+
+
+def test_an_invitation_of_an_unknown_role_is_an_error(tmp_path: Path) -> None:
+    """Otherwise no one would notice that it is invited to nothing."""
+    edit: Edit = ("plan.yaml", "  due: 48h\n", "  due: 48h\n  invite: [on_call, all, al]\n")
+    errors = diagnostics_of(tmp_path, "error", plan(LISTS), edit)
+    assert [one for one in errors if "no role and no mailing list `al`. Did you mean `all`?" in one], errors
+    assert not any("`on_call`" in one or "`all`." in one for one in errors)

@@ -15,7 +15,6 @@ from tests.unit.domain.stories import HEALTH, Story, plan
 WEEKDAYS = {"zone": "Europe/Berlin", "days": ["mon", "tue", "wed", "thu", "fri"], "hours": "09:00-17:00"}
 PEOPLE = [
     {"name": "Ana Ruiz", "roles": ["tech_lead"], "contacts": {"email": "ana@example.com"}},
-    {"name": "[Team]", "roles": ["engineering"], "contacts": {"email": "team@example.com"}},
     {"name": "Eve Stone", "roles": ["ceo"], "contacts": {"email": "eve@example.com"}},
     {"name": "Ben Okafor", "roles": ["tech_lead"], "contacts": {"email": "[E-mail]"}},
     {"name": "Chi Sato", "roles": ["tech_lead"], "contacts": {"email": "ANA@example.com"}},
@@ -72,8 +71,9 @@ def test_without_a_meeting_in_the_plan_and_before_the_recovery_there_is_no_time(
 
 
 def test_those_with_a_role_that_the_plan_names_are_invited_once() -> None:
-    """A team's own address counts; a blank does not, and one address is invited once."""
+    """A mailing list that the plan names is invited as well; a blank does not, and one address is invited once."""
     roles = plan().model_dump(by_alias=True)["roles"]
-    roles |= {name: {"title": name} for name in ("tech_lead", "engineering", "ceo")}
-    the_plan = plan_of({"within": "24h"}, people=PEOPLE, roles=roles)
+    roles |= {name: {"title": name} for name in ("tech_lead", "ceo")}
+    lists = {"engineering": {"title": "Team", "address": "team@example.com"}}
+    the_plan = plan_of({"within": "24h"}, people=PEOPLE, roles=roles, mailing_lists=lists)
     assert meeting_people(the_plan, Story().opened().incident) == ["ana@example.com", "team@example.com"]
