@@ -16,8 +16,7 @@ class NoticeOf(Model):
 
     audiences: list[str] = Field(description="The roles because of which it is sent, or the list.")
     person: str = Field(
-        description="The person, as the plan writes it, or a mailing list's address; empty for the person whom the pager has "
-        "on call."
+        description="The person or the address of a mailing list, as in the plan; empty for the pager's on-call."
     )
     way: str = Field(description="The way of the plan by which it is sent.")
     instead_of: str = Field(default="", description="In earlier records: the title of the role in `stands_in_for`.")
