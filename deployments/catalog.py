@@ -103,7 +103,7 @@ def _starts(company: Company, choices: Choices) -> list[DeploymentSpec]:
     form = form_of(
         respond,
         choices,
-        fields=("title", "severity", "service", "runbook", "name", "role", "began", "known_since"),
+        fields=("title", "severity", "service", "runbook", "name", "role", "began", "known_since", "facts", "kind"),
         required=("title", "severity", "service", "runbook", "name"),
     )
     continued = form_of(respond, choices, fields=("incident",), required=("incident",))

@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from allclear.company import Company
 from allclear.domain.approval import ANSWER_WORDS
 from allclear.domain.base import JsonDict
+from allclear.domain.plan import UNKNOWN
 from allclear.domain.plan_text import severity_help
 from allclear.domain.post_mortem import NOTE_FOR
 from allclear.drill.script import scripts
@@ -63,6 +64,7 @@ def choices_of(company: Company) -> dict[str, list[str]]:
         "role_to_take": list(plan.roles),
         "kind": list(plan.kinds),
         "decision": [word for words in ANSWER_WORDS for word in words],
+        "facts": [f"{name}={value}" for name, facet in plan.facets.items() for value in (*facet.values, UNKNOWN)],
         "scenario": scripts(company),
         "field": list(FIELDS),
         "post_mortem": list(NOTE_FOR),
@@ -144,6 +146,8 @@ def _field(field: JsonDict, choices: list[str] | None, *, required: bool) -> Jso
 
     Neither does an item of a list.
     """
+    if choices and "items" in (listed := _without_null(field)):
+        return {**{key: value for key, value in listed.items() if key != "default"}, "items": {"enum": choices}}
     default = field.get("default")
     without = {key: value for key, value in field.items() if key != "default"}
     if choices:

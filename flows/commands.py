@@ -14,7 +14,7 @@ from prefect import Flow, flow
 from allclear.bootstrap import Engine
 from allclear.commands.acts import Act, Propose, Supersede
 from allclear.commands.answers import Answer
-from allclear.commands.assess import Assess, ChangeSeverity
+from allclear.commands.assess import Assess, ChangeSeverity, read_facts
 from allclear.commands.base import Command, read_fields
 from allclear.commands.close import FalseAlarm, Resolve
 from allclear.commands.company import Declare, RevokeLinks, TakeOver
@@ -23,7 +23,6 @@ from allclear.commands.in_place import Undo
 from allclear.commands.notes import Decide, FollowUp, FollowUpDone, Note, Told
 from allclear.commands.post_mortem import WritePostMortem
 from allclear.commands.roles import Acknowledge, HandOver, TakeRole
-from allclear.engine.people.assess import read_facts
 from flows.artifacts import publish
 from flows.manual_action import manual_action
 from flows.respond import respond

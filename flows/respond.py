@@ -7,6 +7,7 @@ import asyncio
 from prefect import flow
 
 from allclear.bootstrap import Engine
+from allclear.commands.assess import read_facts
 from allclear.commands.base import read_fields
 from allclear.commands.company import Declare
 from allclear.domain.records import By
@@ -33,6 +34,8 @@ async def respond(  # noqa: PLR0913, PLR0917 - the fields of its form
     incident: str = "",
     began: str = "",
     known_since: str = "",
+    facts: list[str] | None = None,
+    kind: str = "",
 ) -> Ended:
     """Start the response to an incident. Each phase then starts the next one.
 
@@ -46,6 +49,8 @@ async def respond(  # noqa: PLR0913, PLR0917 - the fields of its form
         incident: The incident's id, as VS-12.
         began: When the trouble began, as 2026-11-20 17:00 in the plan's time zone; empty if that is not known.
         known_since: When the company became aware of it, if that was earlier than now. Duties count from it.
+        facts: What is known, each as facet=value, as customer_facing=yes. Whom the plan names for it is notified.
+        kind: The kind of incident. Empty for the runbook's.
     """
     said = {
         "title": title.strip(),
@@ -54,13 +59,14 @@ async def respond(  # noqa: PLR0913, PLR0917 - the fields of its form
         "runbook": runbook,
         "began": began,
         "known_since": known_since,
+        "kind": kind or None,
     }
 
     async def work(engine: Engine, shown: Shown) -> str:
         if incident.strip():
             started = _continue(engine, incident.strip().upper())
         else:
-            declared = read_fields(Declare, said)
+            declared = read_fields(Declare, {**said, "facts": read_facts(facts or [])})
             started = declared.open(engine, author(engine, name, role), Phase.DETECT.value)
         shown.about(started)
         return await _show(engine, started)

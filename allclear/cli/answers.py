@@ -107,6 +107,24 @@ def none_of_them(ask: AskId = None, name: As = None, role: Role = None, reason: 
     _answer("none of them", ask, name, role, reason)
 
 
+@app.command(rich_help_panel=RESPOND)
+def answer(
+    ask: Annotated[str, typer.Argument(metavar="ASK", help="The question's id, as VS-12/fact/customer_facing.")],
+    value: Annotated[str, typer.Argument(help="What is true, as the question lists it: yes, no or another value.")],
+    name: As = None,
+    role: Role = None,
+    reason: Reason = "",
+) -> None:
+    """Answer the question for a fact. Who is to be notified because of it is notified at once."""
+    _answer("answer", ask, name, role, reason, value)
+
+
+@app.command("not-known-yet", rich_help_panel=RESPOND)
+def not_known_yet(ask: AskId = None, name: As = None, role: Role = None, reason: Reason = "") -> None:
+    """Answer that a fact is not known yet. It then counts as a match when the time to answer is over."""
+    _answer("not known yet", ask, name, role, reason)
+
+
 @app.command("try-again", rich_help_panel=RESPOND)
 def try_again(ask: AskId = None, name: As = None, role: Role = None, reason: Reason = "") -> None:
     """Try again what did not succeed: a health check, or an undo."""

@@ -20,7 +20,7 @@ from allclear.cli.root import (
     run,
 )
 from allclear.cli.send import give
-from allclear.commands.assess import Assess, ChangeSeverity
+from allclear.commands.assess import Assess, ChangeSeverity, read_facts
 from allclear.commands.close import Resolve
 from allclear.commands.company import Declare
 from allclear.commands.hold import Hold, Release
@@ -29,7 +29,6 @@ from allclear.commands.roles import Acknowledge, HandOver, TakeRole
 from allclear.domain.durations import counted
 from allclear.domain.errors import ConfigError
 from allclear.domain.records import By
-from allclear.engine.people.assess import read_facts
 from allclear.engine.people.declare import Declaration
 from allclear.engine.response.dry_run import dry_run_incident
 
@@ -64,7 +63,10 @@ def respond(  # noqa: PLR0913, PLR0917 - the fields of a declaration
     role: Role = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what each step would do, and stop.")] = False,
 ) -> None:
-    """Declare an incident. Its response starts, phase after phase."""
+    """Declare an incident. Its response starts, phase after phase.
+
+    What you know about it is said with --fact, as --fact customer_facing=yes; it decides who is notified.
+    """
     declared = Declaration(
         title=title,
         severity=severity,

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field
 
 from allclear.domain.base import Candidate, Model, Moment, Slug
 from allclear.domain.durations import Duration
+from allclear.domain.pseudo_phases import FACT
 
 
 class ApprovalPolicy(Model):
@@ -148,7 +149,10 @@ CONTAINED_WORDS = ("contained", "not contained")
 CLOSE_WORDS = ("close", "keep open")
 """The words for a question whose yes ends the incident."""
 
-ANSWER_WORDS = (*_WORDS.values(), CONTAINED_WORDS, CLOSE_WORDS)
+FACT_WORDS = ("answer", "not known yet")
+"""The words for a question about a fact: yes names one of its values."""
+
+ANSWER_WORDS = (*_WORDS.values(), CONTAINED_WORDS, CLOSE_WORDS, FACT_WORDS)
 """The two words of each kind of question; each word is also a command."""
 
 
@@ -201,8 +205,15 @@ class Ask(Model):
         return self.policy.reason_needed and (yes or self.kind is AskKind.STEP)
 
     @property
+    def asks_fact(self) -> bool:
+        """Return whether it asks for a fact about the incident; its choices are the fact's values."""
+        return self.phase == FACT
+
+    @property
     def words(self) -> tuple[str, str]:
         """Return the words that answer it with yes and with no, the same in forms, commands and messages."""
         if self.kind is AskKind.STEP and (self.contains or self.ends):
             return CONTAINED_WORDS if self.contains else CLOSE_WORDS
+        if self.asks_fact:
+            return FACT_WORDS
         return _WORDS[self.kind]

@@ -115,6 +115,8 @@ def question_escalation(plan: Plan, incident: Incident, overrides: Sequence[Rota
     if page_tried_at(plan, incident, overrides) and not page_answered(plan, incident, overrides):
         return  # the page itself escalates to the same people
     for state in incident.open_asks:
+        if state.ask.asks_fact:
+            continue  # without an answer the fact counts as a match; see `fact_questions.py`
         if state.ask.kind is not AskKind.STEP or state.ask.phase == RECOVERY:
             for number, level in enumerate(escalation_levels(plan, incident), start=1):
                 yield _unanswered(plan, incident, state, level, number)

@@ -12,6 +12,9 @@ MANUAL = "manual"
 DUTY = "duty"
 """The questions and steps of the plan's duties, as informing a regulator."""
 
+FACT = "fact"
+"""The questions about facts on which it depends who is notified."""
+
 RECOVERY = "recovery"
 """The checks and questions that follow when all alerts have resolved."""
 

@@ -16,6 +16,7 @@ from allclear.domain.base import person_key
 from allclear.domain.deadlines import Deadline, clock_start, deadlines, duties, status_word
 from allclear.domain.durations import counted, in_words
 from allclear.domain.escalation import page_escalation, question_escalation, severity_escalation
+from allclear.domain.fact_questions import fact_reminders
 from allclear.domain.follow_up_reminders import follow_up_reminders
 from allclear.domain.incident import Incident
 from allclear.domain.moments import named_clock, stamp
@@ -69,6 +70,7 @@ def reminders(
             due += [*page_escalation(plan, incident, overrides), *question_escalation(plan, incident, overrides)]
             due += page_reminders(plan, incident, overrides)
             due += notice_reminders(plan, incident, overrides, reaches) if reaches is not None else ()
+            due += fact_reminders(plan, incident)
             due += _loss(plan, incident)
             due += pager_reminders(plan, incident)
             due += role_reminders(plan, incident)

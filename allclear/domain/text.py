@@ -160,7 +160,7 @@ def signature(plan: Plan | None, *roles: str) -> str:
 def answer_commands(ask: Ask, plan: Plan | None = None) -> tuple[str, str]:
     """Return the commands that answer `ask` with yes and with no; with `--role` if the plan names no person for it."""
     yes, no = (command_of(word) for word in ask.words)
-    which = " CANDIDATE" if ask.kind is AskKind.CHOICE else ""
+    which = " VALUE" if ask.asks_fact else " CANDIDATE" if ask.kind is AskKind.CHOICE else ""
     who = f" {signature(plan, *ask.policy.roles)}"
     why_yes, why_no = (' --reason "..."' if ask.reason_needed(yes=given) else "" for given in (True, False))
     return f"allclear {yes} {plain(ask.id)}{which}{who}{why_yes}", f"allclear {no} {plain(ask.id)}{who}{why_no}"

@@ -14,7 +14,7 @@ from allclear.company.validation_errors import read_model, validation_problems
 from allclear.company.yaml_file import Place, YamlFile, read_yaml
 from allclear.domain.placeholders import PLACEHOLDERS, unknown_placeholders
 from allclear.domain.plan import Plan, Route
-from allclear.domain.pseudo_phases import DUTY
+from allclear.domain.pseudo_phases import DUTY, FACT
 from allclear.domain.runbook import Phase, Runbook
 from allclear.domain.systems import Service
 from allclear.drill.script import Script
@@ -190,5 +190,6 @@ def _asks(plan: Plan, runbook: Runbook) -> list[str]:
             undone = [f"{phase.value}/{undo_key(act)}" for act in acts]
             names += [*undone, *(f"{name}-left" for name in undone)]
     names.append(f"{Phase.CONTAIN.value}/{MANUAL_CONTAINMENT}")
+    names += [f"{FACT}/{facet}" for facet in plan.facets]
     names += [f"{DUTY}/{duty.name}" for duty in plan.duties]
     return names + [f"{Phase.CONTAIN.value}/evidence-{evidence.name}" for evidence in plan.evidence]

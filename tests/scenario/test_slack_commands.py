@@ -51,6 +51,15 @@ async def test_commands_are_carried_out_in_the_name_of_the_person(slack: SlackSc
     assert await until(lambda: slack.posted("We look first."))
 
 
+async def test_a_fact_is_recorded_as_it_is_typed(slack: SlackScene) -> None:
+    """`assess` takes one fact and how it is known; a word that is no fact gets the form to type."""
+    await slack.types("assess VS-1 customer_facing=yes Users complain.", ANA)
+    assert await slack.told(ANA) == ["Noted in VS-1."]
+    assert slack.it.incident.facets["customer_facing"] == "yes"
+    await slack.types("assess VS-1 customers complain", ANA)
+    assert "Write facet=value" in (await slack.told(ANA, 2))[-1]
+
+
 async def test_what_cannot_be_understood_says_what_to_type(slack: SlackScene) -> None:
     """An unknown word, no incident, an unknown incident, a missing word, and a user whom the plan does not name."""
     wrong = {
@@ -78,6 +87,10 @@ async def test_a_form_declares_one_incident_however_often_it_arrives(slack: Slac
     form = await until(lambda: slack.workspace.views and slack.workspace.views[-1])
     assert form["blocks"][0]["element"]["initial_value"] == "Uploads & images fail"
     values = {"title": "Uploads fail", "severity": "P1", "service": "storefront", "runbook": "broken-feature"}
+    facts = {block["block_id"]: block for block in form["blocks"][4:]}
+    assert list(facts) == ["fact:customer_facing", "fact:security_breach"]
+    assert all(block["optional"] for block in facts.values())
+    values["fact:customer_facing"] = "yes"
     sent = slack.people.submit(form, values, BEN)
     for _ in range(2):
         await slack.sends(sent)
@@ -86,4 +99,5 @@ async def test_a_form_declares_one_incident_however_often_it_arrives(slack: Slac
     assert "/i/VS-2" in sentence
     opened = slack.it.engine.conductor.incident("VS-2")
     assert (opened.title, opened.opened_by.actor, opened.opened_by.via) == ("Uploads fail", "Ben", "slack")
+    assert opened.facets == {"customer_facing": "yes"}
     assert [row.id for row in slack.it.engine.journal.incidents()] == ["VS-2", "VS-1"]

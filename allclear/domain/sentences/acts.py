@@ -127,6 +127,8 @@ def _answered(context: SentenceContext, answered: AskAnswered, by: By) -> Senten
         ),
         AskKind.RETRY: (f"chose {via} to try again ({title})", f"chose {via} to go on without it ({title})"),
     }[ask.kind if ask else None]
+    if ask and ask.asks_fact:
+        yes, no = (f'answered "{word}" to {title} {via}' for word in (chosen, ask.words[1]))
     if ask and (ask.contains or ask.ends):
         yes, no = (f'answered "{word}" to {title} {via}' for word in ask.words)
     reason = f": '{bare(answered.reason, LONG)}'." if answered.reason.strip() else "."

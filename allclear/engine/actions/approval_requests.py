@@ -8,9 +8,12 @@ from typing import Any
 from allclear.domain.act import Act
 from allclear.domain.action import Action, Change
 from allclear.domain.approval import ONE_PERSON, AnswerWindow, ApprovalPolicy, Ask, AskKind, Fallback
+from allclear.domain.base import Candidate
+from allclear.domain.fact_questions import FactQuestion
 from allclear.domain.incident import Incident
 from allclear.domain.moments import named_clock
 from allclear.domain.plan import Plan
+from allclear.domain.pseudo_phases import FACT
 from allclear.domain.question import situation
 from allclear.domain.records import By
 from allclear.domain.runbook import Step
@@ -213,4 +216,21 @@ def undo_failed_ask(incident: Incident, phase: str, key: str, title: str, outcom
         yes="The undo is prepared again and shown to you.",
         no='It stays in place. The person who answers "go on" takes it over, and is reminded after a day.',
         policy=policy,
+    )
+
+
+def fact_ask(incident: Incident, question: FactQuestion, plan: Plan) -> Ask:
+    """Return the question for a fact that is not known, although it decides who is notified now."""
+    otherwise = question.otherwise(plan)
+    return Ask(
+        id=ask_id(incident, FACT, question.name),
+        kind=AskKind.CHOICE,
+        phase=FACT,
+        step=question.name,
+        title=f"Not known yet: {question.facet.title}",
+        text=markdown_safe(f"{question.consequences(plan)} Without an answer it counts as a match: {otherwise}."),
+        yes="It is recorded, and who is to be notified now is notified at once.",
+        no=f"It stays unknown and counts as a match: {otherwise}.",
+        policy=response_policy(plan),
+        choices=[Candidate(name=value, reason=question.consequence(plan, value)) for value in question.facet.values],
     )

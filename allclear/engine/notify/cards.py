@@ -7,7 +7,7 @@ import re
 from allclear.domain.approval import Ask
 from allclear.domain.ask_state import AskState
 from allclear.domain.channel import MOST_BUTTONS, Card, CardButton, CardRow, button_value
-from allclear.domain.decisions import decisions
+from allclear.domain.decisions import Decision, decisions
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
 from allclear.domain.question import Question, closing_words, question_of
@@ -39,7 +39,7 @@ def card(incident: Incident, state: AskState, plan: Plan, *, closed: bool) -> Ca
         commands="" if closed else with_proof(" or: ".join(answer_commands(ask, plan)), ask.policy),
         buttons=[
             CardButton(
-                words=plain(f"{decision.word} {decision.choice or ''}").capitalize(),
+                words=_button(ask, decision),
                 value=button_value(ask, numbers[decision]),
                 yes=decision.yes,
             )
@@ -47,6 +47,12 @@ def card(incident: Incident, state: AskState, plan: Plan, *, closed: bool) -> Ca
         ],
         closed=with_full_stop(f"Closed: {'; '.join(closing_words(incident, state, plan))}") if closed else "",
     )
+
+
+def _button(ask: Ask, decision: Decision) -> str:
+    """Return what a button says: `Approve`, `Choose web-41`, and for a fact only its value, as `Yes`."""
+    words = (decision.choice,) if ask.asks_fact and decision.choice else (decision.word, decision.choice)
+    return plain(" ".join(word for word in words if word)).capitalize()
 
 
 def private_card_text(incident: Incident, ask: Ask, plan: Plan) -> str:

@@ -32,6 +32,7 @@ from allclear.engine.actions.executor import Executor
 from allclear.engine.actions.proposals import Proposer
 from allclear.engine.concurrency import Sweep
 from allclear.engine.incidents import overrides_of
+from allclear.engine.notify.fact_asker import FactAsker
 from allclear.engine.notify.notice_sender import NoticeSender
 from allclear.engine.notify.sender import BY, Sender
 from allclear.engine.notify.thread_sender import ThreadSender
@@ -88,6 +89,7 @@ class Reminders:
         self._threads = ThreadSender(journal, conductor, proposer, executor, company, clock, channels)
         self._tickets = TicketSender(journal, conductor, proposer, executor, company.plan, clock)
         self._notices = NoticeSender(journal, conductor, proposer, executor, company, clock)
+        self._facts = FactAsker(journal, conductor, company.plan, clock)
         self._next_due: dict[str, _NextDue] = {}
         self._older: list[IncidentRow] = []
         """The incidents that ended long ago and have a follow-up that is not done, or was done lately, as of the last
@@ -118,6 +120,7 @@ class Reminders:
                 return
 
     async def _send_due(self, incident_id: str) -> None:
+        self._facts.ask_due(incident_id)
         await self._record_due(incident_id)
         await self._sender.send_due(incident_id)
         await self._threads.send_due(incident_id)
@@ -149,6 +152,7 @@ class Reminders:
         times = [reminder.due for reminder in self._reminders(incident)[:1]]
         times += [*self._sender.due_times(incident), *self._threads.due_times(incident)]
         times += [*self._tickets.due_times(incident), *self._notices.due_times(incident)]
+        times += self._facts.due_times(incident)
         return _NextDue(incident.length, min(times, default=None))
 
     def _forget(self, incident_id: str) -> None:

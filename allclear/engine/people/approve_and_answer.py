@@ -18,6 +18,7 @@ from allclear.domain.proof import Proof
 from allclear.domain.records import ActFinished, AskAnswered, By, Contained, StepDone
 from allclear.domain.roles import acting_as, plan_role_for
 from allclear.domain.text import answer_commands, plain, with_proof
+from allclear.engine.people.assess import Assessments
 from allclear.engine.people.incident_writer import IncidentWriter
 from allclear.engine.response.withdrawals import questions_to_withdraw
 from allclear.journal.ports import OutboxKind, OutboxMessage
@@ -26,9 +27,10 @@ from allclear.journal.ports import OutboxKind, OutboxMessage
 class Answers:
     """Records the answers of people, if they may give them."""
 
-    def __init__(self, company: Company, writer: IncidentWriter) -> None:
+    def __init__(self, company: Company, writer: IncidentWriter, assessments: Assessments) -> None:
         self._company = company
         self._writer = writer
+        self._assessments = assessments
 
     def answer(self, ask_id: str, by: By, *, yes: bool, reason: str = "", choice: str | None = None) -> str:
         """Record a person's answer, and return a sentence for that person.
@@ -51,11 +53,17 @@ class Answers:
                     f"Undo it first, or answer no: allclear show {incident_id}.",
                 )
             answered = AskAnswered(ask=ask_id, yes=yes, reason=reason.strip(), choice=choice)
+            if state.ask.asks_fact and yes and choice:
+                known = {state.ask.step: choice}
+                return [answered, *self._assessments.found(incident, known, reason or f"Answered: {ask_id}.")]
             return [answered, *_consequences(incident, state.ask, yes=yes, by=by, reason=reason)]
 
         key = f"resume:{ask_id}:{person_key(by.actor)}:{yes}"
         message = OutboxMessage(OutboxKind.RESUME, incident_id, key, {"ask": ask_id})
-        self._writer.append(incident_id, by, decide, outbox=[message])
+        outbox = [message]
+        if (asked := self._writer.read(incident_id).asks.get(ask_id)) and asked.ask.asks_fact and yes and choice:
+            outbox += self._assessments.restarts(incident_id, {asked.ask.step: choice})
+        self._writer.append(incident_id, by, decide, outbox=outbox)
         state = self._writer.read(incident_id).asks[ask_id]
         if state.open:
             return f"Your yes is recorded. {self._missing(state)}"

@@ -16,6 +16,7 @@ from allclear.domain.records import Assessed, By, SeverityChanged
 from allclear.domain.roles import acting_as
 from allclear.engine.people.incident_writer import IncidentWriter, required_text
 from allclear.engine.response.flow_starts import restart_messages
+from allclear.journal.ports import OutboxMessage
 
 
 class Assessments:
@@ -94,11 +95,21 @@ class Assessments:
             assessed = Assessed(facets=dict(facets), incident_kind=kind, reason=reason.strip(), known_at=known_at)
             return [assessed, *raised]
 
+        self._writer.append(incident_id, by, decide, outbox=self.restarts(incident_id, facets))
+        return " ".join(sentences)
+
+    def found(self, incident: Incident, facets: Mapping[str, str], reason: str) -> list[Any]:
+        """Return the records of facts that a person has found out: with the higher severity, if the rules give one."""
+        return [
+            Assessed(facets=dict(facets), reason=reason.strip()),
+            *self.raised(incident, None, incident.facets | dict(facets)),
+        ]
+
+    def restarts(self, incident_id: str, facets: Mapping[str, str]) -> list[OutboxMessage]:
+        """Return the outbox messages that start phases again if these facts raise the severity. Raises JournalError."""
         before = self._writer.read(incident_id)
         raised = self.raised(before, None, before.facets | dict(facets))
-        outbox = [message for change in raised for message in restart_messages(before, plan, change.now)]
-        self._writer.append(incident_id, by, decide, outbox=outbox)
-        return " ".join(sentences)
+        return [one for change in raised for one in restart_messages(before, self._company.plan, change.now)]
 
     def past(self, text: str) -> datetime | None:
         """Return a time that a person typed, in the company's zone if it has no offset; None for an empty text.
@@ -150,11 +161,3 @@ class Assessments:
     def _facet_values(self) -> str:
         facets = self._company.plan.facets.items()
         return ", ".join(f"{name}={'|'.join((*facet.values, UNKNOWN))}" for name, facet in facets) or "none"
-
-
-def read_facts(texts: list[str]) -> dict[str, str]:
-    """Return facet -> value for texts of the form `facet=value`. Raises NotAllowed for any other form."""
-    for text in texts:
-        if "=" not in text:
-            raise NotAllowed(f"{text!r} is not a facet and its value.", "Write facet=value, as in users=many.")
-    return {name.strip(): value.strip() for name, _, value in (text.partition("=") for text in texts)}

@@ -13,6 +13,7 @@ from allclear.domain.act import Act
 from allclear.domain.action import ActStatus, Outcome
 from allclear.domain.approval import AskKind
 from allclear.domain.ask_state import AskState
+from allclear.domain.fact_questions import why_not_asked
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
 from allclear.domain.pseudo_phases import RECOVERY
@@ -100,6 +101,8 @@ def _no_false_alarm(incident: Incident, plan: Plan, state: AskState) -> str:
 def _inapplicable(incident: Incident, plan: Plan, runbook: Runbook, state: AskState) -> str:
     """Return why a question is not to be asked now; empty if it is, or if it is no question of the runbook."""
     ask = state.ask
+    if ask.asks_fact:
+        return why_not_asked(plan, incident, ask.step)
     if ask.phase not in set(Phase):
         return _fails_again(incident, state) if ask.phase == RECOVERY else ""
     if ask.step in evidence_names(plan):

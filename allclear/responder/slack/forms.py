@@ -9,6 +9,7 @@ from allclear.company import Company
 from allclear.domain.approval import Ask
 from allclear.domain.base import JsonDict
 from allclear.domain.decisions import Decision
+from allclear.domain.plan import UNKNOWN
 from allclear.domain.text import plain
 from allclear.vendors.lengths import shortened
 
@@ -16,8 +17,13 @@ REASON, DECLARE = "allclear-reason", "allclear-declare"
 """Which form it is: Slack's `callback_id`."""
 TITLE, SEVERITY, SERVICE, RUNBOOK, WHY = "title", "severity", "service", "runbook", "why"
 """The inputs of the forms."""
+FACT = "fact:"
+"""The inputs of the facts that the plan's severities and notifications depend on begin with it."""
 BY_RULES = "by-the-rules"
 """The choice of severity that leaves it to the plan's rules."""
+_NOT_KNOWN = {UNKNOWN: "not known yet"}
+_MOST_FACTS = 50
+"""Slack shows at most 100 blocks in a form."""
 _LONGEST_TITLE, _LONGEST_LABEL, _MOST_OPTIONS, _LONGEST_OPTION = 24, 140, 100, 74
 
 
@@ -38,6 +44,10 @@ def declare_form(company: Company, title: str, remembered: JsonDict) -> JsonDict
         _select(SEVERITY, "Severity", severities),
         _select(SERVICE, "Service", services),
         _select(RUNBOOK, "Runbook", runbooks),
+        *(
+            _select(f"{FACT}{name}", facet.title, {value: value for value in facet.values} | _NOT_KNOWN, optional=True)
+            for name, facet in list(plan.facets.items())[:_MOST_FACTS]
+        ),
     ]
     return _form(DECLARE, "Declare an incident", "Declare", blocks, remembered)
 
@@ -76,7 +86,7 @@ def _text(name: str, label: str, value: str = "", *, long: bool = False) -> Any:
     return InputBlock(block_id=name, label=label, element=element)
 
 
-def _select(name: str, label: str, options: dict[str, str]) -> Any:  # noqa: ANN401 - a block
+def _select(name: str, label: str, options: dict[str, str], *, optional: bool = False) -> Any:  # noqa: ANN401 - a block
     from slack_sdk.models.blocks import InputBlock, Option, StaticSelectElement  # noqa: PLC0415 - as above
 
     listed = [
@@ -86,4 +96,4 @@ def _select(name: str, label: str, options: dict[str, str]) -> Any:  # noqa: ANN
     element = StaticSelectElement(
         action_id=name, options=listed, initial_option=listed[0] if len(listed) == 1 else None
     )
-    return InputBlock(block_id=name, label=label, element=element)
+    return InputBlock(block_id=name, label=shortened(label, _LONGEST_LABEL), element=element, optional=optional)

@@ -140,6 +140,11 @@ class SlackHandler:
             severity=None if severity in {"", forms.BY_RULES} else severity,
             service=sent.entered(forms.SERVICE),
             runbook=sent.entered(forms.RUNBOOK),
+            facets={
+                name: value
+                for name in self._engine.company.plan.facets
+                if (value := sent.entered(f"{forms.FACT}{name}"))
+            },
         )
         incident = self._engine.people.declare(declaration, by)
         await self._go_on()

@@ -148,7 +148,7 @@ def test_every_module_that_is_preloaded_exists(company: str) -> None:
 
 
 OPTIONAL = {
-    "Start an incident": {"began", "known_since"},
+    "Start an incident": {"began", "known_since", "facts", "kind"},
     "Answer a question": {"reason", "choice"},
     "Record a decision": {"reason"},
     "Assess an incident": {"facts", "kind", "reason", "known_since"},
@@ -189,6 +189,16 @@ def test_untouched_forms_start_nothing() -> None:
     """A form that is submitted as it opens lacks at least the person's name or the incident."""
     for name, spec in specs("vintstreet").items():
         assert spec.kind == "drill" or faults(spec, {}), name
+
+
+def test_facts_are_chosen_and_may_be_left_out() -> None:
+    """Both forms that take them list each fact of the plan with each of its values, and `unknown`."""
+    for name in ("Start an incident", "Assess an incident"):
+        facts = specs("vintstreet")[name].form["properties"]["facts"]
+        assert facts["type"] == "array"
+        assert "customer_facing=yes" in facts["items"]["enum"]
+        assert "security_breach=unknown" in facts["items"]["enum"]
+        assert "default" not in facts
 
 
 def test_an_answer_is_given_in_the_words_of_the_question() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from allclear.commands.assess import read_facts
 from allclear.domain.approval import ApprovalPolicy, Ask, AskKind
 from allclear.domain.base import Candidate, utc_now
 from allclear.domain.errors import NotAllowed, NotFound
@@ -18,7 +19,6 @@ from allclear.domain.plan import Facet, Kind, Plan, Role, SeverityRule
 from allclear.domain.proof import Proof
 from allclear.domain.records import AskOpened, By, RoleTaken, SeverityChanged, VetoWindowEnded
 from allclear.domain.replay import replay
-from allclear.engine.people.assess import read_facts
 from allclear.engine.people.declare import Declaration
 from allclear.engine.people.facade import People
 from allclear.journal.sql_journal import SqlJournal
