@@ -66,7 +66,7 @@ def fact_questions(plan: Plan, incident: Incident) -> list[FactQuestion]:
         return []
     found: dict[str, list[Notification]] = {}
     for line in open_lines(plan, incident):
-        if line.audience in plan.roles and plan.holders(line.audience) and holds(line.when, incident.facets) is None:
+        if _names_someone(plan, line.audience) and holds(line.when, incident.facets) is None:
             for name in not_known(line.when, incident.facets):
                 if name in plan.facets:
                     found.setdefault(name, []).append(line)
@@ -80,6 +80,12 @@ def fact_questions(plan: Plan, incident: Incident) -> list[FactQuestion]:
         )
         for name, lines in found.items()
     ]
+
+
+def _names_someone(plan: Plan, audience: str) -> bool:
+    """Return whether the plan has a person, or the address of a mailing list, for an audience."""
+    listed = plan.mailing_lists.get(audience)
+    return listed.known if listed else audience in plan.roles and bool(plan.holders(audience))
 
 
 def why_not_asked(plan: Plan, incident: Incident, name: str) -> str:
