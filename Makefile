@@ -61,6 +61,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python scripts/wall_clock.py
+	$(BIN)/python scripts/file_length.py
 
 words: $(VENV)/.dev
 	$(BIN)/python scripts/plain_words.py

@@ -11,19 +11,14 @@ lists too stays down. systems.yaml names the components (`status_components`) by
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from datetime import timedelta
-from functools import partial
 from typing import ClassVar, Literal
 
 from pydantic import Field
 from typing_extensions import override
 
-from allclear.domain.action import Action, Change, Client, Fence, Finding, P, Params, Receipt, S, State, Verdict
-from allclear.domain.approval import SPEAKERS, Fallback
-from allclear.domain.errors import NotFound, Refused, VendorRefused
-from allclear.domain.preflight import Passed, PlannedUse, Preflight, PreflightCheck
-from allclear.domain.systems import Service
+from allclear.domain.action import Change, Finding, Params, Receipt, State, Verdict
+from allclear.domain.approval import Fallback
+from allclear.domain.errors import Refused, VendorRefused
 from allclear.vendors.lengths import shortened
 from allclear.vendors.statuspage import (
     LONGEST_BODY,
@@ -33,13 +28,11 @@ from allclear.vendors.statuspage import (
     Impact,
     PublicIncident,
     PublicStatus,
-    Statuspage,
 )
 from tasks.permissions import STATUS_PAGE_WRITE
+from tasks.statuspage_base import DEADLINE, StatusPageAction
 from tasks.statuspage_subscribers import counted, whom
 
-DEADLINE = timedelta(seconds=30)
-"""Statuspage accepts one request a second, so two observations and a write take a while."""
 _RESOLVED_MESSAGE = "This incident has been resolved."
 
 OpenStatus = Literal["investigating", "identified", "monitoring"]
@@ -115,45 +108,6 @@ class PageIncident(State):
     def open(self) -> bool:
         """Return whether it is published and not resolved."""
         return self.status not in {"none", "resolved"}
-
-
-class StatuspagePreflight(Preflight):
-    """Tests the key, the page, and each component that systems.yaml names."""
-
-    client: ClassVar[type[Client]] = Statuspage
-
-    @override
-    def checks(self, services: Mapping[str, Service], uses: list[PlannedUse]) -> Iterator[PreflightCheck]:
-        site = self.context.client(Statuspage)
-        wanted = [component for service in services.values() for component in service.status_components]
-        yield PreflightCheck(f"page {site.page}", partial(self._page, site, wanted))
-
-    async def _page(self, site: Statuspage, wanted: list[str]) -> Passed:
-        components = await site.components()
-        names = {one.name for one in components.values()}
-        if missing := [component for component in wanted if component not in {*components, *names}]:
-            there = ", ".join(f"{one.name} ({key})" for key, one in components.items()) or "none"
-            raise NotFound(
-                f"The page has no component {' and no component '.join(missing)}.",
-                f"Correct `status_components` in systems.yaml; the components are: {there}.",
-            )
-        return Passed("The page and its components can be read.")
-
-
-class StatusPageAction(Action[P, S]):
-    """The base of all that is published on the status page: people read it, and a speaker approves it."""
-
-    needs: ClassVar[tuple[type[Client], ...]] = (Statuspage,)
-    preflights: ClassVar[tuple[type[Preflight], ...]] = (StatuspagePreflight,)
-    fence: ClassVar[Fence] = Fence.NONE
-    approval = SPEAKERS
-    tells = True
-    public = True
-
-    @property
-    def site(self) -> Statuspage:
-        """Return the client."""
-        return self.context.client(Statuspage)
 
 
 class _OnPage(StatusPageAction[OfPage, PageIncident]):

@@ -15,7 +15,7 @@ from allclear.domain.action import Change, Finding, Params, Receipt, State, Verd
 from allclear.domain.errors import Refused
 from allclear.vendors.statuspage import LONGEST_BODY
 from tasks.permissions import STATUS_PAGE_WRITE
-from tasks.statuspage import DEADLINE, StatusPageAction
+from tasks.statuspage_base import DEADLINE, StatusPageAction
 from tasks.statuspage_subscribers import counted, whom
 
 

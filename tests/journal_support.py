@@ -19,7 +19,7 @@ from sqlalchemy.pool import NullPool
 from allclear.domain.base import utc_now
 from allclear.domain.errors import AllclearError, JournalError
 from allclear.domain.records import ActIntended
-from allclear.journal.ports import Claim
+from allclear.journal.rows import Claim
 from allclear.journal.sql_journal import SqlJournal
 from tests.scenario.response_support import MACHINE, OPENED, new_journal
 from tests.scopes import REAL

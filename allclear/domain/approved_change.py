@@ -1,4 +1,8 @@
-"""Whether an act may go ahead: only the very change that was approved, for carrying it out and for waiting."""
+"""Whether an act may go ahead: only the very change that was approved, for carrying it out and for waiting.
+
+An approval is bound to its change by `Change.digest`, which the ask holds. The ask is made in
+`allclear.engine.actions.approval_requests`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""When an escalation fires, and whom it reaches: unacknowledged pages, unanswered questions, severities. Pure."""
+"""When an escalation fires, and whom it reaches: unacknowledged pages, unanswered questions, severities. Pure.
+
+When a severity is to become a higher one is worked out in `allclear.domain.deadlines`.
+"""
 
 from __future__ import annotations
 

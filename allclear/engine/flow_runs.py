@@ -8,7 +8,8 @@ from allclear.domain.plan import Plan
 from allclear.domain.privacy import is_private
 from allclear.domain.pseudo_phases import MANUAL
 from allclear.domain.template_values import waiting
-from allclear.journal.ports import Journal, OutboxKind, OutboxMessage
+from allclear.journal.ports import Journal
+from allclear.journal.rows import OutboxKind, OutboxMessage
 from allclear.prefect_api import FlowRun, PrefectApi
 
 QUESTION = "question"

@@ -20,7 +20,8 @@ from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan, RotaOverride
 from allclear.domain.records import By
 from allclear.domain.replay import apply_to, replay
-from allclear.journal.ports import IncidentRow, Journal
+from allclear.journal.ports import Journal
+from allclear.journal.rows import IncidentRow
 
 log = logging.getLogger("allclear.incidents")
 

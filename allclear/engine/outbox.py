@@ -14,7 +14,8 @@ from allclear.domain.incident import Incident
 from allclear.engine.flow_runs import QUESTION, how_it_ended, is_asked, opened_tag, start_run, tags_of
 from allclear.engine.incidents import read_incident
 from allclear.engine.response.step_keys import hold_id
-from allclear.journal.ports import Journal, OutboxKind, OutboxMessage
+from allclear.journal.ports import Journal
+from allclear.journal.rows import OutboxKind, OutboxMessage
 from allclear.prefect_api import FlowRun, PrefectApi
 
 log = logging.getLogger("allclear.outbox")

@@ -15,7 +15,7 @@ from allclear.domain.records import ActFinished, ActIntended, By
 from allclear.domain.scope import Scope
 from allclear.journal.database import Database
 from allclear.journal.entries import SqlEntries
-from allclear.journal.ports import Acquired, Claim, Finished, Held
+from allclear.journal.rows import Acquired, Claim, Finished, Held
 from allclear.journal.statements import ENTRY_OF_ACT
 from allclear.journal.tables import CLAIMS
 

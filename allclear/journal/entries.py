@@ -17,8 +17,8 @@ from allclear.domain.scope import Scope
 from allclear.journal.hash_chain import link
 from allclear.journal.outbox import add_messages
 from allclear.journal.ports import INCIDENTS as INCIDENTS_LOCK
-from allclear.journal.ports import IncidentRow, OutboxMessage
 from allclear.journal.requests import claim_request
+from allclear.journal.rows import IncidentRow, OutboxMessage
 from allclear.journal.statements import (
     ADD_ENTRY,
     ENTRIES_AFTER,

@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlalchemy import Connection, RowMapping, select
 
 from allclear.domain.errors import NotFound
-from allclear.journal.ports import Delivery, DeliverySummary, NewDelivery
+from allclear.journal.rows import Delivery, DeliverySummary, NewDelivery
 from allclear.journal.statements import (
     ADD_DELIVERY,
     COUNT_REPEAT,

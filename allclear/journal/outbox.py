@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, delete, insert, select, update
 
 from allclear.journal.database import Database
-from allclear.journal.ports import OutboxKind, OutboxMessage
+from allclear.journal.rows import OutboxKind, OutboxMessage
 from allclear.journal.store import Store
 from allclear.journal.tables import INCIDENTS, OUTBOX, WAITING_RUNS
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 
 from allclear.domain.errors import Refused
-from allclear.journal.ports import Delivery, Journal
+from allclear.journal.ports import Journal
+from allclear.journal.rows import Delivery
 from allclear.responder.scrubber import Scrubber
 from allclear.responder.sources.request import RawRequest
 from allclear.responder.sources.signatures import AuthenticationLevel

@@ -11,7 +11,7 @@ from typing import Any
 
 from allclear.domain.action import AnyAction, Outcome
 from allclear.engine.actions.loaded_act import LoadedAct
-from allclear.engine.actions.write import Write
+from allclear.engine.actions.write_retries import Write
 from allclear.simulator.github_repository import GithubRepository
 from allclear.simulator.github_spec import CommitSpec, GithubSpec, WorkflowSpec
 from tasks.github.handles import GithubHandle, WorkflowHandle

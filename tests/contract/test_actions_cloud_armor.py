@@ -22,7 +22,7 @@ from allclear.domain.errors import (
     VendorRefused,
 )
 from allclear.engine.actions.loaded_act import LoadedAct
-from allclear.engine.actions.write import Write
+from allclear.engine.actions.write_retries import Write
 from allclear.simulator.armor_policy import LAST
 from tasks.addresses import AddressParams
 from tasks.cloud_armor.actions import BlockArmorAddresses, UnblockArmorAddresses

@@ -14,7 +14,7 @@ import pytest
 from allclear.domain.action import ActStatus, AnyAction, Outcome, Verdict
 from allclear.domain.errors import AllclearError, Refused, VendorRefused
 from allclear.engine.actions.loaded_act import LoadedAct
-from allclear.engine.actions.write import Write
+from allclear.engine.actions.write_retries import Write
 from allclear.simulator.scenario import load_scenario
 from allclear.simulator.scenario_schema import ConvexSpec
 from allclear.vendors.convex import Convex

@@ -22,7 +22,7 @@ from allclear.domain.links import LinkTo
 from allclear.domain.systems import Access
 from allclear.engine.actions.loaded_act import LoadedAct
 from allclear.engine.actions.registry import read_params
-from allclear.engine.actions.write import Write
+from allclear.engine.actions.write_retries import Write
 from allclear.simulator.mailbox import Mail
 from allclear.vendors.smtp import Smtp
 from tasks.email.actions import SendEmail, WriteToCustomers

@@ -15,7 +15,7 @@ import pytest
 from allclear.domain.action import ActStatus, AnyAction, Outcome, Verdict
 from allclear.domain.errors import AllclearError, Denied, Refused
 from allclear.engine.actions.loaded_act import LoadedAct
-from allclear.engine.actions.write import Write
+from allclear.engine.actions.write_retries import Write
 from allclear.simulator.apis.jira import EMAIL
 from allclear.simulator.jira_project import JiraProject
 from allclear.simulator.scenario_schema import JiraSpec

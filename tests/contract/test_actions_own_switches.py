@@ -16,7 +16,7 @@ from allclear.domain.action import ActStatus, AnyAction, Outcome, Verdict
 from allclear.domain.errors import AllclearError, Conflict, Denied, NotFound, Refused, VendorRefused
 from allclear.engine.actions.loaded_act import LoadedAct
 from allclear.engine.actions.registry import read_params
-from allclear.engine.actions.write import Write
+from allclear.engine.actions.write_retries import Write
 from allclear.simulator.apis.own_system import OFF, ON
 from allclear.vendors.own_systems import OwnSystems
 from tasks.own_switches.actions import RestoreSwitch, SetSwitch, SwitchState

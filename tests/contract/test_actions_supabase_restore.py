@@ -16,7 +16,7 @@ from allclear.domain.action import ActStatus, Outcome, Verdict
 from allclear.domain.base import utc_now
 from allclear.domain.errors import AllclearError, NotFound, Refused, VendorRefused
 from allclear.engine.actions.loaded_act import LoadedAct
-from allclear.engine.actions.write import Write
+from allclear.engine.actions.write_retries import Write
 from allclear.simulator.scenario_schema import MigrationSpec, OutbreakSpec, SupabaseSpec, Trouble
 from tasks.maintenance_handle import MaintenanceHandle
 from tasks.service_params import ServiceParams

@@ -15,7 +15,7 @@ from allclear.domain.base import utc_now
 from allclear.domain.errors import AllclearError, ConfigError, NotFound, Refused
 from allclear.engine.actions.loaded_act import LoadedAct
 from allclear.engine.actions.registry import read_params
-from allclear.engine.actions.write import Write
+from allclear.engine.actions.write_retries import Write
 from allclear.vendors.vercel import VercelHandle
 from tasks.http_probes import Health, SmokeTest
 from tasks.service_params import ServiceParams

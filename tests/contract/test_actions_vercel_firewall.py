@@ -17,7 +17,7 @@ from allclear.domain.address_ranges import NeverBlocked
 from allclear.domain.errors import AllclearError, ConfigError, NotFound, Refused
 from allclear.engine.actions.loaded_act import LoadedAct
 from allclear.engine.actions.registry import read_params
-from allclear.engine.actions.write import Write
+from allclear.engine.actions.write_retries import Write
 from allclear.vendors.vercel import VercelHandle
 from tasks.addresses import AddressParams
 from tasks.vercel.firewall import BlockAddresses, UnblockAddresses

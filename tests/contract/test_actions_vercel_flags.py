@@ -15,7 +15,7 @@ import pytest
 from allclear.domain.action import ActStatus, AnyAction, Outcome, Verdict
 from allclear.domain.errors import AllclearError, AnswerLost, ConfigError, Conflict, Denied, NotFound, Refused
 from allclear.engine.actions.loaded_act import LoadedAct
-from allclear.engine.actions.write import Write
+from allclear.engine.actions.write_retries import Write
 from allclear.simulator.scenario_schema import FlagSpec, OutbreakSpec, Trouble, VercelSpec
 from tasks.http_probes import SmokeTest
 from tasks.service_params import ServiceParams

@@ -11,7 +11,7 @@ from typing import Any
 
 from allclear.domain.action import AnyAction, Outcome
 from allclear.engine.actions.loaded_act import LoadedAct
-from allclear.engine.actions.write import Write
+from allclear.engine.actions.write_retries import Write
 from allclear.simulator.scenario_schema import TwilioSpec
 from allclear.simulator.twilio_account import TwilioAccount
 from tests.contract.actions_support import SimulatedContext, production, worked_out

@@ -29,7 +29,8 @@ from allclear.domain.recovery import RecoveryRule
 from allclear.domain.runbook import Phase
 from allclear.engine.actions.registry import Registry
 from allclear.engine.response.moves import Over, Wait
-from allclear.journal.ports import Acquired, Claim, Journal, NewDelivery, OutboxKind, OutboxMessage
+from allclear.journal.ports import Journal
+from allclear.journal.rows import Acquired, Claim, NewDelivery, OutboxKind, OutboxMessage
 from allclear.journal.sql_journal import SqlJournal
 from allclear.settings import Settings
 from allclear.simulator.scenario import Production

@@ -21,7 +21,7 @@ from pydantic import SecretStr
 
 from allclear.bootstrap import Engine
 from allclear.domain.base import utc_now
-from allclear.journal.ports import NewDelivery
+from allclear.journal.rows import NewDelivery
 from allclear.responder.app import make_app
 from allclear.responder.connection_limits import BoundedParser, Connection
 from allclear.responder.deliveries import stored_parts

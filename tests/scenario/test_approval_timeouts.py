@@ -14,7 +14,7 @@ from allclear.domain.approval import Fallback
 from allclear.domain.records import IncidentEnded, StormJoined
 from allclear.domain.runbook import Phase
 from allclear.engine.response.moves import Over, Wait
-from allclear.journal.ports import OutboxKind
+from allclear.journal.rows import OutboxKind
 from tests.scenario.response_support import ALERT, MACHINE, broken, person_for
 from tests.scenario.response_support import vintstreet as small_vintstreet
 from tests.scenario.scenes import STREAMS, Scene, automatic, scene, streams

@@ -21,7 +21,7 @@ from allclear.domain.records import By
 from allclear.domain.runbook import Phase
 from allclear.domain.timeline import line_of
 from allclear.engine.people.declare import Declaration
-from allclear.journal.ports import OutboxKind
+from allclear.journal.rows import OutboxKind
 from allclear.responder.app import make_app
 from allclear.settings import Settings
 from tests.missing_secrets import VARIABLES, without_secrets

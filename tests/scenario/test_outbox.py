@@ -17,7 +17,7 @@ from allclear.engine.flow_runs import question_message
 from allclear.engine.incidents import read_incident
 from allclear.engine.outbox import OutboxDelivery
 from allclear.engine.response.flow_starts import start_message
-from allclear.journal.ports import OutboxKind, OutboxMessage
+from allclear.journal.rows import OutboxKind, OutboxMessage
 from allclear.journal.sql_journal import SqlJournal
 from allclear.prefect_api import PrefectApi
 from tests.patience import HUNG

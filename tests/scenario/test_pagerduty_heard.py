@@ -21,7 +21,7 @@ from allclear.domain.records import Acknowledged, Entry, NoteAdded, PageHeard
 from allclear.domain.runbook import Phase
 from allclear.domain.sentences import describe
 from allclear.domain.sentences.sentence import SentenceContext
-from allclear.journal.ports import NewDelivery
+from allclear.journal.rows import NewDelivery
 from allclear.responder.deliveries import is_sent_once, stored_parts
 from allclear.responder.sources.pagerduty import PagerDuty
 from allclear.responder.sources.request import RawRequest

@@ -20,7 +20,7 @@ from allclear.domain.runbook import Phase
 from allclear.engine.actions.manual import ManualRequest
 from allclear.engine.alerts.recovery import CLOSE, HEALTH_CHECK, RecoveryWatcher
 from allclear.engine.response.conductor import Conductor
-from allclear.journal.ports import OutboxKind
+from allclear.journal.rows import OutboxKind
 from allclear.simulator.scenario_schema import Trouble
 from tests.patience import HUNG
 from tests.scenario.response_support import ALERT, broken

@@ -24,7 +24,7 @@ from allclear.engine.actions.manual import ManualRequest
 from allclear.engine.alerts.received import IntakeResult
 from allclear.engine.people.declare import Declaration
 from allclear.engine.response.moves import Over
-from allclear.journal.ports import NewDelivery
+from allclear.journal.rows import NewDelivery
 from allclear.responder.routes.views import show_delivery
 from allclear.settings import Settings
 from allclear.simulator.faults import Fault

@@ -19,7 +19,7 @@ from allclear.engine.actions.manual import ManualRequest
 from allclear.engine.alerts.recovery import CLOSE
 from allclear.engine.people.declare import Declaration
 from allclear.engine.response.moves import Over, Wait
-from allclear.journal.ports import OutboxKind
+from allclear.journal.rows import OutboxKind
 from allclear.postmortem.key_events import key_event_lines
 from allclear.simulator.scenario_schema import Trouble
 from tests.contract.simulator_support import quick

@@ -20,7 +20,8 @@ from allclear.engine.actions.auto_approval import acted_recently, reasons_agains
 from allclear.engine.concurrency import Sweep
 from allclear.engine.response.conductor import Conductor
 from allclear.engine.response.flow_starts import loss_messages
-from allclear.journal.ports import Journal, OutboxKind, OutboxMessage
+from allclear.journal.ports import Journal
+from allclear.journal.rows import OutboxKind, OutboxMessage
 
 log = logging.getLogger("allclear.approval_timeouts")
 

@@ -44,10 +44,11 @@ from allclear.domain.text import AS_NAME, must_answer
 from allclear.engine.actions import reconcile
 from allclear.engine.actions.loaded_act import LoadedAct
 from allclear.engine.actions.registry import Registry, read_params
-from allclear.engine.actions.write import Write
+from allclear.engine.actions.write_retries import Write
 from allclear.engine.concurrency import sleep_without_slot
 from allclear.engine.incidents import read_incident
-from allclear.journal.ports import Acquired, Claim, Finished, Held, Journal
+from allclear.journal.ports import Journal
+from allclear.journal.rows import Acquired, Claim, Finished, Held
 
 LEASE = timedelta(seconds=30)
 """How long a claim lasts unless it is renewed: longer than any client's own timeout (15 s for a traffic update)."""

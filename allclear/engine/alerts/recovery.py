@@ -36,7 +36,8 @@ from allclear.engine.response.conductor import Conductor
 from allclear.engine.response.ending import ending
 from allclear.engine.response.flow_starts import loss_messages
 from allclear.engine.response.recovery_moves import proven_recovery, recovery_rule
-from allclear.journal.ports import INCIDENTS, Journal, OutboxMessage
+from allclear.journal.ports import INCIDENTS, Journal
+from allclear.journal.rows import OutboxMessage
 
 log = logging.getLogger("allclear.recovery")
 

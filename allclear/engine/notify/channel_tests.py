@@ -24,7 +24,7 @@ from allclear.domain.text import plain
 from allclear.engine.actions.loaded_act import LoadedAct
 from allclear.engine.actions.proposals import SIMULATED
 from allclear.engine.actions.registry import Registry, read_params
-from allclear.engine.actions.write import Write
+from allclear.engine.actions.write_retries import Write
 from allclear.journal.ports import Journal
 
 MARK = "[TEST]"

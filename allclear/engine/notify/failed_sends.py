@@ -10,7 +10,7 @@ from allclear.domain.incident import Incident, ReminderState
 from allclear.domain.plan import Plan, RotaOverride
 from allclear.domain.pseudo_phases import REMINDER
 from allclear.domain.ways import Way, failed, failed_pages
-from allclear.engine.notify.page_updates import next_try
+from allclear.engine.notify.message_retries import next_try
 
 
 def next_ways(incident: Incident, state: ReminderState, chosen: Sequence[Way]) -> Iterator[tuple[Way, datetime]]:

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from allclear.domain.incident import Incident
 from allclear.domain.pseudo_phases import LIVE_MESSAGE
 from allclear.domain.runbook import Phase, Runbook, Step
-from allclear.engine.notify.page_updates import next_try
+from allclear.engine.notify.message_retries import next_try
 
 Space = Callable[[str], timedelta]
 """Returns the shortest time between two updates of a message that an action sends."""

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from itertools import takewhile
+from datetime import datetime
 
 from allclear.domain.act import Act
 from allclear.domain.incident import Incident
 from allclear.domain.on_call import page_answered
 from allclear.domain.plan import Plan, RotaOverride
 from allclear.domain.pseudo_phases import REMINDER as PHASE
-
-TRIES, PAUSE, LONGEST = 10, timedelta(seconds=30), timedelta(minutes=15)
-"""How often a failing message is sent, the back-off for each failed try, and the longest back-off."""
+from allclear.engine.notify.message_retries import next_try
 
 _PAGE_TRIES = 100
 """How often an update of a page is sent, which takes about a day: until it arrives, the page may wake a person."""
@@ -53,17 +50,6 @@ def page_updates(plan: Plan, incident: Incident, overrides: Sequence[RotaOverrid
             due = next_try(incident, PHASE, _step(incident, act, over=over), act.finished_at or act.at, _PAGE_TRIES)
             if due:
                 yield PageUpdate(act, over, due, _step(incident, act, over=over))
-
-
-def next_try(incident: Incident, phase: str, step: str, first: datetime, tries: int = TRIES) -> datetime | None:
-    """Return when a message is to be sent or sent again; None if it was sent, or was tried often enough."""
-    acts = [act for act in incident.acts.values() if (act.proposed.phase, act.proposed.step) == (phase, step)]
-    if not acts or acts[-1].outcome is None:
-        return first
-    failed = len(list(takewhile(lambda act: act.outcome is not None and not act.outcome.good, reversed(acts))))
-    if not failed or failed >= tries:
-        return None
-    return (acts[-1].finished_at or first) + min(PAUSE * failed, LONGEST)
 
 
 def _step(incident: Incident, page: Act, *, over: bool) -> str:

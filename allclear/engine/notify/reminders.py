@@ -39,7 +39,8 @@ from allclear.engine.notify.thread_sender import ThreadSender
 from allclear.engine.notify.ticket_sender import TicketSender
 from allclear.engine.response.conductor import Conductor
 from allclear.engine.response.flow_starts import loss_messages, restart_messages
-from allclear.journal.ports import IncidentRow, Journal, OutboxKind, OutboxMessage
+from allclear.journal.ports import Journal
+from allclear.journal.rows import IncidentRow, OutboxKind, OutboxMessage
 
 log = logging.getLogger("allclear.reminders")
 

@@ -17,10 +17,9 @@ from allclear.domain.privacy import is_private
 from allclear.domain.pseudo_phases import THREAD
 from allclear.domain.reminder import ON_CALL
 from allclear.domain.states import Turn
-from allclear.domain.timeline import line_of
 from allclear.engine.actions.executor import Executor
 from allclear.engine.actions.proposals import ActionRequest, Proposer
-from allclear.engine.notify.cards import card, card_text, private_card, private_card_text
+from allclear.engine.notify.message_words import card, card_text, private_card, private_card_text, turn_text
 from allclear.engine.notify.recipients import RecipientFinder
 from allclear.engine.notify.sender import BY
 from allclear.engine.notify.threads import DuePost, due_posts
@@ -81,16 +80,10 @@ class ThreadSender:
 
     def _turn(self, incident: Incident, due: DuePost, turn: Turn) -> Post:
         entry = self._journal.entries(incident.id, after=turn.number - 1)[0]
-        private = is_private(self._plan, incident)
-        words = (
-            f"There is news. Open {incident.id} in allclear to read it."
-            if private
-            else line_of(entry, incident, self._plan).text
-        )
         people = self._mentioned(incident, due, ON_CALL) if turn.calls else []
         if turn.person:
             people = self._recipients.addresses_of(turn.person, due.channel.contact, self._clock())
-        return Post(key=due.key, text=f"{incident.id}: {words}", people=people)
+        return Post(key=due.key, text=turn_text(incident, entry, self._plan), people=people)
 
     def _card(self, incident: Incident, due: DuePost) -> Post:
         assert isinstance(due.about, AskState)  # noqa: S101 - the other kind is a turn

@@ -20,7 +20,7 @@ from allclear.domain.pseudo_phases import THREAD
 from allclear.domain.runbook import Phase, Runbook
 from allclear.domain.states import Turn
 from allclear.domain.template_values import waiting
-from allclear.engine.notify.page_updates import next_try
+from allclear.engine.notify.message_retries import next_try
 
 NEWS_FOR = timedelta(hours=1)
 """How long a turn is news. One that could not be posted for longer is in the summary, and is posted no more."""

@@ -26,7 +26,7 @@ from allclear.domain.text import plain
 from allclear.domain.ticket_reminders import TRIES
 from allclear.engine.actions.executor import Executor
 from allclear.engine.actions.proposals import ActionRequest, Proposer
-from allclear.engine.notify.page_updates import next_try
+from allclear.engine.notify.message_retries import next_try
 from allclear.engine.notify.sender import BY
 from allclear.engine.response.conductor import Conductor
 from allclear.journal.ports import Journal

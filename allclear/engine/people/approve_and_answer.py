@@ -21,7 +21,7 @@ from allclear.domain.text import answer_commands, plain, with_proof
 from allclear.engine.people.assess import Assessments
 from allclear.engine.people.incident_writer import IncidentWriter
 from allclear.engine.response.withdrawals import questions_to_withdraw
-from allclear.journal.ports import OutboxKind, OutboxMessage
+from allclear.journal.rows import OutboxKind, OutboxMessage
 
 
 class Answers:

@@ -12,7 +12,7 @@ from allclear.domain.records import By, HoldEnded, HoldStarted
 from allclear.domain.text import plain, signature
 from allclear.engine.people.incident_writer import IncidentWriter, required_text
 from allclear.engine.response.step_keys import hold_id
-from allclear.journal.ports import OutboxKind, OutboxMessage
+from allclear.journal.rows import OutboxKind, OutboxMessage
 
 
 class Hold:

@@ -15,7 +15,8 @@ from allclear.domain.records import Acknowledged, By, Entry, NoteAdded, RoleTake
 from allclear.domain.text import signature
 from allclear.engine.incidents import read_incident
 from allclear.engine.people.leading import lead_taken_by
-from allclear.journal.ports import Journal, OutboxMessage
+from allclear.journal.ports import Journal
+from allclear.journal.rows import OutboxMessage
 
 _MOST_ATTEMPTS = 20
 """How often an entry is attempted while other entries are written to the same incident."""

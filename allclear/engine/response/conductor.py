@@ -55,7 +55,8 @@ from allclear.engine.response.questions import Questions
 from allclear.engine.response.step_context import StepContext
 from allclear.engine.response.step_keys import STILL_CONTAINED, undo_key
 from allclear.engine.response.withdrawals import questions_to_withdraw, withdrawal
-from allclear.journal.ports import Journal, OutboxMessage
+from allclear.journal.ports import Journal
+from allclear.journal.rows import OutboxMessage
 
 HANDED_OVER_FOR = timedelta(days=1)
 """The time after which a person who took over what is still in place is reminded."""

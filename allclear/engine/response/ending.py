@@ -16,7 +16,7 @@ from allclear.domain.runbook import Phase
 from allclear.engine.response.flow_starts import start_message
 from allclear.engine.response.moves import WithdrawAsk
 from allclear.engine.response.withdrawals import withdrawal
-from allclear.journal.ports import OutboxMessage
+from allclear.journal.rows import OutboxMessage
 
 
 def ending(incident: Incident, ended: IncidentEnded) -> tuple[list[Any], list[OutboxMessage]]:

@@ -10,7 +10,7 @@ from allclear.domain.records import StepDone
 from allclear.domain.replay_states import ends_state
 from allclear.domain.runbook import Phase
 from allclear.engine.response.next_move import REOPENED
-from allclear.journal.ports import OutboxKind, OutboxMessage
+from allclear.journal.rows import OutboxKind, OutboxMessage
 
 
 def start_message(incident: str, flow: str, again: str = "") -> OutboxMessage:

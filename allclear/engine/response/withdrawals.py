@@ -24,7 +24,7 @@ from allclear.domain.text import plain
 from allclear.engine.response.duties import duty_states, evidence_names
 from allclear.engine.response.moves import WithdrawAsk
 from allclear.engine.response.step_keys import MANUAL_CONTAINMENT, STILL_CONTAINED, choice_key, is_undo_key, proof_key
-from allclear.journal.ports import OutboxKind, OutboxMessage
+from allclear.journal.rows import OutboxKind, OutboxMessage
 
 _OTHER_FACTS = "it does not apply, according to the facts that are recorded now"
 

@@ -16,7 +16,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response
 
 from allclear.domain.plan import Plan
-from allclear.journal.ports import Journal, NewDelivery
+from allclear.journal.ports import Journal
+from allclear.journal.rows import NewDelivery
 from allclear.responder.authentication import AlertAuthenticator
 from allclear.responder.callers import Callers
 from allclear.responder.deliveries import body_rejection, is_sent_once, retry_delivery, stored_parts

@@ -10,7 +10,8 @@ from allclear.domain.privacy import is_private
 from allclear.domain.severity_tickets import ticket_state
 from allclear.domain.template_values import PRIVATE_TITLE
 from allclear.engine.incidents import read_or_none
-from allclear.journal.ports import Delivery, DeliverySummary, Journal
+from allclear.journal.ports import Journal
+from allclear.journal.rows import Delivery, DeliverySummary
 from allclear.responder.routes.models import AlertDecisionView, DeliveryView
 
 DeliveryState = Literal["new", Decision]

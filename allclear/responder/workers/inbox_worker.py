@@ -21,7 +21,8 @@ from allclear.domain.errors import AllclearError, JournalError, Unreadable
 from allclear.domain.page_news import PageNews
 from allclear.domain.text import plain
 from allclear.engine.alerts.received import IntakeResult
-from allclear.journal.ports import INCIDENTS, Delivery
+from allclear.journal.ports import INCIDENTS
+from allclear.journal.rows import Delivery
 from allclear.responder.deliveries import is_authenticated
 from allclear.responder.sources import SOURCES
 from allclear.responder.sources.request import stored_request

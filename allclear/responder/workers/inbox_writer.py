@@ -12,7 +12,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from allclear.domain.errors import JournalError
-from allclear.journal.ports import Journal, NewDelivery
+from allclear.journal.ports import Journal
+from allclear.journal.rows import NewDelivery
 
 _BATCH = 256
 """Deliveries in one transaction."""

@@ -17,7 +17,7 @@ from allclear.cli.start import print_addresses
 from allclear.domain.action import ActStatus, Outcome
 from allclear.domain.errors import JournalError
 from allclear.domain.records import ActFinished, NoteAdded
-from allclear.journal.ports import Acquired, Held
+from allclear.journal.rows import Acquired, Held
 from allclear.journal.sql_journal import SqlJournal
 from allclear.journal.url import shown
 from allclear.settings import Settings

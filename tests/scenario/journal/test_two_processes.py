@@ -11,7 +11,7 @@ from time import sleep
 
 import pytest
 
-from allclear.journal.ports import Acquired, Held
+from allclear.journal.rows import Acquired, Held
 from allclear.journal.sql_journal import SqlJournal
 from tests.journal_support import Journals, SteppedClock, claim, error_of_opening, manual, open_one
 from tests.patience import wait_until

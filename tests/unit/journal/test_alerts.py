@@ -12,7 +12,8 @@ import pytest
 from allclear.domain.alert import AlertDecision, AlertState
 from allclear.domain.errors import NotFound
 from allclear.domain.records import NoteAdded
-from allclear.journal.ports import INCIDENTS, NewDelivery
+from allclear.journal.ports import INCIDENTS
+from allclear.journal.rows import NewDelivery
 from allclear.journal.sql_journal import SqlJournal
 from tests.journal_support import Journals
 from tests.scenario.response_support import MACHINE, OPENED

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from allclear.domain.action import ActStatus, Outcome
 from allclear.domain.records import ActFinished, NoteAdded
-from allclear.journal.ports import Acquired, Finished, Held
+from allclear.journal.rows import Acquired, Finished, Held
 from allclear.journal.sql_journal import SqlJournal
 from tests.journal_support import LEASE, Journals, SteppedClock, claim, open_one
 from tests.scenario.response_support import MACHINE

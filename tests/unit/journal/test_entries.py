@@ -13,7 +13,7 @@ from allclear.domain.base import JsonDict
 from allclear.domain.errors import ConcurrentWrite, JournalError, NotFound
 from allclear.domain.plan import RotaOverride
 from allclear.domain.records import GENESIS, ActFinished, ActProposed, AskAnswered, IncidentEnded, NoteAdded
-from allclear.journal.ports import OutboxKind, OutboxMessage
+from allclear.journal.rows import OutboxKind, OutboxMessage
 from allclear.journal.sql_journal import SqlJournal
 from tests.journal_support import manual, open_one
 from tests.scenario.response_support import MACHINE, OPENED

@@ -8,7 +8,7 @@ import pytest
 
 from allclear.domain.errors import NotFound
 from allclear.domain.records import NoteAdded
-from allclear.journal.ports import NewDelivery, OutboxKind, OutboxMessage
+from allclear.journal.rows import NewDelivery, OutboxKind, OutboxMessage
 from allclear.journal.sql_journal import SqlJournal
 from tests.journal_support import Journals, SteppedClock, open_one
 from tests.scenario.response_support import MACHINE, OPENED, received

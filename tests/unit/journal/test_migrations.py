@@ -8,7 +8,7 @@ from alembic import command
 from alembic.config import Config
 
 import allclear.journal.migrations
-from allclear.journal.ports import NewDelivery
+from allclear.journal.rows import NewDelivery
 from allclear.journal.sql_journal import SqlJournal
 from tests.journal_support import Journals, manual
 from tests.scopes import REAL

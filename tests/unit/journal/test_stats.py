@@ -13,7 +13,7 @@ from allclear.domain.action import ActStatus, Outcome
 from allclear.domain.records import ActFinished, ActIntended
 from allclear.domain.scope import Scope
 from allclear.journal.counts import Counts
-from allclear.journal.ports import Acquired, OutboxKind, OutboxMessage
+from allclear.journal.rows import Acquired, OutboxKind, OutboxMessage
 from allclear.journal.sql_journal import SqlJournal
 from tests.journal_support import Journals
 from tests.scenario.response_support import MACHINE, OPENED, new_journal, received

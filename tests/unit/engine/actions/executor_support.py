@@ -9,7 +9,7 @@ from allclear.domain.base import utc_now
 from allclear.domain.records import ActIntended
 from allclear.domain.scope import Scope
 from allclear.engine.actions.executor import LEASE
-from allclear.journal.ports import Acquired
+from allclear.journal.rows import Acquired
 from allclear.journal.sql_journal import SqlJournal
 from tests.scenario.response_support import new_journal
 from tests.scopes import REAL

@@ -15,7 +15,7 @@ from allclear.domain.proof import Proof
 from allclear.domain.records import AskOpened, NoteAdded
 from allclear.domain.scope import Scope
 from allclear.engine.people.facade import People
-from allclear.journal.ports import OutboxKind
+from allclear.journal.rows import OutboxKind
 from allclear.journal.sql_journal import SqlJournal
 from tests.unit.domain.stories import MACHINE
 from tests.unit.engine.people.people_support import ANA, BEN, CHI, TWO, Room, vintstreet

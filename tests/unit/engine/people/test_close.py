@@ -19,7 +19,7 @@ from allclear.domain.records import (
     PhaseEntered,
 )
 from allclear.engine.people.facade import People
-from allclear.journal.ports import OutboxKind
+from allclear.journal.rows import OutboxKind
 from tests.unit.engine.people.people_support import ANA, BEN, CHI, DECLARED, NAMED, Room, proposed
 
 # --- notes -----------------------------------------------------------------------------------------------

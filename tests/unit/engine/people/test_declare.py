@@ -14,7 +14,7 @@ from allclear.domain.records import (
     NoteAdded,
 )
 from allclear.engine.people.facade import People
-from allclear.journal.ports import OutboxKind
+from allclear.journal.rows import OutboxKind
 from tests.unit.engine.people.people_support import ANA, BEN, DECLARED, NAMED, Room
 
 # --- identity ------------------------------------------------------------------------------------------

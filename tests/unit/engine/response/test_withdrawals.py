@@ -27,7 +27,7 @@ from allclear.engine.response.moves import AskPeople, Leave, Move, Propose, Wait
 from allclear.engine.response.next_move import next_move
 from allclear.engine.response.step_keys import MANUAL_CONTAINMENT
 from allclear.engine.response.withdrawals import questions_to_withdraw, withdrawal
-from allclear.journal.ports import OutboxKind
+from allclear.journal.rows import OutboxKind
 from tests.unit.engine.response.next_move_support import PLAN, PhaseStory, step_of
 
 ONLY_P1: dict[str, Any] = {"severities": ["P1"]}

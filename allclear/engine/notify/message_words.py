@@ -1,4 +1,7 @@
-"""The words of the posts in an incident's thread: a turn's sentence, and a question's card."""
+"""The words of what is posted in an incident's thread in Slack or Teams: a turn's sentence, and a question's card.
+
+The summary message above the thread is the company's own text (`runbooks/<company>/templates/`).
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,21 @@ from allclear.domain.channel import MOST_BUTTONS, Card, CardButton, CardRow, but
 from allclear.domain.decisions import Decision, decisions
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
+from allclear.domain.privacy import is_private
 from allclear.domain.question import Question, closing_words, question_of
+from allclear.domain.records import Entry
 from allclear.domain.text import LONG, answer_commands, asked_words, plain, with_full_stop, with_proof
+from allclear.domain.timeline import line_of
 
 _TABLE_OR_EMPHASIS = re.compile(r"^\|.*$|\*\*", re.MULTILINE)
 _ESCAPE = re.compile(r"\\([^\w\s])")
+
+
+def turn_text(incident: Incident, entry: Entry, plan: Plan) -> str:
+    """Return what is posted about a turn. Of a private incident it says only that there is news."""
+    if is_private(plan, incident):
+        return f"{incident.id}: There is news. Open {incident.id} in allclear to read it."
+    return f"{incident.id}: {line_of(entry, incident, plan).text}"
 
 
 def card_text(incident: Incident, ask: Ask, plan: Plan) -> str:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from allclear.domain.action import ActStatus, Outcome
 from allclear.domain.pseudo_phases import REMINDER
 from allclear.domain.records import ActFinished, ActProposed
-from allclear.engine.notify.page_updates import LONGEST, PAUSE, next_try
+from allclear.engine.notify.message_retries import LONGEST, PAUSE, next_try
 from tests.unit.domain.stories import START, Story
 
 
