@@ -1,11 +1,9 @@
-"""`allclear doctor`: tests each system that the company's plan uses, read-only."""
+"""`allclear doctor`: tests each system that the company's plan uses, read-only, and says when each way was tested."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -13,8 +11,8 @@ import typer
 
 from allclear.bootstrap import open_doctor
 from allclear.cli.root import PREPARE, AsJson, app, out, print_json, print_line, run
-from allclear.company import find_company
 from allclear.domain.base import utc_now
+from allclear.domain.channel_test import ChannelTest
 from allclear.domain.errors import AllclearError
 from allclear.domain.scope import Scope
 from allclear.engine.doctor import Problem, SystemReport
@@ -22,9 +20,6 @@ from allclear.journal.sql_journal import SqlJournal
 from allclear.journal.url import missing_file, shown
 from allclear.prefect_api import PrefectApi
 from allclear.settings import Settings, load_settings
-
-_TESTED_WITHIN = timedelta(days=31)
-"""How old the last test of the ways to people may be: numbers and registrations change."""
 
 _STYLE = {"ok": "green", "unproven": "yellow", "failed": "bold red"}
 
@@ -62,33 +57,22 @@ def _why(settings: Settings) -> str:
 async def _examine(settings: Settings, only: list[str]) -> list[SystemReport]:
     async with open_doctor(settings) as doctor:
         reports = await doctor.examine(only)
-    return reports if only else [_journal(settings), await _prefect(settings), *reports, *_tested(settings)]
+        ways = [] if only else doctor.ways(_tests(settings), utc_now())
+    return reports if only else [_journal(settings), await _prefect(settings), *reports, *ways]
 
 
-def _tested(settings: Settings) -> Iterator[SystemReport]:
-    """Yield when the plan's ways to people were tested last; nothing if no one has agreed to tests."""
-    plan = find_company(settings.company).plan
-    if not plan.ways or not any(person.test_messages for person in plan.people):
-        return
-    simulated, now = settings.simulated is not None, utc_now()
+def _tests(settings: Settings) -> list[ChannelTest]:
+    """Return what the journal knows of tests of the plan's ways; nothing if it cannot be read, as its own line says."""
     try:
         if missing_file(settings.journal_url) is not None:
-            return
-        journal = SqlJournal(settings.journal_url, Scope(settings.company, simulated=simulated))
+            return []
+        journal = SqlJournal(settings.journal_url, Scope(settings.company, simulated=settings.simulated is not None))
         try:
-            newest = journal.channel_tests(limit=1)
+            return journal.channel_tests()
         finally:
             journal.close()
-    except AllclearError:  # the journal's own line says what is wrong
-        return
-    next_step = "Test them: allclear test-channels."
-    if not newest:
-        yield SystemReport("channels", "", "They were never tested.", Problem.UNPROVEN, next_step)
-    elif now - newest[0].at > _TESTED_WITHIN:
-        sentence = f"They were tested last on {newest[0].at:%Y-%m-%d}, more than {_TESTED_WITHIN.days} days ago."
-        yield SystemReport("channels", "", sentence, Problem.UNPROVEN, next_step)
-    else:
-        yield SystemReport("channels", "", f"They were tested last on {newest[0].at:%Y-%m-%d}.")
+    except AllclearError:
+        return []
 
 
 def _journal(settings: Settings) -> SystemReport:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from allclear.domain.base import Model, Moment
-from allclear.domain.delivery import Delivery
+from allclear.domain.delivery import ON_THE_WAY
 
 NOT_TESTED = "not tested"
 """The result of a way that was left out, for the reason in the sentence."""
@@ -16,11 +16,14 @@ class ChannelTest(Model):
 
     way: str = Field(description="As the plan's `ways` call it.")
     person: str = Field(description="As the plan writes the name; empty for a whole channel.")
-    result: str = Field(description="accepted, delivered, acknowledged, failed, unknown, or `not tested`.")
+    result: str = Field(
+        description="accepted (the most that e-mail and chat show), delivered, acknowledged, failed, unknown, or "
+        "`not tested`."
+    )
     sentence: str
     at: Moment
 
     @property
-    def failed(self) -> bool:
-        """Return whether the message did not reach the person."""
-        return self.result == Delivery.FAILED
+    def arrived(self) -> bool:
+        """Return whether the message got as far as its channel can show; false if it failed, or no one knows."""
+        return self.result in ON_THE_WAY

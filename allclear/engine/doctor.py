@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 
 from allclear.company import Company
 from allclear.company.used_systems import MissingCredential, UsedSystem, missing_credentials, used_systems
 from allclear.domain.action import COMPANY, ActionContext
+from allclear.domain.channel_test import ChannelTest
 from allclear.domain.errors import AllclearError, Denied, MissingSecret, NotFound, Unreachable, VendorRefused
+from allclear.domain.plan import MessageAction
 from allclear.domain.preflight import Passed, PreflightCheck
+from allclear.domain.text import enumerated
 from allclear.engine.actions.registry import Registry
 
+WAY = "way"
+"""Stands in place of a system's name in the line of one of the plan's ways."""
+_TESTED_WITHIN = timedelta(days=31)
+"""How old the last test of a way may be: numbers and registrations change."""
 _LONGEST = 30.0
 """Seconds that one check may take. Each client ends its own calls earlier."""
 
@@ -95,6 +104,62 @@ class Doctor:
         found = await asyncio.gather(*map(self._system, chosen))
         results = [self._with_company(report) for reports in found for report in reports]
         return results if only else [*results, *self._sources()]
+
+    def ways(self, tests: Sequence[ChannelTest], now: datetime) -> list[SystemReport]:
+        """Return a line for each of the plan's `ways`: whether it is configured, and what its last test showed.
+
+        `tests` are what the journal knows, the newest first. Nothing is sent.
+        """
+        return [self._way(name, call, [one for one in tests if one.way == name], now) for name, call in self._ways()]
+
+    def _ways(self) -> Iterable[tuple[str, MessageAction]]:
+        return ((name, call) for name, call in self._company.plan.ways.items() if call.action in self._registry.actions)
+
+    def _way(self, name: str, call: MessageAction, tests: Sequence[ChannelTest], now: datetime) -> SystemReport:
+        kind = self._registry.action(call.action)
+        systems = {client.system for client in kind.needs}
+        if absent := sorted(one for one in systems if one not in self._company.systems.systems):
+            step = f"Add it under `systems:` in {self._company.folder}/systems.yaml."
+            return SystemReport(
+                WAY, name, f"systems.yaml has no `{absent[0]}`, so it is not used.", Problem.MISSING, step
+            )
+        if lacking := next((one for one in self.missing() if one.system in systems), None):
+            sentence = f"{lacking.variable} is not set, so it reaches no one."
+            return SystemReport(WAY, name, sentence, Problem.MISSING, lacking.next_step)
+        if blank := next((found for one in systems if (found := self._blank(one))), ""):
+            step = f"Fill it in: {self._company.folder / 'systems.yaml'}."
+            return SystemReport(WAY, name, f"{blank} is still a blank, so it reaches no one.", Problem.MISSING, step)
+        if kind.reaches is None and kind.pages:
+            return SystemReport(WAY, name, "It is configured. It pages, so it is tested by a page only.")
+        return self._tested(name, kind.reaches, tests, now)
+
+    def _blank(self, system: str) -> str:
+        """Return the blank in a system's address; empty if it has none, or the production is a simulated one."""
+        found = _BLANK.search(self._company.systems.systems[system].endpoint)
+        return found[0] if found and not self._simulated else ""
+
+    def _tested(self, name: str, reaches: str | None, tests: Sequence[ChannelTest], now: datetime) -> SystemReport:
+        """Return the line of a way that is configured, by its newest test of each person."""
+        test_it = f"allclear test-channels {name}"
+        if not tests:
+            agreed = [one for one in self._company.plan.people if one.known and one.test_messages]
+            if reaches is None or any(reaches in one.contacts for one in agreed):
+                sentence = "It is configured, and was never tested."
+                return SystemReport(WAY, name, sentence, Problem.UNPROVEN, f"Test it: {test_it}.")
+            sentence = f"It is configured. No one with a contact `{reaches}` has agreed to a test."
+            step = f"Write `test_messages: true` in plan.yaml under each person who agrees, then: {test_it}."
+            return SystemReport(WAY, name, sentence, Problem.UNPROVEN, step)
+        newest = {one.person: one for one in reversed(tests)}.values()
+        counts = Counter(one.result for one in newest)
+        sentence = f"It is configured, and was tested last on {tests[0].at:%Y-%m-%d}: "
+        sentence += f"{enumerated([f'{count} {result}' for result, count in counts.items()])}."
+        if any(not one.arrived for one in newest):
+            step = f"Set right what the test says, and test again: {test_it}."
+            return SystemReport(WAY, name, sentence, Problem.UNPROVEN, step)
+        if now - tests[0].at > _TESTED_WITHIN:
+            sentence += f" That is more than {_TESTED_WITHIN.days} days ago."
+            return SystemReport(WAY, name, sentence, Problem.UNPROVEN, f"Test it again: {test_it}.")
+        return SystemReport(WAY, name, sentence)
 
     def _with_company(self, report: SystemReport) -> SystemReport:
         """Return the report with the company's name in the commands that it prints, and with blanks named."""

@@ -15,8 +15,9 @@ from allclear.company import Company, find_company
 from allclear.domain.baseline import NoRecord
 from allclear.domain.errors import NotFound
 from allclear.domain.links import NoLinks
+from allclear.domain.plan import MessageAction
 from allclear.domain.preflight import Unproven
-from allclear.domain.systems import Service
+from allclear.domain.systems import Service, System
 from allclear.engine.actions.registry import Registry
 from allclear.engine.doctor import Problem, SystemReport
 from allclear.settings import Settings
@@ -289,3 +290,39 @@ async def test_what_is_wrong_on_github_is_named(
     report = next(one for one in reports if one.failed)
     assert words in report.sentence
     assert next_step in report.next_step
+
+
+FLOW = "https://default1.12.environment.api.powerplatform.com:443/powerautomate/workflows/1?sp=%2Ft&sig=canary-2718"
+
+
+@pytest.mark.parametrize(
+    ("secret", "problem", "words", "step"),
+    [
+        (FLOW, Problem.UNPROVEN, "Only a card in Incidents shows whether", "allclear act vintstreet teams.post"),
+        ("", Problem.MISSING, "TEAMS_WEBHOOK_URL is not set", "Set TEAMS_WEBHOOK_URL"),
+        (FLOW.partition("&")[0], Problem.WRONG, "has no `sig=`", "to *Anyone*"),
+        (
+            FLOW.replace("default1", "default2"),
+            Problem.WRONG,
+            "systems.yaml names default1",
+            "endpoint: https://default2",
+        ),
+        ("https://acme.webhook.office.com/x", Problem.WRONG, "has switched off", "docs/how-to/teams.md"),
+    ],
+)
+async def test_teams_is_tested_by_the_form_of_its_address(
+    tmp_path: Path, secret: str, problem: Problem, words: str, step: str
+) -> None:
+    """Nothing is sent, because a flow can only be started; the address is in no sentence."""
+    known = vintstreet()
+    endpoint = "https://default1.12.environment.api.powerplatform.com"
+    teams = System.model_validate({"endpoint": endpoint, "secret": "TEAMS_WEBHOOK_URL"})
+    systems = known.systems.model_copy(update={"systems": known.systems.systems | {"teams": teams}})
+    way = MessageAction.model_validate({"action": "teams.post", "with": {"message": "{incident}", "text": "{notice}"}})
+    company = replace(known, systems=systems, plan=known.plan.model_copy(update={"ways": {"teams": way}}))
+    settings = Settings(company="vintstreet", journal_url=new_journal(tmp_path))
+    engine = make_engine(settings, environ={"TEAMS_WEBHOOK_URL": secret}, company=company, registry=installed())
+    [report] = await engine.doctor.examine(["teams"])
+    await engine.close()
+    assert (report.problem, words in report.sentence, step in report.next_step) == (problem, True, True), report
+    assert "canary-2718" not in str(report)

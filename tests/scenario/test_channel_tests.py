@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import shutil
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from typer.testing import CliRunner
 
-from allclear.bootstrap import make_engine
-from allclear.cli.channels import print_tests
+from allclear.bootstrap import Engine, make_engine
+from allclear.cli.channels import all_arrived, print_tests
+from allclear.cli.root import app
 from allclear.company import Company
 from allclear.company.traceability import COMMANDS
+from allclear.domain.base import utc_now
 from allclear.domain.channel_test import ChannelTest
 from allclear.domain.errors import NotFound, Refused
 from allclear.domain.plan import MessageAction, Person
 from allclear.domain.systems import System
+from allclear.engine.doctor import Problem, SystemReport
 from allclear.settings import Settings
 from allclear.simulator.scenario_schema import TwilioSpec
-from tests.contract.simulator_support import Simulated, recorded
+from tests.contract.simulator_support import REPOSITORY, Simulated, recorded
 from tests.contract.twilio_support import ANA, BEN, CHI, at_twilio, phone
 from tests.scenario.response_support import announced, broken, installed, new_journal, vintstreet
 
@@ -81,6 +90,15 @@ async def test_each_person_who_agreed_gets_a_marked_test_and_no_one_else(
         assert heard[1] == "Press 1 to confirm that this test call has arrived."
         assert recorded(sim, "write", api="pagerduty") == []
 
+        assert not all_arrived(tests)
+        assert ways_of(engine) == {
+            "sms": ("unproven", "1 delivered and 1 failed", "allclear test-channels sms"),
+            "phone": ("unproven", "1 unknown and 1 failed", "allclear test-channels phone"),
+            "on-call": (None, "It pages, so it is tested by a page only", ""),
+        }
+        later = engine.doctor.ways(engine.journal.channel_tests()[-1:], utc_now() + timedelta(days=32))
+        assert [one.target for one in later if "more than 31 days ago" in one.sentence] == ["sms"]
+
         stored = engine.journal.channel_tests()
         assert sorted(shown(stored)) == sorted(one for one in shown(tests) if one[2] != "not tested")
         print_tests(tests)
@@ -94,6 +112,79 @@ async def test_each_person_who_agreed_gets_a_marked_test_and_no_one_else(
         with pytest.raises(Refused, match="No one has agreed"):
             await engine.channel_tests.test(["sms"], ["Chi"])
         await engine.close()
+
+
+def ways_of(engine: Engine) -> dict[str, tuple[str | None, str, str]]:
+    """Return what `allclear doctor` says of each way: the problem, what was found, and the command of the next step."""
+    return {
+        one.target: (
+            one.problem and one.problem.value,
+            one.sentence.rpartition(": ")[2].rpartition("configured. ")[2].rstrip("."),
+            one.next_step.rpartition(": ")[2].rstrip("."),
+        )
+        for one in engine.doctor.ways(engine.journal.channel_tests(), utc_now())
+    }
+
+
+def test_the_line_of_a_way_says_what_is_missing(tmp_path: Path) -> None:
+    """The system, its secret, a person who agreed, or a test."""
+    known, environ = company(), {"TWILIO_AUTH_TOKEN": "secret"}
+    settings = Settings(company="vintstreet", journal_url=new_journal(tmp_path))
+
+    def line(changed: Company, secrets: dict[str, str]) -> SystemReport:
+        engine = make_engine(settings, environ=secrets, company=changed, registry=installed())
+        [found] = [one for one in engine.doctor.ways([], utc_now()) if one.target == "sms"]
+        engine.journal.close()
+        return found
+
+    without = replace(known, systems=known.systems.model_copy(update={"systems": {}}))
+    refused = [person.model_copy(update={"test_messages": False}) for person in known.plan.people]
+    no_one = replace(known, plan=known.plan.model_copy(update={"people": refused}))
+    blank = System.model_validate({"endpoint": "https://YOUR-TWILIO.example", "secret": "TWILIO_AUTH_TOKEN"})
+    unfilled = replace(known, systems=known.systems.model_copy(update={"systems": {"twilio": blank}}))
+    cases: list[tuple[Company, dict[str, str], Problem, str, str]] = [
+        (unfilled, environ, Problem.MISSING, "https://YOUR-TWILIO.example is still a blank", "systems.yaml"),
+        (without, environ, Problem.MISSING, "systems.yaml has no `twilio`", "Add it under `systems:`"),
+        (known, {}, Problem.MISSING, "TWILIO_AUTH_TOKEN is not set, so it reaches no one", "Set TWILIO_AUTH_TOKEN"),
+        (no_one, environ, Problem.UNPROVEN, "No one with a contact `phone` has agreed", "`test_messages: true`"),
+        (known, environ, Problem.UNPROVEN, "was never tested", "allclear test-channels sms"),
+    ]
+    for changed, secrets, problem, sentence, step in cases:
+        found = line(changed, secrets)
+        assert (found.problem, sentence in found.sentence, step in found.next_step) == (problem, True, True), found
+
+
+def a_folder(folder: Path, people: dict[str, dict[str, Any]]) -> Path:
+    """Write VintStreet's folder with these people, and return the folder of all companies."""
+    shutil.copytree(REPOSITORY / "runbooks" / "vintstreet", folder / "vintstreet")
+    file = folder / "vintstreet" / "plan.yaml"
+    plan = yaml.safe_load(file.read_text(encoding="utf-8"))
+    plan["people"] = [{"name": name, "roles": ["on_call"], **fields} for name, fields in people.items()]
+    file.write_text(yaml.safe_dump(plan), encoding="utf-8")
+    return folder
+
+
+async def test_the_exit_code_and_the_json_tell_scripts_what_arrived(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """0 only if everything that was sent has arrived: not if one failed, is unknown, or if nothing was sent."""
+    spec = TwilioSpec.model_validate({"phones": [phone(ANA, call="mailbox"), phone(BEN, text="undelivered")]})
+    async with Simulated(broken().model_copy(update={"twilio": spec})) as sim:
+        monkeypatch.setenv("ALLCLEAR_RUNBOOKS", str(a_folder(tmp_path / "companies", PEOPLE)))
+        monkeypatch.setenv("ALLCLEAR_COMPANY", "vintstreet")
+        monkeypatch.setenv("ALLCLEAR_JOURNAL_URL", new_journal(tmp_path))
+        monkeypatch.setenv("ALLCLEAR_SIMULATION", str(announced(sim, tmp_path)))
+
+        async def given(*words: str) -> tuple[int, list[tuple[str, str, bool]]]:
+            done = await asyncio.to_thread(CliRunner().invoke, app, ["test-channels", *words, "--json"])
+            found = json.loads(done.output)
+            return done.exit_code, [(one["person"], one["result"], one["arrived"]) for one in found]
+
+        assert await given("sms", "--person", "Ana") == (0, [("Ana", "delivered", True)])
+        assert await given("sms", "--person", "Ben") == (1, [("Ben", "failed", False)])
+        assert await given("phone", "--person", "Ana") == (1, [("Ana", "unknown", False)])
+        assert await given("sms", "--person", "Dana") == (1, [("Dana", "not tested", False)])
+        assert await given("pagerduty") == (1, [("", "not tested", False)])
 
 
 def test_the_commands_that_a_line_can_name_exist() -> None:

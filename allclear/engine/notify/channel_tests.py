@@ -148,7 +148,9 @@ def _result(outcome: Outcome, address: str) -> str:
     """Return how far the message got; a proven one without a word about its delivery was accepted."""
     found = cast("dict[str, str]", (outcome.after or {}).get("deliveries") or {})
     if address in found:
-        return found[address]
+        # A text that the carrier has is not there yet, while an e-mail shows no more than that it was accepted.
+        still_open = found[address] == Delivery.ACCEPTED and not outcome.good
+        return Delivery.UNKNOWN if still_open else found[address]
     if outcome.good:
         return Delivery.ACCEPTED
     return Delivery.FAILED if outcome.status is ActStatus.FAILED or not outcome.changed else Delivery.UNKNOWN
