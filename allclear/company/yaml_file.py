@@ -13,6 +13,7 @@ from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from allclear.company.diagnostics import Diagnostic, Level, display_path
+from allclear.yaml_parser import parse_yaml
 
 Place = Sequence[str | int]
 """The path to a value: keys and positions, like pydantic's `loc`."""
@@ -78,7 +79,7 @@ def read_yaml(path: Path) -> YamlFile | Diagnostic:
     if isinstance(text, Diagnostic):
         return text
     try:
-        data = _load(text)
+        data = parse_yaml(text)
         _check_size(data)
     except MarkedYAMLError as error:
         return _broken(path, error)
@@ -110,20 +111,6 @@ def _check_size(data: object) -> None:
             waiting.extend((value, depth + 1) for value in cast("dict[object, object]", part).values())
         elif isinstance(part, list):
             waiting.extend((value, depth + 1) for value in cast("list[object]", part))
-
-
-def _load(text: str) -> Any:  # noqa: ANN401 - a file may hold any value
-    """Return what `text` holds.
-
-    The parser in C is five times as fast, but it refuses some valid YAML, such as `{url: https://x}`. So it is tried
-    first. The parser in Python decides about what it refuses, so that errors are the same on every machine.
-    """
-    fast: Any = YAML(typ="safe")
-    try:
-        return fast.load(text)
-    except MarkedYAMLError:
-        whole: Any = YAML(typ="safe", pure=True)
-        return whole.load(text)
 
 
 def read_text(path: Path) -> str | Diagnostic:

@@ -212,7 +212,7 @@ class TemplateValues(Mapping[str, str]):
 
 def values(  # noqa: PLR0913 - everything that placeholders refer to
     incident: Incident,
-    entries: Sequence[Entry],
+    entries: Callable[[], Sequence[Entry]],
     plan: Plan,
     *,
     service_title: str,
@@ -226,7 +226,7 @@ def values(  # noqa: PLR0913 - everything that placeholders refer to
 
     A hyphen in a template's name is an underscore in its placeholder: `status-page` is `{t_status_page}`. The values
     are plain text; each vendor's client escapes them for its format. Reading a template raises ConfigError if it has an
-    unknown placeholder, or another template in it.
+    unknown placeholder, or another template in it. `entries` is called if a text holds `{updates}`, which few do.
     """
     severity = plan.severity(incident.severity)
     causes = _causes(incident)
@@ -266,7 +266,7 @@ def values(  # noqa: PLR0913 - everything that placeholders refer to
         "customers": lambda: ",".join(plan.customers),
         "to_notify": lambda: _to_notify(incident, plan),
         "deadlines": lambda: "\n".join(deadline_lines(incident, plan, now)) or plan.word("nothing_due"),
-        "updates": lambda: _updates(incident, entries, plan),
+        "updates": lambda: _updates(incident, entries(), plan),
         "waiting": lambda: _waiting(incident, plan),
         "in_place": lambda: (
             "\n".join(left_in_place(act, plan) for act in incident.changes_in_place) or plan.word("nothing_in_place")

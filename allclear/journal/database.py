@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from threading import local
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Table, inspect, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -19,6 +19,8 @@ from allclear.journal.liveness import Liveness
 
 HEAD = "0005"
 """The newest migration; `allclear.journal.migrations` makes older journals as new as this."""
+
+T = TypeVar("T")
 
 Sentence = tuple[str, str]
 """The fault, as the end of a sentence that begins with "The journal X", and the next step."""
@@ -38,6 +40,8 @@ class Database(ABC):
     def __init__(self) -> None:
         self._own = local()
         """Holds the connection of this thread's open `transaction`."""
+        self._known: tuple[int, dict[str, Any]] = (0, {})
+        """What was read since the last commit, and the `version` of the database then."""
 
     @contextmanager
     def reading(self) -> Generator[Connection]:
@@ -98,6 +102,21 @@ class Database(ABC):
     def version(self) -> int | None:
         """Return a number that changes with every commit; None if the database has no cheap one."""
         return None
+
+    def unless_written(self, key: str, read: Callable[[], T]) -> T:
+        """Return what `read` returns, or what it returned for `key` before, if nothing was committed since then.
+
+        Without a `version`, and inside a `transaction`, which sees what it has written itself, `read` is called.
+        """
+        version = None if self._joined else self.version()
+        if version is None:
+            return read()
+        known = self._known
+        if known[0] != version:
+            known = self._known = (version, {})  # the version was read first: a later commit makes it another one
+        if key not in known[1]:
+            known[1][key] = read()
+        return known[1][key]
 
     # --- what differs between the databases ----------------------------------------------------
 

@@ -161,9 +161,12 @@ class SqlEntries(Store):
 
     def head(self, incident: str) -> tuple[int, str]:
         """Return how many entries an incident has, and the hash of the last."""
-        with self._db.reading() as connection:
-            row = connection.execute(HEAD, {"p_id": incident}).one_or_none()
-        return self._in_scope(incident, row)
+
+        def read() -> Row[tuple[int, str, str]] | None:
+            with self._db.reading() as connection:
+                return connection.execute(HEAD, {"p_id": incident}).one_or_none()
+
+        return self._in_scope(incident, self._db.unless_written(incident, read))
 
     def open_with_key(self, key: str) -> str | None:
         """Return the id of the open incident that was opened with `key`, or None."""
@@ -249,7 +252,7 @@ def _entry(row: Row[Any]) -> Entry:
         number=row.number,
         at=_utc(row.at),
         by=_by(row.by),
-        record=RECORD.validate_json(row.record),
+        record=_record(row.record),
         previous_hash=row.previous_hash,
         hash=row.hash,
     )
@@ -259,6 +262,12 @@ def _entry(row: Row[Any]) -> Entry:
 def _by(stored: str) -> By:
     """Return the stored author; cached, because few people and sources write most entries."""
     return By.model_validate_json(stored)
+
+
+@lru_cache(maxsize=500)
+def _record(stored: str) -> Any:  # noqa: ANN401 - any record
+    """Return the stored record, which never changes; cached, because a response reads its own entries many times."""
+    return RECORD.validate_json(stored)
 
 
 def _utc(stored: str) -> datetime:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated, Any, Self, cast
 
 from pydantic import Field, ValidationError, model_validator
-from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from allclear.domain.errors import ConfigError
@@ -37,6 +36,7 @@ from allclear.simulator.scenario_schema import (
     UsersSpec,
     VercelSpec,
 )
+from allclear.yaml_parser import parse_yaml
 
 
 class Production(ServiceSpec):
@@ -218,9 +218,8 @@ def load_scenario(path: Path) -> Production:
 
 
 def _read(path: Path) -> object:
-    yaml: Any = YAML(typ="safe", pure=True)
     try:
-        return yaml.load(path.read_text(encoding="utf-8"))
+        return parse_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise _wrong(path, f"cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError:

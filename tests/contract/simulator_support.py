@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -44,12 +45,17 @@ class Simulated(Simulation):
 
 def quick(name: str = "payment-processing-down", **changes: Any) -> Production:
     """Return one of VintStreet's productions with short times."""
-    users = load_scenario(DRILLS / f"{name}.yaml").users
+    scenario = _scenario(name)
     short = {
         "operation_takes": timedelta(milliseconds=60),
-        "users": users.model_copy(update={"per_second": 200.0, "quiet_after": timedelta(milliseconds=300)}),
+        "users": scenario.users.model_copy(update={"per_second": 200.0, "quiet_after": timedelta(milliseconds=300)}),
     }
-    return load_scenario(DRILLS / f"{name}.yaml").model_copy(update=short | changes)
+    return scenario.model_copy(update=short | changes)
+
+
+@cache
+def _scenario(name: str) -> Production:
+    return load_scenario(DRILLS / f"{name}.yaml")
 
 
 def run_client(simulation: Simulated) -> run_v2.ServicesAsyncClient:

@@ -130,7 +130,7 @@ class Case(NamedTuple):
         title, now = company.systems.services[self.runbook.service].title, story.now + timedelta(hours=self.hours)
         words = values(
             incident,
-            story.entries,
+            lambda: story.entries,
             company.plan,
             service_title=title,
             impact=impact_words(incident, title),

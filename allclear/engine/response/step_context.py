@@ -10,6 +10,7 @@ from allclear.domain.incident import Incident
 from allclear.domain.links import Links, LinkTo
 from allclear.domain.plan import Plan
 from allclear.domain.privacy import is_private
+from allclear.domain.records import Entry
 from allclear.domain.runbook import Phase, Runbook
 from allclear.domain.template_values import TemplateValues, impact_words, values
 from allclear.engine.actions.registry import ActionType, Registry
@@ -41,7 +42,7 @@ class StepContext:
         service_title = service.title if service else incident.opened.service
         return values(
             incident,
-            self._journal.entries(incident.id) if incident.length else [],
+            lambda: self._entries(incident),
             company.plan,
             service_title=service_title,
             impact=impact_words(incident, service_title),
@@ -50,6 +51,11 @@ class StepContext:
             runbook_title=runbook.title,
             page=self._links.href(LinkTo(incident=incident.id)) if incident.length else "",
         )
+
+    def _entries(self, incident: Incident) -> list[Entry]:
+        """Return the entries of the incident as it was read; in a dry run it may have none."""
+        entries = self._journal.entries(incident.id) if incident.length else []
+        return [entry for entry in entries if entry.number <= incident.length]
 
     def values_for(self, incident: Incident, action: ActionType) -> TemplateValues:
         """Return the values for the parameters of an action. A message tells the public only what the public may read.

@@ -50,7 +50,7 @@ def rendered(incident: Incident, story: Story) -> str:
     plan = company.plan.model_copy(update={"people": []})
     filled = values(
         incident,
-        story.entries,
+        lambda: story.entries,
         plan,
         service_title="Laden",
         impact="Bestellungen schlagen fehl",

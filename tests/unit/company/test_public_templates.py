@@ -40,7 +40,7 @@ def filled(company: Company, story: Story) -> TemplateValues:
     """Return the public values of a company's templates."""
     return values(
         story.incident,
-        story.entries,
+        lambda: story.entries,
         company.plan,
         service_title="The shop",
         impact="Checkout fails",

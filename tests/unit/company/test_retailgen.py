@@ -261,7 +261,7 @@ def test_every_template_renders_without_a_blank(retailgen: Company, alert: str) 
     service = retailgen.service("app")
     filled = values(
         story.incident,
-        story.entries,
+        lambda: story.entries,
         retailgen.plan,
         service_title=service.title,
         impact=story.incident.opened.impact,
@@ -279,7 +279,7 @@ def test_the_status_page_reads_as_in_the_plan(retailgen: Company) -> None:
     story = opened(retailgen, alert="ExportFailing", severity="SEV-2")
     filled = values(
         story.incident,
-        story.entries,
+        lambda: story.entries,
         retailgen.plan,
         service_title="RetailGen AI",
         impact="Export is failing",
@@ -297,7 +297,7 @@ def test_the_status_page_reads_as_in_the_plan(retailgen: Company) -> None:
     known = cause_known(story)
     filled = values(
         known.incident,
-        known.entries,
+        lambda: known.entries,
         retailgen.plan,
         service_title="RetailGen AI",
         impact="Export is failing",

@@ -9,7 +9,7 @@ import pytest
 from allclear.domain.approval import ONE_PERSON, Ask, AskKind
 from allclear.domain.errors import ConfigError, Refused
 from allclear.domain.placeholders import PLACEHOLDERS
-from allclear.domain.records import AskAnswered, AskOpened, AudienceTold, IncidentEnded, NoteAdded
+from allclear.domain.records import AskAnswered, AskOpened, AudienceTold, Entry, IncidentEnded, NoteAdded
 from allclear.domain.template_values import UPDATES, TemplateValues, impact_words, status, values
 from tests.unit.domain.deadlines_support import opened, plan_with
 from tests.unit.domain.stories import ANA, BEN, Story, plan
@@ -18,7 +18,7 @@ from tests.unit.domain.stories import ANA, BEN, Story, plan
 def _values(story: Story, **more: Any) -> TemplateValues:  # noqa: ANN401 - templates and the like
     return values(
         story.incident,
-        story.entries,
+        lambda: story.entries,
         plan(),
         service_title="VintStreet shop",
         impact="Payment processing down",
@@ -50,7 +50,7 @@ def test_an_unknown_value_is_called_unknown() -> None:
     assert filled["lead"] == "Ben"
     unnamed = plan().model_copy(update={"people": []})
     filled = values(
-        Story().opened().incident, [], unnamed, service_title="Shop", impact="", now=Story().now, templates={}
+        Story().opened().incident, list[Entry], unnamed, service_title="Shop", impact="", now=Story().now, templates={}
     )
     assert (filled["lead"], filled["resolved"], filled["waiting"], filled["in_place"]) == (
         "not yet named",
@@ -129,7 +129,7 @@ def test_only_those_who_were_not_told_are_still_to_be_notified() -> None:
     story = opened()
 
     def to_notify() -> str:
-        filled = values(story.incident, story.entries, lines, service_title="s", impact="i", now=story.now)
+        filled = values(story.incident, lambda: story.entries, lines, service_title="s", impact="i", now=story.now)
         return filled["to_notify"]
 
     assert to_notify() == "CTO; customers"
