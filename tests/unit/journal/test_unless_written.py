@@ -28,14 +28,19 @@ def test_the_length_is_that_of_the_last_commit(journals: Journals) -> None:
             assert journal.head(incident)[0] == 3
             assert other.head(incident)[0] == 2 if journals.kind == "sqlite" else True
         assert (journal.head(incident), other.head(incident)[0]) == (other.head(incident), 3)
-        with pytest.raises(Killed), journal.transaction():
-            journal.append(incident, [NOTE], MACHINE)
-            assert journal.head(incident)[0] == 4
-            raise Killed
+        with pytest.raises(Killed):
+            _write_and_roll_back(journal, incident)
         assert journal.head(incident)[0] == 3
     finally:
         journal.close()
         other.close()
+
+
+def _write_and_roll_back(journal: SqlJournal, incident: str) -> None:
+    with journal.transaction():
+        journal.append(incident, [NOTE], MACHINE)
+        assert journal.head(incident)[0] == 4
+        raise Killed
 
 
 def test_what_is_known_is_asked_for_once_for_each_commit(journals: Journals) -> None:
