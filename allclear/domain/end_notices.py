@@ -13,7 +13,7 @@ from allclear.domain.act import Act
 from allclear.domain.audiences import Reaches, ways_to
 from allclear.domain.base import person_key
 from allclear.domain.incident import Incident
-from allclear.domain.notices import Notice, step_of
+from allclear.domain.notice_tries import Notice, step_of
 from allclear.domain.plan import Notification, Plan
 from allclear.domain.pseudo_phases import NOTICE
 

@@ -26,6 +26,7 @@ def notice_reminders(
     for state in states:
         yield from _stand_in(plan, incident, state)
         yield from _late(plan, incident, state)
+        yield from _after_all(plan, incident, state)
     yield from _not_told(plan, incident, [state for state in states if state.left_at is not None])
 
 
@@ -38,6 +39,19 @@ def _stand_in(plan: Plan, incident: Incident, state: AudienceState) -> Iterator[
     who = plain(plan.role_title(state.audience), 60)
     sentence = f"{who} could not be notified: {_reasons(state)}. Notified instead: {plain(told.name, 60)}."
     yield Reminder(f"stand-in:{state.audience}", len(state.failed) or 1, at, sentence, led_by(plan, incident))
+
+
+def _after_all(plan: Plan, incident: Incident, state: AudienceState) -> Iterator[Reminder]:
+    """Yield who was notified after all: to everyone who has read that this person could not be."""
+    for number, one in enumerate((one for one in state.people if one.after_all), start=1):
+        if one.told_at is not None:
+            title, name = plain(plan.role_title(state.audience), 60), plain(one.name, 60) or "the person on call"
+            sentence = (
+                f"Notified after all: {title} ({name}), by {one.after_all} at {stamp(one.told_at, plan.zone)}. "
+                "No one has to do that by hand any more."
+            )
+            roles = tuple(plan.roles) if NOT_TOLD in incident.reminders else led_by(plan, incident)
+            yield Reminder(f"after-all:{state.audience}", number, one.told_at, sentence, roles)
 
 
 def _late(plan: Plan, incident: Incident, state: AudienceState) -> Iterator[Reminder]:

@@ -8,16 +8,16 @@ record, the plan and the rota alone, so a restart neither loses nor repeats a no
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from allclear.domain.act import Act
 from allclear.domain.audiences import Reaches, first_people, is_pager, next_people, no_one, ways_to
-from allclear.domain.base import digest, person_key
+from allclear.domain.base import person_key
 from allclear.domain.deadlines import clock_start
 from allclear.domain.incident import Incident
+from allclear.domain.notice_tries import Notice, PersonState, named, tries_by_person, walk
 from allclear.domain.plan import Notification, Plan, RotaOverride, holds
 from allclear.domain.pseudo_phases import NOTICE, REMINDER
 from allclear.domain.reminder import ON_CALL
@@ -26,46 +26,6 @@ from allclear.domain.text import bare, enumerated, plain
 
 UNKNOWN_FOR = timedelta(minutes=10)
 """How long a line without `within` waits for the answer to a facet that is not known."""
-
-NO_RESULT_FOR = timedelta(minutes=2)
-"""After this time a message without any result counts as one whose result is unknown, and the next way is used."""
-
-_NO_NAME = "on-call"
-"""Stands in a step for the person whom the pager has on call."""
-
-
-@dataclass(frozen=True)
-class Notice:
-    """A message to one person that is to be sent, or whose sending was interrupted."""
-
-    audiences: tuple[str, ...]
-    person: str
-    """As the plan writes it, or the address of a mailing list; empty for the person whom the pager has on call."""
-    way: str
-    step: str
-    due: datetime
-    repeat: bool = False
-    """Whether an earlier message may have arrived, so that this one may be a repeat."""
-    stands_in_for: tuple[str, ...] = ()
-    """Those of `audiences` of which no one could be reached, so that this person is notified instead."""
-    ended: bool = False
-    """Whether it tells how the incident ended; see `end_notices.py`."""
-
-
-@dataclass
-class PersonState:
-    """How the notice of one person stands."""
-
-    name: str
-    since: datetime
-    """When it became due."""
-    told_at: datetime | None = None
-    due: list[Notice] = field(default_factory=list[Notice])
-    failed_at: datetime | None = None
-    """When the last way failed; None while one may still work."""
-    reasons: list[str] = field(default_factory=list[str])
-    tried: bool = False
-    """Whether any message was tried; otherwise the plan has no way to this person."""
 
 
 @dataclass
@@ -78,6 +38,8 @@ class AudienceState:
     """Its own people."""
     instead: list[PersonState] = field(default_factory=list[PersonState])
     """Those who are notified instead of them, in order."""
+    again: list[Notice] = field(default_factory=list[Notice])
+    """The messages that are sent again to people whom no way reached."""
     told_at: datetime | None = None
     left_at: datetime | None = None
     """When no one was left who could be notified; None while there is someone."""
@@ -110,10 +72,9 @@ def due_notices(states: Sequence[AudienceState]) -> list[Notice]:
     """Return the messages that are to be sent, each once, with all its audiences."""
     found: dict[str, Notice] = {}
     for state in states:
-        for person in state.everyone:
-            for notice in person.due:
-                known = found.get(notice.step)
-                found[notice.step] = _named(known, notice.audiences, notice.stands_in_for) if known else notice
+        for notice in [*(one for person in state.everyone for one in person.due), *state.again]:
+            known = found.get(notice.step)
+            found[notice.step] = named(known, notice.audiences, notice.stands_in_for) if known else notice
     return list(found.values())
 
 
@@ -176,7 +137,7 @@ class _Notices:
         self._overrides = overrides
         self._reaches = reaches
         self._people: dict[str, PersonState] = {}
-        self._sent = _acts_by_person(incident)
+        self._sent = tries_by_person(incident)
 
     def states(self) -> list[AudienceState]:
         """Return the state of each audience, in the plan's order."""
@@ -191,7 +152,21 @@ class _Notices:
                 self._own_people(state)
         for state in by_time:
             self._conclude(state)
+            state.again = self._again(state)
         return states
+
+    def _again(self, state: AudienceState) -> list[Notice]:
+        """Return what is sent again to its own people; if there are none, to the first who would stand in for them.
+
+        A person who stood in, and was not reached either, gets nothing more once the own people can be reached again.
+        """
+        own = [one for one in state.people if one.tried]
+        instead = state.instead if state.left_at and not own else []
+        return [
+            replace(one.again, audiences=(state.audience,), stands_in_for=(state.audience,) if instead else ())
+            for one in [*own, *instead]
+            if one.again
+        ]
 
     def _own_people(self, state: AudienceState) -> None:
         """Add the people of the audience, or the pager's on-call if the plan names no one."""
@@ -268,48 +243,19 @@ class _Notices:
             person, added = self._people[key], (line.audience,)
             # A message that is sent before the line applies must not name it: the line may never apply.
             person.due = [
-                _named(one, added, added if stands_in else ()) if since <= one.due else one for one in person.due
+                named(one, added, added if stands_in else ()) if since <= one.due else one for one in person.due
             ]
         return self._people[key]
 
     def _walk(
         self, line: Notification, name: str, chosen: Sequence[str], since: datetime, *, stands_in: bool = False
     ) -> PersonState:
-        """Return how a person's notice stands, way by way; those that were tried already come first."""
-        state = PersonState(name, since)
         tried = self._sent.get(person_key(name), {})
-        ways = list(dict.fromkeys([*tried, *chosen]))
-        repeat, start = False, since
-        for way in ways:
-            act = tried.get(way)
-            step = act.proposed.step if act else step_of(name, way)
-            stands_in_for = (line.audience,) if stands_in else ()
-            notice = Notice((line.audience,), name, way, step, start, repeat, stands_in_for)
-            if act is None:
-                state.due.append(notice)
-                return state
-            state.tried = True
-            if act.outcome is None:
-                state.due.append(replace(notice, due=act.at))
-                start, repeat = act.at + NO_RESULT_FOR, True
-                continue
-            if act.outcome.good:
-                state.told_at, state.due = act.finished_at, []
-                return state
-            state.reasons.append(f"{way}: {bare(act.outcome.sentence)}")
-            start, repeat = act.finished_at or start, repeat or act.outcome.changed
-        if not state.due:
-            state.failed_at = start
-        return state
-
-
-def _named(notice: Notice, audiences: Sequence[str], stands_in_for: Sequence[str]) -> Notice:
-    """Return the message with further audiences."""
-    return replace(
-        notice,
-        audiences=tuple(dict.fromkeys((*notice.audiences, *audiences))),
-        stands_in_for=tuple(dict.fromkeys((*notice.stands_in_for, *stands_in_for))),
-    )
+        return walk(
+            Notice((line.audience,), name, "", "", since, stands_in_for=(line.audience,) if stands_in else ()),
+            chosen,
+            tried,
+        )
 
 
 def titles_of(plan: Plan, name: str, audiences: Sequence[str], stands_in_for: Sequence[str]) -> str:
@@ -322,34 +268,3 @@ def titles_of(plan: Plan, name: str, audiences: Sequence[str], stands_in_for: Se
     own = [role for role in audiences if role not in stands_in_for] or (person.roles[:1] if person else [])
     instead = f"(instead of {titles(stands_in_for)})" if stands_in_for else ""
     return " ".join(part for part in (titles(own), instead) if part)
-
-
-def step_of(name: str, way: str) -> str:
-    """Return the step under which the message to a person by a way is recorded, as `ana-ruiz-email`.
-
-    Two people, or two ways, never have one step: `Ana-Ruiz` is not `Ana Ruiz`, and would get nothing.
-    """
-    key = person_key(name)
-    shown = re.sub(r"[^\w]+", "-", key).strip("-") or _NO_NAME
-    simple = not key or (shown == key.replace(" ", "-") and "-" not in key and shown != _NO_NAME)
-    step = f"{shown}-{way}"
-    return step if simple and "-" not in way else f"{step}-{digest([key, way])[:8]}"
-
-
-def begun_notices(incident: Incident) -> list[Notice]:
-    """Return the messages whose sending was interrupted, also if they are no longer due: one may have been sent."""
-    return [
-        Notice(tuple(notice.audiences), notice.person, notice.way, act.proposed.step, act.at)
-        for act in incident.acts.values()
-        if (notice := act.proposed.notice) is not None and act.begun
-    ]
-
-
-def _acts_by_person(incident: Incident) -> dict[str, dict[str, Act]]:
-    """Return the messages that were sent, or tried: the key of the person -> way -> act, oldest first."""
-    found: dict[str, dict[str, Act]] = {}
-    for act in incident.acts.values():
-        notice = act.proposed.notice
-        if notice is not None:
-            found.setdefault(person_key(notice.person), {})[notice.way] = act
-    return found

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from allclear.bootstrap import make_engine
 from allclear.domain.action import ActStatus
-from allclear.domain.notices import begun_notices
+from allclear.domain.notice_tries import begun_notices
 from allclear.domain.notified import notified as rows_of
 from allclear.domain.proof import Proof
 from allclear.domain.pseudo_phases import NOTICE
@@ -146,6 +146,17 @@ async def test_when_no_one_is_left_everyone_is_told_what_could_not_be_delivered(
         assert "NOT NOTIFIED, and no one is left to notify instead: CTO (Cara: slack: " in state.reminder.sentence
         assert "allclear told VS-1 cto" in state.reminder.sentence
         assert any("NOT NOTIFIED" in page.payload["summary"] for page in it.simulated.world.pagerduty.pages)
+        it.simulated.world.faults.clear()
+        await later(it, minutes=2)
+        (text,) = to(it, "Cara")
+        assert "may have received" not in text
+        assert paged(it, "Cara") == []
+        (after,) = it.incident.reminders["after-all:cto"]
+        assert after.reminder.sentence.startswith("Notified after all: CTO (Cara), by slack at ")
+        rows = rows_of(it.engine.company.plan, it.incident)
+        assert not any(row.result.startswith("NOT NOTIFIED") for row in rows)
+        await later(it, minutes=60)
+        assert len(to(it, "Cara")) == 1
 
 
 async def test_with_every_channel_broken_the_record_says_that_no_way_is_left(tmp_path: Path) -> None:

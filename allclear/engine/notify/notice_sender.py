@@ -19,7 +19,8 @@ from allclear.domain.base import Clock
 from allclear.domain.end_notices import due_end_notices
 from allclear.domain.errors import ConcurrentWrite, NotFound
 from allclear.domain.incident import Incident
-from allclear.domain.notices import Notice, audience_states, begun_notices, due_notices, titles_of
+from allclear.domain.notice_tries import Notice, begun_notices
+from allclear.domain.notices import audience_states, due_notices, titles_of
 from allclear.domain.placeholders import render_all
 from allclear.domain.privacy import is_private, may_read
 from allclear.domain.pseudo_phases import NOTICE
@@ -104,7 +105,7 @@ class NoticeSender:
             if notice is None:
                 return
             act = incident.act_of(NOTICE, step)
-            if act is not None:
+            if act is not None and act.outcome is None:
                 await self._executor.carry_out(incident_id, act.id, BY)
                 return
             with suppress(ConcurrentWrite):  # another notice was written: read again

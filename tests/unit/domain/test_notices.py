@@ -6,11 +6,12 @@ from typing import Any
 
 from allclear.domain.action import ActStatus, Outcome
 from allclear.domain.notice_reminders import notice_reminders
-from allclear.domain.notices import Notice, audience_states, due_notices, titles_of
+from allclear.domain.notice_tries import Notice
+from allclear.domain.notices import audience_states, due_notices, titles_of
 from allclear.domain.notified import notified
 from allclear.domain.plan import Facet, MessageAction, Notification, Person, Plan, Role
 from allclear.domain.pseudo_phases import NOTICE
-from allclear.domain.records import ActFinished, ActProposed, NoticeOf, ReminderDue
+from allclear.domain.records import ActFinished, ActProposed, IncidentEnded, NoticeOf, ReminderDue
 from allclear.domain.timeline import timeline
 from tests.unit.domain.stories import Story, change, plan
 
@@ -52,9 +53,17 @@ def due(of: Plan, story: Story) -> list[Notice]:
     return due_notices(audience_states(of, story.incident, [], REACHES))
 
 
-def sent(story: Story, notice: Notice, sentence: str, *, good: bool = False) -> Story:
+def sent(
+    story: Story,
+    notice: Notice,
+    sentence: str,
+    *,
+    good: bool = False,
+    changed: bool = False,
+    deliveries: dict[str, str] | None = None,
+) -> Story:
     """Record that a message was sent, or could not be."""
-    act = f"{NOTICE}/{notice.step}"
+    act = f"{NOTICE}/{notice.step}/{len(story.entries)}"
     about = NoticeOf(
         audiences=list(notice.audiences),
         person=notice.person,
@@ -73,7 +82,8 @@ def sent(story: Story, notice: Notice, sentence: str, *, good: bool = False) -> 
         tells=True,
     )
     status = ActStatus.VERIFIED if good else ActStatus.FAILED
-    outcome = Outcome(status=status, changed=good, sentence=sentence)
+    after = {"deliveries": deliveries} if deliveries else None
+    outcome = Outcome(status=status, changed=good or changed, sentence=sentence, after=after)
     return story.record(proposed, ActFinished(act=act, outcome=outcome))
 
 
@@ -111,7 +121,8 @@ def test_a_message_says_in_which_role_a_person_gets_it_and_instead_of_whom() -> 
         update={"roles": {"tech_lead": Role(title="Tech Lead", deputies=["cto"]), "cto": Role(title="CTO")}}
     )
     story = all_fail(notifying(line("tech_lead"), people=(ANA,)), Story().opened().verified().paged_only())
-    (notice,) = due(company, story)
+    notice, again = due(company, story)
+    assert (again.person, again.due > story.now) == ("Ana", True)
     assert (notice.person, notice.stands_in_for) == ("Cara", ("tech_lead",))
     assert titles_of(company, "Cara", notice.audiences, notice.stands_in_for) == "CTO (instead of Tech Lead)"
     assert list(notice_reminders(company, story.incident, [], REACHES)) == []  # Cara has nothing yet
@@ -147,3 +158,51 @@ def test_a_message_that_is_sent_again_and_fails_as_before_has_one_line() -> None
     sent(story.after(1), notice, "Accepted.", good=True)
     texts = [one.text for one in timeline(story.entries, plan()) if "ccepted." in one.text or "Failed" in one.text]
     assert len(texts) == 4
+
+
+def test_whom_no_way_reached_is_sent_the_message_again_with_growing_pauses() -> None:
+    """Every way in its order; what got through is neither repeated nor called undelivered any more."""
+    company = notifying(line("cto"), people=(CARA,))
+    story = all_fail(company, Story().opened().verified().paged_only())
+    for pause in (60, 120, 240):
+        (first,) = due(company, story)
+        assert (first.way, (first.due - story.now).total_seconds()) == ("email", pause)
+        sent(story.after(pause / 60), first, "The vendor refused it.")
+        (second,) = due(company, story)
+        assert (second.way, second.due) == ("sms", story.now)
+        sent(story, second, "The vendor refused it.")
+    (first,) = due(company, story)
+    sent(story.after(8), first, "Accepted.", good=True)
+    assert due(company, story) == []
+    assert [(row.way, row.reached) for row in notified(company, story.incident)] == [("email", True), ("sms", False)]
+    (reminder,) = notice_reminders(company, story.incident, [], REACHES)
+    assert reminder.sentence.startswith("Notified after all: CTO (Cara), by email at ")
+
+
+def test_a_message_that_may_have_arrived_is_not_sent_again_by_the_same_way() -> None:
+    """The other way is tried again, and its text says that it may be a repeat; a failed delivery did not arrive."""
+    company = notifying(line("cto"), people=(CARA,))
+    story = Story().opened().verified().paged_only()
+    (first,) = due(company, story)
+    sent(story, first, "The answer was lost.", changed=True)
+    (second,) = due(company, story)
+    assert second.repeat
+    sent(story, second, "The phone is off.", changed=True, deliveries={"+491510000010": "failed"})
+    (again,) = due(company, story)
+    assert (again.way, again.repeat) == ("sms", True)
+
+
+def test_the_end_of_the_incident_ends_the_tries() -> None:
+    """Those who were not notified are not told of what is over."""
+    company = notifying(line("cto"), people=(CARA,))
+    story = all_fail(company, Story().opened().verified().paged_only())
+    story.record(IncidentEnded(ending="resolved", reason="The service is healthy."))
+    assert due(company, story) == []
+
+
+def test_who_stood_in_gets_nothing_more_once_the_own_people_are_tried_again() -> None:
+    """Only Ana is the tech lead: Cara would read that no one could be reached although Ana is."""
+    roles = {"tech_lead": Role(title="Tech Lead", deputies=["cto"]), "cto": Role(title="CTO")}
+    company = notifying(line("tech_lead")).model_copy(update={"roles": roles})
+    story = all_fail(company, Story().opened().verified().paged_only())
+    assert {notice.person for notice in due(company, story)} == {"Ana"}
