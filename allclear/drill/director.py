@@ -29,6 +29,7 @@ from allclear.own_secrets import ALERT_TOKEN
 from allclear.postmortem.document import PostMortem, write_post_mortem
 from allclear.postmortem.html_page import post_mortem_page
 from allclear.stack import Ports, Stack, private_file
+from allclear.vendors.http import trusted_certificates
 
 EntryListener = Callable[[Entry, Incident], None]
 """Receives each entry of the journal when it is written, with the incident."""
@@ -132,7 +133,8 @@ async def _alert(script: Script, stack: Stack, control: str) -> str:
         ],
     }
     headers = {"Authorization": f"Bearer {stack.own_secrets[ALERT_TOKEN]}"}
-    async with httpx.AsyncClient(base_url=stack.settings.responder_url, headers=headers, timeout=60) as http:
+    responder, tls = stack.settings.responder_url, trusted_certificates()
+    async with httpx.AsyncClient(base_url=responder, headers=headers, timeout=60, verify=tls) as http:
         answer = await http.post("/alerts/alertmanager", json=body)
         if not answer.is_success:
             raise ConfigError(
@@ -150,7 +152,7 @@ async def _alert(script: Script, stack: Stack, control: str) -> str:
 
 
 async def _first_error(control: str) -> datetime:
-    async with httpx.AsyncClient(base_url=control, timeout=60) as http:
+    async with httpx.AsyncClient(base_url=control, timeout=60, verify=trusted_certificates()) as http:
         (await http.post("/break")).raise_for_status()
         for _ in range(600):
             log = (await http.get("/log")).json()
@@ -209,7 +211,7 @@ async def _report(  # noqa: PLR0913 - the parts of a result
 ) -> Played:
     incident = engine.conductor.incident(incident_id)
     entries = engine.journal.entries(incident_id)
-    async with httpx.AsyncClient(base_url=control, timeout=60) as http:
+    async with httpx.AsyncClient(base_url=control, timeout=60, verify=trusted_certificates()) as http:
         event_log = (await http.get("/log")).json()
     service = company.systems.services[incident.opened.service]
     source = PostMortem(incident, entries, company.plan, service.title, company.post_mortem, utc_now())

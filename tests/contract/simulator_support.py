@@ -20,6 +20,7 @@ from google.cloud.run_v2.services.services.transports import ServicesGrpcAsyncIO
 from allclear.simulator.event_log import Clock, utc_now
 from allclear.simulator.scenario import Production, load_scenario
 from allclear.simulator.serve import Simulation
+from allclear.vendors.http import trusted_certificates
 
 REPOSITORY = Path(__file__).parents[2]
 DRILLS = REPOSITORY / "runbooks" / "vintstreet" / "drills"
@@ -79,7 +80,7 @@ def all_to(revision: str, etag: str = "", **more: Any) -> run_v2.UpdateServiceRe
 
 async def control(simulation: Simulation, method: str, path: str, body: Any = None) -> Any:
     """Send a request to the control, which must succeed, and return its answer."""
-    async with httpx.AsyncClient(base_url=simulation.control) as client:
+    async with httpx.AsyncClient(base_url=simulation.control, verify=trusted_certificates()) as client:
         answer = await client.request(method, path, json=body)
     assert answer.is_success, answer.text
     return answer.json()

@@ -109,14 +109,17 @@ def _at_once(member: Member) -> dict[str, timedelta]:
     return {"answers_after": SOON} | acknowledges
 
 
-async def play_in_one_process(company: Company, scenario: str, home: Path, within: timedelta | None = None) -> Played:
+async def play_in_one_process(
+    company: Company, scenario: str, home: Path, within: timedelta | None = None, slow: str = ""
+) -> Played:
     """Play a company's drill with people who answer at once, and return its result.
 
-    `within` replaces its own limit, which is left out otherwise.
+    `within` replaces its own limit, which is left out otherwise. Only the question `slow` is answered as late as the
+    script says.
     """
     _, script = find_script(company.folder, scenario)
     people = [one.model_copy(update=_at_once(one)) for one in script.people]
-    answers = [line.model_copy(update={"after": None}) for line in script.answers]
+    answers = [line if line.ask == slow else line.model_copy(update={"after": None}) for line in script.answers]
     expect = script.expect.model_copy(update={"within": within or timedelta(minutes=10)})
     quick = script.model_copy(update={"people": people, "answers": answers, "expect": expect})
     patient = _patient(company)

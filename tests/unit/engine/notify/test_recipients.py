@@ -14,6 +14,7 @@ from allclear.domain.plan import Person, Role, Rota
 from allclear.domain.records import ReminderDue
 from allclear.engine.notify.recipients import RecipientFinder
 from allclear.journal.sql_journal import SqlJournal
+from tests.scenario.response_support import new_journal
 from tests.scopes import REAL
 from tests.unit.domain.stories import Story, plan
 
@@ -29,7 +30,7 @@ def person(name: str, role: str, **more: Any) -> Person:  # noqa: ANN401 - as in
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[SqlJournal]:
     """Return an empty journal."""
-    with closing(SqlJournal(f"sqlite:///{tmp_path}/journal.db", REAL)) as opened:
+    with closing(SqlJournal(new_journal(tmp_path), REAL)) as opened:
         yield opened
 
 

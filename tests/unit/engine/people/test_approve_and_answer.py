@@ -17,6 +17,7 @@ from allclear.domain.scope import Scope
 from allclear.engine.people.facade import People
 from allclear.journal.rows import OutboxKind
 from allclear.journal.sql_journal import SqlJournal
+from tests.scenario.response_support import new_journal
 from tests.unit.domain.stories import MACHINE
 from tests.unit.engine.people.people_support import ANA, BEN, CHI, TWO, Room, vintstreet
 
@@ -146,7 +147,7 @@ def test_the_people_of_a_drill_are_proven_in_a_rehearsal_alone(
     tmp_path: Path, *, simulated: bool, via: str, proven: bool
 ) -> None:
     """So a company whose plan asks for proof can rehearse, and no one is proven by the name of a channel otherwise."""
-    journal = SqlJournal(f"sqlite:///{tmp_path / 'j.db'}", Scope("vintstreet", simulated=simulated))
+    journal = SqlJournal(new_journal(tmp_path), Scope("vintstreet", simulated=simulated))
     room = Room(journal)
     ask = room.asked(policy=ApprovalPolicy(roles=["on_call"], proof_needed=True))
     played = ANA.model_copy(update={"proof": Proof.CLAIMED, "via": via})

@@ -22,7 +22,7 @@ from allclear.engine.people.identity import Identity
 from allclear.engine.people.personal_links import PersonalLinks
 from allclear.engine.people.signatures import LEEWAY, LIFETIME, Purpose, Signatures, Statement
 from allclear.journal.sql_journal import SqlJournal
-from tests.scenario.response_support import vintstreet
+from tests.scenario.response_support import new_journal, vintstreet
 from tests.unit.domain.stories import START
 
 KEY = SecretStr("a key that no one guesses")
@@ -48,7 +48,7 @@ class Clock:
 @pytest.fixture
 def journal(tmp_path: Path) -> Generator[SqlJournal]:
     """A new journal of the real production."""
-    journal = SqlJournal(f"sqlite:///{tmp_path / 'journal.db'}", REAL)
+    journal = SqlJournal(new_journal(tmp_path), REAL)
     yield journal
     journal.close()
 
@@ -130,7 +130,7 @@ def test_a_clock_that_was_a_little_ahead_refuses_nothing(
 def test_what_the_latest_revocation_refuses_stays_refused(minutes: list[int], incident: str) -> None:
     """A revocation of a machine whose clock is behind, which is written later, makes nothing valid again."""
     with TemporaryDirectory() as folder:
-        journal, clock = SqlJournal(f"sqlite:///{folder}/journal.db", REAL), Clock()
+        journal, clock = SqlJournal(new_journal(Path(folder)), REAL), Clock()
         one = links(journal, clock)
         signed = {
             minute: one.sign(Purpose.SESSION, Statement(person="Ana Ruiz", role="on_call", incident="VS-3"))
