@@ -107,7 +107,7 @@ class Smtp:
     @property
     def domain(self) -> str:
         """Return the domain of the sender's address, in which we name our messages."""
-        return self.sender.rpartition("@")[2]
+        return self.sender.rpartition("@")[2].lower()
 
     async def close(self) -> None:
         """Do nothing: each message has a connection of its own, which ends with it."""

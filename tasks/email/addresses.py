@@ -9,10 +9,12 @@ from pydantic import AfterValidator, BeforeValidator
 
 from allclear.domain.delivery import from_command_line
 from allclear.domain.text import is_visible, plain, printable
+from allclear.vendors.lengths import shortened
 from allclear.vendors.smtp import ADDRESS
 
 _LONGEST = 254
 """RFC 5321, 4.5.3.1.3, without the two brackets."""
+_LONGEST_SUBJECT = 300
 MOST_RECIPIENTS = 100
 """RFC 5321, 4.5.3.1.8: every server takes as many recipients of one message."""
 
@@ -59,5 +61,7 @@ def _readable(text: str) -> str:
 People = Annotated[list[str], BeforeValidator(from_command_line), AfterValidator(_checked)]
 OneLine = Annotated[str, AfterValidator(_one_line)]
 """A text that becomes a header: a line break in it could begin another header."""
+Subject = Annotated[OneLine, AfterValidator(lambda text: shortened(text, _LONGEST_SUBJECT))]
+"""A subject, cut to what people read: a template can make it longer, and the message must not be lost for that."""
 Readable = Annotated[str, AfterValidator(_readable)]
 """A text of several lines."""

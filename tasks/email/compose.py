@@ -2,7 +2,10 @@
 
 *Source:* RFC 5322 (Message-ID, In-Reply-To, References), RFC 3834 (`Auto-Submitted`, so that no out-of-office answers),
 Microsoft's `X-Auto-Response-Suppress` for Exchange, 2026-11. The Message-ID is made from our key: the same message has
-the same id however often it is sent, so that a mailbox can tell a repeat.
+the same id however often it is sent, so that a mailbox can tell a repeat. RFC 5322 3.6.4 wants it to be unique and says
+nothing about case: its left side is a `dot-atom`, whose case counts (RFC 5536 3.1.3 compares octets), its right side is
+most often a domain, whose case does not (RFC 1035), and some programs ignore case throughout. So ours differ, and
+repeat, under both readings.
 """
 
 from __future__ import annotations
@@ -16,14 +19,21 @@ from email.utils import format_datetime
 from allclear.domain.base import digest
 from allclear.vendors.smtp import MESSAGE_POLICY, Smtp
 
+_OF_INCIDENT = re.compile(r"[A-Z][A-Z0-9]*-[A-Z]*[0-9]+[a-z0-9.-]*")
+"""A key of an incident's message, as VS-12-stakeholders: its small letters tell which letters were capitals."""
+
 
 def message_id(key: str, domain: str) -> str:
-    """Return the Message-ID of the message with our `key`."""
+    """Return the Message-ID of the message with our `key`, in small letters.
+
+    Two keys never have one id, also not for a program that ignores case: a key of another form than an incident's gets
+    a hash of itself.
+    """
     name = re.sub(r"[^A-Za-z0-9.-]+", "-", key).strip("-.")
     name = re.sub(r"[.]{2,}", ".", name)
-    if name != key:  # two keys must never have one id
+    if name != key or not _OF_INCIDENT.fullmatch(key):
         name = f"{name}.{digest(key)[:8]}".lstrip(".")
-    return f"<{name.lower()}@{domain}>"
+    return f"<{name}@{domain}>".lower()
 
 
 def composed(  # noqa: PLR0913 - the parts of a message

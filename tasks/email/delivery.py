@@ -23,7 +23,7 @@ from allclear.domain.preflight import Passed, PlannedUse, Preflight, PreflightCh
 from allclear.domain.systems import Service
 from allclear.domain.text import enumerated
 from allclear.vendors.smtp import Smtp, Taken
-from tasks.email.addresses import OneLine, People
+from tasks.email.addresses import People, Subject
 from tasks.permissions import EMAIL_SEND
 
 DEADLINE = timedelta(seconds=20)
@@ -35,7 +35,7 @@ class MessageParams(Params):
 
     message: str = Field(min_length=1, max_length=200, description="Our key for the message, as VS-1-stakeholders.")
     people: People = Field(description="The e-mail addresses of those who get it.")
-    subject: OneLine = Field(min_length=1, max_length=300, description="The subject.")
+    subject: Subject = Field(min_length=1, description="The subject. If it is longer than 300 characters, it is cut.")
     thread: str | None = Field(
         default=None, min_length=1, max_length=200, description="The key of the message that this one follows."
     )
