@@ -1,4 +1,4 @@
-"""The deadlines of an incident: time targets, duties, escalation, updates, the post-mortem. Pure.
+"""The deadlines of an incident: time targets, duties, notifications, escalation, updates, the post-mortem. Pure.
 
 A clock starts once, with its own event; a change of severity does not restart it. What was due under an earlier
 severity stays due. A target that was not yet due is replaced by the new severity's target for the same event, or stays
@@ -27,11 +27,13 @@ from allclear.domain.plan import (
     StatusWord,
     Target,
     UpdateSchedule,
+    not_known,
 )
 from allclear.domain.pseudo_phases import DUTY
+from allclear.domain.reached import reached_at
 from allclear.domain.runbook import Phase
 
-What = Literal["target", "duty", "escalation", "post-mortem"]
+What = Literal["target", "duty", "notification", "escalation", "post-mortem"]
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,7 @@ def deadlines(plan: Plan, incident: Incident) -> list[Deadline]:
     all_deadlines = [
         *_targets(plan, incident),
         *_duties(plan, incident),
+        *_notifications(plan, incident),
         *_escalation(plan, incident),
         *_reviews(plan, incident),
     ]
@@ -229,6 +232,32 @@ def _duties(plan: Plan, incident: Incident) -> list[Deadline]:
             )
         )
     return result
+
+
+def _notifications(plan: Plan, incident: Incident) -> list[Deadline]:
+    """Return by when each audience is to be notified; after the end only what was due or done before it."""
+    if _false_alarm(incident):
+        return []
+    result: dict[str, Deadline] = {}
+    for line in notifications_due(plan, incident):
+        if line.within is None:
+            continue
+        unknown = [plan.facets[name].title for name in not_known(line.when, incident.facets) if name in plan.facets]
+        met = reached_at(plan, incident, line.audience)
+        one = Deadline(
+            what="notification",
+            name=line.audience,
+            title=f"notify {plan.role_title(line.audience)}" + (f" (depends: {', '.join(unknown)})" if unknown else ""),
+            severity=incident.severity,
+            starts=line.from_,
+            due=_due(plan, incident, line.from_, line.within),
+            met=met,
+        )
+        closed = incident.ended_at is not None and met is None and (one.due is None or one.due > incident.ended_at)
+        known = result.get(line.audience)
+        if not closed and (known is None or _due_order(one) < _due_order(known)):
+            result[line.audience] = one
+    return list(result.values())
 
 
 def _escalation(plan: Plan, incident: Incident) -> list[Deadline]:

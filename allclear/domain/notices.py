@@ -12,14 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from allclear.domain.act import Act
 from allclear.domain.audiences import Reaches, first_people, is_pager, next_people, no_one, ways_to
 from allclear.domain.base import person_key
 from allclear.domain.deadlines import clock_start
 from allclear.domain.incident import Incident
 from allclear.domain.notice_tries import Notice, PersonState, named, tries_by_person, walk
 from allclear.domain.plan import Notification, Plan, RotaOverride, holds
-from allclear.domain.pseudo_phases import NOTICE, REMINDER
+from allclear.domain.reached import page_of
 from allclear.domain.reminder import ON_CALL
 from allclear.domain.runbook import Phase
 from allclear.domain.text import bare, enumerated, plain
@@ -81,7 +80,7 @@ def due_notices(states: Sequence[AudienceState]) -> list[Notice]:
 def lines_due(plan: Plan, incident: Incident) -> list[tuple[Notification, datetime]]:
     """Return for each audience the line that applies, and since when (UTC); none until the incident is verified.
 
-    While a facet is not known, a line that depends on it waits for the answer; after `within` it counts as a match.
+    While a facet is not known, a line that depends on it waits for the answer, and then counts as a match.
     """
     ready = verified_at(incident)
     if ready is None or incident.over or not incident.responds:
@@ -100,9 +99,11 @@ def lines_due(plan: Plan, incident: Incident) -> list[tuple[Notification, dateti
 
 
 def unknown_until(plan: Plan, incident: Incident, line: Notification) -> datetime:
-    """Return until when a line waits for a facet that is not known."""
+    """Return until when a line waits for a facet that is not known: three quarters of its `within`, to be in time."""
     begun = clock_start(incident, line.from_) or incident.opened_at
-    return plan.working_time.after(begun, line.within) if line.within else begun + UNKNOWN_FOR
+    if line.within is None:
+        return begun + UNKNOWN_FOR
+    return begun + (plan.working_time.after(begun, line.within) - begun) * 3 / 4
 
 
 def verified_at(incident: Incident) -> datetime | None:
@@ -115,17 +116,6 @@ def verified_at(incident: Incident) -> datetime | None:
     if first is None and incident.phase not in (None, Phase.DETECT.value):
         first = incident.opened_at
     return first
-
-
-def page_of(incident: Incident) -> Act | None:
-    """Return the newest try of the runbook's page, or None."""
-    pages = [
-        act
-        for act in incident.acts.values()
-        if act.proposed.pages and act.proposed.undoes is None and act.proposed.phase not in (REMINDER, NOTICE)
-    ]
-    good = [act for act in pages if act.outcome and act.outcome.good]
-    return (good or pages or [None])[-1]
 
 
 class _Notices:

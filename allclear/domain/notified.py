@@ -12,9 +12,10 @@ from allclear.domain.base import Model
 from allclear.domain.deadlines import notifications_due
 from allclear.domain.incident import Incident
 from allclear.domain.moments import stamp
-from allclear.domain.notices import page_of, titles_of, unknown_until, verified_at
+from allclear.domain.notices import titles_of, unknown_until, verified_at
 from allclear.domain.plan import Notification, Person, Plan, is_blank, not_known
 from allclear.domain.pseudo_phases import MANUAL, NOTICE, REMINDER
+from allclear.domain.reached import page_of, reached_at
 from allclear.domain.reminder import ON_CALL
 from allclear.domain.text import bare, enumerated, plain, shell_word, signature
 from allclear.domain.ways import NOT_TOLD
@@ -56,21 +57,9 @@ def notified(plan: Plan, incident: Incident) -> list[Notified]:
 
 
 def open_lines(plan: Plan, incident: Incident) -> list[Notification]:
-    """Return the lines that apply now and whose audience was not reached yet, each audience once.
-
-    An audience was reached, too, if one of its people was notified in another role: each person is notified once.
-    """
-    reached = set(incident.told)
-    for act in incident.acts.values():
-        if act.proposed.notice and act.outcome and act.outcome.good:
-            reached.update(act.proposed.notice.audiences)
-            person = plan.person(act.proposed.notice.person)
-            reached.update(person.roles if person else ())
-    page = page_of(incident)
-    if page is not None and page.outcome is not None and page.outcome.good:
-        reached.add(ON_CALL)
+    """Return the lines that apply now and whose audience was not reached yet, each audience once."""
     lines = {line.audience: line for line in reversed(notifications_due(plan, incident))}
-    return [line for line in reversed(lines.values()) if line.audience not in reached]
+    return [line for line in reversed(lines.values()) if reached_at(plan, incident, line.audience) is None]
 
 
 def _sent(plan: Plan, act: Act) -> Iterator[Notified]:

@@ -101,6 +101,8 @@ def _deadline_reminders(plan: Plan, incident: Incident) -> Iterator[Reminder]:
                 yield from _ahead(plan, incident, one, one.due, known_roles(plan, role))
             case "post-mortem":
                 yield from _ahead(plan, incident, one, one.due, led_by(plan, incident))
+            case "notification":
+                pass  # see `notice_reminders.py`
 
 
 _SINCE = {

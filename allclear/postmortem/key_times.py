@@ -99,12 +99,15 @@ def _target(one: Deadline, now: datetime) -> str:
 
 
 def targets_table(incident: Incident, plan: Plan, now: datetime) -> str:
-    """Return a table of the plan's targets and duties; the post-mortem's own deadlines and escalations are left out."""
+    """Return a table of the plan's targets, duties and notifications.
+
+    The post-mortem's own deadlines and escalations are left out.
+    """
     rows = [
         f"| {markdown_safe(one.title)} | {markdown_safe(one.severity)} | {stamp(one.due, plan.zone)} |"
         f" {stamp(one.met, plan.zone) if one.met else '-'} | {_met_words(one, now)} |"
         for one in deadlines(plan, incident)
-        if one.due and one.what in {"target", "duty"}
+        if one.due and one.what in {"target", "duty", "notification"}
     ]
     head = ["| By the plan | Severity | Due | Met | |", "|---|---|---|---|---|"]
     return "\n".join([*head, *rows]) if rows else "The plan sets no time targets for this incident."

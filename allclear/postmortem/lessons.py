@@ -79,7 +79,7 @@ def _measures(incident: Incident) -> list[Act]:
 
 
 def _clocks(plan: Plan, incident: Incident) -> list[Deadline]:
-    return [one for one in deadlines(plan, incident) if one.due and one.what in {"target", "duty"}]
+    return [one for one in deadlines(plan, incident) if one.due and one.what in {"target", "duty", "notification"}]
 
 
 def gap_words(start: datetime, end: datetime, zone: tzinfo) -> str:

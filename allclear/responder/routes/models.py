@@ -70,7 +70,7 @@ class InPlaceView(BaseModel):
 class DeadlineView(BaseModel):
     """A deadline that is not met yet."""
 
-    what: str = Field(description="target, duty, escalation or post-mortem.")
+    what: str = Field(description="target, duty, notification, escalation or post-mortem.")
     title: str
     due: datetime
     missed: bool
