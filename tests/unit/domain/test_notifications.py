@@ -74,7 +74,7 @@ def test_the_time_to_notify_is_a_deadline_that_is_met_or_missed() -> None:
     assert (press.title, minutes(press)) == ("notify press (depends: Whether data leaked)", 60)
     now = START + timedelta(minutes=20)
     (line,) = [one for one in deadline_lines(story.incident, company_plan, now) if "notify CTO" in one]
-    assert line.startswith("MISSED by 5 m, ")
+    assert line.startswith("MISSED by 5m, ")
     assert line.endswith("notify CTO (P0, counted from the alert)")
     story.after(25).record(AudienceTold(audience="cto"), by=ANA)
     (cto, _) = of_kind(company_plan, story, "notification")
