@@ -14,9 +14,9 @@ from typing import Any
 
 import httpx
 
+from tests import command_line
+from tests.command_line import ROOT
 from tests.patience import HUNG, wait_until
-
-ROOT = Path(__file__).parents[2]
 
 OWN = ("ALLCLEAR_", "PREFECT_")
 
@@ -68,8 +68,16 @@ def processes_of(home: Path) -> dict[int, str]:
     return {pid: words for pid, words in found.items() if words}  # without those that have ended already
 
 
-def allclear(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run `allclear` with `words` from the repository's root, and return its result."""
+def allclear(*words: str, typed: Path = Path(os.devnull), **more: str) -> subprocess.CompletedProcess[str]:
+    """Run `allclear` with `words` from the repository's root, and return its result; `typed` is its standard input.
+
+    Its process is forked from one that has imported the command line.
+    """
+    return command_line.run(words, environment(**more), typed)
+
+
+def allclear_as_new_program(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """Do the same as `allclear` in a new Python, which reads PYTHONPATH and what is installed there."""
     return subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-m", "allclear", *words],
         cwd=ROOT,

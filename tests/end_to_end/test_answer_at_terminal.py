@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import pty
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from allclear.domain.approval import ONE_PERSON, Ask, AskKind
 from allclear.domain.records import AskOpened, By
-from tests.end_to_end.stack_support import LIMIT, ROOT, environment
+from tests.end_to_end.stack_support import allclear
 from tests.scenario.response_support import MACHINE, OPENED, engine_on, new_journal
 
 pytestmark = pytest.mark.slow
@@ -26,19 +24,16 @@ def at_terminal(url: str, typed: str, *words: str) -> str:
     ours, theirs = pty.openpty()
     os.write(ours, typed.encode())
     try:
-        done = subprocess.run(  # noqa: S603 - our own program
-            [sys.executable, "-m", "allclear", *words, "--as", "Ana", "--role", "on_call"],
-            cwd=ROOT,
-            env=environment(ALLCLEAR_JOURNAL_URL=url, PREFECT_API_URL="http://127.0.0.1:9/api"),
-            stdin=theirs,
-            capture_output=True,
-            text=True,
-            timeout=LIMIT,
-            check=True,
+        done = allclear(
+            *(*words, "--as", "Ana", "--role", "on_call"),
+            typed=Path(os.ttyname(theirs)),
+            ALLCLEAR_JOURNAL_URL=url,
+            PREFECT_API_URL="http://127.0.0.1:9/api",
         )
     finally:
         os.close(ours)
         os.close(theirs)
+    assert done.returncode == 0, done.stderr
     return done.stdout
 
 

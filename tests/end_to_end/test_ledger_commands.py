@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 from pathlib import Path
 
 from allclear.simulator.scenario_schema import TrafficSpec
 from tests.contract.simulator_support import BAD, GOOD, Simulated, quick
+from tests.end_to_end.stack_support import allclear
 from tests.scenario.response_support import announced, new_journal
 
 OLDER = "vintstreet-00040-kip"
@@ -19,8 +18,8 @@ class Terminal:
     """A shell on a simulated production."""
 
     def __init__(self, sim: Simulated, folder: Path) -> None:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("ALLCLEAR_", "PREFECT_"))}
-        self._environment = kept | {
+        self._answer = folder / "answer"
+        self._environment = {
             "ALLCLEAR_JOURNAL_URL": new_journal(folder),
             "ALLCLEAR_SIMULATION": str(announced(sim, folder)),
             "PREFECT_API_URL": "http://127.0.0.1:9/api",
@@ -29,19 +28,9 @@ class Terminal:
 
     async def types(self, *words: str, answer: str = "") -> tuple[int, str]:
         """Run `allclear` with these words and that answer to its question; return the exit code and what it prints."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "allclear",
-            *words,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            env=self._environment,
-        )
-        printed, _ = await process.communicate(answer.encode())
-        assert process.returncode is not None
-        return process.returncode, printed.decode()
+        self._answer.write_text(answer)
+        done = await asyncio.to_thread(allclear, *words, typed=self._answer, **self._environment)
+        return done.returncode, done.stdout + done.stderr
 
 
 async def test_a_refusal_with_candidates_lists_them_with_the_command(tmp_path: Path) -> None:

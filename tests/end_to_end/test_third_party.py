@@ -16,7 +16,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.end_to_end.responder_support import Alone, alone
-from tests.end_to_end.stack_support import LIMIT, ROOT, allclear, environment
+from tests.end_to_end.stack_support import LIMIT, ROOT, allclear, allclear_as_new_program, environment
 
 pytestmark = pytest.mark.slow
 
@@ -70,7 +70,7 @@ def here(tmp_path_factory: pytest.TempPathFactory, variables: dict[str, str]) ->
 
 def test_its_action_is_listed(variables: dict[str, str]) -> None:
     """`allclear actions` shows it beside ours, with its parameters."""
-    listed = allclear("actions", **variables).stdout
+    listed = allclear_as_new_program("actions", **variables).stdout
     assert "cloud_run.rollback_traffic" in listed
     assert re.search(r"acme\.pause_queue +Pause a queue +\(queue\)", listed)
     assert "acme.pause_queue" not in allclear("actions").stdout
@@ -78,9 +78,9 @@ def test_its_action_is_listed(variables: dict[str, str]) -> None:
 
 def test_check_accepts_a_folder_that_uses_both(variables: dict[str, str]) -> None:
     """Without the package the same folder has errors, which name what is unknown."""
-    done = allclear("check", "vintstreet", **variables)
+    done = allclear_as_new_program("check", "vintstreet", **variables)
     assert done.returncode == 0, done.stdout
-    without = allclear("check", "vintstreet", **{**variables, "PYTHONPATH": ""})
+    without = allclear("check", "vintstreet", ALLCLEAR_RUNBOOKS=variables["ALLCLEAR_RUNBOOKS"])
     assert without.returncode == 1
     assert "acme" in without.stdout
 
