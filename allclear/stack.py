@@ -98,6 +98,8 @@ class Stack:
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "false",  # it takes two seconds, and nothing here uses blocks
             "PREFECT_SERVER_MEMOIZE_BLOCK_AUTO_REGISTRATION": "false",  # nor the list of what would be registered
+            "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false",  # server and clients are of one installation
+            "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "false",  # the server asks for none, and each client asked it first
             "PREFECT_CLI_PROMPT": "false",
             "DO_NOT_TRACK": "1",
             "PYTHONUNBUFFERED": "1",

@@ -23,7 +23,7 @@ from allclear.domain.incident import Incident
 from allclear.domain.moments import local, zone_name
 from allclear.domain.plan import ClockStop, Plan
 from allclear.domain.records import Entry
-from allclear.domain.timeline import beside_its_author, timeline
+from allclear.domain.timeline import beside_its_author, newest_line
 from allclear.drill.check import check_drills
 from allclear.drill.director import Played, play
 from allclear.drill.script import find_script, first_script
@@ -63,7 +63,7 @@ def drill(
 
     def print_entry(entry: Entry, incident: Incident) -> None:
         written.append(entry)
-        line = timeline(written, company.plan, routine=True, incident=incident)[-1]
+        line = newest_line(written, company.plan, incident)
         if as_json or line.routine:
             screen.show(entry, None)
             return

@@ -49,12 +49,27 @@ _MEANINGLESS = frozenset({"etag"})
 """Fields of a state that differ after every write and mean nothing to a reader."""
 
 
+class _Visible(dict[int, "int | str | None"]):
+    """Code point -> what `plain` makes of it: itself, a space, or None for nothing. The usual ones are remembered."""
+
+    _MOST = 4096
+
+    def __missing__(self, code: int) -> int | str | None:
+        sign = chr(code)
+        kept = None if unicodedata.category(sign) in _INVISIBLE else code
+        seen = " " if sign.isspace() else kept
+        if len(self) < self._MOST:
+            self[code] = seen
+        return seen
+
+
+_VISIBLE = _Visible()
+
+
 def plain(text: str, limit: int = SHORT) -> str:
     """Return `text` on one line, without terminal escapes and invisible characters, `limit` characters at most."""
     if not (text.isascii() and text.isprintable()):
-        visible = _ESCAPES.sub("", text[: limit * 20])
-        spaced = (" " if sign.isspace() else sign for sign in visible)
-        text = "".join(sign for sign in spaced if unicodedata.category(sign) not in _INVISIBLE)
+        text = _ESCAPES.sub("", text[: limit * 20]).translate(_VISIBLE)
     text = " ".join(text.split())
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 

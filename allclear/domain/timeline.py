@@ -72,6 +72,12 @@ def timeline(
     return [line for line in lines if routine or not line.routine]
 
 
+def newest_line(entries: Sequence[Entry], plan: Plan, incident: Incident) -> Line:
+    """Return the line for the last of `entries`, the whole record of `incident` so far; no other line is written."""
+    newest = entries[-1]
+    return _line(SentenceContext.of(incident, plan), newest, repeat=newest.number in _repeats(entries))
+
+
 def _repeats(entries: Sequence[Entry]) -> set[int]:
     """Return the numbers of entries that repeat another one.
 

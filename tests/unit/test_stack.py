@@ -25,3 +25,6 @@ def test_every_setting_of_prefect_is_one_that_this_prefect_reads(
     assert set(named) - set(read.to_environment_variables(exclude_unset=True)) == set()
     assert read.server.register_blocks_on_start is False
     assert read.server.memoize_block_auto_registration is False
+    assert read.client.server_version_check_enabled is False
+    assert read.client.csrf_support_enabled is False
+    assert read.server.api.csrf_protection_enabled is False, "the clients would be refused"

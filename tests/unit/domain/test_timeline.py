@@ -54,7 +54,7 @@ from allclear.domain.records import (
 )
 from allclear.domain.sentences.acts import outcome_words
 from allclear.domain.text import answer_commands, asked_words, role_words
-from allclear.domain.timeline import Line, beside_its_author, line_of, timeline
+from allclear.domain.timeline import Line, beside_its_author, line_of, newest_line, timeline
 from tests.unit.domain.stories import ANA, BEN, HEALTH, MACHINE, START, TROUBLE, Story, change, plan
 
 
@@ -448,3 +448,12 @@ def test_the_last_entries_have_lines_without_the_first() -> None:
     story = Story().whole()
     tail = story.entries[-30:]
     assert len(timeline(tail, routine=True)) == len(timeline(tail, routine=True, incident=story.incident)) == 30
+
+
+def test_the_newest_line_is_the_last_of_the_timeline() -> None:
+    """A drill prints each line as it is written, without writing those before it again."""
+    story = Story().whole()
+    for number in range(1, len(story.entries) + 1):
+        entries = story.entries[:number]
+        whole = timeline(entries, plan(), routine=True, incident=story.incident)
+        assert newest_line(entries, plan(), story.incident) == whole[-1]
