@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from functools import partial
 from typing import ClassVar
@@ -24,12 +24,24 @@ from typing import ClassVar
 from pydantic import Field
 from typing_extensions import override
 
-from allclear.domain.action import Action, Change, Client, Fence, Finding, Params, Receipt, State, Verdict
+from allclear.domain.action import (
+    Action,
+    Change,
+    Client,
+    Fence,
+    Finding,
+    ParamProblem,
+    Params,
+    Receipt,
+    State,
+    Verdict,
+)
 from allclear.domain.approval import ApprovalPolicy
 from allclear.domain.base import JsonDict, Model, digest
 from allclear.domain.channel import Card
 from allclear.domain.errors import Denied, Refused, VendorRefused
 from allclear.domain.preflight import Passed, PlannedUse, Preflight, PreflightCheck, Unproven
+from allclear.domain.slack_ids import slack_user_id
 from allclear.domain.systems import Service
 from allclear.vendors.lengths import head, in_parts
 from allclear.vendors.slack import LONGEST_TEXT, NEEDED_SCOPES, Slack, SlackMessage, size
@@ -149,6 +161,17 @@ class PostMessage(Action[MessageParams, MessageState]):
     def slack(self) -> Slack:
         """Return the client."""
         return self.context.client(Slack)
+
+    @classmethod
+    @override
+    def check_params(cls, params: MessageParams, services: Mapping[str, Service]) -> Iterable[ParamProblem]:
+        for person in params.people:
+            if not slack_user_id(person):
+                sentence = f"`{person}` is no user id of Slack, so the message would mention no one."
+                next_step = (
+                    "Write the id, as U024BE7LH. In Slack: the person's profile, the three dots, Copy member ID."
+                )
+                yield ParamProblem(param="people", sentence=sentence, next_step=next_step)
 
     @override
     def resource(self, params: MessageParams) -> str:

@@ -20,6 +20,7 @@ from allclear.domain.plan import MessageAction
 from allclear.domain.preflight import Passed, PreflightCheck
 from allclear.domain.text import enumerated
 from allclear.engine.actions.registry import Registry
+from allclear.engine.notify.refused_contacts import RefusedContact, refused_contacts
 
 WAY = "way"
 """Stands in place of a system's name in the line of one of the plan's ways."""
@@ -112,6 +113,13 @@ class Doctor:
         """
         return [self._way(name, call, [one for one in tests if one.way == name], now) for name, call in self._ways()]
 
+    def contacts(self) -> list[SystemReport]:
+        """Return a line for each way whose action would refuse contacts of the plan. Nothing is sent."""
+        found: dict[str, list[RefusedContact]] = {}
+        for one in refused_contacts(self._company, self._registry):
+            found.setdefault(one.way, []).append(one)
+        return [_refused(way, contacts) for way, contacts in found.items()]
+
     def _ways(self) -> Iterable[tuple[str, MessageAction]]:
         return ((name, call) for name, call in self._company.plan.ways.items() if call.action in self._registry.actions)
 
@@ -129,6 +137,8 @@ class Doctor:
         if blank := next((found for one in systems if (found := self._blank(one))), ""):
             step = f"Fill it in: {self._company.folder / 'systems.yaml'}."
             return SystemReport(WAY, name, f"{blank} is still a blank, so it reaches no one.", Problem.MISSING, step)
+        if refused := next((one for one in self.contacts() if one.target == name), None):
+            return refused
         if kind.reaches is None and kind.pages:
             return SystemReport(WAY, name, "It is configured. It pages, so it is tested by a page only.")
         return self._tested(name, kind.reaches, tests, now)
@@ -195,6 +205,13 @@ class Doctor:
         except AllclearError as error:
             return [_failed(used.name, "", error)]
         return list(await asyncio.gather(*(_run(used.name, check) for check in checks)))
+
+
+def _refused(way: str, contacts: Sequence[RefusedContact]) -> SystemReport:
+    first, *others = contacts
+    more = f" The same holds for {enumerated([one.person for one in others])}." if others else ""
+    sentence = f"It cannot reach {first.person}: {first.sentence}{more}"
+    return SystemReport(WAY, way, sentence, Problem.WRONG, first.next_step)
 
 
 _BLANK = re.compile(r"(https://)?\b(YOUR-[A-Z]|your-[a-z])[\w.-]*")

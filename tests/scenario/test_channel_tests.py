@@ -15,22 +15,25 @@ import yaml
 from typer.testing import CliRunner
 
 from allclear.bootstrap import Engine, make_engine
+from allclear.cli import doctor
 from allclear.cli.channels import all_arrived, print_tests
 from allclear.cli.root import app
 from allclear.company import Company
-from allclear.company.traceability import COMMANDS
+from allclear.company.traceability import COMMANDS as OF_LINES
 from allclear.domain.base import utc_now
 from allclear.domain.channel_test import ChannelTest
 from allclear.domain.errors import NotFound, Refused
 from allclear.domain.plan import MessageAction, Person
 from allclear.domain.systems import System
 from allclear.engine.doctor import Problem, SystemReport
+from allclear.responder.workers.system_tests import SystemTests
 from allclear.settings import Settings
 from allclear.simulator.scenario_schema import TwilioSpec
 from tests.contract.simulator_support import REPOSITORY, Simulated, recorded
 from tests.contract.twilio_support import ANA, BEN, CHI, at_twilio, phone
 from tests.scenario.response_support import announced, broken, installed, new_journal, vintstreet
 
+COMMANDS = (doctor,)  # Typer takes the name of a command only if there are several
 WAYS: dict[str, dict[str, Any]] = {
     "sms": {"action": "twilio.text", "with": {"message": "{incident}/{number}", "text": "{audience} {name}: {notice}"}},
     "phone": {"action": "twilio.call", "with": {"message": "{incident}/{number}", "text": "{notice}"}},
@@ -154,6 +157,42 @@ def test_the_line_of_a_way_says_what_is_missing(tmp_path: Path) -> None:
         assert (found.problem, sentence in found.sentence, step in found.next_step) == (problem, True, True), found
 
 
+def test_contacts_that_a_way_would_refuse_are_found_before_an_incident(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In the doctor's lines and the responder's log at its start: a number, an address, names of Slack and Teams."""
+    ways: dict[str, dict[str, Any]] = {
+        "sms": WAYS["sms"],
+        "email": {"action": "email.send", "with": {"message": "{number}", "subject": "{incident}", "text": "{notice}"}},
+        "slack": {"action": "slack.post", "with": {"message": "{number}", "text": "{notice}"}},
+        "teams": {"action": "teams.post", "with": {"message": "{number}", "text": "{notice}"}},
+    }
+    wrong = {"phone": "0151 1234567", "email": "ana at acme.com", "slack": "@ana", "teams": "Ana Ruiz"}
+    people = [
+        Person.model_validate({"name": "Ana", "roles": ["on_call"], "contacts": wrong}),
+        Person.model_validate({"name": "Ben", "roles": ["on_call"], "contacts": {"phone": "12", "email": "[Email]"}}),
+        Person.model_validate(
+            {"name": "Chi", "roles": ["on_call"], "contacts": {"phone": CHI, "teams": "chi@acme.com"}}
+        ),
+    ]
+    known = company()
+    calls = {name: MessageAction.model_validate(way) for name, way in ways.items()}
+    changed = replace(known, plan=known.plan.model_copy(update={"people": people, "ways": calls}))
+    settings = Settings(company="vintstreet", journal_url=new_journal(tmp_path))
+    engine = make_engine(settings, environ={}, company=changed, registry=installed())
+    found = {one.target: f"{one.sentence} {one.next_step}" for one in engine.doctor.contacts()}
+    SystemTests(engine.doctor)
+    engine.journal.close()
+    assert list(found) == ["sms", "email", "slack", "teams"]
+    assert "cannot reach Ana: `0151 1234567` is no phone number" in found["sms"]
+    assert "The same holds for Ben. Write it with the country" in found["sms"]
+    assert "'ana at acme.com' is not an e-mail address" in found["email"]
+    assert "`@ana` is no user id of Slack" in found["slack"]
+    assert "`Ana Ruiz` is no user name in Teams" in found["teams"]
+    logged = [one.getMessage() for one in caplog.records if "Not everyone is notified" in one.getMessage()]
+    assert len(logged) == 4
+
+
 def a_folder(folder: Path, people: dict[str, dict[str, Any]]) -> Path:
     """Write VintStreet's folder with these people, and return the folder of all companies."""
     shutil.copytree(REPOSITORY / "runbooks" / "vintstreet", folder / "vintstreet")
@@ -177,6 +216,7 @@ async def test_the_exit_code_and_the_json_tell_scripts_what_arrived(
 
         async def given(*words: str) -> tuple[int, list[tuple[str, str, bool]]]:
             done = await asyncio.to_thread(CliRunner().invoke, app, ["test-channels", *words, "--json"])
+            assert done.output, done.exception
             found = json.loads(done.output)
             return done.exit_code, [(one["person"], one["result"], one["arrived"]) for one in found]
 
@@ -196,4 +236,4 @@ def test_the_commands_that_a_line_can_name_exist() -> None:
     assert allclear.cli.channels.send_tests
     assert allclear.cli.doctor.doctor
     names = {one.name or (one.callback.__name__ if one.callback else "") for one in app.registered_commands}
-    assert set(COMMANDS) <= names
+    assert set(OF_LINES) <= names

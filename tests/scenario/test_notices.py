@@ -94,6 +94,18 @@ async def test_the_next_way_is_used_as_soon_as_one_is_refused(tmp_path: Path) ->
         assert len(paged(it, "Theo")) == 1
 
 
+async def test_a_contact_that_mentions_no_one_is_followed_by_the_next_way(tmp_path: Path) -> None:
+    """Slack would take the message and mention no one, which counts as a failure; the record says why."""
+    contacts = {"slack": "@cara", "pagerduty": "PCARA1"}
+    async with scene(tmp_path, notified(line("cto"), people={"Cara": contacts}), broken(), ALERT) as it:
+        await it.to(Phase.DETECT)
+        await later(it)
+        assert in_slack(it) == []
+        assert len(paged(it, "Cara")) == 1
+        [refused] = [act for act in it.incident.acts.values() if act.proposed.notice and act.proposed.refusals]
+        assert "`@cara` is no user id of Slack" in refused.proposed.refusals[0].sentence
+
+
 async def test_a_message_whose_answer_was_lost_is_found_and_not_repeated(tmp_path: Path) -> None:
     """Slack took the message, and the next read shows it."""
     async with scene(tmp_path, notified(line("cto")), broken(), ALERT) as it:

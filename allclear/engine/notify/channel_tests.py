@@ -7,29 +7,27 @@ is stored in the journal, so that `allclear doctor` can say when the ways were t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 from allclear.company import Company
-from allclear.company.checks.placeholders import texts
 from allclear.domain.action import ActionContext, ActStatus, AnyAction, Change, Outcome
 from allclear.domain.base import Clock
 from allclear.domain.channel_test import NOT_TESTED, ChannelTest
 from allclear.domain.delivery import Delivery
 from allclear.domain.errors import AllclearError, ConfigError, NotFound, Refused
-from allclear.domain.placeholders import render_all, unknown_placeholders
-from allclear.domain.plan import MessageAction, Person
+from allclear.domain.plan import Person
 from allclear.domain.text import plain
 from allclear.engine.actions.loaded_act import LoadedAct
 from allclear.engine.actions.proposals import SIMULATED
 from allclear.engine.actions.registry import Registry, read_params
 from allclear.engine.actions.write_retries import Write
+from allclear.engine.notify.refused_contacts import refusal_of, sample_params
 from allclear.journal.ports import Journal
 
 MARK = "[TEST]"
 """Begins each text of a test."""
-_TEXT = "This is a test of `{way}`. There is no incident, and nothing is to be done."
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ class ChannelTester:
         self, journal: Journal, company: Company, registry: Registry, context: ActionContext, clock: Clock
     ) -> None:
         self._journal = journal
-        self._plan = company.plan
+        self._plan, self._services = company.plan, company.systems.services
         self._registry = registry
         self._context = context
         self._clock = clock
@@ -116,7 +114,11 @@ class ChannelTester:
         kind = self._registry.action(call.action)
         action = kind(self._context)
         mark = f"{MARK} {SIMULATED}" if self._journal.scope.simulated else MARK
-        params = read_params(kind, _params(call, test, number, dict.fromkeys(kind.text_params, mark)))
+        marks = dict.fromkeys(kind.text_params, mark)
+        raw = sample_params(call, test.way, test.person, test.address, number, marks)
+        if refused := refusal_of(kind, raw, self._services):
+            return self._told(test, Delivery.FAILED, str(refused))
+        params = read_params(kind, raw)
         change = action.plan(params, await action.observe_for_plan(params))
         if refusals := [one for one in await action.precheck(params, change) if not one.warning]:
             return self._told(test, Delivery.FAILED, f"{refusals[0].sentence} {refusals[0].next_step}")
@@ -128,20 +130,6 @@ class ChannelTester:
 
     def _told(self, test: _Test, result: str, sentence: str) -> ChannelTest:
         return ChannelTest(way=test.way, person=test.person, result=result, sentence=sentence, at=self._clock())
-
-
-def _params(call: MessageAction, test: _Test, number: str, marks: Mapping[str, str]) -> dict[str, Any]:
-    named = {name for _, text in texts(call.with_) for name in unknown_placeholders(text, {})}
-    values = dict.fromkeys(named, "") | {
-        "incident": "TEST",
-        "number": number,
-        "audience": "",
-        "name": plain(test.person, 60),
-        "notice": _TEXT.format(way=test.way),
-    }
-    params: dict[str, Any] = render_all(call.with_, values)
-    params |= {name: f"{mark} {str(params[name]).strip(' :')}" for name, mark in marks.items() if name in params}
-    return params | ({"people": [test.address]} if test.address else {})
 
 
 def _result(outcome: Outcome, address: str) -> str:

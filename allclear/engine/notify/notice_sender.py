@@ -31,6 +31,7 @@ from allclear.engine.actions.executor import Executor
 from allclear.engine.actions.proposals import ActionRequest, Proposer
 from allclear.engine.concurrency import Sweep
 from allclear.engine.incidents import overrides_of
+from allclear.engine.notify.refused_contacts import refusal_of
 from allclear.engine.notify.sender import BY
 from allclear.engine.response.conductor import Conductor
 from allclear.journal.ports import Journal
@@ -60,7 +61,7 @@ class NoticeSender:
         self._conductor = conductor
         self._proposer = proposer
         self._executor = executor
-        self._plan = company.plan
+        self._plan, self._services = company.plan, company.systems.services
         self._clock = clock
         self._sweep = Sweep(log, "send the notice", _AT_ONCE)
 
@@ -130,6 +131,7 @@ class NoticeSender:
         contact = person.contacts.get(kind.reaches or "") if person else None
         address = listed.address if listed else contact.address if contact else None
         params |= {"people": [address]} if address else {}
+        refused = refusal_of(kind, params, self._services)
         about = NoticeOf(
             audiences=list(notice.audiences),
             person=notice.person,
@@ -137,8 +139,9 @@ class NoticeSender:
             stands_in_for=list(notice.stands_in_for),
         )
         title = f"Tell {titles} how it ended" if notice.ended else f"Notify {titles}"
+        told = None if notice.ended else about
         return ActionRequest(
-            NOTICE, notice.step, call.action, params, title, authorised=True, notice=None if notice.ended else about
+            NOTICE, notice.step, call.action, params, title, authorised=True, notice=told, refused=refused
         )
 
     def _text(self, incident: Incident, notice: Notice, *, linked: bool) -> str:

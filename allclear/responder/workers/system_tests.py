@@ -29,6 +29,10 @@ class SystemTests:
         self._missing = [one.sentence for one in missing]
         for one in missing:
             log.error("Not ready: %s %s", one.sentence, one.next_step)
+        for report in doctor.contacts():
+            log.error(
+                "Not everyone is notified by the way `%s`: %s %s", report.target, report.sentence, report.next_step
+            )
 
     def problems(self) -> list[str]:
         """Return one sentence for each missing secret, and for each system that does not accept us or lacks a target.
