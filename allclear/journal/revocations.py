@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import insert, or_, select
+from sqlalchemy import Row, insert, or_, select
 
 from allclear.domain.base import person_key
 from allclear.domain.links import Revocation
@@ -42,8 +43,12 @@ class SqlRevocations(Store):
             .order_by(columns.at.desc(), columns.number.desc())
             .limit(1)
         )
-        with self._db.reading() as connection:
-            row = connection.execute(query).one_or_none()
+
+        def read() -> Row[Any] | None:
+            with self._db.reading() as connection:
+                return connection.execute(query).one_or_none()
+
+        row = self._db.unless_written(f"revocation of {person_key(person)} in {incident}", read)
         if row is None:
             return None
         return Revocation(

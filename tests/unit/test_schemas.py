@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from ruamel.yaml import YAML
 
 from allclear.domain.action import Params
 from allclear.engine.actions.registry import Registry
 from allclear.schemas import FILE_KINDS, FileKind, file_name, schema_of, write_schemas
+from allclear.yaml_parser import parse_yaml
 from tests.unit.company.company_support import action
 
 ROOT = Path(__file__).parents[2]
@@ -39,14 +39,22 @@ def schema_for(kind: FileKind) -> dict[str, Any]:
 
 def read(path: Path) -> Any:  # noqa: ANN401 - a file may hold any value
     """Return a YAML file as an editor reads it: dates are text."""
-    yaml: Any = YAML(typ="safe", pure=True)
-    return json.loads(json.dumps(yaml.load(path.read_text(encoding="utf-8")), default=str))
+    return json.loads(_as_json(path))
+
+
+@cache
+def _as_json(path: Path) -> str:
+    return json.dumps(parse_yaml(path.read_text(encoding="utf-8")), default=str)
 
 
 def wrong(kind: FileKind, data: object) -> list[str]:
     """Return each place at which `data` does not fit the schema, and the reason."""
-    schema = schema_for(kind)
-    return [f"{error.json_path}: {error.message}" for error in Draft202012Validator(schema).iter_errors(data)]
+    return [f"{error.json_path}: {error.message}" for error in _validator(kind).iter_errors(data)]
+
+
+@cache
+def _validator(kind: FileKind) -> Draft202012Validator:
+    return Draft202012Validator(schema_for(kind))
 
 
 @pytest.mark.parametrize("kind", FILE_KINDS)
