@@ -12,7 +12,8 @@ from typing import Annotated
 import typer
 
 from allclear.cli.root import PREPARE, AsJson, app, out, print_heading, print_json, print_line
-from allclear.company import Diagnostic, check_company, companies_root, company_names, find_company
+from allclear.company import Diagnostic, companies_root, company_names, find_company
+from allclear.company.check import check_company
 from allclear.company.diagnostics import display_path, suggestion
 from allclear.company.load import RUNBOOKS_VARIABLE, in_clone
 from allclear.company.scaffold import NewCompany, Question, new_folder, questions, valid_answer, write_new_company

@@ -15,7 +15,8 @@ from rich.text import Text
 
 from allclear.cli.drill_person import PersonAtTerminal, Screen
 from allclear.cli.root import REHEARSE, app, out, print_json, print_line, run_until_stopped
-from allclear.company import Company, check_company, find_company
+from allclear.company import Company, find_company
+from allclear.company.check import check_company
 from allclear.domain.base import utc_now
 from allclear.domain.durations import parse_duration, plausible, short_duration
 from allclear.domain.errors import ConfigError

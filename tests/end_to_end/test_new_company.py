@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from allclear.company import Company, check_company, load_company
+from allclear.company import Company, load_company
+from allclear.company.check import check_company
 from allclear.domain.deadlines import deadlines
 from allclear.domain.incident import Incident
 from allclear.domain.plan import ClockStart

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from allclear.bootstrap import make_engine
-from allclear.company import check_company, load_company
+from allclear.company import load_company
+from allclear.company.check import check_company
 from allclear.domain.placeholders import PLACEHOLDERS
 from allclear.domain.pseudo_phases import LIVE_MESSAGE
 from allclear.domain.records import By

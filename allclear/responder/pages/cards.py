@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from typing import TYPE_CHECKING
 
-from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from allclear.domain.ask_state import AskState
@@ -19,6 +19,9 @@ from allclear.domain.roles import role_for, roles_of
 from allclear.domain.text import LONG, asked_words, plain
 from allclear.engine.people.personal_links import anchor_of
 from allclear.responder.pages.sign_in import Viewer
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
 
 _MOST_CLOSED = 5
 """How many questions that were answered last are shown: a person who opens an old link finds what became of it."""
@@ -106,6 +109,8 @@ def _why_not(state: AskState, viewer: Viewer, plan: Plan, *, role: str) -> str:
 
 @cache
 def _reader() -> MarkdownIt:
+    from markdown_it import MarkdownIt  # noqa: PLC0415 - imported for the first question with a text
+
     return MarkdownIt("commonmark", {"html": False, "xhtmlOut": False}).enable("table").disable("image")
 
 

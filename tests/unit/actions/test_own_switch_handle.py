@@ -12,7 +12,7 @@ import httpx
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from allclear.company import check_company
+from allclear.company.check import check_company
 from allclear.domain.errors import ConfigError, MissingSecret
 from allclear.domain.systems import Access, System
 from allclear.engine.actions.registry import Registry

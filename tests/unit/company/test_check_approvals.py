@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from allclear.company import check_company
+from allclear.company.check import check_company
 from allclear.domain.approval import ONE_PERSON_WITH_REASON
 from allclear.engine.actions.registry import Registry
 from tests.unit.company.company_support import KINDS, ActionParams, action, company_folder

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from allclear.company import check_company
+from allclear.company.check import check_company
 from tests.unit.company.company_support import KINDS, company_folder
 
 STEP = "  - {{id: call, person: {role}, ask: Call them{more}}}\n"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from allclear.cli import main
-from allclear.company import check_company
+from allclear.company.check import check_company
 from allclear.company.load import RUNBOOKS_VARIABLE
 from tests.missing_secrets import company_without_secrets
 from tests.scenario.response_support import installed

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from allclear.company import check_company
+from allclear.company.check import check_company
 from tests.unit.company.company_support import KINDS, PLAN, Edit, company_folder
 
 BOOK = "runbooks/outage.yaml"

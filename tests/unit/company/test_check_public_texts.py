@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from allclear.company import check_company
+from allclear.company.check import check_company
 from allclear.engine.actions.registry import Registry
 from tasks.pagerduty_people import PagePeople
 from tests.unit.company.company_support import KINDS, company_folder, in_one_line

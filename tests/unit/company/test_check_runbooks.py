@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from allclear.company import check_company, load_company
+from allclear.company import load_company
+from allclear.company.check import check_company
 from allclear.domain.approval import ONE_PERSON_WITH_REASON, TWO_PEOPLE, ApprovalPolicy, AutoApproval
 from allclear.domain.errors import ConfigError
 from allclear.engine.actions.registry import Registry

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from allclear.company import check_company
+from allclear.company.check import check_company
 from allclear.domain.placeholders import PLACEHOLDERS
 from allclear.engine.actions.registry import Registry
 from tests.contract.simulator_support import REPOSITORY

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from allclear.company import check_company, load_company
+from allclear.company import load_company
+from allclear.company.check import check_company
 from allclear.company.diagnostics import Diagnostic
 from allclear.domain.incident import Incident
 from allclear.domain.placeholders import PLACEHOLDERS

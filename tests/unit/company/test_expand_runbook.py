@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import allclear
-from allclear.company import check_company, load_company
+from allclear.company import load_company
+from allclear.company.check import check_company
 from allclear.domain.errors import ConfigError
 from allclear.domain.runbook import Phase, Runbook
 from tests.unit.company.company_support import KINDS, company_folder

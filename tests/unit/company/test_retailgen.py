@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 import allclear
-from allclear.company import Company, check_company, load_company
+from allclear.company import Company, load_company
+from allclear.company.check import check_company
 from allclear.domain.approval import ONE_PERSON, Ask, AskKind
 from allclear.domain.errors import Refused
 from allclear.domain.incident import Incident

@@ -15,7 +15,8 @@ from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
 from allclear.cli import main
-from allclear.company import check_company, load_company
+from allclear.company import load_company
+from allclear.company.check import check_company
 from allclear.company.scaffold import STARTER, NewCompany, new_folder, questions, write_new_company
 from allclear.domain.errors import ConfigError
 from allclear.drill.check import check_drills

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 import allclear
 from allclear.cli.root import app
-from allclear.company import check_company
+from allclear.company.check import check_company
 from allclear.company.load import read_draft
 from allclear.company.traceability import LINES, Target, document_lines, heading_lines, read_lines, resolve_reference
 from allclear.company.traceability_page import TracedCompany, traceability_page, traced_companies

@@ -9,7 +9,8 @@ import pytest
 from pydantic import Field
 
 import allclear
-from allclear.company import Company, check_company, load_company
+from allclear.company import Company, load_company
+from allclear.company.check import check_company
 from allclear.domain.action import Params
 from allclear.domain.approval import ONE_PERSON, ONE_PERSON_WITH_REASON, SPEAKERS, TWO_PEOPLE
 from allclear.domain.privacy import reading_roles_of

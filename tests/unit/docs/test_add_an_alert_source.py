@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from allclear.company import check_company
+from allclear.company.check import check_company
 from allclear.engine.actions.registry import Registry
 from allclear.extensions import forget_installed
 from allclear.responder.sources import SOURCES, Credentials, RawRequest

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from allclear.company import check_company
+from allclear.company.check import check_company
 from allclear.company.traceability_page import TracedCompany, traced_companies
 from allclear.engine.actions.registry import Registry
 from allclear.reference.__main__ import pages

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from allclear.bootstrap import make_engine
-from allclear.company import check_company
+from allclear.company.check import check_company
 from allclear.domain.plan import Threshold
 from allclear.responder.sources import SOURCES
 from allclear.responder.sources.request import RawRequest

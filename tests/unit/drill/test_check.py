@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from allclear.company import Company, check_company, load_company
+from allclear.company import Company, load_company
+from allclear.company.check import check_company
 from allclear.domain.errors import NotFound
 from allclear.drill.check import check_drills
 from allclear.drill.script import first_script, scripts

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from allclear.company import check_company
+from allclear.company.check import check_company
 from allclear.domain.base import utc_now
 from allclear.domain.baseline import Baseline
 from allclear.domain.errors import JournalError
