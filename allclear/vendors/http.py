@@ -12,16 +12,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from types import UnionType
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from allclear.domain.backoff import Backoff
 from allclear.domain.errors import AllclearError
+from allclear.tls import trusted_certificates
 from allclear.vendors.access import is_loopback, redacted
 from allclear.vendors.errors import RATE_LIMITED, UNAVAILABLE, VendorRequest, hidden, seconds_to_wait
 from allclear.vendors.per_loop import PerLoop
@@ -69,14 +68,6 @@ ANY_JSON = Expected()
 
 Refused = Callable[[VendorRequest, "httpx.Response", Any], AllclearError | None]
 """Returns the error for a vendor's refusal in its own form; None if the answer is none."""
-
-
-@cache
-def trusted_certificates() -> ssl.SSLContext:
-    """Return the TLS context of all clients. The first call also imports httpx, 0.3 s: make it in a thread."""
-    import httpx  # noqa: PLC0415 - 0.3 s, paid when first used
-
-    return httpx.create_ssl_context()
 
 
 def _credentials(headers: Mapping[str, str]) -> list[str]:

@@ -14,8 +14,8 @@ from urllib.parse import urljoin, urlsplit
 
 from allclear.domain.base import JsonDict, Model
 from allclear.domain.systems import Access
+from allclear.tls import trusted_certificates
 from allclear.vendors.access import is_loopback, options_of
-from allclear.vendors.http import trusted_certificates
 from allclear.vendors.per_loop import PerLoop
 from allclear.vendors.tls import tls_problem
 

@@ -25,10 +25,11 @@ from allclear.domain.systems import Access
 from allclear.simulator.event_log import utc_now
 from allclear.simulator.mail_server import MailServer
 from allclear.simulator.world import World
+from allclear.tls import trusted_certificates
 from allclear.vendors.convex import Convex
 from allclear.vendors.errors import VendorRequest
 from allclear.vendors.github import Github
-from allclear.vendors.http import OverHttp, trusted_certificates
+from allclear.vendors.http import OverHttp
 from allclear.vendors.jira import Jira
 from allclear.vendors.pagerduty import PagerDuty
 from allclear.vendors.pagerduty_rest import PagerDutyRest
