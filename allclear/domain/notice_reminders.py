@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 from allclear.domain.audiences import Reaches
 from allclear.domain.deadlines import clock_start
@@ -68,18 +69,23 @@ def _late(plan: Plan, incident: Incident, state: AudienceState) -> Iterator[Remi
 
 
 def _not_told(plan: Plan, incident: Incident, left: list[AudienceState]) -> Iterator[Reminder]:
-    """Yield one message to everyone of all audiences for which no one is left who could be notified.
+    """Yield one message to everyone about all audiences for which no one is left; a later one adds those that follow.
 
     It is a page if a message failed, and not if the plan only lacks a name: that is known before the incident.
     """
-    if not left:
-        return
-    at = max(state.left_at or state.since for state in left)
+    for at in sorted({max(state.left_at or state.since, state.since) for state in left}):
+        yield _not_told_at(plan, incident, [one for one in left if max(one.left_at or at, one.since) <= at], at)
+
+
+def _not_told_at(plan: Plan, incident: Incident, left: list[AudienceState], at: datetime) -> Reminder:
+    """Return the message about the audiences for which no one is left at `at`."""
+    tried = {one for act in incident.acts.values() if act.proposed.notice for one in act.proposed.notice.audiences}
     what = "; ".join(f"{plain(plan.role_title(state.audience), 60)} ({_reasons(state)})" for state in left)
     sentence = f"NOT NOTIFIED, and no one is left to notify instead: {what}. {_by_hand(plan, incident, left)}"
     urgent = any(one.tried for state in left for one in state.everyone)
     roles = tuple(plan.roles) if urgent else led_by(plan, incident, ON_CALL)
-    yield Reminder(NOT_TOLD, len(left), at, sentence, roles, urgent=urgent)
+    by_hand = tried & set(incident.told)  # an audience that was told since makes no message new
+    return Reminder(NOT_TOLD, len(left) + len(by_hand), at, sentence, roles, urgent=urgent)
 
 
 def _by_hand(plan: Plan, incident: Incident, states: Sequence[AudienceState]) -> str:

@@ -75,9 +75,10 @@ def named(notice: Notice, audiences: Sequence[str], stands_in_for: Sequence[str]
 def walk(first: Notice, chosen: Sequence[str], tried: Mapping[str, Sequence[Act]]) -> PersonState:
     """Return how a person's notice stands, way by way; those that were tried already come first.
 
-    `first` has everything of the message but its way. `tried` are the tries by way, oldest first.
+    `first` has everything of the message but its way; its `repeat` is whether a page may have woken the person before.
+    `tried` are the tries by way, oldest first.
     """
-    state, repeat, start = PersonState(first.person, first.due), False, first.due
+    state, repeat, start = PersonState(first.person, first.due), first.repeat, first.due
     for way in dict.fromkeys([*tried, *chosen]):
         acts = tried.get(way, ())
         notice = replace(first, way=way, step=_step(first.person, way, acts), due=start, repeat=repeat)
@@ -109,7 +110,7 @@ def _again(first: Notice, tried: Mapping[str, Sequence[Act]]) -> Notice | None:
     open_ways = {way: acts for way, acts in tried.items() if not any(_may_have_arrived(act) for act in acts)}
     if not open_ways:
         return None
-    repeat = len(open_ways) < len(tried)
+    repeat = first.repeat or len(open_ways) < len(tried)
     rounds = min(len(acts) for acts in open_ways.values())
     last = max(act.finished_at or act.at for acts in open_ways.values() for act in acts)
     under_way = any(len(acts) > rounds for acts in open_ways.values())

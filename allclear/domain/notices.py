@@ -241,11 +241,11 @@ class _Notices:
         self, line: Notification, name: str, chosen: Sequence[str], since: datetime, *, stands_in: bool = False
     ) -> PersonState:
         tried = self._sent.get(person_key(name), {})
-        return walk(
-            Notice((line.audience,), name, "", "", since, stands_in_for=(line.audience,) if stands_in else ()),
-            chosen,
-            tried,
-        )
+        page = page_of(self._incident) if line.audience == ON_CALL and not stands_in else None
+        woken = page is not None and page.outcome is not None and page.outcome.changed
+        stands_in_for = (line.audience,) if stands_in else ()
+        first = Notice((line.audience,), name, "", "", since, repeat=woken, stands_in_for=stands_in_for)
+        return walk(first, chosen, tried)
 
 
 def titles_of(plan: Plan, name: str, audiences: Sequence[str], stands_in_for: Sequence[str]) -> str:
