@@ -113,12 +113,13 @@ def _by_hand(plan: Plan, incident: Incident, audience: str) -> str:
     """Return whom to tell, how to reach them, and what to run then."""
     if incident.over:
         return "NOT NOTIFIED: every message failed, and no one recorded that it was told"
-    people = enumerated([_reached_at(person) for person in plan.holders(audience)]) or "them"
+    listed = plan.mailing_lists.get(audience)
+    people = plain(listed.address, 80) if listed else enumerated([_contacts(one) for one in plan.holders(audience)])
     command = f"allclear told {incident.id} {shell_word(audience)} {signature(plan)}"
-    return f"NOT NOTIFIED, and no one is left to notify instead. Tell {people} yourself, then run: {command}"
+    return f"NOT NOTIFIED, and no one is left to notify instead. Tell {people or 'them'} yourself, then run: {command}"
 
 
-def _reached_at(person: Person) -> str:
+def _contacts(person: Person) -> str:
     """Return a person with the contacts that the plan names, as `Kim Sato (phone +4915112345678)`."""
     contacts = [
         f"{kind} {plain(contact.address, 60)}"

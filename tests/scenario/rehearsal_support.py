@@ -126,8 +126,10 @@ class Rehearsal(Scene):
     def _in_slack(self) -> Iterator[Arrived]:
         """Yield the notices that mention a person; a reminder may mention people, too, and is none."""
         people = [one.contacts["slack"].address for one in self.engine.company.plan.people if one.known]
-        for message in self.simulated.world.workspace.channels[0].messages:
-            key = str((message.get("metadata") or {}).get("event_payload", {}).get("key"))
+        messages: list[dict[str, Any]] = self.simulated.world.workspace.channels[0].messages
+        for message in messages:
+            metadata: dict[str, Any] = message.get("metadata") or {}
+            key = str(metadata.get("event_payload", {}).get("key"))
             at = datetime.fromtimestamp(float(message["ts"]), UTC)
             mentioned = [one for one in people if f"<@{one}>" in message["text"] and "-notice-" in key]
             yield from (Arrived("slack", address, message["text"], at) for address in mentioned)
@@ -150,9 +152,9 @@ class Rehearsal(Scene):
 
     def reached(self, role: str) -> list[Arrived]:
         """Return what arrived for the person with a role; a page counts for the on-call."""
-        addresses = {
-            one.address for person in self.engine.company.plan.holders(role) for one in person.contacts.values()
-        }
+        plan = self.engine.company.plan
+        addresses = {one.address for person in plan.holders(role) for one in person.contacts.values()}
+        addresses |= {plan.mailing_lists[role].address} if role in plan.mailing_lists else set()
         pager = {""} if role == "on_call" else set[str]()
         return [one for one in self.arrived() if one.to in addresses | pager]
 
@@ -190,7 +192,6 @@ async def rehearsal(
             responder_url=f"http://127.0.0.1:{ports.responder}",
             link_key=SecretStr("a-key-of-a-test"),
         )
-        parts: dict[str, Any] = {"environ": {}, "clock": watch, "company": company, "registry": installed()}
         engine = make_engine(settings, environ={}, clock=watch, company=company, registry=installed())
         alert = Alert(
             source="alertmanager",
