@@ -276,7 +276,7 @@ class OpenIncident(_OnPage):
         {
             "with": {
                 "title": "Service issue: {feature}",
-                "message": "We are looking into a problem with {feature}. The next update follows in {next_update}.",
+                "message": "We are looking into a problem with {feature}. Next update: {next_update}.",
             }
         }
     )

@@ -26,7 +26,6 @@ from allclear.domain.plan import (
     Span,
     StatusWord,
     Target,
-    UpdateSchedule,
     not_known,
 )
 from allclear.domain.pseudo_phases import DUTY
@@ -138,16 +137,6 @@ def duties(plan: Plan, incident: Incident) -> list[Duty]:
 def notifications_due(plan: Plan, incident: Incident) -> list[Notification]:
     """Return the lines of the notification matrix that apply to the incident now."""
     return plan.applying(plan.notifications, incident.severity, incident.kind, incident.facets)
-
-
-def update_schedule(plan: Plan, incident: Incident, audience: str, now: datetime) -> UpdateSchedule | None:
-    """Return how often `audience` gets an update now; None for never."""
-    fitting = [
-        line
-        for line in plan.applying(plan.updates, incident.severity, incident.kind, incident.facets)
-        if line.audience == audience and status_word(incident) in line.status and now - incident.opened_at >= line.after
-    ]
-    return max(fitting, key=lambda line: line.after, default=None)
 
 
 def status_word(incident: Incident) -> StatusWord:

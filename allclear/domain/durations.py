@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated
 
@@ -76,17 +75,14 @@ def write_duration(span: timedelta) -> str:
     return " ".join(words) or "0s"
 
 
-def in_words(span: timedelta, word: Callable[[str], str] = str) -> str:
-    """Return `span` in words: `1 hour 5 minutes`; under a minute in seconds.
-
-    `word` returns the unit in the reader's language for the English one, singular or plural.
-    """
+def in_words(span: timedelta) -> str:
+    """Return `span` in words: `1 hour 5 minutes`; under a minute in seconds."""
     seconds = round(span.total_seconds())
     hours, minutes = divmod(seconds // 60, 60)
     units = {"hour": hours, "minute": minutes} if seconds >= 60 else {"second": max(seconds, 0)}  # noqa: PLR2004
     if seconds >= 60:  # noqa: PLR2004 - a minute
         units = {unit: count for unit, count in units.items() if count}
-    return " ".join(f"{count} {word(unit if count == 1 else f'{unit}s')}" for unit, count in units.items())
+    return " ".join(counted(count, unit) for unit, count in units.items())
 
 
 def counted(number: int, unit: str) -> str:

@@ -30,7 +30,7 @@ PLACEHOLDERS: dict[str, str] = {
     "feature": "What is affected, in the users' words: from the alert's route, or else the service's title.",
     "brief_cause": "The answer to the question for the root cause; a template's line that holds it is left out before.",
     "data_statement": "The note of the step `data-statement`; a template's line that holds it is left out before.",
-    "next_update": "When the status page is updated next, as `30 minutes`; from the plan's `updates`.",
+    "next_update": "When the next update follows, by `updates`; a template's line with it is left out if none does.",
     "to_notify": "Who must still be notified, by the plan's `notifications`; not those whom `allclear told` names.",
     "deadlines": "What is due and not met yet, one line each.",
     "lead": "Who leads the incident, or `not yet named`.",

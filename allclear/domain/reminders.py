@@ -13,7 +13,7 @@ from itertools import takewhile
 from allclear.domain.act import Act
 from allclear.domain.audiences import Reaches
 from allclear.domain.base import person_key
-from allclear.domain.deadlines import Deadline, clock_start, deadlines, duties, status_word
+from allclear.domain.deadlines import Deadline, clock_start, deadlines, duties
 from allclear.domain.durations import counted, in_words
 from allclear.domain.escalation import page_escalation, question_escalation, severity_escalation
 from allclear.domain.fact_questions import fact_reminders
@@ -27,15 +27,15 @@ from allclear.domain.plan import (
     ClockStop,
     Plan,
     RotaOverride,
-    UpdateSchedule,
 )
 from allclear.domain.pseudo_phases import LIVE_MESSAGE, MANUAL
 from allclear.domain.records import RunReplaced
 from allclear.domain.reminder import LEAD, ON_CALL, Reminder, known_roles, last_given, led_by, level_given
 from allclear.domain.role_reminders import role_reminders
 from allclear.domain.sentences.progress import BY_A_PERSON, was_replaced
-from allclear.domain.text import answer_commands, bare, plain, shell_word, signature, with_full_stop
+from allclear.domain.text import answer_commands, bare, plain, signature, with_full_stop
 from allclear.domain.ticket_reminders import ticket_reminders
+from allclear.domain.update_rhythm import update_reminders
 from allclear.domain.ways import STALE_MESSAGE, page_reminders
 
 LEFT_AGAIN_AFTER = timedelta(days=1)
@@ -74,7 +74,7 @@ def reminders(
             due += _loss(plan, incident)
             due += pager_reminders(plan, incident)
             due += role_reminders(plan, incident)
-            due += _updates(plan, incident)
+            due += update_reminders(plan, incident)
             due += _news(plan, incident)
     return sorted(
         (reminder for reminder in due if reminder.level > level_given(incident, reminder.topic)),
@@ -169,58 +169,7 @@ def _loss(plan: Plan, incident: Incident) -> Iterator[Reminder]:
     yield Reminder(f"lost:{number}", 1, at, sentence, led_by(plan, incident, ON_CALL), urgent=urgent)
 
 
-# --- status updates, and news of alerts --------------------------------------------------------------
-
-
-def _updates(plan: Plan, incident: Incident) -> Iterator[Reminder]:
-    fitting = [
-        line
-        for line in plan.applying(plan.updates, incident.severity, incident.kind, incident.facets)
-        if status_word(incident) in line.status
-    ]
-    for audience in dict.fromkeys(line.audience for line in fitting):
-        topic = f"update:{audience}"
-        last, told = last_given(incident, topic), _last_told(incident, audience)
-        since = max(filter(None, (incident.opened_at, told, last.at if last else None)))
-        lines = sorted((line for line in fitting if line.audience == audience), key=lambda line: line.after)
-        due = _next_update(incident, lines, since)
-        if due is not None and incident.loss and since < incident.loss.at:
-            due = incident.loss.at  # what this audience has read last is not true any more
-        if due is not None:
-            known = f"the last one was at {stamp(told, plan.zone)}" if told else "there was none yet"
-            sentence = (
-                f"A status update for {plain(plan.role_title(audience))} is due; {known}. "
-                f"If you have told them: allclear told {incident.id} {shell_word(audience)} {signature(plan)}"
-            )
-            roles = known_roles(plan, "communications_lead", LEAD)[:1]
-            yield Reminder(topic, level_given(incident, topic) + 1, due, sentence, roles)
-
-
-def _last_told(incident: Incident, audience: str) -> datetime | None:
-    """Return when the audience was last informed, or None if it never was. A reminder to inform it does not count.
-
-    Either an action of its name, as status_page.update, was verified, or a person recorded it with `allclear told`.
-    """
-    finished = (
-        act.finished_at
-        for act in incident.acts.values()
-        if act.proposed.action.partition(".")[0] == audience
-        and act.outcome
-        and act.outcome.good
-        and act.outcome.changed
-    )
-    return max((at for at in (*finished, incident.told.get(audience)) if at), default=None)
-
-
-def _next_update(incident: Incident, lines: list[UpdateSchedule], since: datetime) -> datetime | None:
-    """Return when the next update is due. `lines` are of one audience; each counts until the `after` of the next."""
-    moments: list[datetime] = []
-    for number, line in enumerate(lines):
-        due = max(since + line.every, incident.opened_at + line.after)
-        ends = incident.opened_at + lines[number + 1].after if number + 1 < len(lines) else None
-        if ends is None or due < ends:
-            moments.append(due)
-    return min(moments, default=None)
+# --- news of alerts --------------------------------------------------------------
 
 
 def _news(plan: Plan, incident: Incident) -> Iterator[Reminder]:

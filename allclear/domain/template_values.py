@@ -9,8 +9,8 @@ from types import MappingProxyType
 from allclear.domain.act import Act
 from allclear.domain.after_end import is_still_asked
 from allclear.domain.ask_state import AskState
-from allclear.domain.deadlines import deadlines, notifications_due, update_schedule
-from allclear.domain.durations import counted, in_words, short_duration
+from allclear.domain.deadlines import deadlines, notifications_due
+from allclear.domain.durations import counted, short_duration
 from allclear.domain.errors import ConfigError
 from allclear.domain.incident import Incident
 from allclear.domain.moments import clock, stamp
@@ -24,12 +24,10 @@ from allclear.domain.review_meeting import meeting_people, meeting_start
 from allclear.domain.runbook import Phase
 from allclear.domain.text import LONG, answer_commands, plain, role_words, signature
 from allclear.domain.timeline import timeline
+from allclear.domain.update_rhythm import STATUS_PAGE, last_update
 
 DATA_STATEMENT = "data-statement"
 """The step whose note is the statement to customers about their data."""
-
-STATUS_PAGE = "status_page"
-"""The audience of the plan's `updates` that reads the status page."""
 
 UPDATES = 20
 """The most lines of `{updates}`: enough for a message in a channel."""
@@ -315,8 +313,14 @@ def _review_meeting(incident: Incident, plan: Plan, now: datetime) -> str:
 
 
 def _next_update(incident: Incident, plan: Plan, now: datetime) -> str:
-    line = update_schedule(plan, incident, STATUS_PAGE, now)
-    return in_words(line.every, plan.word) if line else plan.word("next_update_open")
+    """Return when the status page promises its next update, unless that time has passed."""
+    last = last_update(plan, incident, STATUS_PAGE)
+    return update_words(plan, last.promised if last and last.promised and last.promised > now else None)
+
+
+def update_words(plan: Plan, at: datetime | None) -> str:
+    """Return when the next update follows, as a text has it: the promised time with its zone, or that none is known."""
+    return stamp(at, plan.zone) if at else Unknown(plan.word("next_update_open"))
 
 
 def _to_notify(incident: Incident, plan: Plan) -> str:

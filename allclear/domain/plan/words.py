@@ -17,18 +17,12 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "unknown_cause": "still being investigated",
         "unknown_time": "at an unknown time",
         "not_resolved": "not yet",
-        "next_update_open": "due course",
+        "next_update_open": "as soon as there is news",
         "nothing_due": "none",
         "nothing_asked": "nothing",
         "nothing_in_place": "nothing",
         "no_one_to_notify": "no one by the plan",
         "all_notified": "no one any more",
-        "second": "second",
-        "seconds": "seconds",
-        "minute": "minute",
-        "minutes": "minutes",
-        "hour": "hour",
-        "hours": "hours",
     }
 )
 """Each word that fills a placeholder, and its English text."""
@@ -44,7 +38,7 @@ WORDS_OF: Mapping[str, Sequence[str]] = MappingProxyType(
         "brief_cause": ("unknown_cause",),
         "began": ("unknown_time",),
         "resolved": ("not_resolved",),
-        "next_update": ("next_update_open", "second", "seconds", "minute", "minutes", "hour", "hours"),
+        "next_update": ("next_update_open",),
         "deadlines": ("nothing_due",),
         "waiting": ("nothing_asked",),
         "in_place": ("nothing_in_place",),

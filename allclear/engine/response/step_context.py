@@ -12,7 +12,8 @@ from allclear.domain.plan import Plan
 from allclear.domain.privacy import is_private
 from allclear.domain.records import Entry
 from allclear.domain.runbook import Phase, Runbook
-from allclear.domain.template_values import TemplateValues, impact_words, values
+from allclear.domain.template_values import TemplateValues, impact_words, update_words, values
+from allclear.domain.update_rhythm import PUBLIC, audience_of, next_update
 from allclear.engine.actions.registry import ActionType, Registry
 from allclear.journal.ports import Journal
 
@@ -62,7 +63,10 @@ class StepContext:
 
         A message about a private incident has nothing of what the incident is about. Raises JournalError.
         """
-        values = self.values(incident)
+        values, audience = self.values(incident), audience_of(action.name)
+        if audience in PUBLIC:  # its text is an update itself, and promises the next one
+            promised = next_update(self.plan, incident, audience, self._clock())
+            values = values.extended({"next_update": update_words(self.plan, promised)})
         values = values.public() if action.public else values
         tells = action.pages or action.text_params or action.public
         return values.private() if tells and is_private(self.plan, incident) else values
