@@ -24,6 +24,7 @@ from allclear.engine.actions.executor import Executor
 from allclear.engine.actions.known_good import JournalRecord
 from allclear.engine.actions.ledger import Ledger
 from allclear.engine.actions.manual import ManualActions
+from allclear.engine.actions.meetings import Meetings
 from allclear.engine.actions.proposals import Proposer
 from allclear.engine.actions.registry import Registry
 from allclear.engine.alerts.intake import Intake
@@ -162,6 +163,7 @@ class Engine:
     links: PersonalLinks
     tokens: Tokens
     manual: ManualActions
+    meetings: Meetings
     ledger: Ledger
     dry_run: DryRun
     intake: Intake
@@ -217,6 +219,7 @@ def make_engine(
     conductor = Conductor(journal, registry, executor, proposer, company, context, clock)
     people = People(journal, company, clock)
     manual = ManualActions(journal, company, executor, proposer, conductor, people)
+    meetings = Meetings(journal, company, executor, proposer, manual, clock)
     ledger = Ledger(journal, executor, company.plan)
     dry_run = DryRun(conductor, proposer, company.plan)
     intake = Intake(journal, company, clock)
@@ -237,6 +240,7 @@ def make_engine(
         links,
         Tokens(links, identity),
         manual,
+        meetings,
         ledger,
         dry_run,
         intake,

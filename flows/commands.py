@@ -20,6 +20,7 @@ from allclear.commands.close import FalseAlarm, Resolve
 from allclear.commands.company import Declare, RevokeLinks, TakeOver
 from allclear.commands.hold import Hold, Release
 from allclear.commands.in_place import Undo
+from allclear.commands.meetings import CancelMeeting, InvitePeople, MoveMeeting
 from allclear.commands.notes import Decide, FollowUp, FollowUpDone, Note, Told
 from allclear.commands.post_mortem import WritePostMortem
 from allclear.commands.roles import Acknowledge, HandOver, TakeRole
@@ -312,6 +313,9 @@ NOT_OFFERED: Mapping[type[Command], str] = {
     Undo: "The change is shown before it is undone, and a form of Prefect cannot show it: the page and `undo` do.",
     Supersede: "It needs a look at the change that stays: the page shows it, and `in-place` lists it.",
     TakeOver: "It changes the rota of everyone and belongs to no incident: `take-over`.",
+    MoveMeeting: "The change and the time that the plan sets are shown before: the page and `move-meeting` do.",
+    InvitePeople: "Who is invited is shown there: the page does, and `meeting-people`.",
+    CancelMeeting: "Whom it reaches is shown before: the page does, and `cancel-meeting`.",
     RevokeLinks: "It is about the keys of people, and not about an incident: `revoke-links`.",
 }
 """The other commands, with the reason why no flow of Prefect sends them."""

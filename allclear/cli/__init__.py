@@ -20,6 +20,7 @@ _MODULES = (
     "incidents",
     "act",
     "ledger",
+    "meetings",
     "on_call",
     "tokens",
     "alerts",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from allclear.bootstrap import Engine
     from allclear.commands.effects import Effect
 
-Section = Literal["incident", "roles", "notes", "follow_ups", "none"]
+Section = Literal["incident", "roles", "notes", "meeting", "follow_ups", "none"]
 """A part of the incident's page that holds forms."""
 
 

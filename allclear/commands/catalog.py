@@ -10,6 +10,7 @@ from allclear.commands.close import FalseAlarm, Resolve
 from allclear.commands.company import Declare, RevokeLinks, TakeOver
 from allclear.commands.hold import Hold, Release
 from allclear.commands.in_place import Undo
+from allclear.commands.meetings import CancelMeeting, InvitePeople, MoveMeeting
 from allclear.commands.notes import Decide, FollowUp, FollowUpDone, Note, Told
 from allclear.commands.post_mortem import WritePostMortem
 from allclear.commands.roles import Acknowledge, HandOver, TakeRole
@@ -32,6 +33,9 @@ COMMANDS: tuple[type[Command], ...] = (
     Resolve,
     FalseAlarm,
     WritePostMortem,
+    MoveMeeting,
+    InvitePeople,
+    CancelMeeting,
     FollowUp,
     FollowUpDone,
 )

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from allclear.commands.inputs import Input, Option
 from allclear.domain.incident import Incident
-from allclear.domain.moments import day
+from allclear.domain.meeting import meeting_of
+from allclear.domain.moments import day, local
 from allclear.domain.plan import UNKNOWN
 from allclear.domain.post_mortem import NOTE_FOR
 from allclear.domain.template_values import left_in_place
@@ -67,6 +68,33 @@ def audiences(engine: Engine, incident: Incident) -> list[Option]:  # noqa: ARG0
     plan = engine.company.plan
     listed = [line.audience for line in (*plan.updates, *plan.notifications)]
     return [Option(name, plan.role_title(name)) for name in dict.fromkeys([*listed, *plan.roles])]
+
+
+def meeting_time(engine: Engine, incident: Incident) -> str:
+    """Return when the meeting begins now, in the company's zone, as a browser's input wants it; empty without one."""
+    meeting = meeting_of(incident)
+    return f"{local(meeting.start, engine.company.plan.zone):%Y-%m-%dT%H:%M}" if meeting else ""
+
+
+def invited(engine: Engine, incident: Incident) -> list[Option]:
+    """Return those who are invited to the meeting."""
+    meeting = meeting_of(incident)
+    names = {
+        person.contacts["email"].address.lower(): person.name
+        for person in engine.company.plan.people
+        if person.known and "email" in person.contacts
+    }
+    names |= {one.address.lower(): one.title for one in engine.company.plan.mailing_lists.values()}
+    people = list(meeting.people) if meeting else []
+    return [Option(one, f"{names[one.lower()]} ({one})" if one.lower() in names else one) for one in people]
+
+
+def invitable(engine: Engine, incident: Incident) -> list[Option]:
+    """Return the people and mailing lists of the plan that have an e-mail address and are not invited."""
+    plan, there = engine.company.plan, {one.value.lower() for one in invited(engine, incident)}
+    people = [(one.name, one.contacts["email"].address) for one in plan.people if one.known and "email" in one.contacts]
+    lists = [(one.title, one.address) for one in plan.mailing_lists.values()]
+    return [Option(name, address) for name, address in (*people, *lists) if address.lower() not in there]
 
 
 def note_places(engine: Engine, incident: Incident) -> list[Option]:  # noqa: ARG001 - as the others

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from allclear.domain.action import Refusal
@@ -98,6 +98,14 @@ async def effect_of_action(engine: Engine, action: str, values: Mapping[str, obj
     preview, policy = await engine.proposer.preview(ActionRequest(PHASE, "preview", action, dict(values), ""))
     others = policy is not None and (proposed or policy.people > 1)
     return effect_of(preview, asked_words(policy, engine.company.plan) if policy and others else "")
+
+
+async def effect_of_move(engine: Engine, incident: Incident, start: str) -> Effect:
+    """Return what another time for the meeting would change. Raises NotFound, NotAllowed, VendorError."""
+    preview, why = await engine.meetings.preview_move(incident.id, start)
+    effect = effect_of(preview)
+    said = f"{why} This time is not in it, so say why." if why else "This is in the time that the plan sets."
+    return replace(effect, sentences=(*effect.sentences, said))
 
 
 async def effect_of_supersede(engine: Engine, incident: Incident, act: str) -> Effect:

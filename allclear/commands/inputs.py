@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from allclear.bootstrap import Engine
     from allclear.commands.base import Command
 
-InputKind = Literal["text", "lines", "choice", "number", "date"]
+InputKind = Literal["text", "lines", "choice", "number", "date", "datetime-local"]
 
 LINES = "several lines"
 """Marks a text of several lines."""
@@ -67,6 +67,13 @@ class OneOf:
 
 
 @dataclass(frozen=True)
+class LocalTime:
+    """The value is a day and a time in the company's zone; the function returns the one that the form shows first."""
+
+    first: Callable[[Engine, Incident], str]
+
+
+@dataclass(frozen=True)
 class EachOf:
     """The field is a mapping, and has an input for each of these. They may depend on what is known already."""
 
@@ -96,6 +103,10 @@ def input_of(name: str, field: FieldInfo, engine: Engine, incident: Incident) ->
     options = tuple(chosen.options(engine, incident)) if chosen else _literals(field.annotation)
     others = chosen is not None and chosen.others
     default = field.get_default() if not field.is_required() else None
+    moment = next((one for one in field.metadata if isinstance(one, LocalTime)), None)
+    if moment is not None:
+        first, label = moment.first(engine, incident), field.title or name
+        return Input(name, label, field.description or "", "datetime-local", field.is_required(), first)
     return Input(
         name=name,
         label=field.title or name.replace("_", " ").capitalize(),

@@ -240,6 +240,8 @@ class Action(ABC, Generic[P, S]):
     """Whether it only informs people: a message, a page, a public post. The post-mortem lists these separately."""
     announces: ClassVar[bool] = False
     """Whether it tells the public of the trouble. Like a page, it waits for no other step of the containment."""
+    invites: ClassVar[bool] = False
+    """Whether it invites people to a meeting: its state is a `MeetingState`, and giving it another `start` moves it."""
     reaches: ClassVar[str | None] = None
     """For a message that can choose its people: the kind of contact that names them in its parameter `people`."""
     personal: ClassVar[bool] = False

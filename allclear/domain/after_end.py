@@ -1,8 +1,8 @@
 """What may still be done after an incident has ended: the one rule for questions, acts and entries of people.
 
 The record is still written: notes, facts, whom people told, follow-ups and the post-mortem. The questions of the review
-and of the duties are answered. What was left in place is undone, or closed as superseded. Nothing else is done: for
-other trouble a new incident is opened.
+and of the duties are answered. What was left in place is undone, or closed as superseded, and the review's meeting is
+moved or cancelled. Nothing else is done: for other trouble a new incident is opened.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def may_still_begin(incident: Incident, act: Act) -> bool:
     proposed = act.proposed
     if proposed.phase == MANUAL:  # a person may undo what was left in place
         undone = incident.acts.get(proposed.undoes or "")
-        return undone is not None and undone.in_place
+        return undone is not None and (undone.in_place or undone.proposed.invites)
     if proposed.phase == Phase.REVIEW.value:
         return incident.ended.ending == "resolved"
     return proposed.phase in MESSAGES

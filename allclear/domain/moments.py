@@ -65,6 +65,21 @@ def read_past(text: str, zone: tzinfo, now: datetime) -> datetime | None:
     return moment
 
 
+def read_future(text: str, zone: tzinfo, now: datetime) -> datetime:
+    """Return the time to come that a person typed, in UTC.
+
+    A time without an offset is in `zone`, and `UTC` may follow it. Raises NotAllowed for a text that is no time, and
+    for a time that is over.
+    """
+    moment = _read(text.strip(), zone)
+    if moment is None:
+        shown = f"{now.astimezone(zone):%Y-%m-%d %H:%M} ({zone})"
+        raise NotAllowed(f"{text!r} is not a day and a time.", f"Write it as {shown}.")
+    if moment <= now:
+        raise NotAllowed(f"{stamp(moment, zone)} is over.", f"Write a time after {stamp(now, zone)}.")
+    return moment
+
+
 def _read(words: str, zone: tzinfo) -> datetime | None:
     universal = words.upper().endswith(" UTC")
     bare = words[:-4].rstrip() if universal else words

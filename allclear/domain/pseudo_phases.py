@@ -33,5 +33,8 @@ TICKET = "ticket"
 NOTICE = "notice"
 """Acts that notify one person, as the plan's `notifications` ask for."""
 
-MESSAGES = frozenset({REMINDER, LIVE_MESSAGE, THREAD, TICKET, NOTICE})
-"""Those of messages and tickets, which nothing waits for."""
+MEETING = "meeting"
+"""Acts that move or cancel the review's meeting, or change who is invited."""
+
+MESSAGES = frozenset({REMINDER, LIVE_MESSAGE, THREAD, TICKET, NOTICE, MEETING})
+"""Those of messages, tickets and meetings, which nothing waits for."""

@@ -19,6 +19,7 @@ from allclear.domain.escalation import page_escalation, question_escalation, sev
 from allclear.domain.fact_questions import fact_reminders
 from allclear.domain.follow_up_reminders import follow_up_reminders
 from allclear.domain.incident import Incident
+from allclear.domain.meeting_reminders import meeting_reminders
 from allclear.domain.moments import named_clock, stamp
 from allclear.domain.notice_reminders import notice_reminders
 from allclear.domain.pager_reminders import pager_reminders
@@ -63,6 +64,7 @@ def reminders(
         *follow_up_reminders(plan, incident),
         *_replaced_runs(plan, incident),
         *ticket_reminders(plan, incident),
+        *meeting_reminders(plan, incident),
     ]
     if incident.responds:
         due += [*_deadline_reminders(plan, incident), *_stale_messages(plan, incident)]

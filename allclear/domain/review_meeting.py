@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from allclear.domain.deadlines import deadlines
 from allclear.domain.incident import Incident
+from allclear.domain.moments import stamp
 from allclear.domain.plan import Plan, is_blank
 from allclear.domain.plan.people import Person
 from allclear.domain.privacy import is_private, may_read, reading_roles
@@ -26,14 +27,36 @@ def meeting_start(plan: Plan, incident: Incident, now: datetime) -> datetime | N
     It is the first full or half hour in the window that lies in the working time, with the whole meeting. If there
     is none, it is the first one in the window; if the window is over, the first one of the working time from now on.
     """
-    due = next((one for one in deadlines(plan, incident) if one.what == "post-mortem" and one.name == MEETING), None)
-    if due is None or due.due is None:
+    window = meeting_window(plan, incident)
+    if window is None:
         return None
-    earliest = _half_hour(max(now + _NOTICE, due.not_before or now))
-    last = due.due - LENGTH
+    opens, closes = window
+    earliest = _half_hour(max(now + _NOTICE, opens or now))
+    last = closes - LENGTH
     in_window = plan.working_time.first_stretch(earliest, LENGTH)
     working = _half_hour(in_window) if in_window else earliest
     return working if working <= last or earliest > last else earliest
+
+
+def meeting_window(plan: Plan, incident: Incident) -> tuple[datetime | None, datetime] | None:
+    """Return from when on the plan wants the meeting (None: at once), and by when it is to be over, in UTC.
+
+    None if the plan asks for none, or its clock has not started.
+    """
+    due = next((one for one in deadlines(plan, incident) if one.what == "post-mortem" and one.name == MEETING), None)
+    return (due.not_before, due.due) if due and due.due else None
+
+
+def outside_window(plan: Plan, incident: Incident, start: datetime, length: timedelta) -> str:
+    """Return that a meeting is not in the time that the plan sets, and which that is; empty if it is."""
+    window = meeting_window(plan, incident)
+    if window is None:
+        return ""
+    opens, closes = window
+    if (opens is None or start >= opens) and start + length <= closes:
+        return ""
+    since = f"from {stamp(opens, plan.zone)} " if opens else ""
+    return f"The plan wants the meeting {since}until {stamp(closes, plan.zone)}."
 
 
 def meeting_people(plan: Plan, incident: Incident) -> list[str]:

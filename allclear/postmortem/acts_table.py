@@ -8,7 +8,7 @@ from allclear.domain.ask_state import Answer, AskState
 from allclear.domain.incident import Incident
 from allclear.domain.moments import clock, zone_name
 from allclear.domain.plan import Plan
-from allclear.domain.pseudo_phases import LIVE_MESSAGE, NOTICE, THREAD, TICKET
+from allclear.domain.pseudo_phases import LIVE_MESSAGE, MEETING, NOTICE, THREAD, TICKET
 from allclear.domain.sentences.acts import outcome_words
 from allclear.domain.template_values import left_lines
 from allclear.domain.text import change_rows, markdown_safe, plain, role_words
@@ -43,7 +43,7 @@ def messages_list(incident: Incident, plan: Plan) -> str:
     return "\n".join(
         _message(incident, act, plan)
         for act in incident.acts.values()
-        if not _on_production(act) and act.proposed.phase not in {LIVE_MESSAGE, NOTICE, THREAD, TICKET}
+        if not _on_production(act) and act.proposed.phase not in {LIVE_MESSAGE, MEETING, NOTICE, THREAD, TICKET}
     )
 
 

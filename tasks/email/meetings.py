@@ -1,27 +1,34 @@
 """Meetings: inviting people, moving the meeting, and cancelling it. Each change is an e-mail that calendars understand.
 
-Inviting again with the same key moves the meeting, or changes whom it is for. What the record holds of the last
+Inviting again with the same key moves the meeting, or changes whom it is for: those who are taken off the list get a
+message that takes it out of their calendars, and the others one without them. What the record holds of the last
 invitation says what everyone's calendar has now.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from pydantic import AwareDatetime, Field
 from typing_extensions import override
 
-from allclear.domain.action import Change, Params, Receipt, State
+from allclear.domain.action import Change, Finding, Params, Receipt, State, Verdict
 from allclear.domain.base import digest, utc_now
-from allclear.domain.delivery import MAY_BE_REPEAT, Delivery
+from allclear.domain.delivery import MAY_BE_REPEAT, ON_THE_WAY, Delivery
 from allclear.domain.durations import Duration
-from allclear.domain.errors import Refused
+from allclear.domain.errors import AllclearError, AnswerLost, Refused
+from allclear.domain.invitation import Method, invitation
+from allclear.domain.meeting import MeetingState
+from allclear.domain.text import enumerated
+from allclear.vendors.smtp import Taken
 from tasks.email.actions import shown
 from tasks.email.addresses import OneLine, Readable
 from tasks.email.compose import composed
 from tasks.email.delivery import EmailAction, EmailState, MessageParams
-from tasks.email.invitation import attach, invitation
+
+_TAKEN_OFF, _NOT_TOLD = "taken_off", "not_told"
+"""The facts of a receipt: how far the message to those who are not invited any more got, and why not."""
 
 
 class InviteParams(MessageParams):
@@ -33,18 +40,14 @@ class InviteParams(MessageParams):
     location: OneLine = Field(default="", max_length=300, description="Where it is, as the address of a video call.")
 
 
-class MeetingState(EmailState):
-    """A meeting as the last invitation has it."""
+class InvitationState(MeetingState, EmailState):
+    """A meeting as the last invitation by e-mail has it."""
 
     incidental: ClassVar[frozenset[str]] = EmailState.incidental | {"stamp"}
 
-    status: Literal["none", "invited", "cancelled"] = "none"
-    sequence: int = Field(default=0, description="How often the meeting was changed.")
-    subject: str = ""
-    text: str = ""
-    location: str = ""
-    start: datetime | None = None
-    minutes: int = 0
+    taken_off: dict[str, Delivery] = Field(
+        default={}, description="Those who are not invited any more, and how far the message that says so got."
+    )
     stamp: datetime | None = Field(default=None, description="When this invitation was planned.")
 
     @override
@@ -54,76 +57,103 @@ class MeetingState(EmailState):
         return f"{self.status}: {_when(self.start)}, {super().in_words()}"
 
 
-class InviteToMeeting(EmailAction[InviteParams, MeetingState]):
+class InviteToMeeting(EmailAction[InviteParams, InvitationState]):
     """Invites people to a meeting by e-mail, or moves it."""
 
     name = "calendar.invite"
     title = "Invite people to a meeting"
     params: ClassVar[type[Params]] = InviteParams
-    state: ClassVar[type[State]] = MeetingState
+    state: ClassVar[type[State]] = InvitationState
     text_params = ("subject", "text")
     usual_risk = "The meeting appears in the calendars of those who are invited."
     usual_undo = "Cancels the meeting: its recipients get a cancellation."
     undone_on_request = True
+    invites = True
 
     @override
     def resource(self, params: InviteParams) -> str:
         return f"meeting:{params.message}"
 
     @override
-    async def observe(self, params: InviteParams) -> MeetingState:
-        return await self.last(params) or MeetingState(message=params.message)
+    async def observe(self, params: InviteParams) -> InvitationState:
+        return await self.last(params) or InvitationState(message=params.message)
 
     @override
-    async def observe_for_plan(self, params: InviteParams) -> MeetingState:
+    async def observe_for_plan(self, params: InviteParams) -> InvitationState:
         before = await self.observe(params)
         return before.model_copy(update={"stamp": utc_now().replace(microsecond=0)})
 
     @override
-    def plan(self, params: InviteParams, before: MeetingState) -> Change[MeetingState]:
+    def plan(self, params: InviteParams, before: InvitationState) -> Change[InvitationState]:
         start = params.start.astimezone(UTC)
         minutes = int(params.length.total_seconds() // 60)
         about = {"subject": params.subject, "text": params.text, "location": params.location}
         fingerprint = digest([start.isoformat(), minutes, *about.values(), sorted(params.people)])
+        off = _taken_off(before, params.people)
         after = before.model_copy(
             update={
                 **about,
                 "status": "invited",
+                "uid": f"{digest(params.message)[:16]}-meeting@{self.smtp.domain}",
                 "start": start,
                 "minutes": minutes,
                 "fingerprint": fingerprint,
                 "sequence": _next(before, fingerprint),
                 "deliveries": dict.fromkeys(params.people, Delivery.ACCEPTED),
+                "taken_off": dict.fromkeys(off, Delivery.ACCEPTED),
                 "refusals": {},
             }
         )
-        moved = before.status == "invited" and before.start != start
-        verb = f"Move the meeting “{params.subject}” to" if moved else f"Invite to “{params.subject}”,"
-        summary = f"{verb} {_when(start)}: {shown(params.people)}"
-        return self.planned(params, before, after, summary)
+        return self.planned(params, before, after, _summary(params, before, start, off))
 
     @override
-    async def apply(self, params: InviteParams, change: Change[MeetingState], key: str) -> Receipt:
+    async def apply(self, params: InviteParams, change: Change[InvitationState], key: str) -> Receipt:
         after = change.after
         if after.start is None or after.stamp is None:
             raise Refused("There is no meeting to change.", "Invite people first.")
-        people, everyone = self.recipients(change), list(after.deliveries)
-        cancelled = after.status == "cancelled"
-        text = f"{_lead(change)}\n\n{after.text}" if _lead(change) else after.text
+        people, off = self.recipients(change), _to_take_off(change)
+        sent = Receipt()
+        if people:
+            method: Method = "CANCEL" if after.status == "cancelled" else "REQUEST"
+            sent = self.receipt(people, await self._send(params, change, method, people, list(after.deliveries)))
+        if not off:
+            return sent
+        try:
+            answers = await self._send(params, change, "CANCEL", off, off)
+        except AllclearError as error:
+            if not people:  # nothing was sent before it
+                raise
+            how = Delivery.UNKNOWN if isinstance(error, AnswerLost) else Delivery.FAILED
+            told, refused = dict.fromkeys(off, how), dict.fromkeys(off, error.message)
+        else:
+            refused = answers.refused
+            told = {one: Delivery.FAILED if one in refused else Delivery.ACCEPTED for one in off}
+        return Receipt(facts=sent.facts | {_TAKEN_OFF: told, _NOT_TOLD: refused})
+
+    async def _send(
+        self, params: InviteParams, change: Change[InvitationState], method: Method, people: list[str], named: list[str]
+    ) -> Taken:
+        """Send one version of the meeting to `people`; the calendar in it names `named`."""
+        after, stopped = change.after, change.after.status == "cancelled"
+        assert after.start  # noqa: S101 - `apply` has tested it
+        assert after.stamp  # noqa: S101 - as above
+        lead = _lead(change, method)
+        text = f"{lead}\n\n{after.text}" if lead else after.text
         if change.before.fingerprint == after.fingerprint and change.before.maybe_sent:
             text = f"{MAY_BE_REPEAT}\n\n{text}"
-        first = f"{params.message}-0"
+        first, off = f"{params.message}-0", method == "CANCEL" and not stopped
         message = composed(
             self.smtp,
-            f"{params.message}-{after.sequence}",
+            f"{params.message}-{after.sequence}{'-off' if off else ''}",
             people=people,
-            subject=f"Cancelled: {after.subject}" if cancelled else after.subject,
+            subject=f"Cancelled: {after.subject}" if method == "CANCEL" else after.subject,
             text=f"{text.rstrip()}\n\nWhen: {_when(after.start)}",
             at=after.stamp,
             thread=first if after.sequence else params.thread,
         )
         calendar = invitation(
-            uid=f"{digest(params.message)[:16]}-meeting@{self.smtp.domain}",
+            method,
+            uid=after.uid,
             sequence=after.sequence,
             stamp=after.stamp,
             start=after.start,
@@ -132,23 +162,56 @@ class InviteToMeeting(EmailAction[InviteParams, MeetingState]):
             text=after.text,
             location=after.location,
             organizer=self.smtp.sender,
-            people=everyone,
-            cancelled=cancelled,
+            people=named,
+            cancelled=stopped,
         )
-        attach(message, calendar, cancelled=cancelled)
-        return self.receipt(people, await self.smtp.send(message, people))
+        message.add_alternative(calendar, subtype="calendar", params={"method": method})
+        message.add_attachment(calendar.encode(), maintype="application", subtype="ics", filename="invite.ics")
+        return await self.smtp.send(message, people)
 
     @override
-    def undo(self, params: InviteParams, done: Change[MeetingState], now: MeetingState) -> Change[MeetingState]:
-        if now.fingerprint != done.after.fingerprint:
+    def state_after(
+        self, change: Change[InvitationState], seen: InvitationState, receipt: Receipt | None
+    ) -> InvitationState:
+        after = super().state_after(change, seen, receipt)
+        off = _to_take_off(change)
+        facts = receipt.facts if receipt else {}
+        said: dict[str, str] = facts.get(_TAKEN_OFF) or {}
+        told = {one: Delivery(said[one]) if one in said else Delivery.UNKNOWN for one in off}
+        known = {one: how for one, how in change.before.taken_off.items() if one in change.after.taken_off}
+        refused: dict[str, str] = facts.get(_NOT_TOLD) or {}
+        return after.model_copy(update={"taken_off": known | told, "refusals": after.refusals | refused})
+
+    @override
+    def verify(self, change: Change[InvitationState], after: InvitationState, receipt: Receipt | None) -> Finding:
+        found = super().verify(change, after, receipt)
+        left = [one for one, how in after.taken_off.items() if how not in ON_THE_WAY]
+        if not left or found.verdict is Verdict.FAILURE:
+            return found
+        failed = any(after.taken_off[one] is Delivery.FAILED for one in left)
+        why = "; ".join(after.refusals[one] for one in left if one in after.refusals)
+        reason = f" ({why})" if why else ""
+        sentence = f"{enumerated(left)} may still have the meeting in the calendar{reason}: tell them."
+        return Finding(verdict=Verdict.FAILURE if failed else Verdict.INCONCLUSIVE, sentence=sentence, final=True)
+
+    @override
+    def target_reached(self, change: Change[InvitationState], now: InvitationState) -> bool:
+        off = all(now.taken_off.get(one) in ON_THE_WAY for one in change.after.taken_off)
+        return off and super().target_reached(change, now)
+
+    @override
+    def undo(
+        self, params: InviteParams, done: Change[InvitationState], now: InvitationState
+    ) -> Change[InvitationState]:
+        if now.status != "cancelled" and now.fingerprint != done.after.fingerprint:
             raise Refused(f"The meeting was changed since then: {now.in_words()}.", "Cancel it as it is now.")
         return self.cancellation(params, now)
 
-    def cancellation(self, params: InviteParams, now: MeetingState) -> Change[MeetingState]:
+    def cancellation(self, params: InviteParams, now: InvitationState) -> Change[InvitationState]:
         """Return the change that cancels the meeting as it is now. Raises Refused if there is none."""
         if now.status == "none" or now.start is None:
             raise Refused(f"No one was invited to a meeting {params.message}.", "Nothing is to be cancelled.")
-        invited = [one for one, how in now.deliveries.items() if how is not Delivery.FAILED]
+        invited = _invited(now)
         fingerprint = digest(["cancelled", now.start.isoformat(), sorted(invited)])
         if now.status == "cancelled":
             return self.planned(params, now, now, "The meeting is cancelled already.")
@@ -158,6 +221,7 @@ class InviteToMeeting(EmailAction[InviteParams, MeetingState]):
                 "sequence": now.sequence + 1,
                 "fingerprint": fingerprint,
                 "deliveries": dict.fromkeys(invited, Delivery.ACCEPTED),
+                "taken_off": {},
                 "refusals": {},
                 "stamp": utc_now().replace(microsecond=0),
             }
@@ -166,18 +230,48 @@ class InviteToMeeting(EmailAction[InviteParams, MeetingState]):
         return self.planned(params, now, after, summary)
 
 
-def _next(before: MeetingState, fingerprint: str) -> int:
+def _invited(state: InvitationState) -> list[str]:
+    """Return the addresses that have the meeting in their calendars, or may have it."""
+    return [one for one, how in state.deliveries.items() if how is not Delivery.FAILED]
+
+
+def _taken_off(before: InvitationState, people: list[str]) -> list[str]:
+    """Return those who were invited and are not any more, also those to whom an earlier message could not say so."""
+    stays = {one.lower() for one in people}
+    had = _invited(before) if before.status == "invited" else []
+    not_told = [one for one, how in before.taken_off.items() if how not in ON_THE_WAY]
+    return [one for one in dict.fromkeys([*had, *not_told]) if one.lower() not in stays]
+
+
+def _to_take_off(change: Change[InvitationState]) -> list[str]:
+    """Return whom the message that they are not invited any more is to be sent to now."""
+    told = change.before.taken_off if change.before.fingerprint == change.after.fingerprint else {}
+    return [one for one in change.after.taken_off if told.get(one) not in ON_THE_WAY]
+
+
+def _summary(params: InviteParams, before: InvitationState, start: datetime, off: list[str]) -> str:
+    moved = before.status == "invited" and before.start != start
+    verb = f"Move the meeting “{params.subject}” to" if moved else f"Invite to “{params.subject}”,"
+    without = f"; not any more: {shown(off)}" if off else ""
+    return f"{verb} {_when(start)}: {shown(params.people)}{without}"
+
+
+def _next(before: InvitationState, fingerprint: str) -> int:
     """Return the number of this version of the meeting: a repeat has the number of what it repeats."""
     if before.status == "none" or before.fingerprint == fingerprint:
         return before.sequence
     return before.sequence + 1
 
 
-def _lead(change: Change[MeetingState]) -> str:
+def _lead(change: Change[InvitationState], method: Method) -> str:
     """Return what has become of the meeting, as the message begins; empty for a first invitation."""
     before, after = change.before, change.after
     if after.status == "cancelled":
         return "This meeting is cancelled."
+    if method == "CANCEL":
+        return "You are not invited to this meeting any more. The others meet without you."
+    if before.status == "cancelled":
+        return "This meeting was cancelled. It takes place after all."
     if before.status == "invited" and before.start and before.start != after.start:
         return f"This meeting is moved. It was planned for {_when(before.start)}."
     return ""

@@ -11,6 +11,7 @@ from allclear.domain.incident import Incident
 from allclear.domain.plan import MessageAction, Notification, Person
 from allclear.domain.pseudo_phases import NOTICE
 from allclear.domain.systems import System
+from allclear.simulator.faults import Fault
 from tests.scenario.response_support import vintstreet
 from tests.scenario.scenes import Scene
 
@@ -73,6 +74,11 @@ async def later(it: Scene, rounds: int = 4, **passed: float) -> None:
         it.watch.now += timedelta(seconds=1)
         await it.engine.reminders.start_due()
         await it.engine.reminders.wait()
+
+
+def fault(it: Scene, api: str, method: str, kind: str = "permission_denied", times: int = 200) -> None:
+    """Break a method of a vendor."""
+    it.simulated.world.faults.set(Fault.model_validate({"api": api, "method": method, "kind": kind, "times": times}))
 
 
 def in_slack(it: Scene) -> list[str]:

@@ -75,6 +75,9 @@ BODIES: dict[str, dict[str, object]] = {
     "resolve": {"reason": "it is well"},
     "false-alarm": {"reason": "it was well"},
     "post-mortem": {"field": "root_cause", "text": "A wrong flag"},
+    "move-meeting": {"start": "2026-11-30 14:00"},
+    "meeting-people": {"add": "eve@example.com"},
+    "cancel-meeting": {"reason": "we have met"},
     "follow-up": {"text": "Test the flag", "owner": "Ben"},
     "follow-up-done": {"number": 1, "note": "tested"},
     "incidents": {"title": "Errors", "service": "storefront", "runbook": "bad-deployment", "severity": "P1"},
@@ -83,7 +86,9 @@ BODIES: dict[str, dict[str, object]] = {
 }
 """What each command that only people may give says."""
 
-NEEDS_MORE = {"answer", "act", "undo", "supersede", "take-over"}
+MEETING = {"move-meeting", "meeting-people", "cancel-meeting"}
+"""Those that need a meeting: tested in `test_meetings.py`."""
+NEEDS_MORE = {"answer", "act", "undo", "supersede", "take-over", *MEETING}
 """Those that need an act or a rota: tested in `test_acts_over_http.py`, except for the rota, which this plan lacks."""
 
 

@@ -12,10 +12,10 @@ from allclear.domain.errors import NotAllowed
 from allclear.domain.notified import notified as rows_of
 from allclear.domain.plan import MailingList, MessageAction
 from allclear.domain.runbook import Phase
-from tests.scenario.notice_support import later, line, notified, sent
+from tests.scenario.notice_support import fault, later, line, notified, sent
 from tests.scenario.response_support import ALERT, broken
 from tests.scenario.scenes import scene
-from tests.scenario.test_notices import ANA, fault
+from tests.scenario.test_notices import ANA
 
 TEAM = "engineering@vintstreet.com"
 EMAIL = MessageAction.model_validate(

@@ -24,16 +24,11 @@ from allclear.responder.pages.sign_in import Viewer
 from allclear.responder.pages.view import Source, incident_page
 from allclear.simulator.faults import Fault
 from tests.patience import until
-from tests.scenario.notice_support import LINES, contacts_of, in_slack, later, line, notified, paged, sent, to
+from tests.scenario.notice_support import LINES, contacts_of, fault, in_slack, later, line, notified, paged, sent, to
 from tests.scenario.response_support import ALERT, broken, installed
-from tests.scenario.scenes import Scene, scene
+from tests.scenario.scenes import scene
 
 ANA = By(actor="Ana", role="on_call", via="cli")
-
-
-def fault(it: Scene, api: str, method: str, kind: str = "permission_denied", times: int = 200) -> None:
-    """Break a method of a vendor."""
-    it.simulated.world.faults.set(Fault.model_validate({"api": api, "method": method, "kind": kind, "times": times}))
 
 
 async def test_each_audience_hears_of_it_once_by_the_first_way(tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ class ActProposed(Model):
     undoes: str | None = Field(default=None, description="The act that this one undoes.")
     pages: bool = Field(default=False, description="Whether it pages people, which starts the time to acknowledge.")
     tells: bool = Field(default=False, description="Whether it only informs people: a message, a page, a public post.")
+    invites: bool = Field(default=False, description="Whether it invites people to a meeting, moves or cancels it.")
     changes_service: bool = Field(
         default=False, description="Whether it changes how users are served: afterwards containment is proven anew."
     )

@@ -16,6 +16,7 @@ from allclear.domain.errors import ConcurrentWrite, MissingText, NotAllowed, Ref
 from allclear.domain.incident import Incident
 from allclear.domain.privacy import has_same_readers, is_reader, require_proof_to_act, require_reader
 from allclear.domain.pseudo_phases import MANUAL as PHASE
+from allclear.domain.pseudo_phases import MEETING
 from allclear.domain.records import By, DecisionMade, IncidentOpened
 from allclear.engine.actions.executor import Executor, Preview
 from allclear.engine.actions.ledger import act_in, nothing_in_place
@@ -162,6 +163,18 @@ class ManualActions:
             raise Refused(f"Nothing was put to people: {sentence}", f"Read on: allclear show {incident.id}.")
         return proposed.asks[-1]
 
+    async def carry_out(self, incident_id: str, request: Callable[[Incident], ActionRequest], by: By) -> ManualResult:
+        """Propose and carry out what `request` returns for the incident, in a person's name; return the result.
+
+        A request that is repeated, by its key in `by`, goes on with the act that it proposed before. Raises NotAllowed
+        for a program, or for who is no proven reader of a private incident, and what `request` raises.
+        """
+        _require_person(by)
+        incident = self._read(incident_id)
+        require_reader(self._company.plan, incident, by)
+        known = act_of_request(incident, by)
+        return await self._go_on(incident_id, known.id if known else await self._propose(incident, request, by), by)
+
     async def _propose(self, incident: Incident, request: Callable[[Incident], ActionRequest], by: By) -> str:
         """Propose what `request` returns for the incident, and return the act's id.
 
@@ -211,7 +224,7 @@ class ManualActions:
         """
         incident = self._read(ask_id.partition("/")[0])
         ask = incident.asks[ask_id]
-        if ask.ask.phase != PHASE or ask.ask.act is None or not ask.granted:
+        if ask.ask.phase not in {PHASE, MEETING} or ask.ask.act is None or not ask.granted:
             return None
         return await self._go_on(incident.id, ask.ask.act, by)
 

@@ -205,6 +205,7 @@ class Proposer:
                 "leaves": None if request.undoes else action.leaves_behind(preview.params),
                 "pages": action.pages,
                 "tells": action.tells,
+                "invites": action.invites,
                 "changes_service": not action.tells,
                 "closes_service": action.closes_service,
             }

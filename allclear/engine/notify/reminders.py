@@ -33,6 +33,7 @@ from allclear.engine.actions.proposals import Proposer
 from allclear.engine.concurrency import Sweep
 from allclear.engine.incidents import overrides_of
 from allclear.engine.notify.fact_asker import FactAsker
+from allclear.engine.notify.meeting_sender import MeetingSender
 from allclear.engine.notify.notice_sender import NoticeSender
 from allclear.engine.notify.sender import BY, Sender
 from allclear.engine.notify.thread_sender import ThreadSender
@@ -89,6 +90,7 @@ class Reminders:
         self._sender = Sender(journal, conductor, proposer, executor, company, clock)
         self._threads = ThreadSender(journal, conductor, proposer, executor, company, clock, channels)
         self._tickets = TicketSender(journal, conductor, proposer, executor, company.plan, clock)
+        self._meetings = MeetingSender(conductor, proposer, executor, clock)
         self._notices = NoticeSender(journal, conductor, proposer, executor, company, clock)
         self._facts = FactAsker(journal, conductor, company.plan, clock)
         self._next_due: dict[str, _NextDue] = {}
@@ -126,6 +128,7 @@ class Reminders:
         await self._sender.send_due(incident_id)
         await self._threads.send_due(incident_id)
         await self._tickets.send_due(incident_id)
+        await self._meetings.send_due(incident_id)
 
     # --- what is due -----------------------------------------------------------------------------------
 
@@ -154,6 +157,7 @@ class Reminders:
         times += [*self._sender.due_times(incident), *self._threads.due_times(incident)]
         times += [*self._tickets.due_times(incident), *self._notices.due_times(incident)]
         times += self._facts.due_times(incident)
+        times += self._meetings.due_times(incident)
         return _NextDue(incident.length, min(times, default=None))
 
     def _forget(self, incident_id: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import get_args
 
 from allclear.bootstrap import Engine
 from allclear.commands.base import Command, Section
@@ -40,7 +41,7 @@ class CommandForm:
 
 def forms_of(engine: Engine, incident: Incident) -> dict[Section, list[CommandForm]]:
     """Return the forms that make sense now, by their section of the page."""
-    found: dict[Section, list[CommandForm]] = {"incident": [], "roles": [], "notes": [], "follow_ups": [], "none": []}
+    found: dict[Section, list[CommandForm]] = {section: [] for section in get_args(Section)}
     for command in PAGE_COMMANDS:
         if command.offered(incident) and (command is Note or not incident.opened.ticket):
             inputs = [] if command.confirm else inputs_of(command, engine, incident, {})

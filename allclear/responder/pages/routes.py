@@ -29,6 +29,7 @@ from allclear.responder.limits import Limits
 from allclear.responder.pages.changes import Changes
 from allclear.responder.pages.chart import chart_svg
 from allclear.responder.pages.command_forms import CommandForm, forms_of, next_form, with_effect
+from allclear.responder.pages.failures import LIST, NEW_LINK, ONE_PAGE, OPEN_LINK, TITLES, status_of
 from allclear.responder.pages.forms import (
     author,
     check_origin,
@@ -38,6 +39,8 @@ from allclear.responder.pages.forms import (
     shown_form,
     without_commands,
 )
+from allclear.responder.pages.meeting import HEADERS as FILE_HEADERS
+from allclear.responder.pages.meeting import MEDIA_TYPE, calendar_file
 from allclear.responder.pages.rendering import HEADERS, NO_REFERRER, page, static_file
 from allclear.responder.pages.sign_in import SignIn, Viewer
 from allclear.responder.pages.view import IncidentPage, Source, incident_page, list_row
@@ -94,6 +97,7 @@ def page_routes(services: PageServices) -> APIRouter:
     router.add_api_route("/i/{incident}", pages.incident)
     router.add_api_route("/i/{incident}/events", pages.events)
     router.add_api_route("/i/{incident}/chart.svg", pages.chart)
+    router.add_api_route("/i/{incident}/meeting.ics", pages.meeting)
     router.add_api_route("/i/{incident}/{command}", pages.form)
     router.add_api_route("/i/{incident}/{command}", pages.command, methods=["POST"])
     return router
@@ -136,7 +140,7 @@ class _Pages:
             viewer = await self._viewer(request)
             rows = await asyncio.to_thread(self._list, viewer)
         except _NotSignedIn as error:
-            return self._unknown(error.reason, _LIST)
+            return self._unknown(error.reason, LIST)
         except AllclearError as error:
             return self._failed(error)
         return page(
@@ -197,7 +201,7 @@ class _Pages:
         except _NotSignedIn:
             return Response(status_code=401)
         except AllclearError as error:
-            return Response(str(error), _status(error))
+            return Response(str(error), status_of(error))
         if self._changes.full:
             return Response("Too many pages are open.", 503)
         if request.scope.get("head"):
@@ -218,15 +222,30 @@ class _Pages:
 
     async def chart(self, request: Request, incident: IncidentPath) -> Response:
         """Return the chart of failures as an SVG image."""
+        policy = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+        return await self._file(request, incident, self._chart, "image/svg+xml", policy)
+
+    async def meeting(self, request: Request, incident: IncidentPath) -> Response:
+        """Return the review's meeting as a file that any calendar opens."""
+        return await self._file(request, incident, calendar_file, MEDIA_TYPE, FILE_HEADERS)
+
+    async def _file(
+        self,
+        request: Request,
+        incident: str,
+        make: Callable[[Incident], str | bytes],
+        media_type: str,
+        headers: dict[str, str],
+    ) -> Response:
+        """Return what `make` makes of the incident, to a person who may read it."""
         try:
             _, state = await self._reader(request, incident)
-            svg = await asyncio.to_thread(self._chart, state)
+            content = await asyncio.to_thread(make, state)
         except _NotSignedIn:
             return Response(status_code=401)
         except AllclearError as error:
-            return Response(str(error), _status(error))
-        policy = "default-src 'none'; style-src 'unsafe-inline'"
-        return Response(svg, headers=HEADERS | {"Content-Security-Policy": policy}, media_type="image/svg+xml")
+            return Response(str(error), status_of(error))
+        return Response(content, headers=HEADERS | headers, media_type=media_type)
 
     async def form(self, request: Request, incident: IncidentPath, command: str) -> Response:
         """Show the form of a command, with what it would do now if a person must see that first. Changes nothing."""
@@ -301,7 +320,7 @@ class _Pages:
             "message.html",
             title="You have signed out",
             sentence=said,
-            next_step=_NEW_LINK.format(incident=incident, signature=signature(engine.company.plan)),
+            next_step=NEW_LINK.format(incident=incident, signature=signature(engine.company.plan)),
             back="",
             **self._frame,
         )
@@ -406,33 +425,15 @@ class _Pages:
 
     def _failed(self, error: AllclearError, back: str = "") -> HTMLResponse:
         """Return the page that says why a request failed; `back` is the incident that the reader may go back to."""
-        status = _status(error)
-        return self._message(_TITLES[status], error, status, "" if isinstance(error, JournalError) else back)
+        status = status_of(error)
+        return self._message(TITLES[status], error, status, "" if isinstance(error, JournalError) else back)
 
     def _unknown(self, reason: NotAllowed | None, what: str, done: str = "") -> HTMLResponse:
         """Return the page for a reader who has not signed in: how to sign in, and nothing of the incident."""
         sentence = f"{done}{reason.message}" if reason else f"{done}You have not signed in, so {what} is not shown."
         proxy = " Or sign in through your company's identity proxy." if self._sign_in.has_proxy else ""
-        link = _ONE_PAGE if what == _LIST else _OPEN_LINK
+        link = ONE_PAGE if what == LIST else OPEN_LINK
         step = reason.next_step if reason else f"{link}{proxy}"
         response = page("message.html", 401, title="Sign in", sentence=sentence, next_step=step, back="", **self._frame)
         response.headers["WWW-Authenticate"] = "Bearer"
         return response
-
-
-def _status(error: AllclearError) -> int:
-    """Return the status of the answer that says why a request failed."""
-    if isinstance(error, NotFound):
-        return 404
-    return 503 if isinstance(error, JournalError) else 403
-
-
-_TITLES = {404: "There is no such page", 503: "The journal does not answer", 403: "Nothing was done"}
-
-_OPEN_LINK = (
-    "Open your personal link: it is in the page or message that you received, and the command allclear link makes one. "
-    "A link opens the page of one incident, and no other."
-)
-_ONE_PAGE = "A personal link opens the page of one incident. On the command line the list is: allclear incidents."
-_NEW_LINK = "To come back, open a new personal link, which this makes: allclear link {incident} {signature}."
-_LIST = "the list of incidents"

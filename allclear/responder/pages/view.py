@@ -43,6 +43,7 @@ from allclear.postmortem.measurements import measure, requests_affected
 from allclear.postmortem.placeholders import FIELDS
 from allclear.postmortem.suggestions import suggestions
 from allclear.responder.pages.cards import Card, ClosedCard, card_of, closed_cards
+from allclear.responder.pages.meeting import MeetingRow, meeting_row
 from allclear.responder.pages.rows import (
     ActRow,
     AlertRow,
@@ -101,6 +102,7 @@ class IncidentPage:
     alerts: list[AlertRow]
     fields: list[FieldRow]
     follow_ups: list[FollowUpRow]
+    meeting: MeetingRow | None
     help: list[str]
     """Whom outside the company to ask, and the pages that responders need; empty after the end."""
     zone: str
@@ -165,6 +167,7 @@ def incident_page(source: Source) -> IncidentPage:
         alerts=_alerts(source),
         fields=_fields(source),
         follow_ups=_follow_ups(incident, plan),
+        meeting=meeting_row(incident, plan),
         help=[] if incident.over else help_lines(plan),
         zone=zone_name(plan.zone, source.now),
     )

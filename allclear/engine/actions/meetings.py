@@ -1,0 +1,202 @@
+"""The review's meeting as people change it: another time, other people, or no meeting.
+
+Each is an act of the action that invited to it, so that it has the same key: calendars show the one meeting, moved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from allclear.company import Company
+from allclear.domain.base import Clock
+from allclear.domain.errors import MissingText, NotAllowed, NotFound, Refused
+from allclear.domain.incident import Incident
+from allclear.domain.meeting import Meeting, meeting_of
+from allclear.domain.moments import read_future, stamp
+from allclear.domain.pseudo_phases import MEETING
+from allclear.domain.records import By, DecisionMade
+from allclear.domain.review_meeting import outside_window
+from allclear.domain.text import enumerated, plain
+from allclear.engine.actions.executor import Executor, Preview
+from allclear.engine.actions.manual import ManualActions, ManualResult
+from allclear.engine.actions.proposals import ActionRequest, Proposer
+from allclear.engine.incidents import act_of_request, read_incident
+from allclear.journal.ports import Journal
+
+_FARTHEST = timedelta(days=90)
+"""How far ahead a meeting may be: more is a slip, as a wrong year."""
+
+
+class Meetings:
+    """Moves and cancels the meeting of an incident's review, and changes who is invited."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        company: Company,
+        executor: Executor,
+        proposer: Proposer,
+        manual: ManualActions,
+        clock: Clock,
+    ) -> None:
+        self._journal = journal
+        self._company = company
+        self._executor = executor
+        self._proposer = proposer
+        self._manual = manual
+        self._clock = clock
+
+    async def preview_move(self, incident_id: str, start: str) -> tuple[Preview, str]:
+        """Return what another time would change, and why it needs a reason (empty: it needs none). Raises as `move`."""
+        incident = read_incident(self._journal, incident_id)
+        meeting = self._existing(incident)
+        moment = self._moment(start)
+        why = outside_window(self._company.plan, incident, moment, meeting.length)
+        return await self._preview(meeting, {"start": moment.isoformat()}), why
+
+    async def preview_people(self, incident_id: str, add: str, remove: str) -> Preview:
+        """Return what other people would change. Raises as `change_people`."""
+        incident = read_incident(self._journal, incident_id)
+        meeting = self._planned(incident)
+        return await self._preview(meeting, {"people": self._people(meeting, add, remove)})
+
+    async def preview_cancel(self, incident_id: str) -> Preview:
+        """Return what cancelling would change. Raises as `cancel`."""
+        meeting = self._planned(read_incident(self._journal, incident_id))
+        return await self._executor.preview_undo(incident_id, meeting.act)
+
+    async def move(self, incident_id: str, start: str, reason: str, by: By, shown: str | None = None) -> ManualResult:
+        """Give the meeting another time, and return the result; a meeting that was cancelled takes place again.
+
+        `start` is a time that a person typed, in the plan's zone. `shown` is the digest of the change that the person
+        saw. Raises NotFound if no one was invited to a meeting, NotAllowed for no time, one that is over or too far
+        away, MissingText without a reason for a time that the plan does not want, Refused if the change is another one.
+        """
+
+        def request(incident: Incident) -> ActionRequest:
+            plan, meeting, moment = self._company.plan, self._existing(incident), self._moment(start)
+            why = outside_window(plan, incident, moment, meeting.length)
+            if why and not reason.strip():
+                raise MissingText(f"{why} {stamp(moment, plan.zone)} is not in that time.", "Say why: `reason`.")
+            return _request(meeting, "move", {"start": moment.isoformat()}, reason, shown)
+
+        return await self._manual.carry_out(incident_id, request, by)
+
+    async def change_people(
+        self, incident_id: str, add: str, remove: str, by: By, shown: str | None = None
+    ) -> ManualResult:
+        """Invite one more, or take one off the list, and return the result.
+
+        Each is a person or a mailing list of the plan, or an e-mail address. Raises NotFound if there is no meeting, or
+        no address; NotAllowed if nothing would change; Refused if no one would be left.
+        """
+
+        def request(incident: Incident) -> ActionRequest:
+            meeting = self._planned(incident)
+            return _request(meeting, "people", {"people": self._people(meeting, add, remove)}, "", shown)
+
+        return await self._manual.carry_out(incident_id, request, by)
+
+    async def cancel(self, incident_id: str, reason: str, by: By, shown: str | None = None) -> ManualResult:
+        """Cancel the meeting, and return the result. Raises NotFound, MissingText without a reason, Refused."""
+        if not reason.strip() and act_of_request(read_incident(self._journal, incident_id), by) is None:
+            raise MissingText("Those who are invited want to know why.", "Say why: `reason`.")
+
+        def request(incident: Incident) -> ActionRequest:
+            return cancellation(self._planned(incident), reason, shown)
+
+        return await self._manual.carry_out(incident_id, request, by)
+
+    # --- the parts -------------------------------------------------------------------------------------
+
+    async def _preview(self, meeting: Meeting, given: Mapping[str, Any]) -> Preview:
+        proposed = meeting.act.proposed
+        request = ActionRequest(MEETING, "preview", proposed.action, dict(proposed.params) | dict(given), "")
+        preview, _ = await self._proposer.preview(request)
+        return preview
+
+    def _existing(self, incident: Incident) -> Meeting:
+        meeting = meeting_of(incident)
+        if meeting is None:
+            raise NotFound(
+                f"No one was invited to a meeting about {incident.id} yet.",
+                "The review invites to it, or start calendar.invite by hand: allclear act calendar.invite --help",
+            )
+        return meeting
+
+    def _planned(self, incident: Incident) -> Meeting:
+        meeting = self._existing(incident)
+        if meeting.cancelled:
+            raise Refused(
+                f"The meeting about {incident.id} is cancelled.",
+                f'To meet after all: allclear move-meeting {incident.id} "DAY TIME"',
+            )
+        return meeting
+
+    def _moment(self, text: str) -> datetime:
+        zone, now = self._company.plan.zone, self._clock()
+        moment = read_future(text, zone, now)
+        if moment > now + _FARTHEST:
+            raise NotAllowed(
+                f"{stamp(moment, zone)} is more than {_FARTHEST.days} days away.", "Check the day, or meet earlier."
+            )
+        return moment
+
+    def _people(self, meeting: Meeting, add: str, remove: str) -> list[str]:
+        """Return the addresses of those who are invited then."""
+        people = list(meeting.people)
+        if not people:
+            raise Refused(
+                "The meeting was announced in a channel and invites no one by e-mail.", "Tell the person the time."
+            )
+        added, removed = (self.address(text) if text.strip() else "" for text in (add, remove))
+        known = {one.lower() for one in people}
+        if not added and not removed:
+            raise MissingText("Nothing was said.", "Name whom to invite, or whom to take off the list.")
+        if added and added.lower() in known:
+            raise NotAllowed(f"{added} is invited already.", "Nothing is to be done.")
+        if removed and removed.lower() not in known:
+            raise NotFound(f"{removed} is not invited.", f"Invited: {enumerated(people)}.")
+        left = [one for one in (*people, added) if one and one.lower() != removed.lower()]
+        if not left:
+            raise Refused("No one would be invited any more.", "Cancel the meeting: allclear cancel-meeting")
+        return left
+
+    def address(self, text: str) -> str:
+        """Return the e-mail address of a person or a mailing list of the plan, or the address that was typed.
+
+        Raises NotFound if there is none.
+        """
+        plan, words = self._company.plan, " ".join(text.split())
+        person, name = plan.person(words), plan.audience(words)
+        listed = plan.mailing_lists.get(name or "")
+        contact = person.contacts.get("email") if person else None
+        found = listed.address if listed else contact.address if contact else "" if person else words
+        if "@" not in found:
+            raise NotFound(f"{words!r} has no e-mail address in the plan.", "Type the address, as ana@example.com.")
+        return found
+
+
+def cancellation(meeting: Meeting, reason: str, shown: str | None = None) -> ActionRequest:
+    """Return what cancels a meeting."""
+    return replace(_request(meeting, "cancel", {}, reason, shown), undoes=meeting.act)
+
+
+_TITLES = {"move": "Move the meeting", "people": "Change who is invited", "cancel": "Cancel the meeting"}
+
+
+def _request(meeting: Meeting, step: str, given: Mapping[str, Any], reason: str, shown: str | None) -> ActionRequest:
+    title, proposed, why = _TITLES[step], meeting.act.proposed, reason.strip()
+    return ActionRequest(
+        MEETING,
+        step,
+        proposed.action,
+        dict(proposed.params) | dict(given),
+        title,
+        shown=shown,
+        confirmed=why or title,
+        decision=DecisionMade(text=f"{title}: {plain(meeting.subject)}", reason=why) if why else None,
+    )
