@@ -10,9 +10,9 @@ from allclear.bootstrap import Engine
 from allclear.commands.assess import read_facts
 from allclear.commands.base import read_fields
 from allclear.commands.company import Declare
+from allclear.domain.incident_ticket import only_a_ticket
 from allclear.domain.records import By
 from allclear.domain.runbook import Phase
-from allclear.domain.severity_tickets import only_a_ticket
 from allclear.domain.template_values import waiting
 from allclear.engine.response.flow_starts import start_message
 from flows.artifacts import publish

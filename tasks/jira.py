@@ -1,13 +1,14 @@
-"""Tickets in Jira: creating one, moving it to another status, and assigning it.
+"""Tickets in Jira: creating one, opening it again, moving it to another status, and assigning it.
 
 Jira has no idempotency key. Ours is a label, by which the ticket is searched for. A search shows a new ticket only
 after seconds to minutes, so after a lost answer nothing is created again: the act is indeterminate until a search can
-tell. A ticket that was just created is read by its key, which is current at once.
+tell. If the answer came, our record has the ticket's key, by which it is read and is current at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
@@ -19,16 +20,18 @@ from typing_extensions import override
 from allclear.domain.action import Action, Change, Client, Fence, Finding, Params, Receipt, State, Verdict
 from allclear.domain.approval import ApprovalPolicy
 from allclear.domain.base import Candidate, TicketLink
-from allclear.domain.errors import AllclearError, Denied, Refused, VendorRefused
+from allclear.domain.errors import AllclearError, Denied, NotFound, Refused, VendorRefused
 from allclear.domain.preflight import Passed, PlannedUse, Preflight, PreflightCheck
 from allclear.domain.systems import Service
 from allclear.domain.text import as_sentence
-from allclear.vendors.jira import Category, Jira, Ticket
+from allclear.vendors.jira import Category, Jira, Ticket, Transition
 from tasks.permissions import JIRA_WRITE
+from tasks.tickets import Standing, is_opened
 
 DEADLINE = timedelta(seconds=30)
 _CATEGORIES: dict[str, Category] = {"to do": "new", "in progress": "indeterminate", "done": "done"}
-_READ_BACK = "read"
+_OPEN = ("new", "indeterminate")
+"""The kinds of status to which a closed ticket is opened again, the better one first."""
 
 
 class TicketParams(Params):
@@ -47,6 +50,10 @@ class CreateParams(TicketParams):
     text: str = Field(min_length=1, description="What the team reads.")
     labels: list[str] = Field(default=[], description="Further labels, without spaces.")
     assignee: str | None = Field(default=None, description="The e-mail address of the person who gets it.")
+    status: str | None = Field(
+        default=None,
+        description="The status by name to which a closed ticket is opened again, if several are possible.",
+    )
 
 
 class MoveParams(TicketParams):
@@ -76,6 +83,11 @@ class TicketState(State):
     status: str = ""
     wanted: str | None = None
     """The account to which it is to be assigned, when planning."""
+
+    @property
+    def standing(self) -> Standing:
+        """Return whether there is a ticket, and whether it is open."""
+        return "none" if self.category == "none" else "closed" if self.category == "done" else "open"
 
     @override
     def in_words(self) -> str:
@@ -131,6 +143,12 @@ class _TicketAction(Action[P, TicketState], Generic[P]):
 
     @override
     async def observe(self, params: P) -> TicketState:
+        known = await asyncio.to_thread(self.context.record.last_state, self.resource(params), "key")
+        if known:
+            try:
+                return self._state(params, await self.jira.ticket(str(known["key"])))
+            except NotFound:  # it was deleted: there may be another one
+                pass
         found = await self.jira.find(params.ticket)
         if len(found) > 1:
             raise Refused(
@@ -162,6 +180,25 @@ class _TicketAction(Action[P, TicketState], Generic[P]):
         sentence = f"Jira finds {'several accounts' if found else 'no account'} for {person}."
         candidates = tuple(Candidate(name=one.name, reason=one.id) for one in found)
         raise Refused(sentence, "Name the person's e-mail address as Jira has it.", candidates)
+
+    async def way(self, ticket: TicketState, kinds: Sequence[str], status: str | None) -> Transition:
+        """Return the one move to a status of the first of `kinds` that the ticket can go to; `status` names it.
+
+        Raises VendorRefused if there is none, or more than one.
+        """
+        known = await self.jira.transitions(ticket.key)
+        for kind in kinds:
+            fitting = [one for one in known if one.to.category.key == kind and status in (None, one.to.name)]
+            if len(fitting) == 1:
+                return fitting[0]
+            if fitting:
+                break
+        words = " or ".join(f"`{name}`" for name, kind in _CATEGORIES.items() if kind in kinds)
+        names = ", ".join(one.to.name for one in known if one.to.category.key in kinds) or "none"
+        raise VendorRefused(
+            f"{ticket.key} is {ticket.status} and can go to no single status of the kind {words}: it has {names}.",
+            "Name one of them as `status`, or move the ticket in Jira.",
+        )
 
     def changed(self, params: P, before: TicketState, summary: str, **after: object) -> Change[TicketState]:
         """Return the change to `after`, with the sentences for people."""
@@ -202,7 +239,7 @@ class _TicketAction(Action[P, TicketState], Generic[P]):
 
 
 class CreateTicket(_TicketAction[CreateParams]):
-    """Creates a ticket in Jira."""
+    """Creates a ticket in Jira. If people have closed it, it is opened again."""
 
     name = "jira.create"
     title = "Create a ticket in Jira"
@@ -213,33 +250,44 @@ class CreateTicket(_TicketAction[CreateParams]):
 
     @override
     def plan(self, params: CreateParams, before: TicketState) -> Change[TicketState]:
-        summary = f"Create a ticket in {before.project}: {params.summary}"
+        if before.standing == "closed":
+            summary = f"Open {before.key} again, which is {before.status}: {params.summary}"
+        else:
+            summary = f"Create a ticket in {before.project}: {params.summary}"
         return self.changed(params, before, summary, category="new")
 
     @override
     async def apply(self, params: CreateParams, change: Change[TicketState], key: str) -> Receipt:
+        if change.before.standing == "closed":
+            way = await self.way(change.before, _OPEN, params.status)
+            await self.jira.move(change.before.key, way)
+            return Receipt(facts={"key": change.before.key})
         assignee = await self.account(params.assignee) if params.assignee else None
         labels = [params.ticket, *params.labels]
         made = await self.jira.create(summary=params.summary, text=params.text, labels=labels, assignee=assignee)
         facts: dict[str, object] = {"key": made}
         with suppress(AllclearError):  # the ticket was created; a search shows it later
-            facts[_READ_BACK] = (await self.jira.ticket(made)).fields.status.name
+            status = (await self.jira.ticket(made)).fields.status
+            facts |= {"status": status.name, "category": status.category.key}
         return Receipt(facts=facts)
 
     @override
+    def state_after(self, change: Change[TicketState], seen: TicketState, receipt: Receipt | None) -> TicketState:
+        """Return what was read; if the search does not show the ticket yet, what reading it by its key has shown."""
+        if seen.standing != "none" or receipt is None:
+            return seen
+        return seen.model_copy(update=receipt.facts)
+
+    @override
     def verify(self, change: Change[TicketState], after: TicketState, receipt: Receipt | None) -> Finding:
-        if after.category == "none" and receipt and receipt.facts.get(_READ_BACK):
-            key = str(receipt.facts["key"])
-            sentence = f"{key} is created. Jira's search does not show it yet."
-            return Finding(verdict=Verdict.SUCCESS, sentence=sentence, facts={"key": key}, ticket=self.link(key))
-        if after.category == "none":
+        if after.standing == "none":
             sentence = f"Jira's search does not show a ticket with the label {after.ticket} yet."
             return Finding(verdict=Verdict.INCONCLUSIVE, sentence=sentence)
         return super().verify(change, after, receipt)
 
     @override
     def target_reached(self, change: Change[TicketState], now: TicketState) -> bool:
-        return now.category != "none"
+        return is_opened(change.before.standing, now.standing)
 
     @override
     def undo(self, params: CreateParams, done: Change[TicketState], now: TicketState) -> Change[TicketState]:
@@ -263,18 +311,11 @@ class MoveTicket(_TicketAction[MoveParams]):
 
     @override
     async def apply(self, params: MoveParams, change: Change[TicketState], key: str) -> Receipt:
-        ticket, wanted = change.before.key, change.after.category
-        known = [one for one in await self.jira.transitions(ticket) if one.to.category.key == wanted]
-        named = [one for one in known if params.status is None or one.to.name == params.status]
-        if len(named) != 1:
-            names = ", ".join(one.to.name for one in known) or "none"
-            raise VendorRefused(
-                f"{ticket} is {change.before.status} and can go to no single status of the kind `{params.to}`:"
-                f" it has {names}.",
-                "Name one of them as `status`, or move the ticket in Jira.",
-            )
-        await self.jira.move(ticket, named[0])
-        return Receipt(facts={"status": named[0].to.name})
+        wanted = change.after.category
+        status = params.status if wanted == _CATEGORIES[params.to] else None  # its undo leads to another one
+        way = await self.way(change.before, [wanted], status)
+        await self.jira.move(change.before.key, way)
+        return Receipt(facts={"status": way.to.name})
 
     @override
     def target_reached(self, change: Change[TicketState], now: TicketState) -> bool:

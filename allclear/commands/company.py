@@ -9,8 +9,8 @@ from typing_extensions import override
 
 from allclear.commands.base import Command
 from allclear.domain.errors import NotAllowed
+from allclear.domain.incident_ticket import only_a_ticket
 from allclear.domain.records import By
-from allclear.domain.severity_tickets import only_a_ticket
 
 if TYPE_CHECKING:
     from allclear.bootstrap import Engine

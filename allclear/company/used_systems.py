@@ -109,9 +109,9 @@ def _planned(plan: Plan, runbooks: Iterable[Runbook]) -> Iterator[tuple[str, Map
     """Yield each action and probe that the runbooks and the plan name, with its parameters."""
     for runbook in runbooks:
         yield from _steps(runbook)
-    tickets = plan.follow_up_tickets
-    further = (tickets.open, tickets.close) if tickets else ()
-    for call in (plan.reminders.message, plan.reminders.page, *further, *plan.ways.values()):
+    rules = [one for one in (plan.incident_tickets, plan.follow_up_tickets) if one]
+    tickets = [call for one in rules for call in (one.open, one.close)] + [one.ticket for one in plan.severities]
+    for call in (plan.reminders.message, plan.reminders.page, *tickets, *plan.ways.values()):
         if call:
             yield call.action, call.with_
 

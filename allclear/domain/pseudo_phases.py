@@ -28,7 +28,7 @@ THREAD = "thread"
 """Acts that post in a message's thread."""
 
 TICKET = "ticket"
-"""Acts that open and close the tickets of follow-ups."""
+"""Acts that open and close tickets, of incidents and of follow-ups."""
 
 NOTICE = "notice"
 """Acts that notify one person, as the plan's `notifications` ask for."""

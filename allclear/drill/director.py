@@ -20,10 +20,12 @@ from allclear.domain.base import utc_now
 from allclear.domain.durations import counted, short_duration
 from allclear.domain.errors import ConfigError
 from allclear.domain.incident import Incident
+from allclear.domain.pseudo_phases import TICKET
 from allclear.domain.records import Entry
 from allclear.domain.text import plain
 from allclear.drill.cast import TERMINAL, Cast, Person, finished
 from allclear.drill.script import Script, find_script
+from allclear.engine.notify.ticket_sender import due_tickets
 from allclear.exports import write_exports
 from allclear.own_secrets import ALERT_TOKEN
 from allclear.postmortem.document import PostMortem, write_post_mortem
@@ -201,9 +203,15 @@ async def _follow_entries(engine: Engine, incident_id: str, on_entry: EntryListe
             for entry in fresh:
                 on_entry(entry, incident)
                 seen = entry.number
-            if finished(incident) and seen == incident.length:
+            if finished(incident) and seen == incident.length and not _untried_tickets(engine, incident):
                 return
         await asyncio.sleep(0.1)
+
+
+def _untried_tickets(engine: Engine, incident: Incident) -> bool:
+    """Return whether a ticket is still to be opened or closed for the first time."""
+    acts = (incident.act_of(TICKET, one.step) for one in due_tickets(engine.company.plan, incident))
+    return any(act is None or act.outcome is None for act in acts)
 
 
 async def _report(  # noqa: PLR0913 - the parts of a result

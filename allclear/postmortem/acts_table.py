@@ -5,7 +5,9 @@ from __future__ import annotations
 from allclear.domain.act import Act
 from allclear.domain.action import ActStatus
 from allclear.domain.ask_state import Answer, AskState
+from allclear.domain.follow_up_tickets import shown_ticket
 from allclear.domain.incident import Incident
+from allclear.domain.incident_ticket import is_own_ticket
 from allclear.domain.moments import clock, zone_name
 from allclear.domain.plan import Plan
 from allclear.domain.pseudo_phases import LIVE_MESSAGE, MEETING, NOTICE, THREAD, TICKET
@@ -36,21 +38,25 @@ def acts_table(incident: Incident, plan: Plan) -> str:
 
 
 def messages_list(incident: Incident, plan: Plan) -> str:
-    """Return a list of the messages and pages; empty without one.
+    """Return a list of the messages, pages and the incident's own ticket; empty without one.
 
     Updates of live messages and the tickets of follow-ups are left out: those stand with the action items.
     """
     return "\n".join(
         _message(incident, act, plan)
         for act in incident.acts.values()
-        if not _on_production(act) and act.proposed.phase not in {LIVE_MESSAGE, MEETING, NOTICE, THREAD, TICKET}
+        if not _on_production(act)
+        and act.proposed.phase not in {LIVE_MESSAGE, MEETING, NOTICE, THREAD}
+        and (act.proposed.phase != TICKET or is_own_ticket(act))
     )
 
 
 def _message(incident: Incident, act: Act, plan: Plan) -> str:
     approved = f" ({approvals(incident, act, plan)})" if act.asks and approvals(incident, act, plan) else ""
     words = markdown_safe(f"{act_words(act)}: {_outcome(incident, act, plan).lower()}", CELL)
-    return f"- {_when(act, plan)} {words}{approved}".replace("-  ", "- ")
+    ticket = shown_ticket(act)
+    link = f" (<{ticket.url}>)" if ticket and ticket.url else ""
+    return f"- {_when(act, plan)} {words}{approved}{link}".replace("-  ", "- ")
 
 
 def _on_production(act: Act) -> bool:

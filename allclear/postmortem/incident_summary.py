@@ -18,6 +18,8 @@ from allclear.domain.durations import short_duration
 from allclear.domain.escalation import roles_to_notify
 from allclear.domain.follow_up_tickets import follow_up_line, ticket_of, ticket_words
 from allclear.domain.incident import Incident
+from allclear.domain.incident_ticket import ticket_link
+from allclear.domain.incident_ticket import ticket_words as own_ticket
 from allclear.domain.moments import clock, day, named_clock, stamp, zone_name
 from allclear.domain.notified import notified
 from allclear.domain.plan import Plan
@@ -113,6 +115,9 @@ def _head(incident: Incident, plan: Plan) -> Group:
     for role in dict.fromkeys([*incident.roles, *incident.offers]):
         if role != LEAD or role in incident.offers:
             grid.add_row(plan.role_title(role), Text(_holder(incident, role)))
+    if ticket := own_ticket(plan, incident):
+        link = ticket_link(incident)
+        grid.add_row("Ticket", Text(f"{ticket}{f'; {link.url}' if link and link.url else ''}"))
     if incident.storm_umbrella and not incident.over:
         storm = f"No action is automatic: {in_storm(incident)}. Answer the open questions, or start an action."
         grid.add_row(

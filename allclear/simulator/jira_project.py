@@ -9,7 +9,12 @@ from typing import Any
 from allclear.simulator.event_log import Clock
 from allclear.simulator.scenario_schema import JiraSpec
 
-STATUSES = {"11": ("To Do", "new"), "21": ("In Progress", "indeterminate"), "31": ("Done", "done")}
+STATUSES = {
+    "11": ("To Do", "new"),
+    "12": ("Backlog", "new"),
+    "21": ("In Progress", "indeterminate"),
+    "31": ("Done", "done"),
+}
 """Id of a transition -> the status to which it leads, and its category."""
 
 
@@ -53,6 +58,12 @@ class JiraProject:
         """Return the tickets with a label that the search shows already."""
         shown = [ticket for ticket in self.tickets if self._clock() - ticket.created_at >= self.spec.search_lags]
         return [ticket for ticket in shown if label in ticket.labels]
+
+    def ways(self, ticket: SimulatedTicket) -> dict[str, tuple[str, str]]:
+        """Return the statuses to which a ticket can go now, as `STATUSES` has them."""
+        open_ones = ["To Do", "In Progress", "Done"]
+        names = self.spec.done_leads_to if ticket.category == "done" else open_ones
+        return {id_: one for id_, one in STATUSES.items() if one[0] in names and one[0] != ticket.status}
 
     def account(self, person: str) -> dict[str, Any] | None:
         """Return the account of a person of the scenario."""

@@ -232,6 +232,9 @@ class JiraSpec(Part):
     people: list[Name] = Field(default=[], description="The e-mail addresses of the people who have an account.")
     search_lags: Duration = Field(default=timedelta(0), description="How long the search does not show a new ticket.")
     may_create: bool = Field(default=True, description="Whether the token's account may create tickets.")
+    done_leads_to: list[Literal["To Do", "Backlog", "In Progress"]] = Field(
+        default=["To Do", "In Progress"], description="The statuses to which a ticket that is done can go."
+    )
 
 
 class PhoneSpec(Part):

@@ -28,6 +28,7 @@ from tasks.github.handles import GithubHandle, repository_of
 from tasks.github.preflight import GithubPreflight
 from tasks.permissions import GITHUB_ISSUES
 from tasks.service_params import ServiceParams
+from tasks.tickets import is_opened
 
 DEADLINE = timedelta(seconds=30)
 _MARK = "allclear ticket"
@@ -149,7 +150,7 @@ class _IssueAction(Action[IssueParams, IssueState]):
     def verify(self, change: Change[IssueState], after: IssueState, receipt: Receipt | None) -> Finding:
         facts = {"number": after.number, "url": after.url}
         ticket = TicketLink(number=f"#{after.number}", url=after.url) if after.number else None
-        if after.state != change.after.state:
+        if not self.target_reached(change, after):
             return Finding(verdict=Verdict.FAILURE, sentence=_sentence(after), facts=facts, ticket=ticket)
         lost = [name for name in (*change.after.labels, *change.after.assignees) if name not in _given(after)]
         dropped = f" GitHub left out {', '.join(lost)}: the token's account may not set them." if lost else ""
@@ -171,13 +172,19 @@ class _IssueAction(Action[IssueParams, IssueState]):
 
 
 class OpenIssue(_IssueAction):
-    """Opens an issue in a service's repository, as a ticket."""
+    """Opens an issue in a service's repository, as a ticket. If people have closed it, it is opened again."""
 
     name = "github.issue"
     title = "Open a ticket as an issue on GitHub"
     params = OpenIssueParams
     text_params = ("title", "text")
     usual_undo = "Closes the issue."
+
+    @override
+    def target_reached(self, change: Change[IssueState], now: IssueState) -> bool:
+        if change.after.state == "open":
+            return is_opened(change.before.state, now.state)
+        return super().target_reached(change, now)  # its undo, which closes the issue
 
     @override
     def plan(self, params: IssueParams, before: IssueState) -> Change[IssueState]:

@@ -89,6 +89,47 @@ async def test_it_is_closed_with_the_incident_and_both_can_be_undone() -> None:
             OpenIssue(context).undo(done.params, done.change, await close.observe(done.params))
 
 
+async def test_a_ticket_that_people_closed_is_opened_again() -> None:
+    """It is not opened a second time: its history stays in one place."""
+    async with hosted(spec(BY_PULL)) as (sim, context):
+        await carried_out(OpenIssue(context), service=SERVICE, **TICKET)
+        [issue] = at_github(sim).issues
+        issue.state = "closed"
+        again = await carried_out(OpenIssue(context), service=SERVICE, **TICKET)
+        assert again.change.summary == "Open #2 again in vintstreet/storefront: VS-1: Search is slow"
+        assert (issue.state, again.finding.verdict) == ("open", Verdict.SUCCESS)
+        assert len(recorded(sim, "write", method="create_issue")) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        ("answer_lost", ActStatus.VERIFIED),
+        ("unavailable", ActStatus.INDETERMINATE),
+        ("ignored", ActStatus.FAILED),
+        ("permission_denied", ActStatus.FAILED),
+    ],
+)
+async def test_whether_it_was_opened_again_is_read(kind: str, status: ActStatus) -> None:
+    """An accepted request that changes nothing is none."""
+    async with hosted(spec(BY_PULL)) as (sim, context):
+        await carried_out(OpenIssue(context), service=SERVICE, **TICKET)
+        at_github(sim).issues[0].state = "closed"
+        await fault(sim, "github", "update_issue", kind)
+        assert (await issued(OpenIssue(context), timedelta(milliseconds=300), **TICKET)).status is status
+
+
+async def test_a_ticket_that_people_closed_before_it_was_found_was_opened() -> None:
+    """The answer was lost; a later read shows it, closed: it was opened, and is not left in doubt."""
+    async with hosted(spec(BY_PULL)) as (sim, context):
+        action = OpenIssue(context)
+        params, change = await worked_out(action, service=SERVICE, **TICKET)
+        at_github(sim).open_issue("VS-1", "allclear ticket VS-1", ["search-team"], ["chi"]).state = "closed"
+        now = await action.observe(params)
+        assert action.target_reached(change, now)
+        assert action.verify(change, now, None).verdict is Verdict.SUCCESS
+
+
 async def test_labels_that_github_leaves_out_are_told() -> None:
     """Without the right to write, GitHub takes the issue and drops them."""
     async with hosted(spec(BY_PULL, may_push=False)) as (_, context):

@@ -17,7 +17,7 @@ from allclear.domain.errors import AllclearError, Denied, Refused
 from allclear.engine.actions.loaded_act import LoadedAct
 from allclear.engine.actions.write_retries import Write
 from allclear.simulator.apis.jira import EMAIL
-from allclear.simulator.jira_project import JiraProject
+from allclear.simulator.jira_project import JiraProject, SimulatedTicket
 from allclear.simulator.scenario_schema import JiraSpec
 from allclear.vendors.jira import Jira, document
 from tasks.jira import AssignTicket, CreateTicket, JiraPreflight, MoveTicket
@@ -32,6 +32,7 @@ from tests.contract.actions_support import (
     worked_out,
 )
 from tests.contract.simulator_support import Simulated, fault, quick, recorded, specification
+from tests.unit.fakes_context import FakeRecord
 
 BEN, CHI = "ben@retailgen.ai", "chi@retailgen.ai"
 TICKET: dict[str, Any] = {"ticket": "RG-1", "summary": "Export fails", "text": "Since 02:10.\n\nSee the record."}
@@ -81,7 +82,72 @@ async def test_a_ticket_that_the_search_does_not_show_yet_is_read_by_its_key() -
     async with tracked(search_lags="10m") as (_, context):
         outcome = await issued(CreateTicket(context), **TICKET)
         assert outcome.status is ActStatus.VERIFIED
-        assert outcome.sentence == "OPS-1 is created. Jira's search does not show it yet."
+        assert outcome.sentence == "OPS-1 is To Do."
+        assert outcome.after is not None
+        record = FakeRecord()
+        record.states["ticket:OPS/RG-1"] = outcome.after
+        context.record = record
+        moved = await carried_out(MoveTicket(context), ticket="RG-1", to="done")
+        assert moved.finding.sentence == "OPS-1 is Done."
+
+
+def closed_by_people(sim: Simulated) -> SimulatedTicket:
+    """Move our ticket to done in Jira, and return it."""
+    [ticket] = at_jira(sim).tickets
+    ticket.status, ticket.category = "Done", "done"
+    return ticket
+
+
+async def test_a_ticket_that_people_closed_is_opened_again() -> None:
+    """It is not created a second time, and what is read then proves it."""
+    async with tracked() as (sim, context):
+        await carried_out(CreateTicket(context), **TICKET)
+        ticket = closed_by_people(sim)
+        again = await carried_out(CreateTicket(context), **TICKET)
+        assert again.change.summary == "Open OPS-1 again, which is Done: Export fails"
+        assert (ticket.status, again.finding.sentence) == ("To Do", "OPS-1 is To Do.")
+        assert len(recorded(sim, "write", method="create_issue")) == 1
+        with pytest.raises(Refused, match="is not taken back"):
+            CreateTicket(context).undo(again.params, again.change, again.after)
+
+
+@pytest.mark.parametrize(
+    ("ways", "status", "words"),
+    [
+        (["In Progress"], None, "OPS-1 is In Progress."),
+        (["To Do", "Backlog"], "Backlog", "OPS-1 is Backlog."),
+        (
+            ["To Do", "Backlog"],
+            None,
+            "OPS-1 is Done and can go to no single status of the kind `to do` or `in progress`",
+        ),
+        ([], None, "`to do` or `in progress`: it has none."),
+    ],
+)
+async def test_how_a_closed_ticket_may_be_opened_again_is_the_projects_workflow(
+    ways: list[str], status: str | None, words: str
+) -> None:
+    """If several ways lead there, or none, the sentence says that it is closed, and what people can do."""
+    async with tracked(done_leads_to=ways) as (sim, context):
+        await carried_out(CreateTicket(context), **TICKET)
+        closed_by_people(sim)
+        outcome = await issued(CreateTicket(context), **TICKET, status=status)
+        opened = words.endswith(("Progress.", "Backlog."))
+        assert outcome.status is (ActStatus.VERIFIED if opened else ActStatus.FAILED)
+        assert words in outcome.sentence
+        assert outcome.next_step == ("" if opened else "Name one of them as `status`, or move the ticket in Jira.")
+
+
+async def test_a_ticket_that_people_closed_before_it_was_found_was_created() -> None:
+    """The answer was lost; a later read shows it, closed: it was made, and is not left in doubt."""
+    async with tracked() as (sim, context):
+        action = CreateTicket(context)
+        params, change = await worked_out(action, **TICKET)
+        at_jira(sim).create("Export fails", None, ["RG-1"], None)
+        closed_by_people(sim)
+        now = await action.observe(params)
+        assert action.target_reached(change, now)
+        assert action.verify(change, now, None).verdict is Verdict.SUCCESS
 
 
 @pytest.mark.parametrize("lag", ["0s", "10m"])
@@ -169,7 +235,11 @@ async def test_each_fault_has_its_sentence(kind: str, error: type[AllclearError]
 
 @pytest.mark.parametrize(
     ("action", "method", "raw"),
-    [(MoveTicket, "transition", {"to": "done"}), (AssignTicket, "assign", {"assignee": BEN})],
+    [
+        (MoveTicket, "transition", {"to": "in progress"}),
+        (AssignTicket, "assign", {"assignee": BEN}),
+        (CreateTicket, "transition", {"summary": "Export fails", "text": "Again since 04:00."}),
+    ],
 )
 @pytest.mark.parametrize(
     ("kind", "status"),
@@ -186,6 +256,7 @@ async def test_the_outcome_of_a_change_says_what_a_read_has_proven(
     """A vendor that accepts and does nothing has not changed the ticket."""
     async with tracked() as (sim, context):
         await carried_out(CreateTicket(context), **TICKET)
+        closed_by_people(sim)  # what creating it then opens again
         await fault(sim, "jira", method, kind)
         assert (await issued(action(context), ticket="RG-1", **raw)).status is status
 

@@ -1,4 +1,7 @@
-"""A process dies at every write of an alert that makes only a ticket, or two processes work at once: one ticket."""
+"""A process dies at every write of a ticket's story, or two processes work at once: one ticket, opened and closed once.
+
+It is the ticket of an alert that makes only one, and the ticket of an incident from its detection to its end.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,23 @@ import pytest
 
 from allclear.bootstrap import Engine
 from allclear.domain.base import utc_now
-from allclear.domain.severity_tickets import ticket_link
+from allclear.domain.incident_ticket import ticket_link, ticket_words
+from allclear.domain.records import By, PhaseEntered, PhaseLeft
 from allclear.engine.notify.ticket_sender import TicketSender
 from allclear.journal.sql_journal import SqlJournal
 from tests.contract.simulator_support import Simulated, quick
-from tests.scenario.response_support import ALERT, Killed, Mortal, announced, die, engine_on, new_journal, writes
+from tests.scenario.response_support import (
+    ALERT,
+    MACHINE,
+    Killed,
+    Mortal,
+    announced,
+    die,
+    engine_on,
+    new_journal,
+    report,
+    writes,
+)
 from tests.scopes import DRILL
 
 TYPO = replace(ALERT, key="typo", title="The cart says chekout", labels={"alertname": "CosmeticIssue"})
@@ -25,10 +40,56 @@ async def ticketed(engine: Engine) -> None:
     """Take the alert in, as the inbox worker does after a restart, and open what is due."""
     taken = engine.intake.take(TYPO, "delivery-1")
     assert taken.incident is not None
-    sender = TicketSender(
-        engine.journal, engine.conductor, engine.proposer, engine.executor, engine.company.plan, utc_now
-    )
-    await sender.send_due(taken.incident)
+    await sender(engine).send_due(taken.incident)
+
+
+async def whole_incident(engine: Engine) -> None:
+    """Take an alert in that opens an incident, leave its detection, end it, and do after each what is due."""
+    incident = report(engine)
+    if not engine.conductor.incident(incident).left:
+        left = [PhaseEntered(phase="detect"), PhaseLeft(phase="detect")]
+        engine.journal.append(incident, left, MACHINE)
+    await sender(engine).send_due(incident)
+    if not engine.conductor.incident(incident).over:
+        engine.people.resolve(incident, "Payments work.", By(actor="Ana", role="on_call", via="cli"))
+    await sender(engine).send_due(incident)
+
+
+def sender(engine: Engine) -> TicketSender:
+    """Return what opens and closes the tickets of an engine's incidents."""
+    parts = (engine.journal, engine.conductor, engine.proposer, engine.executor, engine.company.plan)
+    return TicketSender(*parts, utc_now)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_the_ticket_of_an_incident_is_opened_and_closed_once_wherever_the_process_dies(
+    tmp_path: Path, when: Literal["before", "after"]
+) -> None:
+    """The next process carries on from what is in the journal, also if the incident has ended meanwhile."""
+    at, killed = 1, True
+    while killed:
+        folder = tmp_path / str(at)
+        url = new_journal(folder)
+        async with Simulated(quick("healthy")) as sim:
+            simulation = announced(sim, folder)
+            inner = SqlJournal(url, DRILL)
+            engine = engine_on(url, simulation, Mortal(inner, at, when))  # pyright: ignore[reportArgumentType]
+            try:
+                await whole_incident(engine)
+                killed = False
+            except Killed:
+                await die(engine, inner)
+                engine = engine_on(url, simulation)
+                await whole_incident(engine)
+            assert sim.world.github is not None
+            assert [issue.state for issue in sim.world.github.issues] == ["closed"]
+            assert [line["method"] for line in writes(sim.world, "github")] == ["create_issue", "update_issue"]
+            [row] = engine.journal.incidents()
+            assert ticket_words(engine.company.plan, engine.conductor.incident(row.id)).endswith(", closed")
+            assert engine.journal.broken_link(row.id) is None
+            await engine.close()
+        at += 1
+    assert at > 9  # the opening, detection, the end; the proposal, intent and outcome of each act
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

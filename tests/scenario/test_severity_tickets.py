@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from allclear.bootstrap import Engine, make_engine
-from allclear.company import Company
+from allclear.company import Company, load_company
 from allclear.domain.action import ActStatus
 from allclear.domain.errors import NotAllowed, WrongState
 from allclear.domain.incident import Incident
-from allclear.domain.plan import Limit, Storm
+from allclear.domain.incident_ticket import SILENT_FOR, ticket_link
+from allclear.domain.plan import Limit, Storm, TicketAction
 from allclear.domain.records import By
 from allclear.domain.runbook import Phase
-from allclear.domain.severity_tickets import SILENT_FOR, ticket_link
 from allclear.domain.timeline import timeline
 from allclear.engine.actions.manual import ManualRequest
 from allclear.engine.alerts.received import IntakeResult
@@ -29,7 +29,8 @@ from allclear.responder.routes.views import show_delivery
 from allclear.settings import Settings
 from allclear.simulator.faults import Fault
 from allclear.simulator.github_repository import GithubRepository
-from tests.contract.simulator_support import Simulated, quick
+from allclear.simulator.scenario_schema import JiraSpec
+from tests.contract.simulator_support import REPOSITORY, Simulated, quick
 from tests.scenario.response_support import ALERT, announced, installed, new_journal, vintstreet, writes
 from tests.scenario.scenes import Watch
 
@@ -74,10 +75,13 @@ class Room:
 
 
 @asynccontextmanager
-async def room(folder: Path, company: Company | None = None) -> AsyncGenerator[Room]:
-    """Yield an engine on a new journal."""
+async def room(
+    folder: Path, company: Company | None = None, jira: dict[str, str] | None = None
+) -> AsyncGenerator[Room]:
+    """Yield an engine on a new journal; `jira` is the simulated project there."""
     watch = Watch()
-    async with Simulated(quick("healthy"), watch) as simulated:
+    project = {"jira": JiraSpec.model_validate(jira)} if jira else {}
+    async with Simulated(quick("healthy", **project), watch) as simulated:
         settings = Settings(
             company="vintstreet", journal_url=new_journal(folder), simulation=announced(simulated, folder)
         )
@@ -134,6 +138,49 @@ async def test_repeats_join_the_ticket_while_it_is_open(tmp_path: Path) -> None:
         it.send("d6")
         await it.later()
         assert (issue.state, it.created, len(it.github.issues)) == ("open", 1, 1)
+
+
+async def test_a_ticket_in_jira_is_opened_again_and_never_created_twice(tmp_path: Path) -> None:
+    """Not even if the alert fires again before the search shows the ticket; people are reminded if the workflow forbids it."""
+    async with room(tmp_path, in_jira(), {"project": "OPS", "search_lags": "30m"}) as it:
+        assert it.simulated.world.jira is not None
+        project = it.simulated.world.jira
+        it.send()
+        await it.later()
+        it.send("d2", state="resolved")
+        await it.later(timedelta(minutes=1))
+        it.send("d3")
+        await it.later()
+        [ticket] = project.tickets
+        assert [act.status for act in it.incident("VS-T1").acts.values()] == [ActStatus.VERIFIED] * 2
+        await it.later(timedelta(hours=1))
+        ticket.status, ticket.category = "Done", "done"
+        it.send("d4", state="resolved")
+        await it.later(timedelta(hours=1))
+        it.send("d5")
+        await it.later()
+        assert (ticket.status, len(project.tickets)) == ("To Do", 1)
+        ticket.status, ticket.category = "Done", "done"
+        project.spec = project.spec.model_copy(update={"done_leads_to": []})
+        it.send("d6", state="resolved")
+        await it.later(timedelta(hours=1))
+        it.send("d7")
+        for _ in range(6):
+            await it.later(timedelta(minutes=15))
+        told = [one for topic, all_ in it.incident("VS-T1").reminders.items() for one in all_ if "ticket" in topic]
+        assert "OPS-1 is Done and can go to no single status" in told[-1].reminder.sentence
+
+
+def in_jira() -> Company:
+    """Return VintStreet with RetailGen's Jira for what makes only a ticket."""
+    company, other = vintstreet(), load_company(REPOSITORY / "runbooks" / "retailgen")
+    systems = company.systems.model_copy(
+        update={"systems": company.systems.systems | {"jira": other.systems.systems["jira"]}}
+    )
+    ticket = {"ticket": "{incident}", "summary": "{simulated}{title}", "text": "{simulated}{incident}: {title}"}
+    call = TicketAction.model_validate({"action": "jira.create", "with": ticket})
+    levels = [one.model_copy(update={"ticket": call}) if one.ticket else one for one in company.plan.severities]
+    return replace(company, plan=company.plan.model_copy(update={"severities": levels}), systems=systems)
 
 
 async def test_a_lost_answer_opens_no_second_one(tmp_path: Path) -> None:

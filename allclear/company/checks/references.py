@@ -96,6 +96,8 @@ class _PlanReferences:
         }
         for name, lines in parts.items():
             yield from (((name, index), line) for index, line in enumerate(lines))
+        if plan.incident_tickets:
+            yield ("incident_tickets",), plan.incident_tickets
         if plan.follow_up_tickets:
             yield ("follow_up_tickets",), plan.follow_up_tickets
         yield from ((("post_mortem", "due", index), line) for index, line in enumerate(plan.post_mortem.due))

@@ -1,4 +1,4 @@
-"""Checks what opens and closes tickets: of each follow-up, and of a severity that makes only a ticket."""
+"""Checks what opens and closes tickets: of each incident and follow-up, and of a severity that makes only a ticket."""
 
 from __future__ import annotations
 
@@ -12,26 +12,48 @@ from allclear.company.yaml_file import Place
 from allclear.domain.placeholders import FOLLOW_UP_PLACEHOLDERS
 from allclear.domain.plan import TicketAction
 
-_FIELD = "follow_up_tickets"
+_INCIDENTS, _FOLLOW_UPS = "incident_tickets", "follow_up_tickets"
 
 
 def check_tickets(draft: Draft, capabilities: Capabilities) -> Iterator[Diagnostic]:
     """Yield what is wrong with the actions that open and close tickets."""
     if draft.plan is None:
         return
+    yield from _incidents(draft, capabilities)
     yield from _follow_ups(draft, capabilities)
     for index, severity in enumerate(draft.plan.severities):
         if severity.ticket is None:
             continue
         place = ("severities", index, "ticket")
         yield from _call(draft, capabilities, place, severity.ticket, {})
-        name = str(severity.ticket.with_.get("ticket", ""))
-        if "{incident}" not in name:
-            yield draft.files[PLAN].error(
-                (*place, "with"),
-                f"All alerts of {severity.name} would have the same ticket.",
-                'Put {incident} into its name: `ticket: "{incident}"`.',
-            )
+        yield from _one_each(draft, place, severity.ticket, f"alerts of {severity.name}")
+
+
+def _incidents(draft: Draft, capabilities: Capabilities) -> Iterator[Diagnostic]:
+    rules = draft.plan.incident_tickets if draft.plan else None
+    if rules is None:
+        return
+    opening = (_INCIDENTS, "open")
+    yield from _call(draft, capabilities, opening, rules.open, {})
+    yield from _one_each(draft, opening, rules.open, "incidents")
+    if rules.close is not None:
+        yield from _call(draft, capabilities, (_INCIDENTS, "close"), rules.close, {})
+        yield from _closes_the_same(draft, _INCIDENTS, rules.open, rules.close)
+
+
+def _one_each(draft: Draft, place: Place, call: TicketAction, what: str) -> Iterator[Diagnostic]:
+    """Yield that `what` would share one ticket, if its name does not hold the incident's id."""
+    if "{incident}" not in str(call.with_.get("ticket", "")):
+        sentence = f"All {what} would have the same ticket."
+        yield draft.files[PLAN].error(
+            (*place, "with"), sentence, 'Put {incident} into its name: `ticket: "{incident}"`.'
+        )
+
+
+def _closes_the_same(draft: Draft, field: str, opening: TicketAction, closing: TicketAction) -> Iterator[Diagnostic]:
+    if closing.with_.get("ticket") != opening.with_.get("ticket"):
+        sentence = "It would close another ticket."
+        yield draft.files[PLAN].error((field, "close", "with"), sentence, "Give it the same `ticket` as `open`.")
 
 
 def _follow_ups(draft: Draft, capabilities: Capabilities) -> Iterator[Diagnostic]:
@@ -44,17 +66,14 @@ def _follow_ups(draft: Draft, capabilities: Capabilities) -> Iterator[Diagnostic
     missing = [name for name in ("follow_up", "owner", "due") if not any(f"{{{name}}}" in text for text in texts)]
     if missing:
         listed = " and ".join(f"{{{name}}}" for name in missing)
-        yield file.error((_FIELD, "open", "with"), f"The ticket does not say {listed}.", "Put it into its text.")
+        yield file.error((_FOLLOW_UPS, "open", "with"), f"The ticket does not say {listed}.", "Put it into its text.")
     if rules.close is not None:
         yield from _numbered_call(draft, capabilities, "close", rules.close)
-        if rules.close.with_.get("ticket") != opening.get("ticket"):
-            yield file.error(
-                (_FIELD, "close", "with"), "It would close another ticket.", "Give it the same `ticket` as `open`."
-            )
+        yield from _closes_the_same(draft, _FOLLOW_UPS, rules.open, rules.close)
 
 
 def _numbered_call(draft: Draft, capabilities: Capabilities, name: str, call: TicketAction) -> Iterator[Diagnostic]:
-    place = (_FIELD, name)
+    place = (_FOLLOW_UPS, name)
     yield from _call(draft, capabilities, place, call, FOLLOW_UP_PLACEHOLDERS)
     kind = capabilities.actions.get(call.action)
     if kind and not is_numbered(kind, call.with_):

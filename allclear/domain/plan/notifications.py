@@ -128,6 +128,15 @@ class ReminderRules(Model):
     )
 
 
+class IncidentTickets(Applies):
+    """The ticket of each incident. A private incident gets none: others would read it."""
+
+    open: TicketAction = Field(description="What opens it, once detection has found the trouble to be real.")
+    close: TicketAction | None = Field(
+        default=None, description="What closes it when the incident ends, however it ends; it stays open if left out."
+    )
+
+
 class FollowUpTickets(Applies):
     """The ticket of each follow-up. Of a private incident's follow-ups none is opened: others would read it."""
 

@@ -20,6 +20,7 @@ from allclear.domain.plan.notifications import (
     EscalationPolicy,
     Evidence,
     FollowUpTickets,
+    IncidentTickets,
     MessageAction,
     Notification,
     PostMortemRules,
@@ -158,6 +159,9 @@ class Plan(Model):
     )
     updates: list[UpdateSchedule] = Field(default=[], description="How often each audience gets a status update.")
     reminders: ReminderRules = Field(default=ReminderRules(), description="How people are reminded of what is due.")
+    incident_tickets: IncidentTickets | None = Field(
+        default=None, description="The ticket that each incident gets; none if left out."
+    )
     follow_up_tickets: FollowUpTickets | None = Field(
         default=None, description="The ticket that each follow-up gets; none if left out."
     )

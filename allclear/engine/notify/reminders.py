@@ -89,7 +89,7 @@ class Reminders:
         self._clock = clock
         self._sender = Sender(journal, conductor, proposer, executor, company, clock)
         self._threads = ThreadSender(journal, conductor, proposer, executor, company, clock, channels)
-        self._tickets = TicketSender(journal, conductor, proposer, executor, company.plan, clock)
+        self._tickets = TicketSender(journal, conductor, proposer, executor, company.plan, clock, on_end=self._forget)
         self._meetings = MeetingSender(conductor, proposer, executor, clock)
         self._notices = NoticeSender(journal, conductor, proposer, executor, company, clock)
         self._facts = FactAsker(journal, conductor, company.plan, clock)
@@ -110,13 +110,15 @@ class Reminders:
         """Wait until everything that was started is recorded, and was sent or failed."""
         await self._sweep.wait()
         await self._notices.wait()
+        await self._tickets.wait()
 
     async def _visit(self, incident_id: str) -> None:
         self._notices.start_due(incident_id)
+        self._tickets.start_due(incident_id)
         for last in (False, False, False, True):
             try:
                 await self._send_due(incident_id)
-            except ConcurrentWrite:  # a notice was written meanwhile
+            except ConcurrentWrite:  # a notice or a ticket was written meanwhile
                 if last:
                     raise
             else:
@@ -127,7 +129,6 @@ class Reminders:
         await self._record_due(incident_id)
         await self._sender.send_due(incident_id)
         await self._threads.send_due(incident_id)
-        await self._tickets.send_due(incident_id)
         await self._meetings.send_due(incident_id)
 
     # --- what is due -----------------------------------------------------------------------------------

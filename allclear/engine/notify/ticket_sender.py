@@ -1,35 +1,46 @@
-"""Opens a ticket for each follow-up when it is recorded, and closes it when the follow-up is done.
+"""Opens and closes tickets: of each incident, of each follow-up, and of a severity that makes only a ticket.
 
-It also opens the ticket of a severity that makes only a ticket, and opens it again when its alert fires again.
-
-What is to be done follows from the record and the plan alone, as for reminders, wherever the follow-up was recorded.
-Each is an act: it is done once, and tried again only if nothing was changed. After a lost answer nothing is written
-again; the act watch settles what became of it.
+What is to be done follows from the record and the plan alone, as for reminders, wherever an incident ended or a
+follow-up was recorded. Each is an act: it is done once, and tried again only if nothing was changed. After a lost
+answer nothing is written again; the act watch settles what became of it. A tracker that does not answer delays nothing
+else: each incident's tickets have a task of their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from allclear.domain.base import Clock
+from allclear.domain.errors import ConcurrentWrite
 from allclear.domain.follow_up_tickets import closing_step, opening_step, ticket_of, wants_tickets
 from allclear.domain.incident import Incident
+from allclear.domain.incident_ticket import CLOSE, closing_call, ends_at, opening_acts, opening_call, opening_of
 from allclear.domain.moments import day
 from allclear.domain.placeholders import render_all
 from allclear.domain.plan import Plan, TicketAction
 from allclear.domain.pseudo_phases import TICKET
 from allclear.domain.records import IncidentEnded
-from allclear.domain.severity_tickets import call_for, ends_at, opening_acts, opening_of
 from allclear.domain.text import plain
 from allclear.domain.ticket_reminders import TRIES
 from allclear.engine.actions.executor import Executor
 from allclear.engine.actions.proposals import ActionRequest, Proposer
+from allclear.engine.concurrency import Sweep
 from allclear.engine.notify.message_retries import next_try
 from allclear.engine.notify.sender import BY
 from allclear.engine.response.conductor import Conductor
 from allclear.journal.ports import Journal
+
+log = logging.getLogger("allclear.tickets")
+
+_AT_ONCE = 20
+"""Incidents whose tickets are opened and closed at the same time."""
+
+_READS = 20
+"""How often the record is read again because something else was written to it meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +48,7 @@ class DueTicket:
     """A ticket that is to be opened or closed."""
 
     number: int | None
-    """The follow-up's number, 1 for the first; None for the ticket of the severity."""
+    """The follow-up's number, 1 for the first; None for the ticket of the incident itself."""
     step: str
     title: str
     call: TicketAction
@@ -46,7 +57,7 @@ class DueTicket:
 
 def due_tickets(plan: Plan, incident: Incident) -> Iterator[DueTicket]:
     """Yield what is to be done about the tickets of an incident and its follow-ups, and when."""
-    yield from _severity_ticket(plan, incident)
+    yield from _own_ticket(plan, incident)
     rules = plan.follow_up_tickets
     if rules is None:
         return
@@ -63,14 +74,18 @@ def due_tickets(plan: Plan, incident: Incident) -> Iterator[DueTicket]:
             yield DueTicket(number, closing, f"Close the ticket of follow-up {number}", rules.close, due)
 
 
-def _severity_ticket(plan: Plan, incident: Incident) -> Iterator[DueTicket]:
-    """Yield the ticket of the incident's severity, unless it may have been opened."""
-    call, acts = call_for(plan, incident), opening_acts(incident)
-    if call is None or (acts and acts[-1].unsettled):
-        return
-    step, first = opening_of(incident)
-    if due := _next(incident, step, first):
+def _own_ticket(plan: Plan, incident: Incident) -> Iterator[DueTicket]:
+    """Yield that the incident's own ticket is to be opened or closed, unless that may have been done."""
+    acts = opening_acts(incident)
+    begun = next((act for act in acts if act.begun), None)  # interrupted, perhaps before the incident ended
+    call, (step, first) = opening_call(plan, incident), opening_of(incident)
+    if begun is not None:
+        step, call = begun.proposed.step, TicketAction(action=begun.proposed.action, **{"with": begun.proposed.params})
+    if call and not (acts and acts[-1].unsettled) and (due := _next(incident, step, first)):
         yield DueTicket(None, step, f"Open the ticket of {incident.id}", call, due)
+    closing, ended_at = closing_call(plan, incident), incident.ended_at
+    if begun is None and closing and ended_at and (due := _next(incident, CLOSE, ended_at)):
+        yield DueTicket(None, CLOSE, f"Close the ticket of {incident.id}", closing, due)
 
 
 def _next(incident: Incident, step: str, first: datetime) -> datetime | None:
@@ -82,7 +97,7 @@ def _next(incident: Incident, step: str, first: datetime) -> datetime | None:
 class TicketSender:
     """Opens and closes the tickets of one incident and its follow-ups."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the pieces that `Reminders` puts together
         self,
         journal: Journal,
         conductor: Conductor,
@@ -90,45 +105,71 @@ class TicketSender:
         executor: Executor,
         plan: Plan,
         clock: Clock,
+        on_end: Callable[[str], None] = lambda _: None,
     ) -> None:
+        """`on_end` is called with each incident whose tickets were worked on."""
         self._journal = journal
         self._conductor = conductor
         self._proposer = proposer
         self._executor = executor
         self._plan = plan
         self._clock = clock
+        self._sweep = Sweep(log, "open or close the tickets of", _AT_ONCE, on_end=on_end)
 
     def due_times(self, incident: Incident) -> Iterator[datetime]:
         """Yield when each ticket is to be opened or closed, and when a mere ticket is left to the people."""
+        if incident.id in self._sweep:
+            return
         yield from (ticket.due for ticket in due_tickets(self._plan, incident))
         if ends := ends_at(incident):
             yield ends
 
+    def start_due(self, incident_id: str) -> None:
+        """Start opening and closing what is due; `wait` waits for it."""
+        if any(due <= self._clock() for due in self.due_times(self._conductor.incident(incident_id))):
+            self._sweep.start(incident_id, partial(self.send_due, incident_id))
+
+    async def wait(self) -> None:
+        """Wait until everything that was started was opened or closed, or failed."""
+        await self._sweep.wait()
+
     async def send_due(self, incident_id: str) -> None:
         """Open and close what is due. Raises AllclearError for the first that fails."""
-        for ticket in list(due_tickets(self._plan, self._conductor.incident(incident_id))):
-            if ticket.due <= self._clock():
-                await self._carry_out(incident_id, ticket)
-        incident = self._conductor.incident(incident_id)
+        done: set[str] = set()
+        for _ in range(_READS):
+            incident = self._conductor.incident(incident_id)
+            due = [
+                one for one in due_tickets(self._plan, incident) if one.due <= self._clock() and one.step not in done
+            ]
+            try:
+                for ticket in due[:1]:
+                    await self._carry_out(incident, ticket)
+                    done.add(ticket.step)
+                if not due:
+                    self._leave_to_people(incident)
+                    return
+            except ConcurrentWrite:  # something else was written meanwhile: read again
+                continue
+
+    def _leave_to_people(self, incident: Incident) -> None:
         if (ends := ends_at(incident)) and ends <= self._clock():
             why = "Its alert has not fired for long." if incident.alerts else "No alert belongs to it."
             ended = IncidentEnded(ending="resolved", reason=f"{why} Its ticket is left to the people.")
-            self._journal.append(incident_id, [ended], BY, expect=incident.length)
+            self._journal.append(incident.id, [ended], BY, expect=incident.length)
 
-    async def _carry_out(self, incident_id: str, ticket: DueTicket) -> None:
-        incident = self._conductor.incident(incident_id)
+    async def _carry_out(self, incident: Incident, ticket: DueTicket) -> None:
         act = incident.act_of(TICKET, ticket.step)
         if act is not None and act.outcome is None:  # interrupted
-            await self._executor.carry_out(incident_id, act.id, BY)
+            await self._executor.carry_out(incident.id, act.id, BY)
             return
         values = self._conductor.values_for(incident, type(self._executor.action(ticket.call.action)))
         params = render_all(ticket.call.with_, values.extended(self._about(incident, ticket)))
         request = ActionRequest(TICKET, ticket.step, ticket.call.action, params, ticket.title, authorised=True)
         new = await self._proposer.propose(incident, request, BY)
-        await self._executor.carry_out(incident_id, new, BY)
+        await self._executor.carry_out(incident.id, new, BY)
 
     def _about(self, incident: Incident, ticket: DueTicket) -> dict[str, str]:
-        """Return the placeholders of a follow-up's ticket; none for the ticket of a severity."""
+        """Return the placeholders of a follow-up's ticket; none for the incident's own."""
         if ticket.number is None:
             return {}
         item = incident.follow_ups[ticket.number - 1]

@@ -14,6 +14,8 @@ from allclear.domain.deadlines import Deadline, deadlines
 from allclear.domain.durations import short_duration
 from allclear.domain.follow_up_tickets import follow_up_line, ticket_of, ticket_words
 from allclear.domain.incident import Incident
+from allclear.domain.incident_ticket import ticket_link
+from allclear.domain.incident_ticket import ticket_words as own_ticket
 from allclear.domain.moments import clock, day, local, named_clock, stamp, zone_name
 from allclear.domain.notified import Notified, notified
 from allclear.domain.plan import Plan
@@ -80,6 +82,10 @@ class IncidentPage:
     acknowledged: str
     held: str
     """Who stopped everything automatic, since when and why; empty if no one did."""
+    ticket: str
+    """How the incident's own ticket stands; empty if it gets none."""
+    ticket_url: str
+    """Where people read it; empty if that is not known."""
     viewer: Viewer
     role: str
     """The role in which this person acts, unless a question asks for another one; empty if the person has none."""
@@ -143,6 +149,8 @@ def incident_page(source: Source) -> IncidentPage:
         lead=_lead_words(incident, plan),
         acknowledged=_acknowledged(source),
         held=_held(source),
+        ticket=own_ticket(plan, incident),
+        ticket_url=_url(ticket_link(incident)),
         viewer=viewer,
         role=roles[0] if roles else "",
         asked=_asked(incident, plan, viewer, source.now),

@@ -16,9 +16,9 @@ from functools import partial
 from allclear.bootstrap import Engine
 from allclear.domain.channel import Pressed, read_button
 from allclear.domain.errors import AllclearError
+from allclear.domain.incident_ticket import only_a_ticket
 from allclear.domain.links import LinkTo
 from allclear.domain.records import By
-from allclear.domain.severity_tickets import only_a_ticket
 from allclear.domain.slack_ids import slack_user_id
 from allclear.engine.people.declare import Declaration
 from allclear.responder.channels.answers import ChannelAnswers

@@ -129,15 +129,14 @@ class JiraApi(HttpApi):
         ticket = self._find(request)
         shown = [
             {"id": number, "name": name, "to": _status(name, category)}
-            for number, (name, category) in STATUSES.items()
-            if name != ticket.status
+            for number, (name, category) in self._project.ways(ticket).items()
         ]
         return JSONResponse({"transitions": shown})
 
     async def _move(self, request: Request, call: Call) -> Response:
         ticket, body = self._find(request), await _object(request)
         number = str((as_object(body.get("transition")) or {}).get("id"))
-        if number not in STATUSES:
+        if number not in self._project.ways(ticket):
             raise _error(400, f"Transition id '{number}' is not valid for this issue.")
         call.facts |= {"key": self._project.key(ticket), "to": STATUSES[number][0]}
         if not call.ignored:
