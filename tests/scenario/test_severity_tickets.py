@@ -141,7 +141,7 @@ async def test_repeats_join_the_ticket_while_it_is_open(tmp_path: Path) -> None:
 
 
 async def test_a_ticket_in_jira_is_opened_again_and_never_created_twice(tmp_path: Path) -> None:
-    """Not even if the alert fires again before the search shows the ticket; people are reminded if the workflow forbids it."""
+    """Not even if it fires again before the search shows the ticket. If the workflow forbids it, people read why."""
     async with room(tmp_path, in_jira(), {"project": "OPS", "search_lags": "30m"}) as it:
         assert it.simulated.world.jira is not None
         project = it.simulated.world.jira
