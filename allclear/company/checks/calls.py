@@ -64,11 +64,13 @@ def check_recipient(
     try:
         checked = kind.params.model_validate({**with_examples(draft, dict(params), "the-service"), "people": [address]})
     except ValidationError as error:
-        if any(problem["loc"][:1] == ("people",) for problem in error.errors()):
+        reasons = [one.sentence for one in validation_problems(error, kind.params) if one.place[:1] == ("people",)]
+        if reasons:
             whose = "id in the pager" if kind.pages else f"address for `{kind.reaches}`"
+            reason = reasons[0].removeprefix("`people`: ").removeprefix("`people` no. 1: ")
             yield file.error(
                 where,
-                f"`{kind.name}` cannot {verb} {address!r}.",
+                f"`{kind.name}` cannot {verb} {address!r}: {reason}",
                 f"Write the person's {whose}; `allclear actions` shows what {kind.name} takes.",
             )
         return

@@ -11,7 +11,7 @@ from allclear.company.capabilities import ActionType, Capabilities, ProbeType
 from allclear.company.checks.approvals import check_auto_approval, check_step_approval
 from allclear.company.checks.placeholders import check_public_placeholders, check_step_placeholders, with_examples
 from allclear.company.diagnostics import Diagnostic, suggestion
-from allclear.company.load import Draft
+from allclear.company.load import PLAN, Draft
 from allclear.company.validation_errors import validation_problems
 from allclear.company.yaml_file import Place, YamlFile
 from allclear.domain.action import Action, Params
@@ -23,6 +23,10 @@ def check_runbooks(draft: Draft, capabilities: Capabilities) -> Iterator[Diagnos
     """Yield what is wrong with the runbooks that could be read, each as it is expanded."""
     for name, runbook in draft.runbooks.items():
         yield from _RunbookChecker(draft, capabilities, draft.files[name], runbook).diagnostics()
+
+
+_CUSTOMERS = "{customers}"
+"""The placeholder of the plan's list: what is wrong with it is said there, and not in the runbook."""
 
 
 class _RunbookChecker:
@@ -147,10 +151,19 @@ class _RunbookChecker:
             typed = kind.params.model_validate(params)
         except ValidationError as error:
             for problem in validation_problems(error, model):
+                if PLAN in self._draft.files and raw.get(str(next(iter(problem.place), ""))) == _CUSTOMERS:
+                    yield self._customers(kind, problem.sentence)
+                    continue
                 sentence = f"{kind.name}: {problem.sentence}"
                 yield self._file.error((*place, "with", *problem.place), sentence, problem.next_step)
         else:
             yield from self._service_problems((*place, "with"), kind, typed)
+
+    def _customers(self, kind: ActionType | ProbeType, sentence: str) -> Diagnostic:
+        """Return that the plan's `customers` are not as the action wants them."""
+        reason = sentence.partition(": ")[2] or sentence
+        step = "Correct `customers` in plan.yaml, or take the step out of the runbook."
+        return self._draft.files[PLAN].error(("customers",), f"{kind.name} writes to `customers`: {reason}", step)
 
     def _service(self, place: Place, name: str) -> Iterator[Diagnostic]:
         systems = self._draft.systems

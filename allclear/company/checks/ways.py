@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 
 from allclear.company.capabilities import ActionType, Capabilities
 from allclear.company.checks.calls import check_contact, check_params, check_recipient, is_numbered, unknown_action
@@ -10,14 +11,16 @@ from allclear.company.diagnostics import Diagnostic, suggestion
 from allclear.company.load import PLAN, Draft
 from allclear.domain.audiences import EMAIL
 from allclear.domain.placeholders import NOTICE_PLACEHOLDERS
-from allclear.domain.plan import MessageAction, Notification, Plan, is_blank
+from allclear.domain.plan import MessageAction, Notification, Person, Plan, is_blank
 from allclear.domain.reminder import ON_CALL
+from allclear.domain.text import enumerated
 
 
 def check_ways(draft: Draft, capabilities: Capabilities) -> Iterator[Diagnostic]:
     """Yield what is wrong with the actions that send a message to one person, and contacts that they would refuse."""
     if draft.plan is None:
         return
+    refused: set[tuple[int, str | None]] = set()
     for name, message in draft.plan.ways.items():
         kind = capabilities.actions.get(message.action)
         if kind is None:
@@ -30,6 +33,18 @@ def check_ways(draft: Draft, capabilities: Capabilities) -> Iterator[Diagnostic]
             )
         else:
             yield from _call(draft, name, message, kind)
+            yield from _contacts(draft, message, kind, refused)
+
+
+def _contacts(
+    draft: Draft, message: MessageAction, kind: ActionType, refused: set[tuple[int, str | None]]
+) -> Iterator[Diagnostic]:
+    """Yield the contacts that the way would refuse; those that another way has `refused` were reported already."""
+    for index, _ in enumerate(draft.plan.people if draft.plan else ()):
+        problems = list(check_contact(draft, kind, message.with_, index))
+        if problems and (index, kind.reaches) not in refused:
+            refused.add((index, kind.reaches))
+            yield from problems
 
 
 def _call(draft: Draft, name: str, message: MessageAction, kind: ActionType) -> Iterator[Diagnostic]:
@@ -43,8 +58,6 @@ def _call(draft: Draft, name: str, message: MessageAction, kind: ActionType) -> 
             f"Each message by `{name}` would replace the one before.",
             'Put {number} into its key, for example "{incident}-notice-{number}".',
         )
-    for index, _ in enumerate(draft.plan.people if draft.plan else ()):
-        yield from check_contact(draft, kind, message.with_, index)
     lists = draft.plan.mailing_lists if draft.plan and kind.reaches == EMAIL else {}
     for short, listed in lists.items():
         yield from check_recipient(draft, kind, message.with_, ("mailing_lists", short, "address"), listed.address)
@@ -77,6 +90,35 @@ def check_notifications(draft: Draft, capabilities: Capabilities) -> Iterator[Di
             )
         else:
             yield from _unreachable(draft, plan, capabilities.actions, line, index)
+    yield from _all_away(draft, plan)
+
+
+def _all_away(draft: Draft, plan: Plan) -> Iterator[Diagnostic]:
+    """Yield a warning for the days on which everyone of an audience is away, and no deputy is there."""
+    found: dict[tuple[date, date, tuple[str, ...]], list[str]] = {}
+    for role in dict.fromkeys(line.audience for line in plan.notifications if line.audience in plan.roles):
+        people = [one for name in (role, *plan.roles[role].deputies) for one in plan.holders(name)]
+        names = tuple(dict.fromkeys(person.name for person in people))
+        for begin, end in _days_away(people):
+            found.setdefault((begin, end, names), []).append(role)
+    for (begin, end, names), roles in found.items():
+        index = next(number for number, person in enumerate(plan.people) if person.name == names[0])
+        titles = enumerated([plan.role_title(role) for role in roles])
+        yield draft.files[PLAN].warning(
+            ("people", index, "away"),
+            f"From {begin} to {end} {enumerated(list(names))} {'is' if len(names) == 1 else 'are'} away, and no one "
+            f"else is {titles}: the next level of the escalation is notified instead.",
+            f"Give the role to a person who is there, or name `deputies` of `{roles[0]}` in `roles`.",
+        )
+
+
+def _days_away(people: Sequence[Person]) -> list[tuple[date, date]]:
+    """Return the first and last day of each time in which all of `people` are away."""
+    days = [(absence.from_, absence.until) for absence in (people[0].away if people else [])]
+    for person in people[1:]:
+        both = [(max(begin, one.from_), min(end, one.until)) for begin, end in days for one in person.away]
+        days = [(begin, end) for begin, end in both if begin <= end]
+    return days
 
 
 def _pages_on_call(

@@ -46,7 +46,7 @@ def test_a_route_is_asked_for_its_impact(tmp_path: Path) -> None:
     ("contacts", "expected"),
     [
         ("{}", "warning plan.yaml:11: `pagerduty.page_people` cannot page Ana, who has no contact `pagerduty`."),
-        ("{pagerduty: ana@x.test}", "error plan.yaml:13: `pagerduty.page_people` cannot page 'ana@x.test'."),
+        ("{pagerduty: ana@x.test}", "error plan.yaml:13: `pagerduty.page_people` cannot page 'ana@x.test': "),
         ("{pagerduty: PANA123}", ""),
     ],
 )

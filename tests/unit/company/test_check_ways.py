@@ -48,7 +48,32 @@ def test_an_address_that_the_way_would_refuse_is_an_error(tmp_path: Path) -> Non
     """Otherwise it would show in the night of the incident."""
     edit: Edit = ("plan.yaml", '"+1 555 0100"', "ana at home")
     errors = diagnostics_of(tmp_path, "error", plan(WAYS + LINES), edit)
-    assert any("`mail.send` cannot reach 'ana at home'." in error for error in errors), errors
+    assert any("`mail.send` cannot reach 'ana at home': " in error for error in errors), errors
+
+
+def test_an_address_that_two_ways_would_refuse_is_reported_once(tmp_path: Path) -> None:
+    """The address is to be corrected once."""
+    second = WAYS + '  post: {action: mail.send, with: {key: "{number}/post", text: "{notice}"}}\n'
+    edit: Edit = ("plan.yaml", '"+1 555 0100"', "ana at home")
+    errors = diagnostics_of(tmp_path, "error", plan(second + LINES), edit)
+    assert len([error for error in errors if "cannot reach" in error]) == 1, errors
+
+
+def test_an_audience_that_is_away_as_a_whole_is_a_warning(tmp_path: Path) -> None:
+    """Each person may be away, but not all of a role on the same days."""
+    away = "    away: [{from: 2026-12-21, until: 2026-12-31}, {from: 2027-02-01, until: 2027-02-07}]\n"
+    alone: Edit = (PHONE[0], PHONE[1], PHONE[1] + away)
+    other = "  - {name: Ben, roles: [on_call], away: [{from: 2026-12-30, until: 2027-01-04}]}\n"
+    both: Edit = (PHONE[0], PHONE[1], PHONE[1] + away + other)
+    found = [
+        [line for line in diagnostics_of(tmp_path / name, "warning", plan(WAYS + LINES), edit) if " away, and" in line]
+        for name, edit in (("alone", alone), ("both", both))
+    ]
+    assert len(found[0]) == 2
+    assert "From 2026-12-21 to 2026-12-31 Ana is away, and no one else is Speaker and On-Call" in found[0][0]
+    assert ["From 2026-12-30 to 2026-12-31 Ana and Ben are away" in line for line in found[1] if "On-Call" in line] == [
+        True
+    ]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
 from typing import Any, Literal
 
@@ -291,3 +293,25 @@ def test_a_restore_is_for_two_proven_people_and_never_in_prefect(vintstreet: Com
     for name in ("bad-migration", "database-down"):
         [maintenance] = [step for step in vintstreet.runbook(name).contain if step.measure]
         assert maintenance.with_["by"] == "revision"
+
+
+@pytest.mark.parametrize(
+    ("customers", "reason"),
+    [("[]", "the list of people is empty"), ("[all customers]", "'all customers' is not an e-mail address")],
+)
+def test_a_list_of_customers_that_cannot_be_written_to_is_reported_where_it_stands(
+    tmp_path: Path, customers: str, reason: str
+) -> None:
+    """And not in the step of the runbook, which has only the placeholder."""
+    folder = tmp_path / "vintstreet"
+    shutil.copytree(FOLDER, folder)
+    plan = (folder / "plan.yaml").read_text(encoding="utf-8")
+    written, number = re.subn(r"(?m)^customers:.*$", f"customers: {customers}", plan)
+    assert number == 1
+    (folder / "plan.yaml").write_text(written, encoding="utf-8")
+    errors = [one for one in check_company(folder, KINDS, PLACEHOLDERS) if one.level == "error"]
+    assert {one.sentence.partition("; ")[0] for one in errors} == {
+        f"email.customers writes to `customers`: {reason}"
+    }, errors
+    assert all(one.file.endswith("plan.yaml") for one in errors)
+    assert all("Correct `customers` in plan.yaml" in one.next_step for one in errors)
