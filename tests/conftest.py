@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import once_a_process
+
 if TYPE_CHECKING:
     from tests.journal_support import Journals, OnPostgres
 
@@ -30,6 +32,7 @@ FIRST = ("end_to_end", "property/test_crash_anywhere.py", "scenario/test_every_d
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")  # a busy machine fails no test by its clock
 
+once_a_process.share()
 
 gc.disable()  # until all tests are collected: nothing that is imported becomes garbage
 
