@@ -47,6 +47,12 @@ PLACEHOLDERS: dict[str, str] = {
     "review_meeting": "When the post-mortem meeting begins, within `post_mortem.due`; with date and zone, for `start`.",
     "review_people": "The e-mail addresses of those who took part, and of whom `post_mortem.invite` names.",
     "customers": "The e-mail addresses in the plan's `customers`.",
+    "summary": "The post-mortem's words on what happened; a template's line that holds it is left out before.",
+    "root_cause": "The post-mortem's words on the cause, or else the answer to the question for it.",
+    "went_well": "The post-mortem's words on what went well.",
+    "could_improve": "The post-mortem's words on what could be improved.",
+    "preventive": "The post-mortem's words on what prevents it from happening again.",
+    "action_items": "The follow-ups, each with its owner and date.",
     "simulated": "`[SIMULATED] ` in a drill, nothing in production.",
     "if_resolved": "Nothing; a template's line that holds it is left out until recovery was proven.",
     "if_brief_cause": "Nothing; a template's line that holds it is left out until the cause is known.",
@@ -78,7 +84,10 @@ FOLLOW_UP_PLACEHOLDERS: dict[str, str] = {
 """The additional placeholders of the plan's `follow_up_tickets`."""
 
 
-INTERNAL = frozenset({"title", "problem", "updates", "waiting", "deadlines", "in_place", "to_notify"})
+LEARNED = frozenset({"summary", "root_cause", "went_well", "could_improve", "preventive", "action_items"})
+"""Placeholders of what people wrote for the post-mortem."""
+
+INTERNAL = LEARNED | {"title", "problem", "updates", "waiting", "deadlines", "in_place", "to_notify"}
 """Placeholders that may hold the words of strangers or of the team, so no public text may hold them."""
 
 

@@ -13,6 +13,7 @@ from allclear.domain.deadlines import deadlines, notifications_due
 from allclear.domain.durations import counted, short_duration
 from allclear.domain.errors import ConfigError
 from allclear.domain.incident import Incident
+from allclear.domain.learnings import learned
 from allclear.domain.moments import clock, stamp
 from allclear.domain.notified import open_lines
 from allclear.domain.placeholders import INTERNAL, PLACEHOLDERS, Unknown, render_template, unknown_placeholders
@@ -270,7 +271,7 @@ def values(  # noqa: PLR0913 - everything that placeholders refer to
             "\n".join(left_in_place(act, plan) for act in incident.changes_in_place) or plan.word("nothing_in_place")
         ),
     }
-    return TemplateValues(known, computed, templates)
+    return TemplateValues(known, computed | learned(incident, plan), templates)
 
 
 def template_key(name: str) -> str:

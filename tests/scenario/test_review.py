@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
-from allclear.domain.records import StepDone
+from allclear.bootstrap import make_engine
+from allclear.domain.placeholders import LEARNED, Unknown
+from allclear.domain.privacy import is_private
+from allclear.domain.records import By, StepDone
 from allclear.domain.runbook import Phase, Step
+from allclear.engine.response.moves import Wait
+from tasks.slack import PostMessage
 from tests.patience import HUNG
-from tests.scenario.response_support import ALERT, broken, person_for, vintstreet
-from tests.scenario.scenes import scene
+from tests.scenario.notice_support import later
+from tests.scenario.private_support import private
+from tests.scenario.response_support import ALERT, broken, installed, person_for, say_yes, vintstreet
+from tests.scenario.scenes import Scene, scene
 
 
 async def test_a_probe_of_the_review_is_run_once_although_the_incident_has_ended(tmp_path: Path) -> None:
@@ -29,3 +37,85 @@ async def test_a_probe_of_the_review_is_run_once_although_the_incident_has_ended
             await it.to(Phase.REVIEW)
         looked = [entry for entry in it.engine.journal.entries(it.incident_id) if isinstance(entry.record, StepDone)]
         assert [entry.record.step for entry in looked if isinstance(entry.record, StepDone)].count("look") == 1
+
+
+async def test_the_learnings_are_shared_in_peoples_words_after_the_post_mortem(tmp_path: Path) -> None:
+    """In the team's channel and to its mailing list, once the person who completes the post-mortem says so."""
+    async with scene(tmp_path, vintstreet(), broken(), ALERT) as it:
+        await it.past_detection()
+        it.engine.people.resolve(it.incident_id, "the test ends it", person_for(it.incident.open_asks[0].ask))
+        scribe = By(actor="Sam", role="scribe", via="cli")
+        it.engine.people.write_post_mortem("VS-1", "summary", "A release broke the checkout.", scribe)
+        it.engine.people.write_post_mortem(
+            "VS-1", "went_well", "- The alert was quick.\n- So was the way back.", scribe
+        )
+        it.engine.people.follow_up("VS-1", "Test gift cards.", "Ben", it.watch.now + timedelta(days=7), scribe)
+        for step in ("meeting", "action-items", "document"):
+            assert posted(it) == []
+            move = await it.to(Phase.REVIEW)
+            assert isinstance(move, Wait)
+            (ask,) = [one.ask for one in it.incident.open_asks]
+            assert ask.step == step
+            say_yes(it.engine, it.simulated.world, ask)
+        await it.to(Phase.REVIEW)
+        (text,) = posted(it)
+        mail = it.simulated.world.mails[-1]
+        assert mail.recipients == ("engineering@vintstreet.com",)
+        for one in (text, mail.text.replace("\r\n", "\n")):
+            assert "What happened: A release broke the checkout.\n" in one
+            assert "What went well: The alert was quick.; So was the way back.\n" in one
+            assert "Action items: Test gift cards (Ben, by 2026-11-29)\n" in one
+            assert "improved" not in one  # no one wrote it
+
+
+async def test_the_learnings_of_a_private_incident_are_sent_to_no_one(tmp_path: Path) -> None:
+    """A person judges what the team may know; the words of the post-mortem are in no message."""
+    async with scene(tmp_path, private(), broken(), ALERT) as it:
+        assert is_private(it.engine.company.plan, it.incident)
+        values = it.engine.conductor.values_for(it.incident, PostMessage)
+        assert all(isinstance(values[name], Unknown) for name in LEARNED)
+        steps = {step.id: step.kinds for step in it.engine.company.runbook("bad-deployment").review}
+        assert steps["share"] == steps["share-by-email"] == ["outage", "degradation"]
+        assert steps["share-private"] == ["security"]
+
+
+def posted(it: Scene) -> list[str]:
+    """Return the learnings in the team's channel."""
+    channel = it.simulated.world.workspace.channels[0]
+    return [str(one["text"]) for one in channel.messages if str(one["text"]).find("Learnings from") >= 0]
+
+
+async def test_reminders_of_the_post_mortem_end_with_it(tmp_path: Path) -> None:
+    """They go to the lead before and at the deadline, once each, also if a restart lies between; then never again."""
+    async with scene(tmp_path, vintstreet(), broken(), ALERT) as it:
+        await it.past_detection()
+        it.engine.people.resolve(it.incident_id, "the test ends it", person_for(it.incident.open_asks[0].ask))
+        await later(it, hours=37)
+        assert reminded(it) == [1]
+        again = make_engine(
+            it.engine.settings, environ={}, clock=it.watch, company=it.engine.company, registry=installed()
+        )
+        await again.reminders.start_due()
+        await again.reminders.wait()
+        assert reminded(it) == [1]
+        await later(it, hours=12)
+        assert reminded(it) == [1, 2]
+        await again.close()
+
+
+async def test_no_one_is_reminded_of_a_finished_post_mortem(tmp_path: Path) -> None:
+    """The person who completed it has said so before the deadline."""
+    async with scene(tmp_path, vintstreet(), broken(), ALERT) as it:
+        await it.past_detection()
+        it.engine.people.resolve(it.incident_id, "the test ends it", person_for(it.incident.open_asks[0].ask))
+        for _ in range(3):
+            await it.to(Phase.REVIEW)
+            (ask,) = [one.ask for one in it.incident.open_asks]
+            say_yes(it.engine, it.simulated.world, ask)
+        await later(it, hours=60)
+        assert reminded(it) == []
+
+
+def reminded(it: Scene) -> list[int]:
+    """Return the levels of the reminders of the document."""
+    return [one.reminder.level for one in it.incident.reminders.get("post-mortem:document", [])]
