@@ -84,7 +84,7 @@ def _not_told_at(plan: Plan, incident: Incident, left: list[AudienceState], at: 
     sentence = f"NOT NOTIFIED, and no one is left to notify instead: {what}. {_by_hand(plan, incident, left)}"
     urgent = any(one.tried for state in left for one in state.everyone)
     roles = tuple(plan.roles) if urgent else led_by(plan, incident, ON_CALL)
-    by_hand = tried & set(incident.told)  # an audience that was told since makes no message new
+    by_hand = tried & set(incident.told)  # an audience that a person told since makes no message new
     return Reminder(NOT_TOLD, len(left) + len(by_hand), at, sentence, roles, urgent=urgent)
 
 

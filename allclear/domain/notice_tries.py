@@ -39,6 +39,8 @@ class Notice:
     """Whether an earlier message may have arrived, so that this one may be a repeat."""
     stands_in_for: tuple[str, ...] = ()
     """Those of `audiences` of which no one could be reached, so that this person is notified instead."""
+    update: int = 0
+    """The number of the update that it is, 1 for the first after the notice; 0 if it is none. See `digests.py`."""
     ended: bool = False
     """Whether it tells how the incident ended; see `end_notices.py`."""
 
@@ -105,9 +107,13 @@ def walk(first: Notice, chosen: Sequence[str], tried: Mapping[str, Sequence[Act]
 def _again(first: Notice, tried: Mapping[str, Sequence[Act]]) -> Notice | None:
     """Return the message that is sent again after every way failed: all ways in order, then a longer pause.
 
-    A way by which a message may have arrived is left out. None if no way is left.
+    A way by which a message may have arrived, or that refuses the contact, is left out. None if no way is left.
     """
-    open_ways = {way: acts for way, acts in tried.items() if not any(_may_have_arrived(act) for act in acts)}
+    open_ways = {
+        way: acts
+        for way, acts in tried.items()
+        if not any(_may_have_arrived(act) for act in acts) and not acts[-1].refusals
+    }
     if not open_ways:
         return None
     repeat = first.repeat or len(open_ways) < len(tried)
@@ -150,7 +156,7 @@ def step_of(name: str, way: str) -> str:
 def begun_notices(incident: Incident) -> list[Notice]:
     """Return the messages whose sending was interrupted, also if they are no longer due: one may have been sent."""
     return [
-        Notice(tuple(notice.audiences), notice.person, notice.way, act.proposed.step, act.at)
+        Notice(tuple(notice.audiences), notice.person, notice.way, act.proposed.step, act.at, update=notice.update)
         for act in incident.acts.values()
         if (notice := act.proposed.notice) is not None and act.begun
     ]
@@ -161,6 +167,6 @@ def tries_by_person(incident: Incident) -> dict[str, dict[str, list[Act]]]:
     found: dict[str, dict[str, list[Act]]] = {}
     for act in incident.acts.values():
         notice = act.proposed.notice
-        if notice is not None:
+        if notice is not None and not notice.update:
             found.setdefault(person_key(notice.person), {}).setdefault(notice.way, []).append(act)
     return found

@@ -45,7 +45,8 @@ class Notified(Model):
 
 def notified(plan: Plan, incident: Incident) -> list[Notified]:
     """Return whom a person must tell, then who was notified, in the order of the messages, then who was not yet."""
-    newest = {(act.proposed.phase, act.proposed.step): act for act in incident.acts.values()}
+    acts = [act for act in incident.acts.values() if not (act.proposed.notice and act.proposed.notice.update)]
+    newest = {(act.proposed.phase, act.proposed.step): act for act in acts}
     sent = [row for act in newest.values() for row in _sent(plan, act)]
     by_hand = [
         Notified(audience=_title(plan, audience), at=at, result="notified by hand, as a person recorded", reached=True)

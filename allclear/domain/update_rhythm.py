@@ -34,6 +34,10 @@ _AHEAD = timedelta(minutes=10)
 """How long before a promised update people are reminded, at most; a quarter of its rhythm if that is shorter."""
 
 
+_SENT_WITHIN = timedelta(minutes=5)
+"""How long after it was due people are reminded of an update that is sent by itself."""
+
+
 @dataclass(frozen=True)
 class Update:
     """The last update of an audience."""
@@ -68,7 +72,8 @@ def next_update(plan: Plan, incident: Incident, audience: str, now: datetime) ->
 def last_update(plan: Plan, incident: Incident, audience: str) -> Update | None:
     """Return the last update of an audience, or None if it had none. A reminder to inform it does not count.
 
-    Either an action that informs it was verified, or a person recorded it with `allclear told`.
+    Either an action that informs it was verified, a notice or a digest was sent to one of its people, or a person
+    recorded it with `allclear told`.
     """
     written: list[tuple[datetime, datetime]] = [
         (act.finished_at, act.at)
@@ -77,6 +82,15 @@ def last_update(plan: Plan, incident: Incident, audience: str) -> Update | None:
         and act.outcome
         and act.outcome.good
         and act.outcome.changed
+        and act.finished_at
+    ]
+    written += [
+        (act.finished_at, act.finished_at)
+        for act in incident.acts.values()
+        if act.proposed.notice
+        and audience in act.proposed.notice.audiences
+        and act.outcome
+        and act.outcome.good
         and act.finished_at
     ]
     if by_hand := incident.told.get(audience):
@@ -100,6 +114,22 @@ def update_reminders(plan: Plan, incident: Incident) -> Iterator[Reminder]:
             yield found
 
 
+def due_after(plan: Plan, incident: Incident, audience: str, since: datetime) -> datetime | None:
+    """Return when the update that follows one at `since` is due, by the severity and status of now; None for never."""
+    status = status_word(incident)
+    fitting = [
+        line
+        for line in plan.applying(plan.updates, incident.severity, incident.kind, incident.facets)
+        if line.audience == audience and status in line.status
+    ]
+    return _by_lines(incident, sorted(fitting, key=lambda line: line.after), since)
+
+
+def is_sent(plan: Plan, audience: str) -> bool:
+    """Return whether an audience gets its updates by itself: the people of a role whom the plan's ways can reach."""
+    return bool(plan.ways) and audience in plan.roles and bool(plan.holders(audience))
+
+
 def _next(plan: Plan, incident: Incident, audience: str, lines: list[UpdateSchedule]) -> Reminder | None:
     topic, update = f"update:{audience}", last_update(plan, incident, audience)
     last = last_given(incident, topic)
@@ -113,6 +143,8 @@ def _next(plan: Plan, incident: Incident, audience: str, lines: list[UpdateSched
         at = max(since, due - min(_AHEAD, (due - since) / 4))
     elif given is not None and (due is None or given >= due):
         at = _by_lines(incident, lines, given)
+    if at is not None and given is None and is_sent(plan, audience):
+        at = promise = (due or at) + _SENT_WITHIN  # only if what is sent by itself did not arrive
     if at is not None and incident.loss and max(since, given or since) < incident.loss.at:
         at, promise = incident.loss.at, None  # what this audience has read last is not true any more
     if at is None:

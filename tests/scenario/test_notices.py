@@ -14,6 +14,7 @@ from allclear.bootstrap import make_engine
 from allclear.domain.action import ActStatus
 from allclear.domain.notice_tries import begun_notices
 from allclear.domain.notified import notified as rows_of
+from allclear.domain.plan import UpdateSchedule
 from allclear.domain.proof import Proof
 from allclear.domain.pseudo_phases import NOTICE
 from allclear.domain.records import By
@@ -342,3 +343,23 @@ async def test_those_who_were_notified_are_told_once_how_it_ended(tmp_path: Path
         assert [len(told[name]) for name in ("Cara", "Theo", "Eve", "Ana")] == [1, 1, 0, 0]
         assert all("FALSE ALARM" in text for name in ("Cara", "Theo") for text in told[name])
         assert sorted([*sent(it.incident)]) == [("Cara", "slack"), ("Theo", "slack")]
+
+
+async def test_leaders_get_a_digest_by_the_rhythm_of_the_plan(tmp_path: Path) -> None:
+    """Cara gets one an hour after her notice, once, although two processes could send it; the lead is not reminded."""
+    company = notified(line("cto"))
+    updates = [UpdateSchedule.model_validate({"audience": "cto", "every": "1h"})]
+    company = replace(company, plan=company.plan.model_copy(update={"updates": updates}))
+    async with scene(tmp_path, company, broken(), ALERT) as it:
+        await it.to(Phase.DETECT)
+        await later(it)
+        await later(it, minutes=59)
+        assert len(to(it, "Cara")) == 1
+        await later(it, minutes=2)
+        _, text = to(it, "Cara")
+        assert "VS-1 (P0): Payment processing down, INVESTIGATING. " in text
+        assert "Nothing was changed yet. Led by " in text
+        assert "Next update by 2026-11-22 05:0" in text
+        await later(it, minutes=10)
+        assert len(to(it, "Cara")) == 2
+        assert not any(topic.startswith("update:") for topic in it.incident.reminders)

@@ -24,6 +24,7 @@ class NoticeOf(Model):
         default=[],
         description="Those of the audiences of which no one could be reached: this person is notified instead.",
     )
+    update: int = Field(default=0, description="The number of the update that it is; 0 if it is the first notice.")
 
 
 class ActProposed(Model):

@@ -16,6 +16,7 @@ from allclear.company import Company
 from allclear.domain.action import LinkedParams
 from allclear.domain.audiences import Reaches
 from allclear.domain.base import Clock
+from allclear.domain.digests import digest_text, due_digests
 from allclear.domain.end_notices import due_end_notices
 from allclear.domain.errors import ConcurrentWrite, NotFound
 from allclear.domain.incident import Incident
@@ -89,12 +90,13 @@ class NoticeSender:
         await self._sweep.wait()
 
     def _due(self, incident: Incident) -> list[Notice]:
-        if not self._plan.ways or not self._plan.notifications:
+        if not self._plan.ways:
             return []
         if incident.over:
             return [one for one in due_end_notices(self._plan, incident, self.reaches) if one.way in self._plan.ways]
         overrides = overrides_of(self._journal, self._plan)
         due = due_notices(audience_states(self._plan, incident, overrides, self.reaches))
+        due += due_digests(self._plan, incident, overrides, self.reaches)
         steps = {one.step for one in due}
         return [*due, *(one for one in begun_notices(incident) if one.step not in steps)]
 
@@ -137,8 +139,10 @@ class NoticeSender:
             person=notice.person,
             way=notice.way,
             stands_in_for=list(notice.stands_in_for),
+            update=notice.update,
         )
-        title = f"Tell {titles} how it ended" if notice.ended else f"Notify {titles}"
+        what = f"Update {titles}" if notice.update else f"Notify {titles}"
+        title = f"Tell {titles} how it ended" if notice.ended else what
         told = None if notice.ended else about
         return ActionRequest(
             NOTICE, notice.step, call.action, params, title, authorised=True, notice=told, refused=refused
@@ -160,6 +164,8 @@ class NoticeSender:
             lead = plain(lead_of(self._plan, incident) or "the incident's lead", 60)
             reader = not notice.person or may_read(self._plan, incident, notice.person)
             what = f"{incident.id} is private." + ("" if reader else f" Ask {lead} what it is about.")
+        elif notice.update:
+            what = digest_text(self._plan, incident, values, notice.audiences[0], self._clock())
         else:
             what = with_full_stop(f"{incident.id} ({values['severity']}): {values['problem']}, {values['status']}")
         return f"{what}{instead}{again}{read_on}"

@@ -1,0 +1,124 @@
+"""The updates that leaders get by themselves: a short digest for each person of a role in the plan's `updates`. Pure.
+
+Each person gets it by the rhythm of the roles that the person has, from the notice on. A digest that no way could
+deliver is not sent later: the next one says what is true then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from allclear.domain.act import Act
+from allclear.domain.audiences import Reaches, first_people, ways_to
+from allclear.domain.base import person_key
+from allclear.domain.incident import Incident
+from allclear.domain.moments import stamp
+from allclear.domain.notice_tries import Notice, step_of
+from allclear.domain.notices import verified_at
+from allclear.domain.placeholders import Unknown
+from allclear.domain.plan import Notification, Plan, RotaOverride
+from allclear.domain.pseudo_phases import MESSAGES, NOTICE
+from allclear.domain.text import bare, enumerated, plain, with_full_stop
+from allclear.domain.update_rhythm import due_after, is_sent, next_update
+
+_DONE = 3
+"""How many of the last changes of production a digest names."""
+
+
+def due_digests(plan: Plan, incident: Incident, overrides: Sequence[RotaOverride], reaches: Reaches) -> list[Notice]:
+    """Return the next digest of each person; none until the incident is verified, and none after its end."""
+    begun = verified_at(incident)
+    if begun is None or incident.over or not incident.responds:
+        return []
+    people: dict[str, tuple[str, list[str]]] = {}
+    for audience in dict.fromkeys(line.audience for line in plan.updates):
+        if is_sent(plan, audience):
+            for name in first_people(plan, audience, begun, overrides):
+                people.setdefault(person_key(name), (name, []))[1].append(audience)
+    sent = {act.proposed.step: act for act in incident.acts.values() if act.proposed.phase == NOTICE}
+    found = (_next(plan, incident, name, roles, begun, reaches, sent) for name, roles in people.values())
+    return [notice for notice in found if notice is not None]
+
+
+def _next(  # noqa: PLR0913 - what a digest depends on
+    plan: Plan,
+    incident: Incident,
+    name: str,
+    roles: list[str],
+    begun: datetime,
+    reaches: Reaches,
+    sent: Mapping[str, Act],
+) -> Notice | None:
+    """Return the next digest of one person; None if no role of that person gets one now, or no way reaches them."""
+    since, number = _notified_at(incident, name) or begun, 1
+    while True:
+        moments = {role: at for role in roles if (at := due_after(plan, incident, role, since))}
+        if not moments:
+            return None
+        due = min(moments.values())
+        audiences = tuple(role for role, at in moments.items() if at == due)
+        ways, _ = ways_to(plan, Notification(audience=roles[0]), name, due, reaches)
+        tried = [way for way in plan.ways if f"{step_of(name, way)}-update-{number}" in sent]
+        last: datetime | None = None
+        for way in dict.fromkeys([*tried, *ways]):
+            step = f"{step_of(name, way)}-update-{number}"
+            act = sent.get(step)
+            if act is None or act.outcome is None:
+                return Notice(audiences, name, way, step, last or (act.at if act else due), update=number)
+            last = act.finished_at or act.at
+            if act.outcome.good or act.outcome.changed:
+                break
+        if last is None:
+            return None
+        since, number = last, number + 1
+
+
+def _notified_at(incident: Incident, name: str) -> datetime | None:
+    """Return when a person got the first notice, or None."""
+    times = (
+        act.finished_at
+        for act in incident.acts.values()
+        if act.proposed.notice
+        and not act.proposed.notice.update
+        and person_key(act.proposed.notice.person) == person_key(name)
+        and act.outcome
+        and act.outcome.good
+    )
+    return min((at for at in times if at), default=None)
+
+
+def digest_text(plan: Plan, incident: Incident, values: Mapping[str, str], audience: str, now: datetime) -> str:
+    """Return what leaders need: what, since when, the impact, what was done, who leads, and when the next one follows.
+
+    It states about customers' data only what a person has stated. A fact that is not known is left out.
+    """
+    following, data = next_update(plan, incident, audience, now), values["data_statement"]
+    parts = [
+        f"{incident.id} ({values['severity']}): {values['problem']}, {values['status']}",
+        _known("Since", values["began"]) or f"Noticed {values['detected']}",
+        "" if values["impact"] == values["problem"] else f"Impact: {values['impact']}",
+        _known("About data:", data),
+        _done(incident),
+        f"Led by {values['lead']}",
+        f"Next update by {stamp(following, plan.zone)}" if following else "",
+    ]
+    return " ".join(with_full_stop(bare(part)) for part in parts if part)
+
+
+def _known(before: str, value: str) -> str:
+    return "" if isinstance(value, Unknown) or not value else f"{before} {value}"
+
+
+def _done(incident: Incident) -> str:
+    """Return the last changes of production that were done and proven; empty without any."""
+    done = [
+        plain(str((act.change or {}).get("summary") or act.proposed.title), 120).rstrip(". ")
+        for act in incident.acts.values()
+        if act.intended
+        and act.outcome
+        and act.outcome.good
+        and not act.proposed.tells
+        and act.proposed.phase not in MESSAGES
+    ]
+    return f"Done: {enumerated(list(dict.fromkeys(done))[-_DONE:])}" if done else "Nothing was changed yet"
