@@ -42,7 +42,8 @@ def _share_tls_context() -> None:
 
 def _share_sql_texts() -> None:
     """Each journal has an engine, which writes the SQL of each of its statements again, 0.5 ms each."""
-    texts: Any = LRUCache(1000)
+    cache_of_texts: Any = LRUCache
+    texts = cache_of_texts(1000)
     kind: Any = SQLiteDialect_pysqlite
     engine: Any = Engine
     begin = engine.__init__
@@ -55,8 +56,8 @@ def _share_sql_texts() -> None:
     def equal(self: Any, other: object) -> bool:  # noqa: ANN401
         return type(self) is type(other)
 
-    def hashed(self: Any) -> int:  # noqa: ANN401
-        return hash(type(self))
+    def hashed(_: object) -> int:
+        return hash(SQLiteDialect_pysqlite.__name__)
 
     kind.__eq__, kind.__hash__ = equal, hashed  # a text is looked up by the dialect, too
     engine.__init__ = with_shared_texts

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from urllib.parse import unquote_to_bytes
 
 HIDDEN = "[not stored]"
@@ -34,15 +35,25 @@ class Scrubber:
     """The secrets of one company, and how they are removed."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        known = sorted({secret for secret in secrets if len(secret) >= SHORTEST}, key=len, reverse=True)
-        self._plain = [secret.encode() for secret in known]
+        self._known = sorted({secret for secret in secrets if len(secret) >= SHORTEST}, key=len, reverse=True)
+        self._plain = [secret.encode() for secret in self._known]
         self._coded = [part for secret in self._plain for part in _within_base64(secret)]
-        spellings = [_spelling(secret) for secret in known] + [_coded_spelling(part) for part in self._coded]
-        self._spelled = re.compile(b"|".join(spellings)) if spellings else None
+
+    @cached_property
+    def _spelled(self) -> re.Pattern[bytes]:
+        """Return the pattern of every spelling of a secret.
+
+        Compiling it takes 15 ms a secret, a second for a private key, and few responders ever get a body that needs it.
+        """
+        spellings = [_spelling(secret) for secret in self._known] + [_coded_spelling(part) for part in self._coded]
+        return re.compile(b"|".join(spellings))
 
     def body(self, raw: bytes) -> bytes:
-        """Return a body without secrets; one from which a secret cannot be removed is hidden as a whole."""
-        if self._spelled is None or not self._holds_secret(raw):
+        """Return a body without secrets; one from which a secret cannot be removed is hidden as a whole.
+
+        The first that holds one takes up to seconds: call it in a thread.
+        """
+        if not self._holds_secret(raw):
             return raw
         removed = self._spelled.sub(HIDDEN.encode(), raw)
         return HIDDEN.encode() if self._holds_secret(removed) else removed
