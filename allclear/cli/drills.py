@@ -13,6 +13,7 @@ import typer
 from rich.markdown import Markdown
 from rich.text import Text
 
+from allclear.cli.channels import print_tests
 from allclear.cli.drill_person import PersonAtTerminal, Screen
 from allclear.cli.root import REHEARSE, app, out, print_json, print_line, run_until_stopped
 from allclear.company import Company, find_company
@@ -99,6 +100,9 @@ def drill(
         else:
             print(played.post_mortem)  # noqa: T201 - rich would wrap the document
         out.rule()
+        if played.channel_tests:
+            print_line("Test of the communication channels, each way to each person:")
+            print_tests(played.channel_tests)
         _score(played, company.plan)
         print_read_more(played.incident.id, played.home)
     if not played.passed:
@@ -161,6 +165,7 @@ def _as_json(played: Played) -> dict[str, object]:
         "passed": played.passed,
         "misses": played.misses,
         "choices": played.choices,
+        "channel_tests": [one.model_dump(mode="json") | {"arrived": one.arrived} for one in played.channel_tests],
         "seconds": round(played.seconds, 2),
         "post_mortem": played.post_mortem,
         "entries": [entry.model_dump(mode="json", by_alias=True) for entry in played.entries],

@@ -32,6 +32,8 @@ DATA_STATEMENT = "data-statement"
 
 UPDATES = 20
 """The most lines of `{updates}`: enough for a message in a channel."""
+_UPDATE = 160
+"""The longest of these lines, so that a message that quotes others is not split; the record has the whole text."""
 
 PRIVATE_TITLE = "a private incident"
 """What stands in a message in place of what a private incident is about."""
@@ -280,7 +282,8 @@ def template_key(name: str) -> str:
 
 
 def _updates(incident: Incident, entries: Sequence[Entry], plan: Plan) -> str:
-    lines = [f"{clock(line.at, plan.zone)} - {line.text}" for line in timeline(entries, plan, incident=incident)]
+    found = timeline(entries, plan, incident=incident)
+    lines = [f"{clock(line.at, plan.zone)} - {plain(line.text, _UPDATE)}" for line in found]
     if len(lines) > UPDATES:
         left_out = len(lines) - UPDATES + 1
         lines = [lines[0], f"({left_out} more lines: allclear show {incident.id})", *lines[-(UPDATES - 2) :]]

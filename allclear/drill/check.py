@@ -20,6 +20,7 @@ from allclear.domain.systems import Service
 from allclear.drill.script import Script
 from allclear.engine.response.step_keys import MANUAL_CONTAINMENT, choice_key, undo_key
 from allclear.postmortem.placeholders import FIELDS
+from allclear.simulator.apis.catalog import impossible_faults
 from allclear.simulator.scenario import Production
 from allclear.vendors.cloud_run.handle import CloudRunHandle
 
@@ -89,6 +90,10 @@ class _DrillCheck:
         if plan is not None:
             yield from self._roles(plan)
             yield from self._routed(plan)
+        if self._production is not None:
+            for place, why in impossible_faults(self._production):
+                step = "Correct it, or take it out."
+                yield self._file.error((PRODUCTION, "faults", place), f"No call can meet this fault: {why}.", step)
         yield from self._known("words", self._script.words, FIELDS, "The post-mortem has no field")
         yield from self._braces()
 
@@ -101,6 +106,13 @@ class _DrillCheck:
             if role not in plan.roles:
                 yield self._file.error(place, f"The plan has no role `{role}`.", suggestion(role, plan.roles))
         yield from self._known("notes", self._script.notes, plan.roles, "The plan has no role")
+        told, audiences = self._script.expect.notified, [line.audience for line in plan.notifications]
+        for audience, way in told.items():
+            place = ("expect", "notified", audience)
+            if audience not in audiences:
+                yield self._file.error(place, f"The plan notifies no `{audience}`.", suggestion(audience, audiences))
+            elif way not in plan.ways:
+                yield self._file.error(place, f"The plan has no way `{way}`.", suggestion(way, plan.ways))
 
     def _known(self, field: str, named: Collection[str], known: Collection[str], what: str) -> Iterator[Diagnostic]:
         for name in named:

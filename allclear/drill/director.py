@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,12 +17,15 @@ from allclear.company import Company
 from allclear.domain.approval import AskKind
 from allclear.domain.ask_state import AskState
 from allclear.domain.base import utc_now
+from allclear.domain.channel_test import ChannelTest
 from allclear.domain.durations import counted, short_duration
 from allclear.domain.errors import ConfigError
 from allclear.domain.incident import Incident
 from allclear.domain.pseudo_phases import TICKET
+from allclear.domain.reached import page_of
 from allclear.domain.records import Entry
-from allclear.domain.text import plain
+from allclear.domain.reminder import ON_CALL
+from allclear.domain.text import enumerated, plain
 from allclear.drill.cast import TERMINAL, Cast, Person, finished
 from allclear.drill.script import Script, find_script
 from allclear.engine.notify.ticket_sender import due_tickets
@@ -50,6 +53,8 @@ class Played:
     misses: list[str] = field(default_factory=list[str])
     choices: list[str] = field(default_factory=list[str])
     """What the person at the terminal decided otherwise than the script expects: no shortcoming of the response."""
+    channel_tests: list[ChannelTest] = field(default_factory=list[ChannelTest])
+    """What became of the test of each way to each person."""
 
     @property
     def passed(self) -> bool:
@@ -219,6 +224,7 @@ async def _report(  # noqa: PLR0913 - the parts of a result
 ) -> Played:
     incident = engine.conductor.incident(incident_id)
     entries = engine.journal.entries(incident_id)
+    tests = await engine.channel_tests.rehearse() if script.test_channels and finished(incident) else []
     async with httpx.AsyncClient(base_url=control, timeout=60, verify=trusted_certificates()) as http:
         event_log = (await http.get("/log")).json()
     service = company.systems.services[incident.opened.service]
@@ -227,7 +233,9 @@ async def _report(  # noqa: PLR0913 - the parts of a result
     for kind, text in (("md", document), ("html", post_mortem_page(source))):
         with private_file(home / f"{incident_id}-post-mortem.{kind}") as file:
             file.write(text.encode())
-    return Played(incident, entries, document, home, seconds, event_log, *compared(script, engine, incident, seconds))
+    misses, choices = compared(script, engine, incident, seconds)
+    misses += [f"The test of {one.way} {one.person}: {one.result}. {one.sentence}" for one in tests if not one.arrived]
+    return Played(incident, entries, document, home, seconds, event_log, misses, choices, tests)
 
 
 def compared(script: Script, engine: Engine, incident: Incident, seconds: float) -> tuple[list[str], list[str]]:
@@ -247,6 +255,7 @@ def compared(script: Script, engine: Engine, incident: Incident, seconds: float)
             title = act.proposed.title if act else act_id
             choice = f'You denied "{title}" ({act_id}). This drill expects that it is approved.'
             (choices if by_choice else misses).append(choice if by_choice else f"{act_id} was not verified.")
+    misses += _not_notified(script, engine, incident)
     if incident.blocks_ending:
         misses.append(f"Still in place: {', '.join(act.id for act in incident.blocks_ending)}.")
     if finished(incident) and seconds > limit.total_seconds():
@@ -254,6 +263,21 @@ def compared(script: Script, engine: Engine, incident: Incident, seconds: float)
     if (broken := engine.journal.broken_link(incident.id)) is not None:
         misses.append(f"The record's chain breaks at entry {broken}.")
     return misses, choices
+
+
+def _not_notified(script: Script, engine: Engine, incident: Incident) -> Iterator[str]:
+    """Yield a sentence for each audience that was not reached by the way that the script expects."""
+    plan, good = engine.company.plan, [act for act in incident.acts.values() if act.outcome and act.outcome.good]
+    for audience, way in script.expect.notified.items():
+        by = [
+            one.proposed.notice.way for one in good if one.proposed.notice and audience in one.proposed.notice.audiences
+        ]
+        page = page_of(incident) if audience == ON_CALL else None
+        if page is not None and page.outcome is not None and page.outcome.good:
+            by += [name for name, call in plan.ways.items() if call.action == page.proposed.action]
+        if way not in by:
+            title = plan.role_title(audience)
+            yield f"{title} was to be notified by {way}, and was notified by {enumerated(by) or 'nothing'}."
 
 
 def _denied_by_person(state: AskState) -> bool:

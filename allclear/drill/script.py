@@ -83,6 +83,9 @@ class Expected(Model):
 
     ending: Literal["resolved", "false-alarm"] = Field(default="resolved", description="How the incident ends.")
     verified: list[str] = Field(default=[], description="Acts that must be verified, as contain/roll-back.")
+    notified: dict[str, str] = Field(
+        default={}, description="Audience of the plan's notifications -> the way by which it must be reached."
+    )
     within: Duration = Field(
         default=timedelta(seconds=60), description="How long the whole drill may take. It is stopped then."
     )
@@ -99,6 +102,10 @@ class Script(Model):
     stand_ins: bool = Field(
         default=False,
         description="Whether the people hold the roles that the plan names no one for, as a private incident needs.",
+    )
+    test_channels: bool = Field(
+        default=False,
+        description="Whether each way to each person is tested at the end, as `allclear test-channels` does.",
     )
     notes: dict[str, str] = Field(
         default={}, description="Role -> the note of that person when the incident is contained: a key event."

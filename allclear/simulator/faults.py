@@ -83,16 +83,25 @@ class Fault(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    api: str
-    method: str = ANY_METHOD
-    region: str = ""
-    kind: FaultKind
-    times: Annotated[int, Field(ge=1, le=1_000_000)] = 1
-    seconds: Annotated[float, Field(ge=0, le=3600)] = 2.0
+    api: str = Field(description="The vendor, as systems.yaml names the system.")
+    method: str = Field(default=ANY_METHOD, description="The call; all of the vendor's if left out.")
+    region: str = Field(default="", description="The region; all if left out.")
+    kind: FaultKind = Field(description="What goes wrong.")
+    times: Annotated[int, Field(ge=1, le=1_000_000)] = Field(default=1, description="How many calls meet it.")
+    seconds: Annotated[float, Field(ge=0, le=3600)] = Field(
+        default=2.0, description="How many seconds a slow answer is held back."
+    )
 
     def matches(self, api: str, method: str, region: str = "") -> bool:
         """Return whether this fault is meant for that call."""
         return self.api == api and self.method in (ANY_METHOD, method) and self.region in ("", region)
+
+
+def objection(fault: Fault, points: Mapping[str, FaultPoints]) -> str | None:
+    """Return why no call can ever meet a fault, or None. Without points, every fault is possible."""
+    if points and fault.api not in points:
+        return f"there is no API {fault.api!r}; there are {', '.join(sorted(points))}"
+    return points[fault.api].objection(fault) if points else None
 
 
 class FaultBoard:
@@ -106,11 +115,8 @@ class FaultBoard:
 
     def set(self, fault: Fault) -> None:
         """Keep a fault for the next calls that match. Raise ValueError if no call ever can."""
-        if self.points and fault.api not in self.points:
-            raise ValueError(f"there is no API {fault.api!r}; there are {', '.join(sorted(self.points))}")
-        objection = self.points[fault.api].objection(fault) if self.points else None
-        if objection:
-            raise ValueError(objection)
+        if why := objection(fault, self.points):
+            raise ValueError(why)
         self._waiting.append(fault)
 
     def clear(self) -> int:

@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from allclear.domain.errors import ConfigError
+from allclear.simulator.faults import Fault
 from allclear.simulator.github_spec import GithubSpec
 from allclear.simulator.scenario_schema import (
     ALL_TRAFFIC,
@@ -90,6 +91,9 @@ class Production(ServiceSpec):
     github: GithubSpec | None = Field(default=None, description="The repository on GitHub, where it has one.")
     jira: JiraSpec | None = Field(default=None, description="The project in Jira, where it has one.")
     twilio: TwilioSpec = Field(default=TwilioSpec(), description="The account at Twilio.")
+    faults: list[Fault] = Field(
+        default=[], description="What fails at the vendors from the beginning, as a mail server that is down."
+    )
 
     @property
     def new_revision(self) -> RevisionSpec | None:

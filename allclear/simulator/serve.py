@@ -14,14 +14,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from allclear.simulator.apis.catalog import APIS
+from allclear.domain.errors import ConfigError
+from allclear.simulator.apis.catalog import APIS, FAULT_POINTS, impossible_faults
 from allclear.simulator.apis.cloud_run.grpc import serve_grpc
 from allclear.simulator.apis.cloud_run.service import CloudRun
 from allclear.simulator.apis.drill_control import ControlApi
 from allclear.simulator.apis.website import WebsiteApi
 from allclear.simulator.event_log import Clock, utc_now
 from allclear.simulator.http_server import HttpServer
-from allclear.simulator.mail_server import FAULTS as MAIL_FAULTS
 from allclear.simulator.mail_server import NAME as MAIL
 from allclear.simulator.mail_server import MailServer
 from allclear.simulator.mail_server import new_secret as new_mail_secret
@@ -43,6 +43,9 @@ class Simulation:
     world: World
 
     def __init__(self, scenario: Production, clock: Clock = utc_now) -> None:
+        """Raise ConfigError for a fault of the scenario that no call can meet."""
+        for place, why in impossible_faults(scenario):
+            raise ConfigError(f"production.faults[{place}]: {why}.", "Correct the fault, or take it out.")
         self.scenario, self._clock = scenario, clock
         self.endpoints: dict[str, str] = {}
         self.control = ""
@@ -61,7 +64,9 @@ class Simulation:
         """Serve every API, and start the clock of the scenario."""
         self.world = world = World(self.scenario, self._clock)
         world.secrets = self.secrets
-        world.faults.points = {api.name: api.faults for api in APIS} | {MAIL: MAIL_FAULTS}
+        world.faults.points = FAULT_POINTS
+        for fault in self.scenario.faults:
+            world.faults.set(fault)
         for api in self._apis:
             address = self._http.add(api.app(world, self.secrets.get(api.name, "")))
             self.endpoints[api.name] = address + api.base_path

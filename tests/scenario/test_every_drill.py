@@ -15,8 +15,10 @@ from allclear.company import find_company, load_company
 from allclear.domain.action import ActStatus
 from allclear.domain.approval import AskKind
 from allclear.domain.incident_ticket import is_own_ticket
+from allclear.domain.proof import Proof
 from allclear.domain.pseudo_phases import TICKET
 from allclear.domain.records import (
+    Acknowledged,
     ActFinished,
     AskAnswered,
     AskOpened,
@@ -52,7 +54,7 @@ def happened(played: Played, kind: str) -> list[dict[str, Any]]:
 def every_text_is_marked(played: Played) -> None:
     """Every text is marked as simulated."""
     told = [line for line in played.event_log if line["kind"] in {"message", "status_post"}]
-    assert all("SIMULATED" in str(line) for line in told)
+    assert [line for line in told if "SIMULATED" not in str(line)] == []
 
 
 def broken_feature(played: Played) -> None:
@@ -83,6 +85,40 @@ def each_was_mailed_once(played: Played, *addresses: str) -> None:
     assert {act.proposed.notice.way for act in notices if act.proposed.notice} == {"email"}
     assert all(act.outcome and act.outcome.good for act in notices)
     assert "not-told" not in played.incident.reminders
+
+
+def in_time_by_phone(played: Played, texts: list[str], keys: list[str]) -> None:
+    """Twilio's log has one text that was delivered to each number, and one call in which the key was pressed.
+
+    Another text says how the incident ended, to those who were notified of it; it may follow the drill's end.
+    """
+    keys_of = [act.proposed.params["message"] for act in played.incident.acts.values() if act.proposed.notice]
+    ours = tuple(f"({key})" for key in keys_of)
+    assert sorted(line["to"] for line in happened(played, "text") if line["body"].endswith(ours)) == texts
+    assert {(line["to"], line["status"]) for line in happened(played, "text_status")} == {
+        (number, "delivered") for number in texts
+    }
+    assert [(line["to"], line["key"], line["status"]) for line in happened(played, "key_pressed")] == [
+        (number, "1", 200) for number in keys
+    ]
+    assert [line for line in writes(played, "email") if line["result"] == "done" and notice(line)] == []
+
+
+def pager_and_mail_down(played: Played) -> None:
+    """The on-call is called and acknowledges by a key, three people get a text, and the customers are mailed later."""
+    in_time_by_phone(played, ["+15005550001", "+15005550004", "+15005550005"], ["+15005550000"])
+    [acknowledged] = [entry for entry in played.entries if isinstance(entry.record, Acknowledged)][:1]
+    assert (acknowledged.by.actor, acknowledged.by.proof) == ("Ana Ruiz", Proof.PHONE)
+    assert [line["action"] for line in happened(played, "page") if line["action"] == "trigger"] == []
+    assert "Engineering team |  |  |  | NOT NOTIFIED" in played.post_mortem
+    mailed = [line["message_id"] for line in writes(played, "email") if line["result"] == "done"]
+    assert any(one.startswith("<vs-1-customers@") for one in mailed)
+
+
+def site_and_mail_down(played: Played) -> None:
+    """The CTO and the lead engineer get a text each, and no mail; everything else goes as with a mail server."""
+    in_time_by_phone(played, ["+15005550002", "+15005550003"], [])
+    assert writes(played, "email") == []
 
 
 def site_down(played: Played) -> None:
@@ -142,10 +178,23 @@ def bad_deployment_reverted(played: Played) -> None:
     assert (undone.good, undone.changed) == (True, False)
 
 
+def every_channel_was_tested(played: Played) -> None:
+    """Each way to each of the six people was tested, and the vendors' logs have each marked test."""
+    people = {one.person for one in played.channel_tests if one.person}
+    wanted = {("pagerduty", "")} | {(way, name) for way in ("sms", "phone", "email", "slack") for name in people}
+    assert len(people) == 6
+    assert {(one.way, one.person) for one in played.channel_tests} == wanted
+    marked = [line for line in played.event_log if "[TEST] [SIMULATED]" in str(line)]
+    by = [str(line["api"]) for line in marked if line["kind"] == "write" and line["result"] == "done"]
+    counts = {name: by.count(name) for name in set(by)}
+    assert counts == {"pagerduty": 1, "twilio": 12, "email": 6, "slack": 6}
+
+
 def payment_processing_down(played: Played) -> None:
     """The customers' mail went to the plan's list, and both parsers read the invitation to the post-mortem."""
     leaders = [f"{name}@drill.example" for name in ("kim-sato", "ben-okafor", "eve-lang")]
     each_was_mailed_once(played, *leaders, "engineering@vintstreet.com")
+    every_channel_was_tested(played)
     mails = [line for line in writes(played, "email") if line["result"] == "done" and not notice(line)]
     [customers, review] = [
         one for one in mails if one["message_id"].startswith(("<vs-1-customers@", "<vs-1-review-0@"))
@@ -210,7 +259,9 @@ MORE = {
     "vintstreet/broken-feature": broken_feature,
     "vintstreet/healthy": healthy,
     "vintstreet/payment-processing-down": payment_processing_down,
+    "vintstreet/pager-and-mail-down": pager_and_mail_down,
     "retailgen/site-down": site_down,
+    "retailgen/site-and-mail-down": site_and_mail_down,
     "retailgen/data-leak": data_leak,
     "retailgen/ai-generation-down": ai_generation_down,
     "retailgen/vendor-down": vendor_down,

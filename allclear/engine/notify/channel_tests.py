@@ -52,13 +52,33 @@ class ChannelTester:
         self._context = context
         self._clock = clock
 
+    async def rehearse(self) -> list[ChannelTest]:
+        """Test each way to each person, as `test` does, also those who have not agreed: in a simulation only.
+
+        Raises Refused in the real production.
+        """
+        if not self._journal.scope.simulated:
+            raise Refused("Only people who have agreed are tested here.", "Use: allclear test-channels.")
+        return await self._made(list(self._rehearsed()))
+
+    def _rehearsed(self) -> Iterator[_Test]:
+        for way, call in self._plan.ways.items():
+            kind = self._registry.action(call.action)
+            if kind.reaches is None:
+                yield _Test(way)
+            for person in self._plan.people if kind.reaches else ():
+                if person.known and kind.reaches in person.contacts:
+                    yield _Test(way, person.name, person.contacts[kind.reaches].address)
+
     async def test(self, ways: Sequence[str] = (), people: Sequence[str] = ()) -> list[ChannelTest]:
         """Send a test by each way to each person who has agreed, at the same time; return and store what arrived.
 
         `ways` and `people` choose some; empty means all. A way that reaches a whole channel is tested only if it is
         named. Raises NotFound for a way or a person that the plan does not have, Refused if no one has agreed.
         """
-        planned = list(self._planned(ways, people))
+        return await self._made(list(self._planned(ways, people)))
+
+    async def _made(self, planned: Sequence[_Test]) -> list[ChannelTest]:
         number = f"{self._clock():%Y%m%d%H%M%S}"
         tests = await asyncio.gather(*(self._one(test, f"{number}{index}") for index, test in enumerate(planned)))
         await asyncio.to_thread(self._journal.add_channel_tests, [one for one in tests if one.result != NOT_TESTED])

@@ -23,6 +23,10 @@ from allclear.simulator.apis import (
 )
 from allclear.simulator.apis.cloud_run import api as cloud_run
 from allclear.simulator.apis.registration import SimulatedApi
+from allclear.simulator.faults import objection
+from allclear.simulator.mail_server import FAULTS as MAIL_FAULTS
+from allclear.simulator.mail_server import NAME as MAIL
+from allclear.simulator.scenario import Production
 
 APIS: tuple[SimulatedApi, ...] = (
     website.API,
@@ -44,3 +48,12 @@ APIS: tuple[SimulatedApi, ...] = (
     twilio.API,
     own_system.API,
 )
+
+FAULT_POINTS = {api.name: api.faults for api in APIS} | {MAIL: MAIL_FAULTS}
+"""Vendor -> its calls that can fail."""
+
+
+def impossible_faults(scenario: Production) -> list[tuple[int, str]]:
+    """Return the faults of a scenario that no call can meet: the place of each, and why."""
+    found = ((place, objection(fault, FAULT_POINTS)) for place, fault in enumerate(scenario.faults))
+    return [(place, why) for place, why in found if why]

@@ -121,7 +121,7 @@ def test_the_person_plays_one_member_and_the_cast_does_not_answer_for_that_membe
 
 
 def test_a_denial_by_the_person_is_a_choice_and_no_shortcoming(engine: Engine, script: Script) -> None:
-    """The sentence says what was denied and what the drill expects."""
+    """The sentence says what was denied and what the drill expects. That no one was notified is a shortcoming."""
     proposed = ActProposed(
         act=ACT, phase="contain", step="roll-back", action="a.b", title="Roll back", params={}, change=None
     )
@@ -131,9 +131,11 @@ def test_a_denial_by_the_person_is_a_choice_and_no_shortcoming(engine: Engine, s
     ana = By(actor="Ana Ruiz", role="on_call", via=TERMINAL)
     engine.people.answer(f"VS-1/{ACT}", ana, yes=False, reason="not now")
     engine.journal.append("VS-1", [IncidentEnded(ending="resolved", reason="over"), PhaseLeft(phase="review")], MACHINE)
-    misses, choices = compared(script, engine, engine.conductor.incident("VS-1"), 1.0)
+    told = script.expect.model_copy(update={"notified": {"cto": "email"}})
+    expecting = script.model_copy(update={"expect": told})
+    misses, choices = compared(expecting, engine, engine.conductor.incident("VS-1"), 1.0)
     assert choices == ['You denied "Roll back" (contain/roll-back). This drill expects that it is approved.']
-    assert misses == []
+    assert misses == ["CTO was to be notified by email, and was notified by nothing."]
 
 
 def test_the_script_answers_the_undo_of_a_later_proposal(engine: Engine, script: Script) -> None:

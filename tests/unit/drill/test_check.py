@@ -168,3 +168,21 @@ def test_the_error_for_a_company_without_a_drill_names_the_file_to_write(tmp_pat
     company: Company = load_company(company_folder(tmp_path))
     with pytest.raises(NotFound, match="acme has no drill"):
         first_script(company)
+
+
+def test_a_fault_that_no_call_can_meet_is_an_error(tmp_path: Path) -> None:
+    """The line names the vendor's calls."""
+    faults = "  faults:\n    - {api: email, method: send, kind: unavailable}\n    - {api: mail, kind: slow}\n"
+    first, second = found(with_drill(tmp_path, DRILL + faults))
+    assert first.startswith(
+        "error pay.yaml:21: No call can meet this fault: email has no method 'send'; it has connect,"
+    )
+    assert second.startswith("error pay.yaml:22: No call can meet this fault: there is no API 'mail'; there are ")
+
+
+def test_who_must_be_notified_is_an_audience_and_a_way_of_the_plan(tmp_path: Path) -> None:
+    """Else the drill could never go as planned."""
+    told = "  notified: {on_call: pigeon, king: email}\n"
+    text = DRILL.replace("  verified: [contain/move]\n", f"  verified: [contain/move]\n{told}")
+    sentences = found(with_drill(tmp_path, text))
+    assert any("The plan notifies no `king`." in sentence for sentence in sentences)
