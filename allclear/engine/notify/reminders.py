@@ -60,6 +60,9 @@ _NO_WAY = "NO WAY IS LEFT to tell people. It is private: its page says what fail
 _AT_ONCE = 50
 """Incidents whose messages are sent at the same time."""
 
+_READS = 20
+"""How often the record is read again because something else was written to it meanwhile."""
+
 
 @dataclass(frozen=True)
 class _NextDue:
@@ -115,11 +118,11 @@ class Reminders:
     async def _visit(self, incident_id: str) -> None:
         self._notices.start_due(incident_id)
         self._tickets.start_due(incident_id)
-        for last in (False, False, False, True):
+        for left in reversed(range(_READS)):
             try:
                 await self._send_due(incident_id)
             except ConcurrentWrite:  # a notice or a ticket was written meanwhile
-                if last:
+                if not left:
                     raise
             else:
                 return
