@@ -124,7 +124,7 @@ class CancelMeeting(Command):
 
 
 def _said(engine: Engine, result: ManualResult, done: str) -> str:
-    """Return what came of it. Raises Refused if it was not done, or if not everyone could be told."""
+    """Return what came of it. Raises Refused if it was not done, or if the message did not reach everyone."""
     if result.outcome is None:
         asked = engine.people.question(result.waiting[0]).ask
         return f"NOT done yet. {must_answer(asked, engine.company.plan)}"

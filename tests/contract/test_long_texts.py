@@ -26,6 +26,7 @@ SENT: dict[str, dict[str, Any]] = {
     "email.customers": MAIL | {"message": "VS-1-customers"},
     "pagerduty.page": PAGE,
     "pagerduty.page_people": {"incident": "VS-2", "people": ["PBEN123"]},
+    "slack.meeting": {"message": "VS-1-review", "start": "2026-11-30T14:00:00Z"},
     "slack.post": {"message": "VS-1"},
     "status_page.open": PUBLIC | {"service": "storefront"},
     "status_page.update": PUBLIC | {"status": "identified"},

@@ -27,6 +27,9 @@ ELSEWHERE = {
     "follow-up-done": "for a follow-up",
     "undo": "for a change",
     "supersede": "for a change",
+    "move-meeting": "for a meeting",
+    "meeting-people": "for a meeting",
+    "cancel-meeting": "for a meeting",
 }
 """The commands that a page offers only at a time, and when."""
 

@@ -28,6 +28,7 @@ from tasks.maintenance import DisableMaintenance, EnableMaintenance
 from tasks.own_switches.actions import RestoreSwitch, SetSwitch
 from tasks.pagerduty import Acknowledge, Page, Resolve
 from tasks.slack import PostMessage
+from tasks.slack_meeting import AnnounceMeeting
 from tasks.statuspage import OpenIncident, ResolveIncident, UpdateIncident
 from tasks.statuspage_post_mortem import PublishPostMortem
 from tasks.teams import PostInTeams
@@ -83,6 +84,7 @@ ACTIONS: list[type[AnyAction]] = [
     SendEmail,
     WriteToCustomers,
     InviteToMeeting,
+    AnnounceMeeting,
     SendText,
     CallPeople,
 ]
@@ -112,6 +114,7 @@ def test_approvals_have_the_documented_defaults() -> None:
         "pagerduty.acknowledge": None,
         "pagerduty.resolve": None,
         "slack.post": None,
+        "slack.meeting": None,
         "teams.post": None,
         "status_page.open": SPEAKERS,
         "status_page.post_mortem": SPEAKERS,

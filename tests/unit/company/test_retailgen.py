@@ -30,6 +30,7 @@ from tasks.http_probes import Health, SmokeTest
 from tasks.jira import CreateTicket, MoveTicket
 from tasks.pagerduty import Page, Resolve
 from tasks.slack import PostMessage
+from tasks.slack_meeting import AnnounceMeeting
 from tasks.statuspage import OpenIncident, ResolveIncident, UpdateIncident
 from tasks.twilio.text import SendText
 from tasks.vercel.actions import Deployments, Promote, RollBack
@@ -64,6 +65,7 @@ KINDS = Registry.of(
         Health,
         SmokeTest,
         PostMessage,
+        AnnounceMeeting,
         SendEmail,
         SendText,
         Page,
