@@ -1,4 +1,4 @@
-"""Prefect's classic and V2 user interface in a browser: stale and blank forms, any order, and cancelled runs."""
+"""Prefect's classic and V2 user interface in a browser: stale and blank forms, any order, steps, and cancelled runs."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ pytestmark = [pytest.mark.slow, needs_browser]
 
 PHONE, DESKTOP = ViewportSize(width=390, height=844), ViewportSize(width=1440, height=900)
 STEPS = ("roll-back", "status-page")
+LATER_MEASURES = ("open-revert", "redeploy", "maintenance")
 
 
 class Response:
@@ -34,12 +35,12 @@ class Response:
         return self.up.incident(self.id)
 
     def ask(self, step: str) -> str:
-        """Return the id of a step's question."""
-        return f"{self.id}/contain/{step}"
+        """Return the id of a step's question, of the containment unless `step` names another phase."""
+        return f"{self.id}/{_with_phase(step)}"
 
     def run(self, step: str) -> str | None:
         """Return the suspended run that shows a step's question, or None."""
-        runs = self.up.runs(self.id, f"asks contain/{step}")
+        runs = self.up.runs(self.id, f"asks {_with_phase(step)}")
         return next((run["id"] for run in runs if run["state_type"] == "PAUSED"), None)
 
     def show(self, step: str, page: Page | None = None) -> RunPage:
@@ -58,6 +59,10 @@ class Response:
         """Return whether a step's question is open and no person has answered it."""
         state = self.incident.asks[self.ask(step)]
         return state.open and not state.answers
+
+
+def _with_phase(step: str) -> str:
+    return step if "/" in step else f"contain/{step}"
 
 
 @pytest.fixture(scope="module")
@@ -177,3 +182,19 @@ def test_the_page_of_respond_leads_on_to_the_questions(response: Response) -> No
     prefix = "/v2" if response.ui == V2 else ""
     response.page.goto(f"{prefect}{prefix}/runs?flow-run-search={response.id}+asks")
     expect(response.page.get_by_text(f"{response.id} asks contain/open-revert").first).to_be_visible()
+    if response.ui == V2:
+        answers_a_persons_step_of_the_investigation(response)
+
+
+def answers_a_persons_step_of_the_investigation(response: Response) -> None:
+    """Go on without containment, and report a person's step of the next phase in the browser, with a note."""
+    by = ("--reason", "It is the database.", "--as", "Ben", "--role", "tech_lead")
+    for command, step in (*(("deny", one) for one in LATER_MEASURES), ("go-on", "contained-manually")):
+        until(lambda step=step: response.incident.asks.get(response.ask(step)))
+        given = allclear(command, response.ask(step), *by, **response.up.variables)
+        assert given.returncode == 0, given.stderr
+    step, note = "investigate/logs", "Payments time out in the database."
+    until(lambda: response.run(step))
+    response.answer(step, "done", reason=note)
+    [answer] = until(lambda: response.incident.asks[response.ask(step)].answers)
+    assert (answer.by.actor, answer.by.via, answer.yes, answer.reason) == ("Ana", "prefect", True, note)
