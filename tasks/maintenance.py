@@ -7,7 +7,7 @@ revision works even if the application does not start, or its database is down.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 from typing_extensions import override
@@ -100,6 +100,17 @@ class _Maintenance(Action[MaintenanceParams, MaintenanceState]):
     def works_for(cls, service: Service) -> bool:
         handle = service.handle(MaintenanceHandle)
         return handle is not None and (handle.flag is not None or service.handle(CloudRunHandle) is not None)
+
+    @classmethod
+    @override
+    def needs_for(cls, params: Mapping[str, Any], services: Mapping[str, Service]) -> tuple[type[Client], ...]:
+        service = services.get(str(params.get("service")))
+        handle = service.handle(MaintenanceHandle) if service else None
+        by = params.get("by")
+        mode = handle.only(str(by) if by else None) if handle else None
+        if mode is None:
+            return cls.needs
+        return (SupabaseFlags,) if mode.flag else (CloudRun,)
 
     @override
     def clients(self, params: MaintenanceParams) -> tuple[type[Client], ...]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from allclear.company.capabilities import ActionType, Capabilities, ProbeType
+from allclear.domain.action import Action, Client
 from allclear.domain.plan import Plan, is_blank
 from allclear.domain.preflight import PlannedUse, Preflight
 from allclear.domain.runbook import Phase, ProbeCall, Runbook
@@ -53,15 +54,16 @@ def used_systems(
 ) -> dict[str, UsedSystem]:
     """Return the systems that the plan's actions and probes need, and those that they use if systems.yaml has them."""
     found: dict[str, UsedSystem] = {}
-    for name, params in [*_planned(plan, runbooks), *_paged(plan, capabilities)]:
+    for name, params, service in [*_planned(plan, runbooks), *_paged(plan, capabilities)]:
         kind = capabilities.actions.get(name) or capabilities.probes.get(name)
         if kind is None:
             continue
         use = PlannedUse(name, params, writes=name in capabilities.actions)
-        for system in _systems_of(kind, systems):
+        needs = needs_of(kind, params, service, systems)
+        for system in _systems_of(kind, needs, systems):
             used = found.setdefault(system, UsedSystem(system, systems.systems.get(system)))
             used.uses.append(use)
-            used.needed = used.needed or any(client.system == system for client in kind.needs)
+            used.needed = used.needed or any(client.system == system for client in needs)
             own = [preflight for preflight in kind.preflights if preflight.client.system == system]
             used.preflights += [preflight for preflight in own if preflight not in used.preflights]
     return found
@@ -95,28 +97,38 @@ def missing_credentials(
     return missing
 
 
-def _systems_of(kind: ActionType | ProbeType, systems: Systems) -> Iterator[str]:
+def needs_of(
+    kind: ActionType | ProbeType, params: Mapping[str, Any], service: str, systems: Systems
+) -> tuple[type[Client], ...]:
+    """Return the vendors that an action or probe talks to with `params`; `service` is what {service} stands for."""
+    if not issubclass(kind, Action):
+        return kind.needs
+    known = {name: service if value == "{service}" else value for name, value in params.items()}
+    return kind.needs_for(known, systems.services)
+
+
+def _systems_of(kind: ActionType | ProbeType, needs: Sequence[type[Client]], systems: Systems) -> Iterator[str]:
     """Yield the systems that it needs, those that it can use here, and those that systems.yaml does not describe."""
     optional = {client.system for client in kind.uses}
-    own = [client.system for client in (*kind.needs, *kind.uses)]
+    own = [client.system for client in (*needs, *kind.uses)]
     tested = [preflight.client.system for preflight in kind.preflights if not kind.needs]
     for system in dict.fromkeys([*own, *tested]):
         if system not in optional or system in systems.systems:
             yield system
 
 
-def _planned(plan: Plan, runbooks: Iterable[Runbook]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield each action and probe that the runbooks and the plan name, with its parameters."""
+def _planned(plan: Plan, runbooks: Iterable[Runbook]) -> Iterator[tuple[str, Mapping[str, Any], str]]:
+    """Yield each action and probe that the runbooks and the plan name, its parameters, and the runbook's service."""
     for runbook in runbooks:
-        yield from _steps(runbook)
-    rules = [one for one in (plan.incident_tickets, plan.follow_up_tickets) if one]
-    tickets = [call for one in rules for call in (one.open, one.close)] + [one.ticket for one in plan.severities]
-    for call in (plan.reminders.message, plan.reminders.page, *tickets, *plan.ways.values()):
+        yield from ((name, params, runbook.service) for name, params in steps_of(runbook))
+    tickets = plan.follow_up_tickets
+    further = (tickets.open, tickets.close) if tickets else ()
+    for call in (plan.reminders.message, plan.reminders.page, *further, *plan.ways.values()):
         if call:
-            yield call.action, call.with_
+            yield call.action, call.with_, ""
 
 
-def _paged(plan: Plan, capabilities: Capabilities) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _paged(plan: Plan, capabilities: Capabilities) -> Iterator[tuple[str, Mapping[str, Any], str]]:
     """Yield the plan's page with each escalation policy and each person that it may be sent to."""
     page = plan.reminders.page
     kind = capabilities.actions.get(page.action) if page else None
@@ -125,14 +137,15 @@ def _paged(plan: Plan, capabilities: Capabilities) -> Iterator[tuple[str, Mappin
     if "policy" in kind.params.model_fields:
         for role in plan.roles.values():
             if role.pager_policy:
-                yield page.action, {**page.with_, "policy": role.pager_policy}
+                yield page.action, {**page.with_, "policy": role.pager_policy}, ""
     for person in plan.people:
         contact = person.contacts.get(kind.reaches)
         if contact and not is_blank(contact.address):
-            yield page.action, {**page.with_, "people": [contact.address]}
+            yield page.action, {**page.with_, "people": [contact.address]}, ""
 
 
-def _steps(runbook: Runbook) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def steps_of(runbook: Runbook) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield each action and probe that a runbook names, with its parameters."""
     calls: list[ProbeCall] = [runbook.health]
     for phase in Phase:
         for step in runbook.steps(phase):

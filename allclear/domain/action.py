@@ -294,6 +294,14 @@ class Action(ABC, Generic[P, S]):
         return self.needs
 
     @classmethod
+    def needs_for(cls, params: Mapping[str, Any], services: Mapping[str, Service]) -> tuple[type[Client], ...]:  # noqa: ARG003 - the port
+        """Return the vendors of `needs` that it talks to with `params`, as a plan writes them; by default, all.
+
+        What the services do not tell is all of them, too.
+        """
+        return cls.needs
+
+    @classmethod
     def service_of(cls, params: P, services: Mapping[str, Service]) -> str | None:  # noqa: ARG003 - the port
         """Return the name of the service that it acts on, or None if the parameters do not name one."""
         return getattr(params, "service", None)

@@ -42,6 +42,18 @@ Value = Annotated[StrictBool | StrictInt | StrictFloat | StrictStr | None, After
 """What a system shows for a position: no lists and no objects."""
 _PLACEHOLDER = re.compile(r"\{[^{}]*\}")
 _SECRET = re.compile(r"[?&][^=&]*(token|secret|passw|key|sig)[^=&]*=", re.IGNORECASE)
+_SECRET_NAME = re.compile(r"token|secret|passw|key|sig|credential|auth", re.IGNORECASE)
+_RANDOM = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[^\s{}]{8,}|[^\s{}]{20,}")
+"""A text as no one writes a setting: letters with digits, or very long, without a space or a placeholder."""
+_KNOWN_SECRET = re.compile(
+    r"\b(sk-|sk_live_|xox[a-z]-|gh[a-z]_|github_pat_|glpat-|AKIA[A-Z0-9]|ya29\.|SG\.|eyJ[\w-]+\.)"
+    r"|-----BEGIN |^(Bearer|Basic) \S"
+)
+"""How well-known kinds of keys and tokens begin."""
+_WHERE_SECRETS_GO = (
+    "Take it out and change it, because a file was read by others. Name the variable that holds the new one under "
+    "`secret` or `secrets` of the system `http`: it is sent in a header."
+)
 _LONGEST = timedelta(minutes=10)
 
 
@@ -219,6 +231,9 @@ def _check_writes(switch: OwnSwitch) -> None:
                 raise wrong_at((name, "path"), f"with the position {position}: {why}")
         if write and any(_PLACEHOLDER.search(key) for key in _keys(write.json_body)):
             raise wrong_at((name, "json"), "a placeholder stands in a key: only values are filled in")
+        if write and (place := _place_of_secret(write.json_body)):
+            sentence = "it looks like a secret, and systems.yaml must hold none"
+            raise wrong_at((name, "json", *place), sentence, _WHERE_SECRETS_GO)
     variable = any(one in text for text in switch.set.texts for one in (VALUE, POSITION))
     if not variable and (switch.undo is None or len(switch.positions) > 2):  # noqa: PLR2004 - on and off
         sentence = f"it is the same for every position: it holds neither `{VALUE}` nor `{POSITION}`"
@@ -236,6 +251,30 @@ def _wrong_path(write: Write, position: str, value: Value) -> str:
     return ""
 
 
+def _place_of_secret(body: object) -> tuple[str | int, ...]:
+    """Return the keys that lead to a text of a body that looks like a secret; empty if there is none.
+
+    A text does so by its form, or by its form and the name of its field: `{"password": "disabled"}` is a setting.
+    """
+    for place, text in _placed_texts(body):
+        name = next((one for one in reversed(place) if isinstance(one, str)), "")
+        if _KNOWN_SECRET.search(text) or (_SECRET_NAME.search(name) and _RANDOM.fullmatch(text)):
+            return place
+    return ()
+
+
+def _placed_texts(part: object, place: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Yield each text of a body with the keys that lead to it."""
+    if isinstance(part, str):
+        yield place, part
+    elif isinstance(part, dict):
+        for key, one in cast("dict[str, object]", part).items():
+            yield from _placed_texts(one, (*place, key))
+    elif isinstance(part, list):
+        for index, one in enumerate(cast("list[object]", part)):
+            yield from _placed_texts(one, (*place, index))
+
+
 def _keys(part: object) -> Iterator[str]:
     if isinstance(part, dict):
         for key, one in cast("dict[str, object]", part).items():
@@ -251,12 +290,7 @@ def _same(known: object, seen: object) -> bool:
 
 
 def _texts(part: object) -> Iterator[str]:
-    if isinstance(part, str):
-        yield part
-    elif isinstance(part, dict):
-        yield from (text for one in cast("dict[str, object]", part).values() for text in _texts(one))
-    elif isinstance(part, list):
-        yield from (text for one in cast("list[object]", part) for text in _texts(one))
+    yield from (text for _, text in _placed_texts(part))
 
 
 def _filled(part: object, position: str, value: Value, plain: str) -> object:

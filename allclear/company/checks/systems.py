@@ -11,11 +11,11 @@ from allclear.company.capabilities import Capabilities
 from allclear.company.checks.placeholders import texts
 from allclear.company.diagnostics import Diagnostic, suggestion
 from allclear.company.load import SYSTEMS, Draft
+from allclear.company.used_systems import needs_of, steps_of
 from allclear.company.validation_errors import validation_problems
 from allclear.company.yaml_file import Place, YamlFile
 from allclear.domain.action import Client
 from allclear.domain.plan import is_blank
-from allclear.domain.runbook import Phase, Runbook
 from allclear.domain.systems import Misfit, System
 
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
@@ -109,9 +109,9 @@ def _missing(draft: Draft, capabilities: Capabilities) -> Iterator[Diagnostic]:
         return
     needs: dict[str, list[str]] = {}
     for runbook in draft.runbooks.values():
-        for name in _used(runbook):
+        for name, params in steps_of(runbook):
             kind = capabilities.actions.get(name) or capabilities.probes.get(name)
-            for client in kind.needs if kind else ():
+            for client in needs_of(kind, params, runbook.service, draft.systems) if kind else ():
                 needs.setdefault(client.system, []).append(name)
     for system, users in needs.items():
         if system not in draft.systems.systems:
@@ -120,10 +120,3 @@ def _missing(draft: Draft, capabilities: Capabilities) -> Iterator[Diagnostic]:
                 f"There is no system `{system}`, which {', '.join(dict.fromkeys(users))} needs.",
                 f"Add `{system}` under `systems` with its `endpoint`.",
             )
-
-
-def _used(runbook: Runbook) -> Iterator[str]:
-    yield runbook.health.probe
-    for phase in Phase:
-        for step in runbook.steps(phase):
-            yield from (name for name in (step.action, step.probe, step.proof and step.proof.probe) if name)

@@ -22,6 +22,10 @@ def offered_actions(company: Company, registry: Registry) -> Iterator[ActionType
     """Yield the actions that a person may start by hand and that at least one service of the company can run."""
     systems = company.systems
     for action in registry.actions.values():
-        connected = all(client.system in systems.systems for client in action.needs)
-        if may_start_manually(action) and connected and action.offers("service", systems.services):
+        connected = [
+            name
+            for name in action.offers("service", systems.services) or ()
+            if all(one.system in systems.systems for one in action.needs_for({"service": name}, systems.services))
+        ]
+        if may_start_manually(action) and connected:
             yield action

@@ -124,6 +124,41 @@ def test_what_does_not_fit_is_refused(changes: dict[str, Any], words: str) -> No
 
 
 @pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        ({"on": "{value}", "api_key": "c4n4ry31415926"}, ("api_key",)),
+        ({"on": "{value}", "auth": {"password": "canary-3141592653"}}, ("auth", "password")),
+        ({"on": "{value}", "why": "Bearer canary31415926"}, ("why",)),
+        ({"on": "{value}", "headers": [{"x": 1}, {"x": "xoxb-3141-canary"}]}, ("headers", 1, "x")),
+        ({"on": "{value}", "tokens": ["canary-3141592653"]}, ("tokens", 0)),
+    ],
+)
+def test_a_secret_in_a_body_is_refused_and_not_repeated(body: dict[str, Any], place: tuple[str | int, ...]) -> None:
+    """Everyone who reads systems.yaml reads it; its place is named."""
+    with pytest.raises(ValidationError) as refused:
+        switch(set=PUT | {"json": body})
+    [problem] = refused.value.errors(include_input=False)
+    assert problem["ctx"]["place"] == ("set", "json", *place)
+    assert "looks like a secret" in problem["ctx"]["sentence"]
+    assert "Name the variable" in problem["ctx"]["next_step"]
+    assert "3141" not in str(problem)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"on": "{value}", "password": "disabled"},
+        {"on": "{value}", "key": "read_only_mode"},
+        {"on": "{value}", "signing": "allow-listed"},
+        {"mode": "{value}", "reason": "set by allclear in position {position}"},
+    ],
+)
+def test_a_setting_with_the_name_of_a_secret_is_none(body: dict[str, Any]) -> None:
+    """Its text is a word."""
+    assert switch(set=PUT | {"json": body}).set.json_body == body
+
+
+@pytest.mark.parametrize(
     ("pointer", "found"),
     [("/a/b", 1), ("/c/1", 3), ("/d~1e/~0", 4), ("/n", None)],
 )
