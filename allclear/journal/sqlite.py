@@ -58,6 +58,7 @@ class SqliteDatabase(Database):
         self._turns = 0
         self._watching = Lock()
         self._watcher: PoolProxiedConnection | None = None
+        self._closed = False
         with self.plain_errors():
             path.parent.mkdir(parents=True, exist_ok=True)
             _keep_private(path)
@@ -79,8 +80,10 @@ class SqliteDatabase(Database):
         return connection.execute(_unless_there(table, key), row).rowcount == 1
 
     def version(self) -> int | None:
-        """Return SQLite's `data_version`, read by one connection that never writes."""
+        """Return SQLite's `data_version`, read by one connection that never writes; None once it is closed."""
         with self.plain_errors(), self._watching:
+            if self._closed:
+                return None
             if self._watcher is None:
                 self._watcher = self.engine.raw_connection()
             cursor = self._watcher.cursor()
@@ -92,6 +95,7 @@ class SqliteDatabase(Database):
     def close(self) -> None:
         """Close every connection."""
         with self._watching:
+            self._closed = True
             if self._watcher is not None:
                 self._watcher.close()
                 self._watcher = None

@@ -21,6 +21,7 @@ from allclear.domain.records import By
 from allclear.domain.runbook import Phase
 from allclear.engine.concurrency import Sweep, slot_released
 from allclear.engine.response.moves import Wait
+from allclear.responder.workers.journal_watch import JournalWatch
 from allclear.responder.workers.supervisor import report_progress
 
 log = logging.getLogger("allclear.responder")
@@ -31,7 +32,8 @@ POLL = 0.1
 """Seconds between two checks for what other processes wrote; what this process writes wakes the worker at once."""
 
 _POLL_FOR_APPROVAL = 0.004
-"""The same while an act waits for an approval, which the command line or a flow writes."""
+"""The same while an act waits for an approval, which the command line or a flow writes, on a database that has no
+version. JournalWatch watches the others."""
 
 _LONGEST_POLL = 0.5
 """Seconds between two checks, however long a check took: an approval is carried out within a second."""
@@ -73,6 +75,12 @@ class IncidentWorker:
 
     async def run(self) -> None:
         """Carry incidents on until cancelled."""
+        loop = asyncio.get_running_loop()
+        watch = JournalWatch(self._engine.journal.version, partial(loop.call_soon_threadsafe, self.wake.set))
+        with watch.running():
+            await self._run(watch)
+
+    async def _run(self, watch: JournalWatch) -> None:
         try:
             while True:
                 with suppress(TimeoutError):
@@ -84,8 +92,10 @@ class IncidentWorker:
                 try:
                     if self._may_have_changed(woken=woken):
                         self._check()
+                    watched = watch.watch(self._version, wanted=bool(self._awaiting_approval))
+                    poll = _POLL_FOR_APPROVAL if self._awaiting_approval and not watched else POLL
                     # Many open incidents are checked less often: checking takes about a tenth of the time at most.
-                    pause = max(_POLL_FOR_APPROVAL if self._awaiting_approval else POLL, 9 * (monotonic() - began))
+                    pause = max(poll, 9 * (monotonic() - began))
                     self._poll = min(pause, _LONGEST_POLL)
                 except AllclearError as error:
                     log.warning("%s", error)

@@ -140,6 +140,8 @@ def test_the_version_changes_with_each_write(journals: Journals, journal: SqlJou
     journal.entries(incident)
     other.entries(incident)
     assert (len(set(versions)), journal.version()) == (4, versions[-1])
+    journal.close()
+    assert journal.version() is None  # a watch that has not ended yet opens no connection
 
 
 def test_a_waiting_run_is_stored_once(journal: SqlJournal) -> None:
