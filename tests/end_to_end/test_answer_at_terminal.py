@@ -11,7 +11,7 @@ import pytest
 
 from allclear.domain.approval import ONE_PERSON, Ask, AskKind
 from allclear.domain.records import AskOpened, By
-from tests.end_to_end.stack_support import allclear
+from tests.end_to_end.stack_support import allclear_that_reads
 from tests.scenario.response_support import MACHINE, OPENED, engine_on, new_journal
 
 pytestmark = pytest.mark.slow
@@ -24,9 +24,9 @@ def at_terminal(url: str, typed: str, *words: str) -> str:
     ours, theirs = pty.openpty()
     os.write(ours, typed.encode())
     try:
-        done = allclear(
+        done = allclear_that_reads(
+            Path(os.ttyname(theirs)),
             *(*words, "--as", "Ana", "--role", "on_call"),
-            typed=Path(os.ttyname(theirs)),
             ALLCLEAR_JOURNAL_URL=url,
             PREFECT_API_URL="http://127.0.0.1:9/api",
         )

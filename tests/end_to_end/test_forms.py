@@ -72,9 +72,18 @@ def answered(up: Up, ask: Ask, word: str) -> dict[str, Any]:
 
 def given(up: Up, flow: str, name: str, values: dict[str, str]) -> dict[str, Any]:
     """Run a deployment, and return how its run ended."""
-    run = start(up, get(up, f"deployments/name/vintstreet-{flow}/{name}"), values).json()["id"]
-    ended = {"COMPLETED", "FAILED", "CRASHED"}
-    return until(lambda: (now := get(up, f"flow_runs/{run}")["state"])["type"] in ended and now)
+    return ended(up, begun(up, flow, name, values))
+
+
+def begun(up: Up, flow: str, name: str, values: dict[str, str]) -> str:
+    """Start a deployment, and return its run."""
+    return start(up, get(up, f"deployments/name/vintstreet-{flow}/{name}"), values).json()["id"]
+
+
+def ended(up: Up, run: str) -> dict[str, Any]:
+    """Wait for the end of a run, and return its state."""
+    ends = {"COMPLETED", "FAILED", "CRASHED"}
+    return until(lambda: (now := get(up, f"flow_runs/{run}")["state"])["type"] in ends and now)
 
 
 def asking(up: Up, ask: Ask) -> str:
@@ -165,8 +174,14 @@ IN_PREFECT: tuple[tuple[str, str, dict[str, str], type], ...] = (
 
 def test_what_people_do_in_prefect_is_claimed_there_and_written_once(up: Up, incident: str) -> None:
     """Each run ends with the sentence; the record has the channel, the claimed name, and the run as its request."""
+    ben = {"incident": incident, "name": "Ben", "role": "tech_lead"}
+    at_once = {
+        flow: begun(up, flow, name, ben | values)
+        for flow, name, values, _ in IN_PREFECT
+        if flow not in {"hold", "release"}
+    }
     for flow, name, values, kind in IN_PREFECT:
-        state = given(up, flow, name, {"incident": incident, "name": "Ben", "role": "tech_lead", **values})
+        state = ended(up, at_once.get(flow) or begun(up, flow, name, ben | values))
         assert state["type"] == "COMPLETED", state["message"]
         assert incident in state["message"]
         found = [

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from allclear.simulator.scenario_schema import TrafficSpec
 from tests.contract.simulator_support import BAD, GOOD, Simulated, quick
-from tests.end_to_end.stack_support import allclear
+from tests.end_to_end.stack_support import allclear_that_reads
 from tests.scenario.response_support import announced, new_journal
 
 OLDER = "vintstreet-00040-kip"
@@ -29,7 +29,7 @@ class Terminal:
     async def types(self, *words: str, answer: str = "") -> tuple[int, str]:
         """Run `allclear` with these words and that answer to its question; return the exit code and what it prints."""
         self._answer.write_text(answer)
-        done = await asyncio.to_thread(allclear, *words, typed=self._answer, **self._environment)
+        done = await asyncio.to_thread(allclear_that_reads, self._answer, *words, **self._environment)
         return done.returncode, done.stdout + done.stderr
 
 
