@@ -22,7 +22,7 @@ from allclear.domain.replay import replay
 from allclear.drill.check import check_drills
 from allclear.engine.actions.registry import Registry
 from allclear.postmortem.placeholders import PLACEHOLDERS
-from tests.end_to_end.stack_support import PATIENCE, ROOT, allclear
+from tests.end_to_end.stack_support import PATIENCE, ROOT, allclear, patient_companies
 
 COMPANIES = ROOT / "tests" / "companies"
 DUTY = "meldung-art-33"
@@ -37,10 +37,10 @@ def nordwind() -> Company:
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The result of its first drill, which is run once for this file."""
-    home = tmp_path_factory.mktemp("nordwind") / "home"
+    folder = tmp_path_factory.mktemp("nordwind")
     done = allclear(
-        *("drill", "--company", "nordwind", "--json", "--home", str(home), "--within", PATIENCE),
-        ALLCLEAR_RUNBOOKS=str(COMPANIES),
+        *("drill", "--company", "nordwind", "--json", "--home", str(folder / "home"), "--within", PATIENCE),
+        ALLCLEAR_RUNBOOKS=str(patient_companies(folder, COMPANIES)),
     )
     assert done.stdout.startswith("{"), f"{done.stdout}\n{done.stderr}"
     return json.loads(done.stdout)

@@ -26,7 +26,7 @@ from allclear.own_secrets import ALERT_TOKEN
 from allclear.prefect_api import PrefectApi
 from allclear.responder.workers.run_recovery import RunRecovery
 from allclear.stack import Ports, Stack, empty_prefect, prepare
-from tests.end_to_end.stack_support import LIMIT, OWN, ROOT, allclear, until
+from tests.end_to_end.stack_support import LIMIT, OWN, ROOT, allclear, patient_companies, until
 
 pytestmark = pytest.mark.slow
 
@@ -126,8 +126,11 @@ class Production:
 def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]:
     """A simulated production that breaks, and a responder; Prefect is not started yet."""
     home = tmp_path_factory.mktemp("away")
+    companies = patient_companies(home)
+    changed = pytest.MonkeyPatch()
+    changed.setenv("ALLCLEAR_RUNBOOKS", str(companies))
     parts = Parts(home)
-    path = ROOT / "runbooks" / "vintstreet" / "drills" / f"{SCENARIO}.yaml"
+    path = companies / "vintstreet" / "drills" / f"{SCENARIO}.yaml"
     try:
         parts.start("production", "allclear.simulator", str(path))
         (home / "simulation.json").write_text(parts.wait_for_line("production", "{"))
@@ -139,6 +142,7 @@ def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]
         engine.journal.close()
     finally:
         parts.stop()
+        changed.undo()
 
 
 def _answers(url: str) -> bool:

@@ -1,4 +1,7 @@
-"""`allclear up` on a machine without any secret: the start, /readyz, the doctor, the log and Prefect say so."""
+"""`allclear up` on a machine without any secret: the start, /readyz, the doctor, the log and Prefect say so.
+
+The stack is then stopped as a closed terminal stops it.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ import pytest
 from allclear.domain.incident import Incident
 from allclear.domain.replay import replay
 from allclear.journal.sql_journal import SqlJournal
-from tests.end_to_end.stack_support import LIMIT, ROOT, allclear, environment, free_port, until
+from tests.end_to_end.stack_support import LIMIT, ROOT, allclear, environment, free_port, processes_of, until
 from tests.missing_secrets import VARIABLES, environment_without_secrets
 from tests.scopes import REAL
 
@@ -31,6 +34,7 @@ NO_WAY = "NO WAY IS LEFT TO TELL PEOPLE"
 class Started:
     """A stack that was started without secrets."""
 
+    process: subprocess.Popen[bytes]
     home: Path
     printed: Path
     variables: dict[str, str]
@@ -81,10 +85,11 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
     }
     try:
         until(lambda: process.poll() is not None or "Test again" in printed.read_text(), printed.read_text)
-        yield Started(home, printed, variables)
+        yield Started(process, home, printed, variables)
     finally:
-        os.killpg(process.pid, signal.SIGINT)
-        process.wait(timeout=LIMIT)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)
+            process.wait(timeout=LIMIT)
 
 
 def without(variables: dict[str, str]) -> dict[str, str]:
@@ -140,3 +145,18 @@ def test_what_the_stack_writes_is_for_its_owner_alone(started: Started) -> None:
     open_to_others = [str(path) for path in files if stat.S_IMODE(path.stat().st_mode) & 0o077]
     assert open_to_others == []
     assert stat.S_IMODE(started.home.stat().st_mode) == 0o700
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc, to see which processes are running")
+def test_up_stops_everything_when_its_terminal_is_closed(started: Started) -> None:
+    """SIGHUP, and SIGTERM right after it, stop `up` as Ctrl-C does; no process is left. It is the last test here."""
+    assert len(processes_of(started.home)) > 3
+    started.process.send_signal(signal.SIGHUP)
+    started.process.send_signal(signal.SIGTERM)
+    assert started.process.wait(timeout=LIMIT) == 0
+    assert "Stopping" in started.printed.read_text()
+    try:
+        until(lambda: not processes_of(started.home), lambda: processes_of(started.home))
+    finally:
+        for left in processes_of(started.home):
+            os.kill(left, signal.SIGKILL)

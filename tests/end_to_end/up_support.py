@@ -17,7 +17,7 @@ from allclear.domain.incident import Incident
 from allclear.domain.records import Entry
 from allclear.domain.replay import replay
 from allclear.journal.sql_journal import SqlJournal
-from tests.end_to_end.stack_support import LIMIT, ROOT, allclear, environment, free_port, make, until
+from tests.end_to_end.stack_support import LIMIT, ROOT, allclear, environment, free_port, make, patient_companies, until
 from tests.scopes import DRILL
 
 ROLLBACK = "cloud_run.rollback_traffic"
@@ -64,9 +64,11 @@ class Up:
 def running_up(home: Path, **more: str) -> Generator[Up]:
     """`make up SIMULATED=1` on free ports, with its files in `home`. One Ctrl-C at the end must stop everything.
 
-    `more` are variables of its environment.
+    `more` are variables of its environment. Its company is VintStreet, with patience, unless they name another folder.
     """
     home.mkdir(parents=True, exist_ok=True)
+    if "ALLCLEAR_RUNBOOKS" not in more:
+        more["ALLCLEAR_RUNBOOKS"] = str(patient_companies(home))
     printed = home / "printed.txt"
     ports = f"--port {free_port()} --responder-port {free_port()}"
     with printed.open("w") as out:
