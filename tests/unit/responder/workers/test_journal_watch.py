@@ -37,7 +37,7 @@ def read_again(written: Written) -> None:
 
 
 def test_a_new_version_wakes_once_until_the_worker_has_seen_it() -> None:
-    """The version that the worker knows wakes nobody; each other one wakes it once."""
+    """The version that the worker knows does not wake it; each other one wakes it once."""
     written = Written()
     watch = JournalWatch(written.version, written.wake)
     with watch.running():
