@@ -273,12 +273,12 @@ async def _killed(engine: Engine, sim: Simulated, incident: str, hold: Hold) -> 
     """Start the rollback in another process, wait until it is held, and kill it."""
     if hold.method:
         sim.world.faults.set(Fault(api="cloud_run", method=hold.method, kind="slow", seconds=HUNG))
-    process = await start_process(engine, incident, "contain/roll-back", held=hold.method is None)
+    process = await asyncio.to_thread(start_process, engine, incident, "contain/roll-back", held=hold.method is None)
     try:
         await until(lambda: _is_held(engine, sim, incident, hold))
     finally:
         process.kill()
-        await process.wait()
+        await asyncio.to_thread(process.join)
 
 
 def _is_held(engine: Engine, sim: Simulated, incident: str, hold: Hold) -> bool:

@@ -7,7 +7,6 @@ import random
 from collections.abc import AsyncGenerator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -37,6 +36,7 @@ from tests.scenario.response_support import (
     claim_all,
     engine_on,
     new_journal,
+    other_processes,
     person_for,
     writes,
 )
@@ -209,7 +209,7 @@ def test_a_claim_has_one_holder(tmp_path: Path, journals: Journals, kind: str) -
     url, count = journals.new(), 100
     incident = _opened(url)
     pool: Executor = (
-        ThreadPoolExecutor(2) if kind == "threads" else ProcessPoolExecutor(2, mp_context=get_context("spawn"))
+        ThreadPoolExecutor(2) if kind == "threads" else ProcessPoolExecutor(2, mp_context=other_processes())
     )
     with pool:
         each = pool.map(claim_all, [url] * 2, [str(tmp_path)] * 2, [incident] * 2, [count] * 2, "ab")

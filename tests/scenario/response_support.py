@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
 from functools import cache
+from multiprocessing import get_context
+from multiprocessing.context import ForkServerContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -224,24 +226,31 @@ class Held:
         return hold
 
 
-async def start_process(engine: Engine, incident: str, act: str, *, held: bool = False) -> asyncio.subprocess.Process:
+def other_processes() -> ForkServerContext:
+    """Return how other processes are started: as forks of one that has this module imported, which takes 2 s.
+
+    That one is started once for each test process, as Prefect's runner has its own; it opens nothing.
+    """
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["tests.scenario.response_support"])
+    return context
+
+
+def start_process(engine: Engine, incident: str, act: str, *, held: bool = False) -> BaseProcess:
     """Start another process, which carries out one act."""
     settings = engine.settings
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "tests.scenario.response_support",
-        settings.journal_url,
-        str(settings.simulation),
-        incident,
-        act,
-        "held" if held else "free",
-        cwd=REPOSITORY,
-    )
+    arguments = (settings.journal_url, str(settings.simulation), incident, act, held)
+    process = other_processes().Process(target=_run_process, args=arguments)
+    process.start()
+    return process
 
 
-async def _run_process(url: str, simulation: str, incident: str, act: str, held: str) -> None:
-    journal: Any = Held(SqlJournal(url, DRILL)) if held == "held" else None
+def _run_process(url: str, simulation: str, incident: str, act: str, held: bool) -> None:  # noqa: FBT001 - from above
+    asyncio.run(_carry_out(url, simulation, incident, act, held=held))
+
+
+async def _carry_out(url: str, simulation: str, incident: str, act: str, *, held: bool) -> None:
+    journal: Any = Held(SqlJournal(url, DRILL)) if held else None
     engine = engine_on(url, Path(simulation), journal)
     await engine.executor.carry_out(incident, act, MACHINE)
     await engine.close()
@@ -368,7 +377,3 @@ def writes(world: World, api: str | None = None, method: str | None = None) -> l
         for entry in world.event_log.entries()
         if entry["kind"] == "write" and api in (None, entry["api"]) and method in (None, entry["method"])
     ]
-
-
-if __name__ == "__main__":
-    asyncio.run(_run_process(*sys.argv[1:]))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Generator
 from concurrent.futures import ProcessPoolExecutor
 from datetime import timedelta
-from multiprocessing import get_context
 from pathlib import Path
 from time import sleep
 
@@ -15,7 +14,7 @@ from allclear.journal.rows import Acquired, Held
 from allclear.journal.sql_journal import SqlJournal
 from tests.journal_support import Journals, SteppedClock, claim, error_of_opening, manual, open_one
 from tests.patience import wait_until
-from tests.scenario.response_support import append_all, hold_claim, open_all
+from tests.scenario.response_support import append_all, hold_claim, open_all, other_processes
 from tests.scopes import REAL
 
 
@@ -42,7 +41,7 @@ def journal(url: str, time: SteppedClock) -> Generator[SqlJournal]:
 def test_two_processes_open_a_new_journal_at_the_same_time(tmp_path: Path, journals: Journals) -> None:
     """One creates the tables, and both can write."""
     urls = [journals.blank() for _ in range(6)]
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(2, mp_context=other_processes()) as pool:
         errors = [line for lines in pool.map(open_all, [urls] * 2, [str(tmp_path)] * 2, "ab") for line in lines]
     assert errors == []
     for url in urls:
@@ -56,7 +55,7 @@ def test_two_processes_write_at_the_same_time_and_nothing_is_lost(
 ) -> None:
     """They write to the same incidents, keys and deliveries. Every entry is stored, and each chain is whole."""
     incidents, count = [open_one(journal), open_one(journal)], 50
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(2, mp_context=other_processes()) as pool:
         list(pool.map(append_all, [url] * 2, [str(tmp_path)] * 2, [incidents, incidents[::-1]], [count] * 2, "ab"))
     for incident in incidents:
         entries = journal.entries(incident)
@@ -77,7 +76,7 @@ def test_the_claim_of_a_killed_process_is_free_before_its_lease_expires(
     """The journal's clock stands still, so the lease never expires: the journal notices that the process is gone."""
     incident = open_one(journal)
     claimed = tmp_path / "claimed"
-    process = get_context("spawn").Process(target=hold_claim, args=(url, incident, str(claimed)))
+    process = other_processes().Process(target=hold_claim, args=(url, incident, str(claimed)))
     process.start()
     try:
         while not claimed.exists():
