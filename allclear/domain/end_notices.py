@@ -1,17 +1,20 @@
 """The messages that tell those who were notified how an incident ended. Pure.
 
-Each person gets one message, by the way that reached the person, or by the next one if that fails. Those whom the pager
-paged learn it from the pager, where their page is closed.
+Each person gets one message, by the way that reached the person, or by the next one if that fails. One who was called
+gets a text or a mail first, because nothing is to be acknowledged any more. Those whom the pager paged learn it from
+the pager, where their page is closed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Any, cast
 
 from allclear.domain.act import Act
 from allclear.domain.audiences import Reaches, ways_to
 from allclear.domain.base import person_key
+from allclear.domain.delivery import Delivery
 from allclear.domain.incident import Incident
 from allclear.domain.notice_tries import Notice, step_of
 from allclear.domain.plan import Notification, Plan
@@ -44,8 +47,8 @@ def _next(plan: Plan, incident: Incident, told: Act, ended_at: datetime, reaches
         return None
     anyone = Notification(audience=first.audiences[0])
     others, _ = ways_to(plan, anyone, first.person, ended_at, reaches)
-    due = ended_at
-    for way in dict.fromkeys([first.way, *others]):
+    due, rest = ended_at, [way for way in others if way != first.way]
+    for way in [*rest, first.way] if _called(told) else [first.way, *rest]:
         step = f"{step_of(first.person, way)}-end"
         act = incident.act_of(NOTICE, step)
         if act is None or act.outcome is None:
@@ -54,3 +57,10 @@ def _next(plan: Plan, incident: Incident, told: Act, ended_at: datetime, reaches
             return None
         due = act.finished_at or due
     return None
+
+
+def _called(told: Act) -> bool:
+    """Return whether the person acknowledged the message, as only a person does who answers a call."""
+    after: Any = (told.outcome.after if told.outcome else None) or {}
+    deliveries = cast("dict[str, object]", after.get("deliveries") or {})
+    return Delivery.ACKNOWLEDGED in [str(one) for one in deliveries.values()]

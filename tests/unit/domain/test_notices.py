@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from allclear.domain.end_notices import due_end_notices
 from allclear.domain.notice_reminders import notice_reminders
 from allclear.domain.notice_tries import Notice
 from allclear.domain.notices import titles_of
@@ -123,3 +126,14 @@ def test_who_stood_in_gets_nothing_more_once_the_own_people_are_tried_again() ->
     company = notifying(line("tech_lead")).model_copy(update={"roles": roles})
     story = all_fail(company, Story().opened().verified().paged_only())
     assert {notice.person for notice in due(company, story)} == {"Ana"}
+
+
+@pytest.mark.parametrize(("how", "ways"), [("acknowledged", ["email"]), ("delivered", ["sms"])])
+def test_no_one_is_called_to_hear_that_it_is_over(how: str, ways: list[str]) -> None:
+    """Who acknowledged a call gets a mail at the end; who got a text gets a text."""
+    company = notifying(line("cto"), people=(CARA,))
+    story = Story().opened().verified().paged_only()
+    notice = Notice(("cto",), "Cara", "sms", "cara-sms", story.now)
+    sent(story.after(1), notice, "It is there.", good=True, deliveries={"+491510000010": how})
+    story.after(30).record(IncidentEnded(ending="resolved", reason="It works."))
+    assert [one.way for one in due_end_notices(company, story.incident, REACHES)] == ways
