@@ -138,9 +138,9 @@ def test_a_secret_in_a_body_is_refused_and_not_repeated(body: dict[str, Any], pl
     with pytest.raises(ValidationError) as refused:
         switch(set=PUT | {"json": body})
     [problem] = refused.value.errors(include_input=False)
-    assert problem["ctx"]["place"] == ("set", "json", *place)
-    assert "looks like a secret" in problem["ctx"]["sentence"]
-    assert "Name the variable" in problem["ctx"]["next_step"]
+    assert problem.get("ctx", {})["place"] == ("set", "json", *place)
+    assert "looks like a secret" in problem.get("ctx", {})["sentence"]
+    assert "Name the variable" in problem.get("ctx", {})["next_step"]
     assert "3141" not in str(problem)
 
 
