@@ -173,8 +173,10 @@ def test_the_doctor_names_each_of_them(
     code, printed = run(monkeypatch, capsys, "doctor", "--json")
     assert code == 1
     reports = json.loads(printed)
-    missing = {one["system"]: one for one in reports if one["problem"] == "missing"}
+    missing = {one["system"]: one for one in reports if one["problem"] == "missing" and one["system"] != "way"}
     assert set(missing) == {*VARIABLES, *GOOGLE}
+    ways = {one["target"]: one["problem"] for one in reports if one["system"] == "way"}
+    assert ways == dict.fromkeys(find_company("vintstreet").plan.ways, "missing")
     for system, variable in VARIABLES.items():
         assert missing[system]["sentence"].startswith(f"{variable} is not set: ")
         assert variable in missing[system]["next_step"]
