@@ -16,6 +16,7 @@ from allclear.bootstrap import Engine
 from allclear.domain.base import utc_now
 from allclear.domain.incident_ticket import ticket_link, ticket_words
 from allclear.domain.records import By, PhaseEntered, PhaseLeft
+from allclear.engine.actions.message_acts import MessageActs
 from allclear.engine.notify.ticket_sender import TicketSender
 from allclear.journal.sql_journal import SqlJournal
 from tests.contract.simulator_support import Simulated, quick
@@ -57,7 +58,7 @@ async def whole_incident(engine: Engine) -> None:
 
 def sender(engine: Engine) -> TicketSender:
     """Return what opens and closes the tickets of an engine's incidents."""
-    parts = (engine.journal, engine.conductor, engine.proposer, engine.executor, engine.company.plan)
+    parts = (engine.journal, engine.conductor, MessageActs(engine.proposer, engine.executor), engine.company.plan)
     return TicketSender(*parts, utc_now)
 
 

@@ -12,7 +12,7 @@ from allclear.domain.plan import Plan
 from allclear.domain.pseudo_phases import FACT
 from allclear.domain.records import AskOpened
 from allclear.engine.actions.approval_requests import fact_ask
-from allclear.engine.notify.sender import BY
+from allclear.engine.actions.message_acts import BY
 from allclear.engine.response.conductor import Conductor
 from allclear.journal.ports import Journal
 

@@ -14,11 +14,9 @@ from allclear.domain.incident import Incident
 from allclear.domain.meeting import Meeting, meeting_of
 from allclear.domain.meeting_reminders import CANCEL, TRIES
 from allclear.domain.pseudo_phases import MEETING
-from allclear.engine.actions.executor import Executor
 from allclear.engine.actions.meetings import cancellation
-from allclear.engine.actions.proposals import Proposer
+from allclear.engine.actions.message_acts import MessageActs
 from allclear.engine.notify.page_updates import next_try
-from allclear.engine.notify.sender import BY
 from allclear.engine.response.conductor import Conductor
 
 _LEFT_AFTER = timedelta(seconds=60)
@@ -28,10 +26,9 @@ _LEFT_AFTER = timedelta(seconds=60)
 class MeetingSender:
     """Keeps the meeting of one incident as it should be."""
 
-    def __init__(self, conductor: Conductor, proposer: Proposer, executor: Executor, clock: Clock) -> None:
+    def __init__(self, conductor: Conductor, acts: MessageActs, clock: Clock) -> None:
         self._conductor = conductor
-        self._proposer = proposer
-        self._executor = executor
+        self._acts = acts
         self._clock = clock
 
     def due_times(self, incident: Incident) -> Iterator[datetime]:
@@ -45,13 +42,12 @@ class MeetingSender:
         now, incident = self._clock(), self._conductor.incident(incident_id)
         for act, due in list(_left(incident)):
             if due <= now:
-                await self._executor.carry_out(incident_id, act, BY)
+                await self._acts.finish(incident_id, act)
         incident = self._conductor.incident(incident_id)
         due_now = self._to_cancel(incident)
         if due_now is not None and due_now[1] <= now:
             request = cancellation(due_now[0], f"{incident_id} was a false alarm.")
-            new = await self._proposer.propose(incident, request, BY)
-            await self._executor.carry_out(incident_id, new, BY)
+            await self._acts.send(incident, request)
 
     def _to_cancel(self, incident: Incident) -> tuple[Meeting, datetime] | None:
         """Return the meeting that is to be cancelled, and when; None if there is none, or it is over."""

@@ -28,12 +28,11 @@ from allclear.domain.pseudo_phases import NOTICE
 from allclear.domain.records import NoticeOf
 from allclear.domain.reminder import lead_of
 from allclear.domain.text import enumerated, plain, with_full_stop
-from allclear.engine.actions.executor import Executor
-from allclear.engine.actions.proposals import ActionRequest, Proposer
+from allclear.engine.actions.message_acts import MessageActs
+from allclear.engine.actions.proposals import ActionRequest
 from allclear.engine.concurrency import Sweep
 from allclear.engine.incidents import overrides_of
 from allclear.engine.notify.refused_contacts import refusal_of
-from allclear.engine.notify.sender import BY
 from allclear.engine.response.conductor import Conductor
 from allclear.journal.ports import Journal
 
@@ -53,15 +52,13 @@ class NoticeSender:
         self,
         journal: Journal,
         conductor: Conductor,
-        proposer: Proposer,
-        executor: Executor,
+        acts: MessageActs,
         company: Company,
         clock: Clock,
     ) -> None:
         self._journal = journal
         self._conductor = conductor
-        self._proposer = proposer
-        self._executor = executor
+        self._acts = acts
         self._plan, self._services = company.plan, company.systems.services
         self._clock = clock
         self._sweep = Sweep(log, "send the notice", _AT_ONCE)
@@ -72,7 +69,7 @@ class NoticeSender:
         found: dict[str, str | None] = {}
         for way, message in self._plan.ways.items():
             with suppress(NotFound):  # an action that is not installed any more reaches no one
-                found[way] = type(self._executor.action(message.action)).reaches
+                found[way] = self._acts.kind(message.action).reaches
         return found
 
     def due_times(self, incident: Incident) -> Iterator[datetime]:
@@ -107,18 +104,15 @@ class NoticeSender:
             notice = next((one for one in self._due(incident) if one.step == step), None)
             if notice is None:
                 return
-            act = incident.act_of(NOTICE, step)
-            if act is not None and act.outcome is None:
-                await self._executor.carry_out(incident_id, act.id, BY)
+            if await self._acts.carry_on(incident, NOTICE, step):
                 return
             with suppress(ConcurrentWrite):  # another notice was written: read again
-                new = await self._proposer.propose(incident, self._request(incident, notice), BY)
-                await self._executor.carry_out(incident_id, new, BY)
+                await self._acts.send(incident, self._request(incident, notice))
                 return
 
     def _request(self, incident: Incident, notice: Notice) -> ActionRequest:
         call, plan = self._plan.ways[notice.way], self._plan
-        kind = type(self._executor.action(call.action))
+        kind = self._acts.kind(call.action)
         titles = titles_of(plan, notice.person, notice.audiences, notice.stands_in_for)
         values = self._conductor.values_for(incident, kind)
         listed = plan.mailing_list_at(notice.person)

@@ -29,13 +29,14 @@ from allclear.domain.reminder import Reminder
 from allclear.domain.reminders import reminders
 from allclear.domain.ways import NO_WAY_LEFT
 from allclear.engine.actions.executor import Executor
+from allclear.engine.actions.message_acts import BY, MessageActs
 from allclear.engine.actions.proposals import Proposer
 from allclear.engine.concurrency import Sweep
 from allclear.engine.incidents import overrides_of
 from allclear.engine.notify.fact_asker import FactAsker
 from allclear.engine.notify.meeting_sender import MeetingSender
 from allclear.engine.notify.notice_sender import NoticeSender
-from allclear.engine.notify.sender import BY, Sender
+from allclear.engine.notify.sender import Sender
 from allclear.engine.notify.thread_sender import ThreadSender
 from allclear.engine.notify.ticket_sender import TicketSender
 from allclear.engine.response.conductor import Conductor
@@ -90,11 +91,12 @@ class Reminders:
         self._conductor = conductor
         self._company = company
         self._clock = clock
-        self._sender = Sender(journal, conductor, proposer, executor, company, clock)
-        self._threads = ThreadSender(journal, conductor, proposer, executor, company, clock, channels)
-        self._tickets = TicketSender(journal, conductor, proposer, executor, company.plan, clock, on_end=self._forget)
-        self._meetings = MeetingSender(conductor, proposer, executor, clock)
-        self._notices = NoticeSender(journal, conductor, proposer, executor, company, clock)
+        acts = MessageActs(proposer, executor)
+        self._sender = Sender(journal, conductor, acts, company, clock)
+        self._threads = ThreadSender(journal, conductor, acts, company, clock, channels)
+        self._tickets = TicketSender(journal, conductor, acts, company.plan, clock, on_end=self._forget)
+        self._meetings = MeetingSender(conductor, acts, clock)
+        self._notices = NoticeSender(journal, conductor, acts, company, clock)
         self._facts = FactAsker(journal, conductor, company.plan, clock)
         self._next_due: dict[str, _NextDue] = {}
         self._older: list[IncidentRow] = []

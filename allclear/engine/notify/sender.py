@@ -16,10 +16,9 @@ from allclear.domain.placeholders import render, render_all
 from allclear.domain.plan import RotaOverride
 from allclear.domain.privacy import is_private
 from allclear.domain.pseudo_phases import LIVE_MESSAGE
-from allclear.domain.records import By
 from allclear.domain.ways import Way, failed, ways
-from allclear.engine.actions.executor import Executor
-from allclear.engine.actions.proposals import ActionRequest, Proposer
+from allclear.engine.actions.message_acts import MessageActs
+from allclear.engine.actions.proposals import ActionRequest
 from allclear.engine.incidents import overrides_of
 from allclear.engine.notify.failed_sends import failed_page_tries, next_ways
 from allclear.engine.notify.live_messages import LiveMessage, due_live_messages
@@ -27,8 +26,6 @@ from allclear.engine.notify.page_updates import PHASE, PageUpdate, page_updates
 from allclear.engine.notify.recipients import RecipientFinder, recipients_text
 from allclear.engine.response.conductor import Conductor
 from allclear.journal.ports import Journal
-
-BY = By(actor="allclear", via="clock")
 
 
 class Sender:
@@ -38,15 +35,13 @@ class Sender:
         self,
         journal: Journal,
         conductor: Conductor,
-        proposer: Proposer,
-        executor: Executor,
+        acts: MessageActs,
         company: Company,
         clock: Clock,
     ) -> None:
         self._journal = journal
         self._conductor = conductor
-        self._proposer = proposer
-        self._executor = executor
+        self._acts = acts
         self._company = company
         self._clock = clock
         self._recipients = RecipientFinder(journal, company.plan)
@@ -93,22 +88,22 @@ class Sender:
             request = ActionRequest(
                 PHASE, way.step, way.message.action, params, "Remind people", about=about, authorised=True
             )
-            await self._carry_out(incident, request)
+            await self._acts.send(incident, request)
         elif act.outcome is None:
-            await self._executor.carry_out(incident_id, act.id, BY)
+            await self._acts.finish(incident_id, act.id)
 
     async def _send_page_again(self, incident_id: str, page: Act) -> None:
         """Send a page of the runbook that failed once more, under its own step; `page` is its newest try."""
         if page.outcome is None:  # interrupted
-            await self._executor.carry_out(incident_id, page.id, BY)
+            await self._acts.finish(incident_id, page.id)
             return
         of = page.proposed
         request = ActionRequest(of.phase, of.step, of.action, of.params, of.title, authorised=True)
-        await self._carry_out(self._conductor.incident(incident_id), request)
+        await self._acts.send(self._conductor.incident(incident_id), request)
 
     def _reminder_params(self, incident: Incident, state: ReminderState, way: Way) -> dict[str, Any]:
         """Return the parameters of the message: its text, and its people if the action can choose them."""
-        kind = type(self._executor.action(way.message.action))
+        kind = self._acts.kind(way.message.action)
         recipients = self._recipients.of(state.reminder, incident, self._clock())
         reminder = {
             "reminder": self._sentence(incident, state),
@@ -142,56 +137,48 @@ class Sender:
     def _acknowledging(self, action: str) -> str | None:
         """Return the action that acknowledges such a page; None if the pager has none, or is not installed any more."""
         with suppress(NotFound):
-            return self._executor.action(action).acknowledge_action
+            return self._acts.kind(action).acknowledge_action
         return None
 
     async def _update_page(self, incident_id: str, update: PageUpdate) -> None:
         """Resolve a page that is over, or acknowledge one that was answered, so that it wakes no one else."""
         page, incident = update.page.proposed, self._conductor.incident(incident_id)
-        act = incident.act_of(PHASE, update.step)
-        if act and act.outcome is None:
-            await self._executor.carry_out(incident_id, act.id, BY)
+        if await self._acts.carry_on(incident, PHASE, update.step):
             return
         request = ActionRequest(
             PHASE, update.step, page.action, page.params, "Close the page", undoes=update.page, authorised=True
         )
         if not update.over and (acknowledging := self._acknowledging(page.action)):
-            kind = self._executor.action(acknowledging)
+            kind = self._acts.kind(acknowledging)
             params = {name: value for name, value in page.params.items() if name in kind.params.model_fields}
             request = ActionRequest(PHASE, update.step, acknowledging, params, kind.title, authorised=True)
-        await self._carry_out(incident, request)
+        await self._acts.send(incident, request)
 
     # --- live messages ---------------------------------------------------------------------------------
 
     def _live_messages(self, incident: Incident) -> list[LiveMessage]:
         with suppress(NotFound):  # a runbook that was removed has no messages to update
             runbook = self._conductor.runbook(incident)
-            return list(due_live_messages(incident, runbook, lambda name: self._executor.action(name).updates_every))
+            return list(due_live_messages(incident, runbook, lambda name: self._acts.kind(name).updates_every))
         return []
 
     async def _update_live_message(self, incident_id: str, message: LiveMessage) -> None:
         incident, step = self._conductor.incident(incident_id), message.step
-        act = incident.act_of(LIVE_MESSAGE, message.key)
-        if act is not None and act.outcome is None:
-            await self._executor.carry_out(incident_id, act.id, BY)
+        if await self._acts.carry_on(incident, LIVE_MESSAGE, message.key):
             return
         self._require_message(step.action or "")
-        values = self._conductor.values_for(incident, type(self._executor.action(step.action or "")))
+        values = self._conductor.values_for(incident, self._acts.kind(step.action or ""))
         title = f"Keep up to date: {render(step.title, values) or step.id}"
         params = render_all(step.with_, values)
-        await self._carry_out(
+        await self._acts.send(
             incident, ActionRequest(LIVE_MESSAGE, message.key, step.action or "", params, title, authorised=True)
         )
 
     # --- acts ------------------------------------------------------------------------------------------
 
-    async def _carry_out(self, incident: Incident, request: ActionRequest) -> None:
-        act = await self._proposer.propose(incident, request, BY)
-        await self._executor.carry_out(incident.id, act, BY)
-
     def _require_message(self, action: str) -> None:
         """Raise Refused for an action that does more than send a message, because no one approves it here."""
-        kind = type(self._executor.action(action))
+        kind = self._acts.kind(action)
         if not kind.text_params or kind.approval is not None:
             raise Refused(f"`{action}` does more than send a message.", "Name a message action, such as slack.post.")
 

@@ -17,11 +17,10 @@ from allclear.domain.privacy import is_private
 from allclear.domain.pseudo_phases import THREAD
 from allclear.domain.reminder import ON_CALL
 from allclear.domain.states import Turn
-from allclear.engine.actions.executor import Executor
-from allclear.engine.actions.proposals import ActionRequest, Proposer
+from allclear.engine.actions.message_acts import MessageActs
+from allclear.engine.actions.proposals import ActionRequest
 from allclear.engine.notify.message_words import card, card_text, private_card, private_card_text, turn_text
 from allclear.engine.notify.recipients import RecipientFinder
-from allclear.engine.notify.sender import BY
 from allclear.engine.notify.threads import DuePost, due_posts
 from allclear.engine.response.conductor import Conductor
 from allclear.journal.ports import Journal
@@ -30,20 +29,18 @@ from allclear.journal.ports import Journal
 class ThreadSender:
     """Posts the turns of one incident and the cards of its questions, and retries what could not be sent."""
 
-    def __init__(  # noqa: PLR0913 - the pieces that `allclear.bootstrap` puts together
+    def __init__(
         self,
         journal: Journal,
         conductor: Conductor,
-        proposer: Proposer,
-        executor: Executor,
+        acts: MessageActs,
         company: Company,
         clock: Clock,
         channels: Mapping[str, Channel],
     ) -> None:
         self._journal = journal
         self._conductor = conductor
-        self._proposer = proposer
-        self._executor = executor
+        self._acts = acts
         self._plan: Plan = company.plan
         self._clock = clock
         self._channels = channels
@@ -67,16 +64,13 @@ class ThreadSender:
 
     async def _send(self, incident_id: str, due: DuePost) -> None:
         incident = self._conductor.incident(incident_id)
-        act = incident.act_of(THREAD, due.step)
-        if act is not None and act.outcome is None:  # interrupted
-            await self._executor.carry_out(incident_id, act.id, BY)
+        if await self._acts.carry_on(incident, THREAD, due.step):
             return
         post = self._turn(incident, due, due.about) if isinstance(due.about, Turn) else self._card(incident, due)
         params = due.channel.params(due.summary.proposed.params, post)
         title = "Close a question's card" if due.closed else "Post in the thread"
         request = ActionRequest(THREAD, due.step, due.channel.action, params, title, authorised=True)
-        new = await self._proposer.propose(incident, request, BY)
-        await self._executor.carry_out(incident_id, new, BY)
+        await self._acts.send(incident, request)
 
     def _turn(self, incident: Incident, due: DuePost, turn: Turn) -> Post:
         entry = self._journal.entries(incident.id, after=turn.number - 1)[0]

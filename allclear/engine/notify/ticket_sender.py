@@ -26,11 +26,10 @@ from allclear.domain.pseudo_phases import TICKET
 from allclear.domain.records import IncidentEnded
 from allclear.domain.text import plain
 from allclear.domain.ticket_reminders import TRIES
-from allclear.engine.actions.executor import Executor
-from allclear.engine.actions.proposals import ActionRequest, Proposer
+from allclear.engine.actions.message_acts import BY, MessageActs
+from allclear.engine.actions.proposals import ActionRequest
 from allclear.engine.concurrency import Sweep
 from allclear.engine.notify.message_retries import next_try
-from allclear.engine.notify.sender import BY
 from allclear.engine.response.conductor import Conductor
 from allclear.journal.ports import Journal
 
@@ -97,12 +96,11 @@ def _next(incident: Incident, step: str, first: datetime) -> datetime | None:
 class TicketSender:
     """Opens and closes the tickets of one incident and its follow-ups."""
 
-    def __init__(  # noqa: PLR0913 - the pieces that `Reminders` puts together
+    def __init__(
         self,
         journal: Journal,
         conductor: Conductor,
-        proposer: Proposer,
-        executor: Executor,
+        acts: MessageActs,
         plan: Plan,
         clock: Clock,
         on_end: Callable[[str], None] = lambda _: None,
@@ -110,8 +108,7 @@ class TicketSender:
         """`on_end` is called with each incident whose tickets were worked on."""
         self._journal = journal
         self._conductor = conductor
-        self._proposer = proposer
-        self._executor = executor
+        self._acts = acts
         self._plan = plan
         self._clock = clock
         self._sweep = Sweep(log, "open or close the tickets of", _AT_ONCE, on_end=on_end)
@@ -158,15 +155,12 @@ class TicketSender:
             self._journal.append(incident.id, [ended], BY, expect=incident.length)
 
     async def _carry_out(self, incident: Incident, ticket: DueTicket) -> None:
-        act = incident.act_of(TICKET, ticket.step)
-        if act is not None and act.outcome is None:  # interrupted
-            await self._executor.carry_out(incident.id, act.id, BY)
+        if await self._acts.carry_on(incident, TICKET, ticket.step):
             return
-        values = self._conductor.values_for(incident, type(self._executor.action(ticket.call.action)))
+        values = self._conductor.values_for(incident, self._acts.kind(ticket.call.action))
         params = render_all(ticket.call.with_, values.extended(self._about(incident, ticket)))
         request = ActionRequest(TICKET, ticket.step, ticket.call.action, params, ticket.title, authorised=True)
-        new = await self._proposer.propose(incident, request, BY)
-        await self._executor.carry_out(incident.id, new, BY)
+        await self._acts.send(incident, request)
 
     def _about(self, incident: Incident, ticket: DueTicket) -> dict[str, str]:
         """Return the placeholders of a follow-up's ticket; none for the incident's own."""

@@ -1,0 +1,39 @@
+"""Sends messages as acts: what was interrupted is carried on, and everything else is proposed and carried out."""
+
+from __future__ import annotations
+
+from allclear.domain.incident import Incident
+from allclear.domain.records import By
+from allclear.engine.actions.executor import Executor
+from allclear.engine.actions.proposals import ActionRequest, Proposer
+from allclear.engine.actions.registry import ActionType
+
+BY = By(actor="allclear", via="clock")
+
+
+class MessageActs:
+    """The acts of everything that is sent by the clock: reminders, posts, tickets, notices, the meeting."""
+
+    def __init__(self, proposer: Proposer, executor: Executor) -> None:
+        self._proposer = proposer
+        self._executor = executor
+
+    def kind(self, action: str) -> ActionType:
+        """Return the class of an action. Raises NotFound if it is not installed."""
+        return type(self._executor.action(action))
+
+    async def carry_on(self, incident: Incident, phase: str, step: str) -> bool:
+        """Carry on the newest act of a step if it was interrupted, and return whether it was. Raises AllclearError."""
+        act = incident.act_of(phase, step)
+        if act is None or act.outcome is not None:
+            return False
+        await self.finish(incident.id, act.id)
+        return True
+
+    async def finish(self, incident_id: str, act: str) -> None:
+        """Carry out an act that was proposed. Raises AllclearError."""
+        await self._executor.carry_out(incident_id, act, BY)
+
+    async def send(self, incident: Incident, request: ActionRequest) -> None:
+        """Propose an act and carry it out. Raises AllclearError, ConcurrentWrite if the record has grown."""
+        await self.finish(incident.id, await self._proposer.propose(incident, request, BY))
