@@ -11,6 +11,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from functools import cache
 from multiprocessing import get_context
@@ -100,6 +101,15 @@ def vintstreet(requests: int = 4) -> Company:
     return Company(
         company.name, company.folder, plan, systems, company.runbooks, company.templates, company.post_mortem
     )
+
+
+def notifying_no_one() -> Company:
+    """Return VintStreet without notices and the incident's ticket, for tests of other messages.
+
+    Its plan names no one yet, so a message would say at once that no one can be notified.
+    """
+    company = vintstreet()
+    return replace(company, plan=company.plan.model_copy(update={"notifications": [], "incident_tickets": None}))
 
 
 @cache

@@ -22,7 +22,7 @@ from allclear.journal.sql_journal import SqlJournal
 from allclear.simulator.faults import Fault
 from tests.contract.simulator_support import REPOSITORY
 from tests.scenario.response_support import ALERT, Mortal, broken, die, installed, person_for
-from tests.scenario.response_support import vintstreet as small_vintstreet
+from tests.scenario.response_support import notifying_no_one as small_vintstreet
 from tests.scenario.scenes import Scene, scene
 from tests.scopes import DRILL
 from tests.unit.domain.stories import ANA

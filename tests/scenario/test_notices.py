@@ -163,7 +163,7 @@ async def test_when_no_one_is_left_everyone_is_told_what_could_not_be_delivered(
         assert after.reminder.sentence.startswith("Notified after all: CTO (Cara), by slack at ")
         rows = rows_of(it.engine.company.plan, it.incident)
         assert not any(row.result.startswith("NOT NOTIFIED") for row in rows)
-        await later(it, minutes=60)
+        await later(it, minutes=40)
         assert len(to(it, "Cara")) == 1
 
 
