@@ -110,7 +110,7 @@ def _check_end(engine: Engine, incident_id: str) -> list[str]:
     assert incident.left == ["detect", "contain", "investigate", "resolve", "review"]
     unproven = [act for act in incident.acts.values() if not (act.outcome and act.outcome.good)]
     assert all(act.status is ActStatus.INDETERMINATE for act in unproven)
-    assert {act.proposed.action for act in unproven} <= {"email.customers", "calendar.invite"}
+    assert {act.proposed.action for act in unproven} <= {"email.customers", "calendar.invite", "email.send"}
     assert len(unproven) <= 1
     assert [act.id for act in incident.acts.values() if act.outcome and not act.outcome.changed] == []
     assert incident.in_place == []
@@ -143,7 +143,8 @@ def _check_world(world: World, *, late: bool = False) -> list[tuple[str, str]]:
         ("done", "latest"),
     ]
     assert world.serving() == {FIX: 100}
-    assert [len(channel.messages) for channel in world.workspace.channels if channel.name == "incidents"] == [1]
+    [channel] = [one for one in world.workspace.channels if one.name == "incidents"]
+    assert len(channel.messages) == 2, "what happens, and at the end what was learned"
     mails = [(write["message_id"], to) for write in writes(world, "email") for to in write["to"]]
     assert len(mails) == len(set(mails))
     assert len(world.status_board.incidents) == 1
@@ -178,6 +179,8 @@ def test_an_uninterrupted_response_sends_each_write_once(whole: Ran) -> None:
         ("pagerduty", "resolve"),
         ("statuspage", "update_incident"),
         ("email", "data"),
+        ("email", "data"),
+        ("slack", "chat.postMessage"),
         ("email", "data"),
     ]
     assert whole.unproven == []
