@@ -111,9 +111,16 @@ class Merge(Action[MergeParams, MergeState]):
 
     @override
     async def observe(self, params: MergeParams) -> MergeState:
+        return await self._seen(params)
+
+    @override
+    async def observe_for_plan(self, params: MergeParams) -> MergeState:
+        return await self._seen(params, planning=True)
+
+    async def _seen(self, params: MergeParams, *, planning: bool = False) -> MergeState:
         handle = repository_of(self.context, params.service)
         pulls = Pulls(self.github, handle.repository)
-        pull = await pulls.pull(await self._number(params, handle, pulls))
+        pull = await pulls.pull(await self._number(params, handle, pulls, planning=planning))
         checks = await pulls.checks(pull.head.sha) if pull.open else Checks()
         return MergeState(
             repository=handle.repository,
@@ -135,10 +142,11 @@ class Merge(Action[MergeParams, MergeState]):
             ),
         )
 
-    async def _number(self, params: MergeParams, handle: GithubHandle, pulls: Pulls) -> int:
+    async def _number(self, params: MergeParams, handle: GithubHandle, pulls: Pulls, *, planning: bool) -> int:
         """Return the number of the pull request that is meant.
 
-        Raises Refused with candidates if it is not clear: several reverts are open, or none.
+        When `planning`, a revert that was merged already counts only if nothing came after it: otherwise it is that of
+        an earlier incident. Raises Refused with candidates if it is not clear: several reverts are open, or none.
         """
         if named := _NUMBER.fullmatch(params.pull):
             return int(named[1])
@@ -159,6 +167,9 @@ class Merge(Action[MergeParams, MergeState]):
             )
         # Without an open one, the newest that was merged lately: after the merge it is what this act is about.
         merged = [pull for pull in reverts if pull.merged_at and utc_now() - pull.merged_at < _RECENT]
+        if merged and not open_ones and planning:
+            head = await self.github.head(handle.repository, handle.branch)
+            merged = [pull for pull in merged if pull.merge_commit_sha == head]
         if not open_ones and not merged:
             raise Refused(
                 f"No open pull request of {handle.repository} reverts a change.",

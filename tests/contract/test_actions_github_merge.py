@@ -10,7 +10,7 @@ from allclear.domain.action import ActStatus, Verdict
 from allclear.domain.base import utc_now
 from allclear.domain.errors import AllclearError, Conflict, NotFound, Refused, VendorRefused
 from allclear.simulator.github_repository import Pull
-from allclear.simulator.github_spec import CheckSpec
+from allclear.simulator.github_spec import CheckSpec, CommitSpec
 from tasks.github.merge import Merge
 from tests.contract.actions_support import each_write_fault, proven, worked_out
 from tests.contract.github_support import BY_PULL, KEY, SERVICE, at_github, hosted, issued, spec
@@ -42,6 +42,21 @@ async def test_the_open_revert_is_merged_at_the_head_that_was_approved() -> None
         after, finding = await proven(action, params, change, receipt)
         assert (finding.verdict, after.commit) == (Verdict.SUCCESS, at_github(sim).head)
         assert finding.sentence == f"#2 is merged into main as {at_github(sim).head[:12]}."
+
+
+async def test_a_revert_of_an_earlier_incident_is_not_the_one_that_is_meant() -> None:
+    """It is done already as long as nothing came after it; a change that was merged since is not reverted by it."""
+    async with hosted(spec(BY_PULL, checks=[TESTS])) as (sim, context):
+        reverted(sim)
+        action = Merge(context)
+        params, change = await worked_out(action, service=SERVICE)
+        await action.apply(params, change, KEY)
+        _, again = await worked_out(action, service=SERVICE)
+        assert again.before.merged
+        at_github(sim).push(CommitSpec(title="One more"))
+        assert (await action.observe(params)).merged  # after a merge, what came after it changes nothing
+        with pytest.raises(Refused, match="No open pull request of vintstreet/storefront reverts a change"):
+            await worked_out(action, service=SERVICE)
 
 
 async def test_new_commits_need_a_new_approval() -> None:
