@@ -136,7 +136,7 @@ MISTAKES: list[tuple[FileKind, str, tuple[str | int, ...], object]] = [
     ("runbook", "an unknown probe of a proof", ("contain", 5, "proof", "probe"), "http.smok"),
     ("runbook", "an unknown probe of health", ("health",), {"probe": "http.smok"}),
     ("common-steps", "an unknown probe", ("detect", 0, "probe"), "http.smok"),
-    ("common-steps", "an unknown status", ("contain", 3, "with", "status"), "wondering"),
+    ("common-steps", "an unknown status", ("contain", 2, "with", "status"), "wondering"),
     ("common-steps", "an unknown probe of health", ("health", "probe"), "http.smok"),
     ("common-steps", "a place, which only a runbook may give", ("detect", 0, "after"), "page"),
     ("drill", "a misspelled field", ("alert", "sumary"), "x"),
