@@ -28,7 +28,11 @@ def notice_reminders(
         yield from _stand_in(plan, incident, state)
         yield from _late(plan, incident, state)
         yield from _after_all(plan, incident, state)
-    yield from _not_told(plan, incident, [state for state in states if state.left_at is not None])
+    left = [state for state in states if state.left_at is not None]
+    yield from _not_told(plan, incident, [state for state in left if state.audience not in plan.mailing_lists])
+    for state in left:
+        if state.audience in plan.mailing_lists:
+            yield _list_not_told(plan, incident, state)
 
 
 def _stand_in(plan: Plan, incident: Incident, state: AudienceState) -> Iterator[Reminder]:
@@ -84,8 +88,17 @@ def _not_told_at(plan: Plan, incident: Incident, left: list[AudienceState], at: 
     sentence = f"NOT NOTIFIED, and no one is left to notify instead: {what}. {_by_hand(plan, incident, left)}"
     urgent = any(one.tried for state in left for one in state.everyone)
     roles = tuple(plan.roles) if urgent else led_by(plan, incident, ON_CALL)
-    by_hand = tried & set(incident.told)  # an audience that a person told since makes no message new
+    by_hand = (tried - set(plan.mailing_lists)) & set(
+        incident.told
+    )  # an audience that a person told since makes no message new
     return Reminder(NOT_TOLD, len(left) + len(by_hand), at, sentence, roles, urgent=urgent)
+
+
+def _list_not_told(plan: Plan, incident: Incident, state: AudienceState) -> Reminder:
+    """Return the message that a mailing list could not be notified. It is no page: the people on call know already."""
+    title, at = plain(plan.role_title(state.audience), 60), max(state.left_at or state.since, state.since)
+    sentence = f"{title} could not be notified: {_reasons(state)}. {_by_hand(plan, incident, [state])}"
+    return Reminder(f"list-not-told:{state.audience}", 1, at, sentence, led_by(plan, incident, ON_CALL))
 
 
 def _by_hand(plan: Plan, incident: Incident, states: Sequence[AudienceState]) -> str:

@@ -65,9 +65,10 @@ async def test_a_refused_list_is_said_and_no_one_is_notified_instead(tmp_path: P
         await it.to(Phase.DETECT)
         await later(it)
         assert sorted(sent(it.incident)) == [("Cara", "slack"), (TEAM, "email")]
-        (said,) = [one.reminder.sentence for states in it.incident.reminders.values() for one in states]
-        assert said.startswith("NOT NOTIFIED, and no one is left to notify instead: Engineering team (")
-        assert "allclear told VS-1 engineering" in said
+        (said,) = [one.reminder for states in it.incident.reminders.values() for one in states]
+        assert said.sentence.startswith("Engineering team could not be notified: engineering@vintstreet.com: email: ")
+        assert "allclear told VS-1 engineering" in said.sentence
+        assert not said.urgent  # no one is woken for a list
 
 
 @pytest.mark.parametrize("name", [TEAM, "Engineering team", "ENGINEERING@vintstreet.com"])
