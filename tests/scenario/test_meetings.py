@@ -223,3 +223,22 @@ async def test_an_interrupted_move_is_carried_on(tmp_path: Path) -> None:
         await it.engine.proposer.propose(it.incident, cancellation(meeting, "We have met already."), ANA)
         await later(it, minutes=5)
         assert read(it)["method"] == "CANCEL"
+
+
+async def test_a_meeting_in_the_channel_is_moved_and_cancelled_like_an_invitation(tmp_path: Path) -> None:
+    """For a plan without e-mail addresses: the one message says when it is now, and no one can be invited by e-mail."""
+    async with scene(tmp_path, office(), broken(), ALERT) as it:
+        start = (it.watch.now + timedelta(days=1)).isoformat()
+        params = {"message": "VS-1-review", "subject": "Review", "text": "We meet.", "start": start}
+        await it.engine.manual.do(ManualRequest("slack.meeting", params, "We want to meet.", it.incident_id), ANA)
+        assert not InvitePeople.offered(it.incident)
+        with pytest.raises(Refused, match="was announced in a channel"):
+            await give(it, InvitePeople(add="eve@example.com"))
+        assert (await give(it, MoveMeeting(start="2026-11-23 14:30"))).startswith("The meeting is moved.")
+        [message] = it.simulated.world.workspace.channels[0].messages
+        assert "When: 2026-11-23 13:30 UTC" in message["text"]
+        await give(it, CancelMeeting(reason="We have met already."))
+        assert "CANCELLED: [SIMULATED] Review" in message["text"]
+        meeting = meeting_of(it.incident)
+        assert meeting
+        assert (meeting.cancelled, meeting.sequence) == (True, 2)
