@@ -5,9 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from allclear.commands.answers import Answer
+from allclear.domain.errors import NotAllowed
 from allclear.domain.incident import Incident
+from allclear.domain.proof import Proof
 from allclear.domain.records import AskWithdrawn, By
 from allclear.domain.runbook import Phase
+from allclear.responder.pages.sign_in import Viewer
+from allclear.responder.pages.view import Source, incident_page
 from tests.scenario.notice_support import later, line, notified, sent
 from tests.scenario.response_support import ALERT, MACHINE, broken
 from tests.scenario.scenes import Scene, scene
@@ -45,7 +52,14 @@ async def test_an_unknown_fact_is_asked_for_with_what_follows_from_it(tmp_path: 
             "yes": "CEO is notified at once.",
         }
         assert sent(it.incident) == []
-        it.engine.people.answer(ASK, ANA, yes=True, choice="yes", reason="Users complain.")
+        entries, plan = it.engine.journal.entries(it.incident_id), it.engine.company.plan
+        page = incident_page(Source(it.incident, entries, plan, "Storefront", Viewer("Ana", Proof.LINK), it.watch.now))
+        (shown,) = [one for one in page.asked if one.id == ASK]
+        assert ([one.name for one in shown.choices], shown.yes, shown.no) == (["no", "yes"], "answer", "not known yet")
+        with pytest.raises(NotAllowed, match="maybe is none of the candidates"):
+            await Answer(ask=ASK, word="answer", choice="maybe").carry_out(it.engine, it.incident_id, ANA)
+        given = Answer(ask=ASK, word="answer", choice="yes", reason="Users complain.")
+        assert "is notified at once" in await given.carry_out(it.engine, it.incident_id, ANA)
         await later(it)
         assert it.incident.facets == {"customer_facing": "yes"}
         assert sent(it.incident) == [("Eve", "slack")]

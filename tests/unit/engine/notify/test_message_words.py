@@ -72,6 +72,19 @@ def test_a_choice_has_a_button_for_each_candidate_and_always_the_one_for_none() 
     assert shown.buttons[-1].value.startswith("30 - ")
 
 
+def test_the_question_for_a_fact_has_its_values_as_buttons() -> None:
+    """A person presses what is true."""
+    values = [Candidate(name=name, reason="") for name in ("no", "yes")]
+    asked = an_ask(AskKind.CHOICE, phase="fact", id="VS-1/fact/customer_facing", choices=values)
+    shown = card(an_incident(), AskState(asked, AT), plan(), closed=False)
+    assert [(button.words, button.yes) for button in shown.buttons] == [
+        ("No", True),
+        ("Yes", True),
+        ("Not known yet", False),
+    ]
+    assert shown.commands.startswith("allclear answer VS-1/fact/customer_facing VALUE --as NAME")
+
+
 def test_a_card_says_what_happens_without_an_answer() -> None:
     """With the time in the plan's zone."""
     window = AnswerWindow(until=AT + timedelta(minutes=1), then="act")
