@@ -86,11 +86,8 @@ class SqliteDatabase(Database):
                 return None
             if self._watcher is None:
                 self._watcher = self.engine.raw_connection()
-            cursor = self._watcher.cursor()
-            try:
-                return int(cursor.execute("PRAGMA data_version").fetchone()[0])
-            finally:
-                cursor.close()
+            driver: Any = self._watcher.driver_connection  # without SQLAlchemy's wrapper: this is read often
+            return int(driver.execute("PRAGMA data_version").fetchone()[0])
 
     def close(self) -> None:
         """Close every connection."""

@@ -1,7 +1,7 @@
 """Wakes a worker as soon as another process has written into the journal, while it waits for that.
 
-A thread that sleeps and reads one number costs a tenth of an event loop that does the same: a response that waits for
-an approval for hours would take a tenth of a processor.
+A thread that sleeps and reads one number takes two thirds of the processor time of an event loop that does the same:
+0.04 in place of 0.06 of a slow processor, for as long as a response waits for an approval.
 """
 
 from __future__ import annotations
