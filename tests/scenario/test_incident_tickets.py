@@ -16,12 +16,15 @@ from allclear.company import Company, load_company
 from allclear.domain.action import ActStatus, Finding, Verdict
 from allclear.domain.incident_ticket import ticket_link, ticket_words
 from allclear.domain.plan import IncidentTickets
+from allclear.domain.proof import Proof
 from allclear.domain.pseudo_phases import TICKET
 from allclear.domain.records import By, Recovered, StepDone
 from allclear.domain.runbook import Phase
 from allclear.engine.people.declare import Declaration
 from allclear.postmortem.document import PostMortem, write_post_mortem
 from allclear.postmortem.incident_summary import show
+from allclear.responder.pages.sign_in import Viewer
+from allclear.responder.pages.view import Source, incident_page
 from allclear.simulator.faults import Fault
 from allclear.simulator.github_repository import Issue
 from allclear.simulator.scenario_schema import JiraSpec
@@ -126,6 +129,9 @@ async def test_each_incident_gets_one_ticket_that_ends_with_it(tmp_path: Path, s
         link = ticket_link(it.incident)
         assert link is not None
         assert link.url in shown(it)[0]
+        entries, plan = it.engine.journal.entries(it.incident_id), it.engine.company.plan
+        page = incident_page(Source(it.incident, entries, plan, "Storefront", Viewer("Ana", Proof.LINK), it.watch.now))
+        assert (page.ticket, page.ticket_url) == (f"#{issue.number}", link.url)
         getattr(it.engine.people, ending)(it.incident_id, "The index is back.", ANA)
         for _ in range(3):
             await later(it)
