@@ -62,6 +62,8 @@ class NoticeSender:
         self._plan, self._services = company.plan, company.systems.services
         self._clock = clock
         self._sweep = Sweep(log, "send the notice", _AT_ONCE)
+        self._known: tuple[tuple[str, int], list[Notice]] | None = None
+        """The incident and the length of its record for which the due messages were worked out last, and these."""
 
     @property
     def reaches(self) -> Reaches:
@@ -87,6 +89,13 @@ class NoticeSender:
         await self._sweep.wait()
 
     def _due(self, incident: Incident) -> list[Notice]:
+        """Return what is due or will be; worked out once for each length of a record, for all who send from it."""
+        key = incident.id, incident.length
+        if self._known is None or self._known[0] != key:
+            self._known = key, self._work_out(incident)
+        return self._known[1]
+
+    def _work_out(self, incident: Incident) -> list[Notice]:
         if not self._plan.ways:
             return []
         if incident.over:
