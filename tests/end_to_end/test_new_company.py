@@ -61,7 +61,7 @@ def test_its_folder_has_one_diagnostic(nordwind: Company) -> None:
     """Every kind of line that a plan can have passes the check, with umlauts. Nothing can be sent to the press."""
     found = [str(one) for one in check_company(nordwind.folder, Registry.installed(), PLACEHOLDERS, check_drills)]
     assert len(found) == 1, found
-    assert "`die Presse` is no role, so that nothing is sent to it by `notifications`." in found[0]
+    assert "`die Presse` is no role and no mailing list, so that nothing is sent to it by `notifications`." in found[0]
 
 
 @pytest.mark.slow
