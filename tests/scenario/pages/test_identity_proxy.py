@@ -22,7 +22,7 @@ from typing_extensions import override
 
 from allclear.company import Company
 from allclear.domain.errors import ConfigError, NotAllowed
-from allclear.domain.plan import Plan
+from allclear.domain.plan import Contact, Plan
 from allclear.domain.proof import Proof
 from allclear.responder.pages.identity_proxy import IdentityProxy, proxy_of
 from allclear.settings import IAP_HEADER, IAP_ISSUER, Settings, load_settings
@@ -91,9 +91,7 @@ def plan() -> Plan:
     ana = known.people[3].model_copy(
         update={
             "name": "Ana Ruiz",
-            "contacts": {
-                "email": known.people[4].contacts["email"].model_copy(update={"address": "Ana@vintstreet.com"})
-            },
+            "contacts": {"email": Contact(address="Ana@vintstreet.com")},
         }
     )
     return known.model_copy(update={"people": [*known.people[:3], ana, *known.people[4:]]})
