@@ -139,7 +139,7 @@ def _next(plan: Plan, incident: Incident, audience: str, lines: list[UpdateSched
     if update and update.promised:
         due = min(due, update.promised) if due else update.promised
     at, promise = due, due
-    if due is not None and given is None:
+    if due is not None and update and given is None:  # before the first update nothing was promised
         at = max(since, due - min(_AHEAD, (due - since) / 4))
     elif given is not None and (due is None or given >= due):
         at = _by_lines(incident, lines, given)
