@@ -1,7 +1,7 @@
 """How long tests wait. A busy machine fails no test: the one limit only ends a test that hangs.
 
 `patient` gives actions and probes such limits too, so that an act in a test is proven however slow the machine is. A
-test of a limit that runs out sets its own, short one. `tests/unit/test_no_wall_clock.py` finds limits that differ.
+test of a limit that runs out sets its own, short one. `tests/unit/docs/test_wall_clock.py` finds limits that differ.
 """
 
 # ruff: noqa: ANN401 - the conditions' values, and any action's fields
