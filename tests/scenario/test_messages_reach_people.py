@@ -17,7 +17,7 @@ from allclear.domain.records import By
 from allclear.domain.runbook import Phase
 from allclear.domain.systems import System
 from allclear.simulator.faults import Fault
-from tests.scenario.response_support import ALERT, broken, person_for, vintstreet
+from tests.scenario.response_support import ALERT, broken, notifying_no_one, person_for, vintstreet
 from tests.scenario.scenes import Scene, scene
 
 ANA = By(actor="Ana", role="on_call", via="cli")
@@ -50,7 +50,7 @@ async def due(it: Scene, **passed: float) -> None:
 
 async def test_a_live_message_stays_current_however_much_people_write(tmp_path: Path) -> None:
     """Four notes of 900 characters are more than an edit may hold; the channel still shows the present state."""
-    async with scene(tmp_path, vintstreet(), broken(), ALERT) as it:
+    async with scene(tmp_path, notifying_no_one(), broken(), ALERT) as it:
         await it.past_detection()
         for number in range(4):
             it.engine.people.note(it.incident_id, f"{number} & " * 180, ANA)
@@ -70,7 +70,7 @@ async def test_a_live_message_stays_current_however_much_people_write(tmp_path: 
 
 async def test_a_live_message_is_found_by_the_record_among_a_thousand_others(tmp_path: Path) -> None:
     """It is updated in place, and not posted a second time."""
-    async with scene(tmp_path, vintstreet(), broken(), ALERT) as it:
+    async with scene(tmp_path, notifying_no_one(), broken(), ALERT) as it:
         await it.to(Phase.DETECT)
         workspace = it.simulated.world.workspace
         for number in range(1_001):
@@ -82,7 +82,7 @@ async def test_a_live_message_is_found_by_the_record_among_a_thousand_others(tmp
 
 async def test_a_live_message_that_cannot_be_updated_is_reported(tmp_path: Path) -> None:
     """People read an old state in it, so a new message says so, why, and where the present state is."""
-    async with scene(tmp_path, vintstreet(), broken(), ALERT) as it:
+    async with scene(tmp_path, notifying_no_one(), broken(), ALERT) as it:
         await it.to(Phase.DETECT)
         it.engine.people.acknowledge(it.incident_id, ANA)
         it.simulated.world.faults.set(Fault(api="slack", method="chat.update", kind="permission_denied", times=50))
@@ -98,7 +98,7 @@ async def test_a_live_message_that_cannot_be_updated_is_reported(tmp_path: Path)
 
 async def test_a_page_that_a_login_page_answers_failed_and_people_hear_of_it(tmp_path: Path) -> None:
     """A proxy answers 200 in PagerDuty's place: the page is not verified, and the channel says whom to call."""
-    async with scene(tmp_path, vintstreet(), broken(), ALERT) as it:
+    async with scene(tmp_path, notifying_no_one(), broken(), ALERT) as it:
         it.simulated.world.faults.set(Fault(api="pagerduty", method="enqueue", kind="login_page", times=50))
         await it.to(Phase.DETECT)
         page = it.incident.act_of("detect", "page")
@@ -114,7 +114,7 @@ async def test_a_page_that_a_login_page_answers_failed_and_people_hear_of_it(tmp
 
 def with_rota(page: str, *, ids: bool) -> Company:
     """Return VintStreet with two people on call in turns, whose reminders are paged by the action `page`."""
-    company = vintstreet()
+    company = notifying_no_one()
     people = [
         Person.model_validate(
             {
@@ -166,7 +166,7 @@ async def test_a_page_that_cannot_reach_the_person_says_whom_to_call(tmp_path: P
 
 async def test_no_word_of_an_alert_reaches_the_status_page(tmp_path: Path) -> None:
     """Its route has no impact: the public reads what is affected, and the team reads the title as plain text."""
-    company = vintstreet()
+    company = notifying_no_one()
     routes = [one.model_copy(update={"impact": ""}) for one in company.plan.routes]
     company = replace(company, plan=company.plan.model_copy(update={"routes": routes}))
     async with scene(tmp_path, company, broken(), STRANGER) as it:
