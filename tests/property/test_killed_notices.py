@@ -1,4 +1,4 @@
-"""A process is killed at every write while it notifies people: each hears of it, and a repeat says that it may be one.
+"""A process is killed at every write while it notifies people: each is notified, and a repeat says that it may be one.
 
 No vendor here has an idempotency key, so at least once is all that can be had. The vendors' own logs are read.
 """
