@@ -13,7 +13,7 @@ from allclear.domain.notices import AudienceState, audience_states
 from allclear.domain.plan import Plan, RotaOverride
 from allclear.domain.reminder import ON_CALL, Reminder, led_by
 from allclear.domain.text import plain, shell_word, signature
-from allclear.domain.ways import NOT_TOLD
+from allclear.domain.ways import LIST_NOT_TOLD, NOT_TOLD
 
 _LONGEST = 300
 """Characters of the reasons for which one person was not reached."""
@@ -98,7 +98,7 @@ def _list_not_told(plan: Plan, incident: Incident, state: AudienceState) -> Remi
     """Return the message that a mailing list could not be notified. It is no page: the people on call know already."""
     title, at = plain(plan.role_title(state.audience), 60), max(state.left_at or state.since, state.since)
     sentence = f"{title} could not be notified: {_reasons(state)}. {_by_hand(plan, incident, [state])}"
-    return Reminder(f"list-not-told:{state.audience}", 1, at, sentence, led_by(plan, incident, ON_CALL))
+    return Reminder(f"{LIST_NOT_TOLD}:{state.audience}", 1, at, sentence, led_by(plan, incident, ON_CALL))
 
 
 def _by_hand(plan: Plan, incident: Incident, states: Sequence[AudienceState]) -> str:

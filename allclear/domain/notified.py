@@ -18,7 +18,7 @@ from allclear.domain.pseudo_phases import MANUAL, NOTICE, REMINDER
 from allclear.domain.reached import page_of, reached_at
 from allclear.domain.reminder import ON_CALL
 from allclear.domain.text import bare, enumerated, plain, shell_word, signature
-from allclear.domain.ways import NOT_TOLD
+from allclear.domain.ways import LIST_NOT_TOLD, NOT_TOLD
 
 _CELL = 200
 
@@ -100,12 +100,13 @@ def _result(act: Act) -> str:
 
 def _left(plan: Plan, incident: Incident) -> Iterator[Notified]:
     """Yield each audience for which every message failed and no one is left: a person must tell it."""
-    if NOT_TOLD not in incident.reminders:
-        return
     notices = [(act, act.proposed.notice) for act in incident.acts.values() if act.proposed.notice]
     under_way = {role for act, notice in notices if act.outcome is None for role in notice.audiences}
     tried = {role for _, notice in notices for role in notice.audiences}
     for line in open_lines(plan, incident):
+        topic = f"{LIST_NOT_TOLD}:{line.audience}" if line.audience in plan.mailing_lists else NOT_TOLD
+        if topic not in incident.reminders:
+            continue
         if line.audience in tried - under_way or (line.audience == ON_CALL and page_of(incident)):
             yield Notified(audience=_title(plan, line.audience), result=_by_hand(plan, incident, line.audience))
 

@@ -25,6 +25,9 @@ PAGE_FAILED, NO_WAY_LEFT = "page-failed", "no-way-left"
 NOT_TOLD = "not-told"
 """The topic of the reminder that says which audiences of the plan's `notifications` no one could notify."""
 
+LIST_NOT_TOLD = "list-not-told"
+"""The kind of topic of the reminder that says which mailing list was not reached."""
+
 STALE_MESSAGE = "stale-message"
 """The kind of topic of a live message that could not be brought up to date."""
 
