@@ -49,10 +49,10 @@ async def due(it: Scene, **passed: float) -> None:
 
 
 async def test_a_live_message_stays_current_however_much_people_write(tmp_path: Path) -> None:
-    """Four notes of 900 characters are more than an edit may hold; the channel still shows the present state."""
+    """Eight notes of 900 characters are more than an edit may hold; the channel still shows the present state."""
     async with scene(tmp_path, notifying_no_one(), broken(), ALERT) as it:
         await it.past_detection()
-        for number in range(4):
+        for number in range(8):
             it.engine.people.note(it.incident_id, f"{number} & " * 180, ANA)
         it.engine.people.answer(
             next(state.ask.id for state in it.incident.open_asks if state.ask.step == "roll-back"),

@@ -162,10 +162,10 @@ def reads() -> Generator[list[str]]:
 
 
 async def test_a_request_reads_its_incident_once(tmp_path: Path) -> None:
-    """The same state decides who may read it and is what is shown; its entries are read once."""
+    """The same state decides who may read it and is what is shown; its length is known until the next commit."""
     async with asked(tmp_path) as (at, _), at.signed_in() as ana:
         await ana.page()
         with reads() as tables:
             await ana.page()
-        assert tables.count("incidents") == 1
-        assert tables.count("entries") == 1
+        assert tables.count("incidents") <= 1
+        assert tables.count("entries") <= 1

@@ -54,7 +54,7 @@ from allclear.domain.records import (
 )
 from allclear.domain.sentences.acts import outcome_words
 from allclear.domain.text import answer_commands, asked_words, role_words
-from allclear.domain.timeline import Line, beside_its_author, line_of, newest_line, timeline
+from allclear.domain.timeline import Line, beside_its_author, line_of, timeline
 from tests.unit.domain.stories import ANA, BEN, HEALTH, MACHINE, START, TROUBLE, Story, change, plan
 
 
@@ -441,19 +441,3 @@ def test_beside_its_author_a_line_does_not_repeat_the_author(record: Record, by:
     """In a table with a column for the author, the line is shorter."""
     line = line_of(Story().opened().record(record, by=by).entries[-1], plan=plan())
     assert beside_its_author(line) == text
-
-
-def test_the_last_entries_have_lines_without_the_first() -> None:
-    """Without the earlier entries, an act whose title is unknown is shown by its id."""
-    story = Story().whole()
-    tail = story.entries[-30:]
-    assert len(timeline(tail, routine=True)) == len(timeline(tail, routine=True, incident=story.incident)) == 30
-
-
-def test_the_newest_line_is_the_last_of_the_timeline() -> None:
-    """A drill prints each line as it is written, without writing those before it again."""
-    story = Story().whole()
-    for number in range(1, len(story.entries) + 1):
-        entries = story.entries[:number]
-        whole = timeline(entries, plan(), routine=True, incident=story.incident)
-        assert newest_line(entries, plan(), story.incident) == whole[-1]
