@@ -12,7 +12,7 @@ from allclear.domain.records import By
 from allclear.domain.runbook import Phase
 from allclear.engine.people.declare import Declaration
 from allclear.simulator.faults import Fault
-from tests.scenario.response_support import ALERT, broken, vintstreet
+from tests.scenario.response_support import ALERT, broken, notifying_no_one
 from tests.scenario.scenes import Scene, scene
 from tests.scenario.test_reminders import pages, posts, round_of
 from tests.unit.domain.stories import ANA
@@ -39,7 +39,7 @@ def fail(it: Scene, kind: str, times: int) -> None:
 )
 async def test_a_failed_page_is_reported_at_once_and_sent_again(tmp_path: Path, kind: str, words: str) -> None:
     """Slack names whom to call, with the command. The page follows once PagerDuty takes it, and is not repeated."""
-    async with scene(tmp_path, vintstreet(), broken(), ALERT) as it:
+    async with scene(tmp_path, notifying_no_one(), broken(), ALERT) as it:
         fail(it, kind, times=3)
         await it.to(Phase.DETECT)
         assert pages(it) == []
@@ -64,7 +64,7 @@ async def test_a_failed_page_is_reported_at_once_and_sent_again(tmp_path: Path, 
 
 async def test_a_person_who_acknowledges_ends_the_tries(tmp_path: Path) -> None:
     """A person saw the message in Slack, so no one has to be woken any more."""
-    async with scene(tmp_path, vintstreet(), broken(), ALERT) as it:
+    async with scene(tmp_path, notifying_no_one(), broken(), ALERT) as it:
         fail(it, "permission_denied", times=100)
         await it.to(Phase.DETECT)
         await later(it, 1)
@@ -87,7 +87,7 @@ async def declared_by_support(it: Scene) -> None:
 
 async def test_a_failed_page_of_a_declared_incident_is_reported_and_sent_again(tmp_path: Path) -> None:
     """The declarer knows of the trouble, and the person on call does not."""
-    async with scene(tmp_path, vintstreet(), broken(), ALERT) as it:
+    async with scene(tmp_path, notifying_no_one(), broken(), ALERT) as it:
         fail(it, "permission_denied", times=3)
         await declared_by_support(it)
         (reminder,) = await later(it, 1)
@@ -100,7 +100,7 @@ async def test_a_failed_page_of_a_declared_incident_is_reported_and_sent_again(t
 
 async def test_a_page_of_a_declared_incident_climbs_until_someone_takes_it(tmp_path: Path) -> None:
     """The page got through and the person on call sleeps: notes and news by support end neither page nor climb."""
-    async with scene(tmp_path, vintstreet(), broken(), ALERT) as it:
+    async with scene(tmp_path, notifying_no_one(), broken(), ALERT) as it:
         await declared_by_support(it)
         it.engine.people.note(it.incident_id, "Three customers called.", SUE)
         it.engine.people.told(it.incident_id, "status_page", "by e-mail", SUE)
@@ -115,7 +115,7 @@ async def test_a_page_of_a_declared_incident_climbs_until_someone_takes_it(tmp_p
 
 async def test_a_note_on_an_alerts_incident_wakes_no_one_less(tmp_path: Path) -> None:
     """A bystander's note on an alert's incident changes nothing for the page."""
-    async with scene(tmp_path, vintstreet(), broken(), ALERT) as it:
+    async with scene(tmp_path, notifying_no_one(), broken(), ALERT) as it:
         await it.to(Phase.DETECT)
         it.engine.people.note(it.incident_id, "I see it too.", SUE)
         assert any(one.startswith("No one has acknowledged the page") for one in await later(it, 180))
@@ -124,7 +124,7 @@ async def test_a_note_on_an_alerts_incident_wakes_no_one_less(tmp_path: Path) ->
 
 async def test_an_escalation_that_cannot_page_is_sent_as_a_message(tmp_path: Path) -> None:
     """The next level is due although no page got through; its page fails too, and the message follows at once."""
-    async with scene(tmp_path, vintstreet(), broken(), ALERT) as it:
+    async with scene(tmp_path, notifying_no_one(), broken(), ALERT) as it:
         fail(it, "permission_denied", times=1000)
         await it.to(Phase.DETECT)
         await later(it, 1)

@@ -23,7 +23,8 @@ from allclear.journal.rows import OutboxKind
 from allclear.postmortem.key_events import key_event_lines
 from allclear.simulator.scenario_schema import Trouble
 from tests.contract.simulator_support import quick
-from tests.scenario.response_support import ALERT, BAD, broken, vintstreet
+from tests.scenario.response_support import ALERT, BAD, broken
+from tests.scenario.response_support import notifying_no_one as vintstreet
 from tests.scenario.scenes import Scene, scene
 from tests.scenario.test_live_messages import later, team_reads
 from tests.scenario.test_reminders import pages, round_of

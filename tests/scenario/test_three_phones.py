@@ -15,7 +15,7 @@ from allclear.domain.runbook import Phase
 from allclear.domain.systems import System
 from allclear.simulator.faults import Fault
 from tests.contract.simulator_support import recorded
-from tests.scenario.response_support import ALERT, broken, vintstreet
+from tests.scenario.response_support import ALERT, broken, notifying_no_one
 from tests.scenario.scenes import Scene, scene
 from tests.scenario.test_messages_reach_people import due
 
@@ -39,7 +39,7 @@ ASKED_TO_JOIN = {
 
 def company(*, named: bool, page: dict[str, Any] = PAGED_ANEW) -> Company:
     """Return VintStreet with a phone for each role: of a named person, or of an escalation policy in PagerDuty."""
-    company = vintstreet()
+    company = notifying_no_one()
     people = [
         Person.model_validate({"name": name, "roles": roles, "contacts": {"pagerduty": address}})
         for name, (address, roles) in PEOPLE.items()
