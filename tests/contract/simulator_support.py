@@ -46,9 +46,7 @@ class Simulated(Simulation):
 
 def quick(name: str = "payment-processing-down", **changes: Any) -> Production:
     """Return one of VintStreet's productions with short times."""
-    scenario = _scenario(name).model_copy(
-        deep=True
-    )  # what a test takes away, as a permission, is there for the next one
+    scenario = _scenario(name).model_copy(deep=True)
     short = {
         "operation_takes": timedelta(milliseconds=60),
         "users": scenario.users.model_copy(update={"per_second": 200.0, "quiet_after": timedelta(milliseconds=300)}),
