@@ -7,7 +7,7 @@ is sent concurrently with all others, so that a vendor that does not answer dela
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -23,6 +23,7 @@ from allclear.domain.incident import Incident
 from allclear.domain.notice_tries import Notice, begun_notices
 from allclear.domain.notices import audience_states, due_notices, titles_of
 from allclear.domain.placeholders import render_all
+from allclear.domain.plan import RotaOverride
 from allclear.domain.privacy import is_private, may_read
 from allclear.domain.pseudo_phases import NOTICE
 from allclear.domain.records import NoticeOf
@@ -62,8 +63,8 @@ class NoticeSender:
         self._plan, self._services = company.plan, company.systems.services
         self._clock = clock
         self._sweep = Sweep(log, "send the notice", _AT_ONCE)
-        self._known: tuple[tuple[str, int], list[Notice]] | None = None
-        """The incident and the length of its record for which the due messages were worked out last, and these."""
+        self._known: tuple[tuple[str, int, list[RotaOverride]], list[Notice]] | None = None
+        """For what the due messages were worked out last (incident, length of its record, overrides), and these."""
 
     @property
     def reaches(self) -> Reaches:
@@ -89,18 +90,18 @@ class NoticeSender:
         await self._sweep.wait()
 
     def _due(self, incident: Incident) -> list[Notice]:
-        """Return what is due or will be; worked out once for each length of a record, for all who send from it."""
-        key = incident.id, incident.length
-        if self._known is None or self._known[0] != key:
-            self._known = key, self._work_out(incident)
-        return self._known[1]
+        """Return what is due or will be; worked out again only if the record or the rota's overrides have grown."""
+        key = incident.id, incident.length, overrides_of(self._journal, self._plan)
+        known = self._known
+        if known is None or known[0] != key:
+            known = self._known = key, self._work_out(incident, key[2])
+        return known[1]
 
-    def _work_out(self, incident: Incident) -> list[Notice]:
+    def _work_out(self, incident: Incident, overrides: Sequence[RotaOverride]) -> list[Notice]:
         if not self._plan.ways:
             return []
         if incident.over:
             return [one for one in due_end_notices(self._plan, incident, self.reaches) if one.way in self._plan.ways]
-        overrides = overrides_of(self._journal, self._plan)
         due = due_notices(audience_states(self._plan, incident, overrides, self.reaches))
         due += due_digests(self._plan, incident, overrides, self.reaches)
         steps = {one.step for one in due}
