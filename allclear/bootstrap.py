@@ -62,6 +62,7 @@ class CompanyContext:
     ) -> None:
         self.record = record
         self.links = links
+        self.zone = company.plan.zone
         self._company = company
         self._simulation = simulation
         self._environ = environ

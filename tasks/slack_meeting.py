@@ -18,6 +18,7 @@ from allclear.domain.base import digest
 from allclear.domain.durations import Duration
 from allclear.domain.errors import Refused
 from allclear.domain.meeting import MeetingState
+from allclear.domain.moments import stamp
 from tasks.email.addresses import Subject
 from tasks.slack import DEADLINE, MessageParams, MessageState, PostMessage
 
@@ -65,15 +66,21 @@ class AnnounceMeeting(PostMessage):
         about |= {"minutes": int(given.length.total_seconds() // 60), "status": "invited"}
         moved = known.status == "invited" and known.start is not None and known.start != start
         verb = f"Move the meeting “{given.subject}” to" if moved else f"Announce “{given.subject}”,"
-        return self._changed(given, known, about, _text(given.text, given.location, start), f"{verb} {_when(start)}")
+        where = f"\nWhere: {given.location}" if given.location else ""
+        text = f"{given.text.rstrip()}\nWhen: {self._when(start)}{where}"
+        return self._changed(given, known, about, text, f"{verb} {self._when(start)}")
 
     @override
     def undo(self, params: MessageParams, done: Change[MessageState], now: MessageState) -> Change[MessageState]:
         given, known = _meeting(params, now)
         if known.start is None:
             raise Refused(f"No meeting {params.message} was announced.", "Nothing is to be cancelled.")
-        text = f"CANCELLED: {known.subject}, {_when(known.start)}. No one meets."
+        text = f"CANCELLED: {known.subject}, {self._when(known.start)}. No one meets."
         return self._changed(given, known, {"status": "cancelled"}, text, f"Cancel the meeting “{known.subject}”")
+
+    def _when(self, moment: datetime) -> str:
+        """Return a time in the company's zone."""
+        return stamp(moment, self.context.zone)
 
     def _changed(
         self, params: MeetingParams, before: AnnouncedState, about: Mapping[str, object], text: str, summary: str
@@ -117,12 +124,3 @@ def _meeting(params: MessageParams, state: MessageState) -> tuple[MeetingParams,
     if isinstance(params, MeetingParams) and isinstance(state, AnnouncedState):
         return params, state
     raise TypeError(type(params).__name__)
-
-
-def _text(text: str, location: str, start: datetime) -> str:
-    where = f"\nWhere: {location}" if location else ""
-    return f"{text.rstrip()}\nWhen: {_when(start)}{where}"
-
-
-def _when(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

@@ -35,10 +35,11 @@ class ChangeView(Model):
     def of(cls, preview: Preview, approval: str = "") -> ChangeView:
         """Return what `preview` shows."""
         change = preview.change
+        was, becomes = change.in_words
         return cls(
             summary=change.summary,
-            was=change.before.in_words(),
-            becomes=change.after.in_words(),
+            was=was,
+            becomes=becomes,
             risk=change.risk,
             undo=change.undo,
             digest=change.digest,

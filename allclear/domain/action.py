@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from datetime import timedelta, tzinfo
 from enum import StrEnum
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
@@ -135,6 +135,11 @@ class Change(Model, Generic[S]):
     deadline: timedelta = Field(description="How long it may take until the change can be observed.")
 
     @property
+    def in_words(self) -> tuple[str, str]:
+        """Return the states before and after in words: the action's own for this change, or else the states' own."""
+        return self.was or self.before.in_words(), self.becomes or self.after.in_words()
+
+    @property
     def digest(self) -> str:
         """Return the hash that an approval signs: action, resource, and the fields that matter before and after."""
         return digest([self.action, self.resource, self.before.matters(), self.after.matters()])
@@ -195,6 +200,11 @@ class ActionContext(Protocol):
     @property
     def links(self) -> Links:
         """Return what makes links to the incident's page. A link is made when the message is sent, and never stored."""
+        ...
+
+    @property
+    def zone(self) -> tzinfo:
+        """Return the company's time zone, in which people read times."""
         ...
 
 

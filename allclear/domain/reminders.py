@@ -32,6 +32,7 @@ from allclear.domain.plan import (
 from allclear.domain.pseudo_phases import LIVE_MESSAGE, MANUAL
 from allclear.domain.records import RunReplaced
 from allclear.domain.reminder import LEAD, ON_CALL, Reminder, known_roles, last_given, led_by, level_given
+from allclear.domain.review_reminders import OVERDUE, overdue_again, review_due
 from allclear.domain.role_reminders import role_reminders
 from allclear.domain.sentences.progress import BY_A_PERSON, was_replaced
 from allclear.domain.text import answer_commands, bare, plain, signature, with_full_stop
@@ -102,7 +103,9 @@ def _deadline_reminders(plan: Plan, incident: Incident) -> Iterator[Reminder]:
                 role = next((duty.role for duty in duties(plan, incident) if duty.name == one.name), LEAD)
                 yield from _ahead(plan, incident, one, one.due, known_roles(plan, role))
             case "post-mortem":
-                yield from _ahead(plan, incident, one, one.due, led_by(plan, incident))
+                due = review_due(incident, one, one.due)
+                yield from _ahead(plan, incident, one, due, led_by(plan, incident))
+                yield from overdue_again(plan, incident, one, due)
             case "notification":
                 pass  # see `notice_reminders.py`
 
@@ -145,7 +148,7 @@ def _ahead(plan: Plan, incident: Incident, one: Deadline, due: datetime, roles: 
     soon = max(due - (due - begun) / 4, one.not_before or begun)
     if soon < due:
         yield Reminder(topic, 1, soon, f"Due at {stamp(due, plan.zone)}: {plain(one.title)}.", roles)
-    yield Reminder(topic, 2, due, f"Overdue since {stamp(due, plan.zone)}: {plain(one.title)}.", roles)
+    yield Reminder(topic, OVERDUE, due, f"Overdue since {stamp(due, plan.zone)}: {plain(one.title)}.", roles)
 
 
 # --- a contained incident that fails again -----------------------------------------------------------

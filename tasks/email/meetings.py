@@ -7,7 +7,7 @@ invitation says what everyone's calendar has now.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import ClassVar
 
 from pydantic import AwareDatetime, Field
@@ -20,6 +20,7 @@ from allclear.domain.durations import Duration
 from allclear.domain.errors import AllclearError, AnswerLost, Refused
 from allclear.domain.invitation import Method, invitation
 from allclear.domain.meeting import MeetingState
+from allclear.domain.moments import stamp
 from allclear.domain.text import enumerated
 from allclear.vendors.smtp import Taken
 from tasks.email.actions import shown
@@ -52,9 +53,13 @@ class InvitationState(MeetingState, EmailState):
 
     @override
     def in_words(self) -> str:
+        return self.words_in(UTC)
+
+    def words_in(self, zone: tzinfo) -> str:
+        """Return the state in words, with its time in `zone`."""
         if self.status == "none" or self.start is None:
             return "no one is invited"
-        return f"{self.status}: {_when(self.start)}, {super().in_words()}"
+        return f"{self.status}: {stamp(self.start, zone)}, {super().in_words()}"
 
 
 class InviteToMeeting(EmailAction[InviteParams, InvitationState]):
@@ -104,7 +109,7 @@ class InviteToMeeting(EmailAction[InviteParams, InvitationState]):
                 "refusals": {},
             }
         )
-        return self.planned(params, before, after, _summary(params, before, start, off))
+        return self._change(params, before, after, self._summary(params, before, start, off))
 
     @override
     async def apply(self, params: InviteParams, change: Change[InvitationState], key: str) -> Receipt:
@@ -137,7 +142,7 @@ class InviteToMeeting(EmailAction[InviteParams, InvitationState]):
         after, stopped = change.after, change.after.status == "cancelled"
         assert after.start  # noqa: S101 - `apply` has tested it
         assert after.stamp  # noqa: S101 - as above
-        lead = _lead(change, method)
+        lead = self._lead(change, method)
         text = f"{lead}\n\n{after.text}" if lead else after.text
         if change.before.fingerprint == after.fingerprint and change.before.maybe_sent:
             text = f"{MAY_BE_REPEAT}\n\n{text}"
@@ -147,7 +152,7 @@ class InviteToMeeting(EmailAction[InviteParams, InvitationState]):
             f"{params.message}-{after.sequence}{'-off' if off else ''}",
             people=people,
             subject=f"Cancelled: {after.subject}" if method == "CANCEL" else after.subject,
-            text=f"{text.rstrip()}\n\nWhen: {_when(after.start)}",
+            text=f"{text.rstrip()}\n\nWhen: {self._when(after.start)}",
             at=after.stamp,
             thread=first if after.sequence else params.thread,
         )
@@ -204,7 +209,8 @@ class InviteToMeeting(EmailAction[InviteParams, InvitationState]):
         self, params: InviteParams, done: Change[InvitationState], now: InvitationState
     ) -> Change[InvitationState]:
         if now.status != "cancelled" and now.fingerprint != done.after.fingerprint:
-            raise Refused(f"The meeting was changed since then: {now.in_words()}.", "Cancel it as it is now.")
+            words = now.words_in(self.context.zone)
+            raise Refused(f"The meeting was changed since then: {words}.", "Cancel it as it is now.")
         return self.cancellation(params, now)
 
     def cancellation(self, params: InviteParams, now: InvitationState) -> Change[InvitationState]:
@@ -214,7 +220,7 @@ class InviteToMeeting(EmailAction[InviteParams, InvitationState]):
         invited = _invited(now)
         fingerprint = digest(["cancelled", now.start.isoformat(), sorted(invited)])
         if now.status == "cancelled":
-            return self.planned(params, now, now, "The meeting is cancelled already.")
+            return self._change(params, now, now, "The meeting is cancelled already.")
         after = now.model_copy(
             update={
                 "status": "cancelled",
@@ -226,8 +232,38 @@ class InviteToMeeting(EmailAction[InviteParams, InvitationState]):
                 "stamp": utc_now().replace(microsecond=0),
             }
         )
-        summary = f"Cancel the meeting “{now.subject}” on {_when(now.start)}: {shown(invited)}"
-        return self.planned(params, now, after, summary)
+        summary = f"Cancel the meeting “{now.subject}” on {self._when(now.start)}: {shown(invited)}"
+        return self._change(params, now, after, summary)
+
+    # --- the words: times are in the company's zone ------------------------------------------------------
+
+    def _when(self, moment: datetime) -> str:
+        return stamp(moment, self.context.zone)
+
+    def _change(
+        self, params: InviteParams, before: InvitationState, after: InvitationState, summary: str
+    ) -> Change[InvitationState]:
+        was, becomes = (state.words_in(self.context.zone) for state in (before, after))
+        return self.planned(params, before, after, summary).model_copy(update={"was": was, "becomes": becomes})
+
+    def _summary(self, params: InviteParams, before: InvitationState, start: datetime, off: list[str]) -> str:
+        moved = before.status == "invited" and before.start != start
+        verb = f"Move the meeting “{params.subject}” to" if moved else f"Invite to “{params.subject}”,"
+        without = f"; not any more: {shown(off)}" if off else ""
+        return f"{verb} {self._when(start)}: {shown(params.people)}{without}"
+
+    def _lead(self, change: Change[InvitationState], method: Method) -> str:
+        """Return what has become of the meeting, as the message begins; empty for a first invitation."""
+        before, after = change.before, change.after
+        if after.status == "cancelled":
+            return "This meeting is cancelled."
+        if method == "CANCEL":
+            return "You are not invited to this meeting any more. The others meet without you."
+        if before.status == "cancelled":
+            return "This meeting was cancelled. It takes place after all."
+        if before.status == "invited" and before.start and before.start != after.start:
+            return f"This meeting is moved. It was planned for {self._when(before.start)}."
+        return ""
 
 
 def _invited(state: InvitationState) -> list[str]:
@@ -249,33 +285,8 @@ def _to_take_off(change: Change[InvitationState]) -> list[str]:
     return [one for one in change.after.taken_off if told.get(one) not in ON_THE_WAY]
 
 
-def _summary(params: InviteParams, before: InvitationState, start: datetime, off: list[str]) -> str:
-    moved = before.status == "invited" and before.start != start
-    verb = f"Move the meeting “{params.subject}” to" if moved else f"Invite to “{params.subject}”,"
-    without = f"; not any more: {shown(off)}" if off else ""
-    return f"{verb} {_when(start)}: {shown(params.people)}{without}"
-
-
 def _next(before: InvitationState, fingerprint: str) -> int:
     """Return the number of this version of the meeting: a repeat has the number of what it repeats."""
     if before.status == "none" or before.fingerprint == fingerprint:
         return before.sequence
     return before.sequence + 1
-
-
-def _lead(change: Change[InvitationState], method: Method) -> str:
-    """Return what has become of the meeting, as the message begins; empty for a first invitation."""
-    before, after = change.before, change.after
-    if after.status == "cancelled":
-        return "This meeting is cancelled."
-    if method == "CANCEL":
-        return "You are not invited to this meeting any more. The others meet without you."
-    if before.status == "cancelled":
-        return "This meeting was cancelled. It takes place after all."
-    if before.status == "invited" and before.start and before.start != after.start:
-        return f"This meeting is moved. It was planned for {_when(before.start)}."
-    return ""
-
-
-def _when(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

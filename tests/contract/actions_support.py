@@ -9,6 +9,7 @@ import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 from typing import Any, TypeVar
 
 import pytest
@@ -71,6 +72,7 @@ class SimulatedContext:
         """The options of each system in systems.yaml."""
         self.record: OwnRecord = FakeRecord()
         self.links: Links = NoLinks()
+        self.zone: tzinfo = UTC
         fields: dict[str, Any] = {
             "title": "VintStreet storefront",
             "url": sim.endpoints["storefront"],

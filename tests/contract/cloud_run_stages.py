@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, timedelta, tzinfo
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -349,6 +349,7 @@ class CompanyContext:
         self._client = client
         self.record = record
         self.links: Links = NoLinks()
+        self.zone: tzinfo = UTC
         self._service = a_service(**({"cloud_run": NAME} | service))
 
     def service(self, name: str) -> Service:  # noqa: ARG002 - the port

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -250,6 +251,7 @@ class ContextOf:
 
     record = NoRecord()
     links = NoLinks()
+    zone = UTC
 
     def __init__(self, client: Any) -> None:  # noqa: ANN401 - any vendor's
         self._client = client

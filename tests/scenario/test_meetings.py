@@ -18,6 +18,7 @@ from allclear.domain.errors import AllclearError, MissingText, NotAllowed, NotFo
 from allclear.domain.meeting import meeting_of
 from allclear.domain.pseudo_phases import MEETING
 from allclear.domain.records import By, DecisionMade
+from allclear.domain.reminders import reminders
 from allclear.domain.runbook import Phase
 from allclear.engine.actions.manual import ManualRequest
 from allclear.engine.actions.meetings import cancellation
@@ -79,6 +80,8 @@ async def test_a_meeting_is_moved_within_the_plans_time_without_a_reason(tmp_pat
         assert said.startswith("The meeting is moved. The mail server accepted the message for")
         first, moved = read(it, 0), read(it, 1)
         assert moved == first | {"sequence": 1, "start": at("2026-11-23T13:30")}
+        assert "When: 2026-11-23 14:30 CET" in it.simulated.world.mails[1].text
+        assert "It was planned for 2026-11-23 09:00 CET." in it.simulated.world.mails[1].text
         meeting = meeting_of(it.incident)
         assert meeting
         assert (meeting.start, meeting.sequence, meeting.cancelled) == (at("2026-11-23T13:30"), 1, False)
@@ -96,6 +99,8 @@ async def test_a_time_that_the_plan_does_not_want_needs_a_reason(tmp_path: Path)
         assert read(it)["start"] == at("2026-11-24T09:00")
         said = [one.record for one in it.engine.journal.entries("VS-1") if isinstance(one.record, DecisionMade)]
         assert said[-1].reason == "Ben is away on Monday."
+        due = [one.due for one in reminders(it.engine.company.plan, it.incident) if one.topic == "post-mortem:meeting"]
+        assert due[-1] == at("2026-11-24T10:00"), "overdue only when the moved meeting is over"
 
 
 @pytest.mark.parametrize(
@@ -236,7 +241,7 @@ async def test_a_meeting_in_the_channel_is_moved_and_cancelled_like_an_invitatio
             await give(it, InvitePeople(add="eve@example.com"))
         assert (await give(it, MoveMeeting(start="2026-11-23 14:30"))).startswith("The meeting is moved.")
         [message] = it.simulated.world.workspace.channels[0].messages
-        assert "When: 2026-11-23 13:30 UTC" in message["text"]
+        assert "When: 2026-11-23 14:30 CET" in message["text"]
         await give(it, CancelMeeting(reason="We have met already."))
         assert "CANCELLED: [SIMULATED] Review" in message["text"]
         meeting = meeting_of(it.incident)

@@ -13,9 +13,11 @@ from allclear.company import Company
 from allclear.domain.action import ActStatus
 from allclear.domain.errors import NotFound
 from allclear.domain.plan import Person, ReminderRules, Rota
+from allclear.domain.question import question_of
 from allclear.domain.records import By
 from allclear.domain.runbook import Phase
 from allclear.domain.systems import System
+from allclear.engine.actions.manual import ManualRequest
 from allclear.simulator.faults import Fault
 from tests.scenario.response_support import ALERT, broken, notifying_no_one, person_for, vintstreet
 from tests.scenario.scenes import Scene, scene
@@ -192,3 +194,19 @@ async def test_a_person_can_record_whom_he_or_she_told(tmp_path: Path) -> None:
         with pytest.raises(NotFound) as unknown:
             it.engine.people.told(it.incident_id, "FedRAMP", "", ANA)
         assert "status_page" in unknown.value.next_step
+
+
+async def test_who_approves_a_mail_to_customers_reads_its_text(tmp_path: Path) -> None:
+    """The question shows what customers will read, and not only who gets it."""
+    async with scene(tmp_path, vintstreet(), broken(), ALERT) as it:
+        params = {
+            "message": "VS-1-customers",
+            "people": "customers@vintstreet.com",
+            "subject": "Service update",
+            "text": "You can check out again.",
+        }
+        await it.engine.manual.do(ManualRequest("email.customers", params, "They wait for it.", it.incident_id), ANA)
+        (state,) = [one for one in it.incident.open_asks if one.ask.phase == "manual"]
+        shown = question_of(it.incident, state, it.engine.company.plan, it.watch.now)
+        assert "Service update" in shown.rows[0][2]
+        assert "You can check out again." in shown.rows[0][2]

@@ -86,7 +86,7 @@ def posted(it: Scene) -> list[str]:
 
 
 async def test_reminders_of_the_post_mortem_end_with_it(tmp_path: Path) -> None:
-    """They go to the lead before and at the deadline, once each, also if a restart lies between; then never again."""
+    """They go to the lead before the deadline, at it, and then once a day, also if a restart lies between."""
     async with scene(tmp_path, vintstreet(), broken(), ALERT) as it:
         await it.past_detection()
         it.engine.people.resolve(it.incident_id, "the test ends it", person_for(it.incident.open_asks[0].ask))
@@ -101,6 +101,10 @@ async def test_reminders_of_the_post_mortem_end_with_it(tmp_path: Path) -> None:
         await later(it, hours=12)
         assert reminded(it) == [1, 2]
         await again.close()
+        await later(it, hours=23)
+        assert reminded(it) == [1, 2]
+        await later(it, hours=2)
+        assert reminded(it) == [1, 2, 3]
 
 
 async def test_no_one_is_reminded_of_a_finished_post_mortem(tmp_path: Path) -> None:

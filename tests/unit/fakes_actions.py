@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, timedelta, tzinfo
 from typing import Any, ClassVar, Self, TypeVar
 
 from typing_extensions import override
@@ -360,6 +360,7 @@ class DialContext:
         self.dials = dials
         self.record: OwnRecord = FakeRecord()
         self.links: Links = NoLinks()
+        self.zone: tzinfo = UTC
 
     def service(self, name: str) -> Service:  # noqa: ARG002 - the port
         """Return the only service."""

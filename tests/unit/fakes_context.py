@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any, TypeVar
 
 from allclear.company.handles import installed_systems_model
@@ -89,6 +89,7 @@ class FakeContext:
         self._service = a_service(**service)
         self.record: OwnRecord = FakeRecord()
         self.links: Links = NoLinks()
+        self.zone: tzinfo = UTC
 
     def service(self, name: str) -> Service:
         """Return the service; raises NotFound."""

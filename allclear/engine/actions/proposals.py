@@ -184,8 +184,8 @@ class Proposer:
     def _with_change(self, incident: Incident, request: ActionRequest, act: str, preview: Preview, by: By) -> list[Any]:
         """Return the records of a proposal whose change was worked out."""
         action = preview.action
-        sentences = {"was": preview.change.before.in_words(), "becomes": preview.change.after.in_words()}
-        change = preview.change.model_copy(update=sentences)
+        was, becomes = preview.change.in_words
+        change = preview.change.model_copy(update={"was": was, "becomes": becomes})
         if request.shown and not preview.done and change.digest != request.shown:
             raise Refused(
                 f"The change would now be another one: {change.summary}", "Read it, and start the action again."

@@ -22,9 +22,10 @@ from allclear.domain.records import (
     Contained,
     FollowUpDone,
     LedgerHandedOver,
+    PhaseLeft,
 )
 from allclear.domain.reminders import reminders
-from tests.unit.domain.deadlines_support import opened, plan_with, target
+from tests.unit.domain.deadlines_support import RECOVERED, opened, plan_with, target
 from tests.unit.domain.reminders_support import given, minutes, of_kind
 from tests.unit.domain.stories import ANA, HEALTH, START, Story
 
@@ -244,6 +245,22 @@ def test_a_follow_up_is_reminded_until_it_is_done() -> None:
     )
     assert of_kind(plan_with(), given(story, late), "follow-up") == []
     assert of_kind(plan_with(), Story().whole().record(FollowUpDone(number=1), by=ANA), "follow-up") == []
+
+
+def test_an_overdue_review_is_reminded_of_once_a_day_until_it_is_finished() -> None:
+    """Before it is due, when it is due, and then each day after the last reminder."""
+    company_plan = plan_with(post_mortem={"template": "t.md", "title": "Review", "due": [{"within": "48h"}]})
+    story = opened("P1").after(30).record(RECOVERED)
+    soon, overdue = of_kind(company_plan, story, "post-mortem")
+    story = given(given(story.after(3000), soon), overdue)
+    (again,) = of_kind(company_plan, story, "post-mortem")
+    assert (again.level, again.due) == (3, story.now + timedelta(days=1))
+    assert again.sentence == (
+        "Still overdue, since 2026-11-24 15:00 UTC: Review: document. Finish it: allclear show VS-12"
+    )
+    (next_one,) = of_kind(company_plan, given(story.after(1440), again), "post-mortem")
+    assert (next_one.level, next_one.due) == (4, story.now + timedelta(days=1))
+    assert of_kind(company_plan, story.record(PhaseLeft(phase="review")), "post-mortem") == []
 
 
 def test_after_the_end_only_the_post_mortem_is_due() -> None:
