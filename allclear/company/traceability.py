@@ -75,12 +75,15 @@ class NamedSystem(Model):
     words: str = Field(min_length=1, description="How the document names it: words of one of its lines.")
     systems: list[str] = Field(default=[], description="Its names in systems.yaml, by which actions find it.")
     alerts: list[str] = Field(default=[], description="The alert sources through which it reports.")
+    actions: list[str] = Field(
+        default=[], description="The actions that do this alone, if their system has a row of its own for all of them."
+    )
     runs: list[str] = Field(default=[], description="The steps and data that use it without an action: references.")
 
     @model_validator(mode="after")
     def _leads_somewhere(self) -> NamedSystem:
-        if not (self.systems or self.alerts or self.runs):
-            msg = "a system has `systems`, `alerts` or `runs`"
+        if not (self.systems or self.alerts or self.actions or self.runs):
+            msg = "a system has `systems`, `alerts`, `actions` or `runs`"
             raise ValueError(msg)
         return self
 

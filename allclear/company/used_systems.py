@@ -8,7 +8,7 @@ from typing import Any
 
 from allclear.company.capabilities import ActionType, Capabilities, ProbeType
 from allclear.domain.action import Action, Client
-from allclear.domain.plan import Plan, is_blank
+from allclear.domain.plan import MessageAction, Plan, TicketAction, is_blank
 from allclear.domain.preflight import PlannedUse, Preflight
 from allclear.domain.runbook import Phase, ProbeCall, Runbook
 from allclear.domain.systems import System, Systems
@@ -121,11 +121,16 @@ def _planned(plan: Plan, runbooks: Iterable[Runbook]) -> Iterator[tuple[str, Map
     """Yield each action and probe that the runbooks and the plan name, its parameters, and the runbook's service."""
     for runbook in runbooks:
         yield from ((name, params, runbook.service) for name, params in steps_of(runbook))
-    tickets = plan.follow_up_tickets
-    further = (tickets.open, tickets.close) if tickets else ()
-    for call in (plan.reminders.message, plan.reminders.page, *further, *plan.ways.values()):
-        if call:
-            yield call.action, call.with_, ""
+    yield from ((call.action, call.with_, "") for call in calls_of(plan))
+
+
+def calls_of(plan: Plan) -> list[MessageAction | TicketAction]:
+    """Return the actions that the plan itself names, for messages and for tickets."""
+    tickets = [rules for rules in (plan.incident_tickets, plan.follow_up_tickets) if rules]
+    of_tickets = [call for rules in tickets for call in (rules.open, rules.close)]
+    of_severities = [level.ticket for level in plan.severities]
+    messages = (plan.reminders.message, plan.reminders.page, *plan.ways.values())
+    return [call for call in (*messages, *of_tickets, *of_severities) if call]
 
 
 def _paged(plan: Plan, capabilities: Capabilities) -> Iterator[tuple[str, Mapping[str, Any], str]]:

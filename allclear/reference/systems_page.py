@@ -51,15 +51,18 @@ def _row(
     registry: Registry,
     tests: Mapping[type, list[str]],
 ) -> str:
+    """Return the row of one system. Raises NotFound for an action that is not installed."""
     systems = list(dict.fromkeys(one for _, system in named for one in system.systems))
     alerts = list(dict.fromkeys(one for _, system in named for one in system.alerts))
     kinds = kinds_of(registry, systems)
+    some = [registry.action(one) for one in dict.fromkeys(one for _, system in named for one in system.actions)]
+    kinds += [kind for kind in some if kind not in kinds]
     paths = [path for kind in kinds for path in tests.get(kind, [])] + ([SOURCES_TEST] if alerts else [])
     cells = [
         name,
         "<br>".join(f"{company.company}: “{system.words}”" for company, system in named),
         "<br>".join([*_works(kinds, alerts), *_asked(named)]),
-        "<br>".join(_roles(kinds, systems)) or "none",
+        "<br>".join(_roles(kinds, [*systems, *(client.system for kind in some for client in kind.needs)])) or "none",
         "<br>".join(f"[{path.rpartition('/')[2]}](../{path})" for path in dict.fromkeys(paths)) or "none",
     ]
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"

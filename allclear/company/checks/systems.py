@@ -11,7 +11,7 @@ from allclear.company.capabilities import Capabilities
 from allclear.company.checks.placeholders import texts
 from allclear.company.diagnostics import Diagnostic, suggestion
 from allclear.company.load import SYSTEMS, Draft
-from allclear.company.used_systems import needs_of, steps_of
+from allclear.company.used_systems import calls_of, needs_of, steps_of
 from allclear.company.validation_errors import validation_problems
 from allclear.company.yaml_file import Place, YamlFile
 from allclear.domain.action import Client
@@ -113,6 +113,10 @@ def _missing(draft: Draft, capabilities: Capabilities) -> Iterator[Diagnostic]:
             kind = capabilities.actions.get(name) or capabilities.probes.get(name)
             for client in needs_of(kind, params, runbook.service, draft.systems) if kind else ():
                 needs.setdefault(client.system, []).append(name)
+    for call in calls_of(draft.plan) if draft.plan else ():
+        kind = capabilities.actions.get(call.action)
+        for client in kind.needs if kind else ():
+            needs.setdefault(client.system, []).append(call.action)
     for system, users in needs.items():
         if system not in draft.systems.systems:
             yield draft.files[SYSTEMS].error(

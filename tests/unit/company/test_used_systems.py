@@ -59,6 +59,17 @@ def test_maintenance_can_be_started_without_the_system_that_it_does_not_use(by: 
     assert "maintenance.enable" not in names
 
 
+def test_the_tickets_of_incidents_and_of_severities_need_their_system() -> None:
+    """Without a runbook that names it, and without tickets of follow-ups: a missing token shows before the incident."""
+    company, registry = find_company("vintstreet"), Registry.installed()
+    plan = company.plan.model_copy(update={"follow_up_tickets": None})
+    found = used_systems(plan, company.systems, [], registry)["github"]
+    assert found.needed
+    assert {"github.issue", "github.close_issue"} <= set(found.names)
+    plan = plan.model_copy(update={"incident_tickets": None})
+    assert list(used_systems(plan, company.systems, [], registry)["github"].names) == ["github.issue"]
+
+
 def test_the_folder_as_it_is_shipped_lacks_no_system() -> None:
     """`allclear check` asks for none that is not used."""
     found = check_company(Path(FOLDER), Registry.installed())
