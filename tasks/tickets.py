@@ -1,4 +1,4 @@
-"""Whether a ticket is opened, for every tracker alike: it may be made, opened again, or closed by people meanwhile."""
+"""Whether we have opened a ticket: one rule for every tracker. People may have closed it since."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Standing = Literal["none", "open", "closed"]
 
 
 def is_opened(before: Standing, now: Standing) -> bool:
-    """Return whether a ticket that stood as `before` was opened by us, as it stands `now`.
+    """Return whether we have opened a ticket, by how it stood before our write and how it stands `now`.
 
     A ticket that was not there before and is closed was opened, and people have closed it since. One that was closed
     before must be open.

@@ -115,7 +115,7 @@ def answer(
     role: Role = None,
     reason: Reason = "",
 ) -> None:
-    """Answer the question for a fact. Who is to be notified because of it is notified at once."""
+    """Answer the question for a fact. Everyone who is due because of the answer is notified at once."""
     _answer("answer", ask, name, role, reason, value)
 
 

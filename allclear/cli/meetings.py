@@ -21,13 +21,13 @@ def move_meeting(
     name: As = None,
     role: Role = None,
 ) -> None:
-    """Move the review's meeting. Another time than the plan wants needs a reason."""
+    """Move the review's meeting. A time outside the one that the plan sets needs a reason."""
     give(MoveMeeting(start=start, reason=reason), incident, name, role)
 
 
 @app.command("cancel-meeting", rich_help_panel=RESPOND)
 def cancel_meeting(incident: IncidentId, reason: Reason = "", name: As = None, role: Role = None) -> None:
-    """Cancel the review's meeting. Those who are invited get an e-mail that takes it out of their calendars."""
+    """Cancel the review's meeting. An e-mail takes it out of calendars, or the message in the channel says so."""
     give(CancelMeeting(reason=reason), incident, name, role)
 
 
@@ -41,5 +41,5 @@ def meeting_people(
     name: As = None,
     role: Role = None,
 ) -> None:
-    """Invite one more to the review's meeting, or take one off the list."""
+    """Invite a further person or list to the review's meeting, or take one off."""
     give(InvitePeople(add=add, remove=remove), incident, name, role)

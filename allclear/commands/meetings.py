@@ -1,4 +1,7 @@
-"""Changing the review's meeting: another time, other people, or no meeting. Everyone invited gets an e-mail."""
+"""Changing the review's meeting: another time, other people, or no meeting.
+
+Those who are invited read of it where they were invited: in an e-mail, or in the message in the channel.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,11 @@ Shown = Annotated[
 
 
 class MoveMeeting(Command):
-    """Another time for the review's meeting. Those who are invited get an e-mail that moves it in their calendars."""
+    """Another time for the review's meeting.
+
+    An e-mail moves it in the calendars of those who are invited; a meeting that was announced in a channel has its new
+    time in the message there.
+    """
 
     name: ClassVar[str] = "move-meeting"
     title: ClassVar[str] = "Move the review's meeting"
@@ -66,7 +73,7 @@ class MoveMeeting(Command):
 
 
 class InvitePeople(Command):
-    """One more person at the review's meeting, or one less. Who is taken off the list gets an e-mail that says so."""
+    """One more person at the review's meeting, or one fewer. Who is taken off the list gets an e-mail about it."""
 
     name: ClassVar[str] = "meeting-people"
     title: ClassVar[str] = "Change who is invited to the review's meeting"
@@ -93,7 +100,10 @@ class InvitePeople(Command):
 
 
 class CancelMeeting(Command):
-    """The end of the review's meeting: no one meets. Those who are invited get an e-mail that takes it out."""
+    """The end of the review's meeting: no one meets.
+
+    An e-mail takes it out of the calendars of those who are invited; a message in a channel says that it is cancelled.
+    """
 
     name: ClassVar[str] = "cancel-meeting"
     title: ClassVar[str] = "Cancel the review's meeting"
@@ -129,5 +139,5 @@ def _said(engine: Engine, result: ManualResult, done: str) -> str:
         asked = engine.people.question(result.waiting[0]).ask
         return f"NOT done yet. {must_answer(asked, engine.company.plan)}"
     if not result.outcome.good:
-        raise Refused(f"Not everyone may know: {result.outcome.sentence}", result.outcome.next_step)
+        raise Refused(f"Perhaps not everyone has received it: {result.outcome.sentence}", result.outcome.next_step)
     return f"{done} {result.outcome.sentence}" if result.outcome.changed else result.outcome.sentence

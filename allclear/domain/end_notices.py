@@ -60,7 +60,7 @@ def _next(plan: Plan, incident: Incident, told: Act, ended_at: datetime, reaches
 
 
 def _called(told: Act) -> bool:
-    """Return whether the person acknowledged the message, as only a person does who answers a call."""
+    """Return whether the person was called and acknowledged it: only a call can be acknowledged."""
     after: Any = (told.outcome.after if told.outcome else None) or {}
     deliveries = cast("dict[str, object]", after.get("deliveries") or {})
     return Delivery.ACKNOWLEDGED in [str(one) for one in deliveries.values()]

@@ -1,4 +1,4 @@
-"""The questions about facts on which it depends who is notified now, and the reminders of them. Pure."""
+"""Questions for facts that are not known and decide who is notified, and the reminders of these questions. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from allclear.domain.text import answer_commands, enumerated, plain, with_full_s
 
 @dataclass(frozen=True)
 class FactQuestion:
-    """A fact that is not known, although it decides who is notified now."""
+    """A fact that is not known and decides who is notified now."""
 
     name: str
     """The facet."""
@@ -30,7 +30,7 @@ class FactQuestion:
     """The lines of the plan's `notifications` that depend on it."""
 
     def consequences(self, plan: Plan) -> str:
-        """Return in sentences who is notified by which answer only, as `CEO is notified only if the answer is yes`."""
+        """Return in sentences who is notified by which answer, as `CEO is notified only if the answer is yes`."""
         return " ".join(
             f"{_are_notified(plan, [line])} only if the answer is {enumerated(_values(line, self.name), 'or')}."
             for line in self.lines

@@ -31,8 +31,10 @@ def meeting_reminders(plan: Plan, incident: Incident) -> Iterator[Reminder]:
     last = failed[0]
     why = bare(last.outcome.sentence) if last.outcome else ""
     who = plain(enumerated(list(meeting.people)), 400)
+    tell = (
+        f"Tell those who are invited yourself: {who}." if who else "Say it yourself in the channel that announced it."
+    )
     sentence = (
-        f"The meeting about {incident.id}, which was a false alarm, could not be cancelled ({plain(why, 200)}). "
-        f"Tell those who are invited yourself: {who}."
+        f"The meeting about {incident.id}, which was a false alarm, could not be cancelled ({plain(why, 200)}). {tell}"
     )
     yield Reminder("meeting-cancel", 1, last.finished_at or last.at, sentence, known_roles(plan, LEAD, ON_CALL)[:1])

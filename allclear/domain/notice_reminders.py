@@ -88,9 +88,8 @@ def _not_told_at(plan: Plan, incident: Incident, left: list[AudienceState], at: 
     sentence = f"NOT NOTIFIED, and no one is left to notify instead: {what}. {_by_hand(plan, incident, left)}"
     urgent = any(one.tried for state in left for one in state.everyone)
     roles = tuple(plan.roles) if urgent else led_by(plan, incident, ON_CALL)
-    by_hand = (tried - set(plan.mailing_lists)) & set(
-        incident.told
-    )  # an audience that a person told since makes no message new
+    # An audience that a person has told since then still counts: otherwise the next message would have the same level.
+    by_hand = (tried - set(plan.mailing_lists)) & set(incident.told)
     return Reminder(NOT_TOLD, len(left) + len(by_hand), at, sentence, roles, urgent=urgent)
 
 

@@ -13,7 +13,7 @@ DUTY = "duty"
 """The questions and steps of the plan's duties, as informing a regulator."""
 
 FACT = "fact"
-"""The questions about facts on which it depends who is notified."""
+"""The questions for facts that are not known and decide who is notified."""
 
 RECOVERY = "recovery"
 """The checks and questions that follow when all alerts have resolved."""

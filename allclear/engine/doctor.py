@@ -23,7 +23,7 @@ from allclear.engine.actions.registry import Registry
 from allclear.engine.notify.refused_contacts import RefusedContact, refused_contacts
 
 WAY = "way"
-"""Stands in place of a system's name in the line of one of the plan's ways."""
+"""What the line of one of the plan's ways has in place of a system's name."""
 _TESTED_WITHIN = timedelta(days=31)
 """How old the last test of a way may be: numbers and registrations change."""
 _LONGEST = 30.0

@@ -2,10 +2,10 @@
 
 *Source:* RFC 5322 (Message-ID, In-Reply-To, References), RFC 3834 (`Auto-Submitted`, so that no out-of-office answers),
 Microsoft's `X-Auto-Response-Suppress` for Exchange, 2026-11. The Message-ID is made from our key: the same message has
-the same id however often it is sent, so that a mailbox can tell a repeat. RFC 5322 3.6.4 wants it to be unique and says
-nothing about case: its left side is a `dot-atom`, whose case counts (RFC 5536 3.1.3 compares octets), its right side is
-most often a domain, whose case does not (RFC 1035), and some programs ignore case throughout. So ours differ, and
-repeat, under both readings.
+the same id however often it is sent, so that a mailbox can tell a repeat. RFC 5322 3.6.4 asks for a unique id and says
+nothing about case. Its left side is a `dot-atom`, whose case counts (RFC 5536 3.1.3 compares octets); its right side is
+most often a domain, whose case does not (RFC 1035); some programs ignore case throughout. So two of our ids differ by
+more than case, and the id of a repeat is the same byte for byte.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from allclear.domain.base import digest
 from allclear.vendors.smtp import MESSAGE_POLICY, Smtp
 
 _OF_INCIDENT = re.compile(r"[A-Z][A-Z0-9]*-[A-Z]*[0-9]+[a-z0-9.-]*")
-"""A key of an incident's message, as VS-12-stakeholders: its small letters tell which letters were capitals."""
+"""A key of an incident's message, as VS-12-stakeholders. Two such keys never differ by case alone."""
 
 
 def message_id(key: str, domain: str) -> str:

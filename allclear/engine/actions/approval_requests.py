@@ -220,7 +220,7 @@ def undo_failed_ask(incident: Incident, phase: str, key: str, title: str, outcom
 
 
 def fact_ask(incident: Incident, question: FactQuestion, plan: Plan) -> Ask:
-    """Return the question for a fact that is not known, although it decides who is notified now."""
+    """Return the question for a fact that is not known and decides who is notified."""
     otherwise = question.otherwise(plan)
     return Ask(
         id=ask_id(incident, FACT, question.name),
@@ -229,7 +229,7 @@ def fact_ask(incident: Incident, question: FactQuestion, plan: Plan) -> Ask:
         step=question.name,
         title=f"Not known yet: {question.facet.title}",
         text=markdown_safe(f"{question.consequences(plan)} Without an answer it counts as a match: {otherwise}."),
-        yes="It is recorded, and who is to be notified now is notified at once.",
+        yes="It is recorded. Everyone who is due because of it is notified at once.",
         no=f"It stays unknown and counts as a match: {otherwise}.",
         policy=response_policy(plan),
         choices=[Candidate(name=value, reason=question.consequence(plan, value)) for value in question.facet.values],

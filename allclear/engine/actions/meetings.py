@@ -57,12 +57,6 @@ class Meetings:
         why = outside_window(self._company.plan, incident, moment, meeting.length)
         return await self._preview(meeting, {"start": moment.isoformat()}), why
 
-    async def preview_people(self, incident_id: str, add: str, remove: str) -> Preview:
-        """Return what other people would change. Raises as `change_people`."""
-        incident = read_incident(self._journal, incident_id)
-        meeting = self._planned(incident)
-        return await self._preview(meeting, {"people": self._people(meeting, add, remove)})
-
     async def preview_cancel(self, incident_id: str) -> Preview:
         """Return what cancelling would change. Raises as `cancel`."""
         meeting = self._planned(read_incident(self._journal, incident_id))
@@ -85,9 +79,7 @@ class Meetings:
 
         return await self._manual.carry_out(incident_id, request, by)
 
-    async def change_people(
-        self, incident_id: str, add: str, remove: str, by: By, shown: str | None = None
-    ) -> ManualResult:
+    async def change_people(self, incident_id: str, add: str, remove: str, by: By) -> ManualResult:
         """Invite one more, or take one off the list, and return the result.
 
         Each is a person or a mailing list of the plan, or an e-mail address. Raises NotFound if there is no meeting, or
@@ -96,7 +88,7 @@ class Meetings:
 
         def request(incident: Incident) -> ActionRequest:
             meeting = self._planned(incident)
-            return _request(meeting, "people", {"people": self._people(meeting, add, remove)}, "", shown)
+            return _request(meeting, "people", {"people": self._people(incident, meeting, add, remove)}, "", None)
 
         return await self._manual.carry_out(incident_id, request, by)
 
@@ -145,7 +137,7 @@ class Meetings:
             )
         return moment
 
-    def _people(self, meeting: Meeting, add: str, remove: str) -> list[str]:
+    def _people(self, incident: Incident, meeting: Meeting, add: str, remove: str) -> list[str]:
         """Return the addresses of those who are invited then."""
         people = list(meeting.people)
         if not people:
@@ -162,7 +154,8 @@ class Meetings:
             raise NotFound(f"{removed} is not invited.", f"Invited: {enumerated(people)}.")
         left = [one for one in (*people, added) if one and one.lower() != removed.lower()]
         if not left:
-            raise Refused("No one would be invited any more.", "Cancel the meeting: allclear cancel-meeting")
+            step = f'Cancel the meeting: allclear cancel-meeting {incident.id} --reason "WHY"'
+            raise Refused("No one would be invited any more.", step)
         return left
 
     def address(self, text: str) -> str:

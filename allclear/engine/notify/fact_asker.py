@@ -1,4 +1,4 @@
-"""Asks who leads the response about the facts on which it depends who is notified, and are not known."""
+"""Asks the responders for facts that are not known and decide who is notified."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from allclear.journal.ports import Journal
 
 
 class FactAsker:
-    """Writes each question once. An answer, a recorded fact or a reached audience closes it."""
+    """Asks each question once. An answer, a recorded fact, or a notice that reached the audience closes it."""
 
     def __init__(self, journal: Journal, conductor: Conductor, plan: Plan, clock: Clock) -> None:
         self._journal = journal

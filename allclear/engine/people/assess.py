@@ -16,7 +16,7 @@ from allclear.domain.records import Assessed, By, SeverityChanged
 from allclear.domain.roles import acting_as
 from allclear.engine.people.incident_writer import IncidentWriter, required_text
 from allclear.engine.response.flow_starts import restart_messages
-from allclear.journal.ports import OutboxMessage
+from allclear.journal.rows import OutboxMessage
 
 
 class Assessments:
