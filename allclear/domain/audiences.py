@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from allclear.domain.base import person_key
 from allclear.domain.escalation import escalation_levels
 from allclear.domain.incident import Incident
 from allclear.domain.plan import EVERYONE, Notification, Plan, RotaOverride, is_blank
+from allclear.domain.recipients import Reaches
 from allclear.domain.reminder import ON_CALL
 from allclear.domain.text import plain
 
 EMAIL = "email"
 """The kind of contact that a mailing list has."""
-
-Reaches = Mapping[str, str | None]
-"""Way of the plan -> the kind of contact that it uses; None if it pages the person whom the pager has on call."""
 
 
 def people_of(plan: Plan, role: str, at: datetime, overrides: Sequence[RotaOverride]) -> list[str]:

@@ -33,6 +33,9 @@ ON_THE_WAY = frozenset({Delivery.ACCEPTED, Delivery.DELIVERED, Delivery.ACKNOWLE
 MAY_BE_REPEAT = "This may be a repeat: an earlier try got no answer."
 """Begins a message that is sent again although the earlier one may have arrived."""
 
+MAY_HAVE_IT = "You may have received this already, by another way."
+"""Ends a message if an earlier one, by another way, may have arrived."""
+
 
 def from_command_line(value: object) -> object:
     """Return the recipients in `ana@acme.com,ben@acme.com`, as the command line has them; any other value as it is."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from allclear.domain.act import Act
-from allclear.domain.audiences import Reaches, first_people, ways_to
+from allclear.domain.audiences import first_people, ways_to
 from allclear.domain.base import person_key
 from allclear.domain.incident import Incident
 from allclear.domain.moments import stamp
@@ -19,6 +19,7 @@ from allclear.domain.notices import verified_at
 from allclear.domain.placeholders import Unknown
 from allclear.domain.plan import Notification, Plan, RotaOverride
 from allclear.domain.pseudo_phases import MESSAGES, NOTICE
+from allclear.domain.recipients import Reaches
 from allclear.domain.text import bare, enumerated, plain, with_full_stop
 from allclear.domain.update_rhythm import due_after, is_sent, next_update
 

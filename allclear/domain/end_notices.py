@@ -12,13 +12,14 @@ from datetime import datetime
 from typing import Any, cast
 
 from allclear.domain.act import Act
-from allclear.domain.audiences import Reaches, ways_to
+from allclear.domain.audiences import ways_to
 from allclear.domain.base import person_key
 from allclear.domain.delivery import Delivery
 from allclear.domain.incident import Incident
 from allclear.domain.notice_tries import Notice, step_of
 from allclear.domain.plan import Notification, Plan
 from allclear.domain.pseudo_phases import NOTICE
+from allclear.domain.recipients import Reaches
 
 
 def due_end_notices(plan: Plan, incident: Incident, reaches: Reaches) -> list[Notice]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from allclear.domain.audiences import Reaches
 from allclear.domain.deadlines import clock_start
 from allclear.domain.incident import Incident
 from allclear.domain.moments import stamp
 from allclear.domain.notices import AudienceState, audience_states
 from allclear.domain.plan import Plan, RotaOverride
+from allclear.domain.recipients import Reaches
 from allclear.domain.reminder import ON_CALL, Reminder, led_by
 from allclear.domain.text import plain, shell_word, signature
 from allclear.domain.ways import LIST_NOT_TOLD, NOT_TOLD

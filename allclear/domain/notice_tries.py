@@ -97,7 +97,7 @@ def walk(first: Notice, chosen: Sequence[str], tried: Mapping[str, Sequence[Act]
             start, repeat = acts[0].at + NO_RESULT_FOR, True
             continue
         state.reasons.append(f"{way}: {bare(acts[0].outcome.sentence)}")
-        start, repeat = acts[0].finished_at or start, repeat or _may_have_arrived(acts[0])
+        start, repeat = acts[0].finished_at or start, repeat or may_have_arrived(acts[0])
     if not state.due:
         state.failed_at = start
         state.again = _again(first, tried)
@@ -112,7 +112,7 @@ def _again(first: Notice, tried: Mapping[str, Sequence[Act]]) -> Notice | None:
     open_ways = {
         way: acts
         for way, acts in tried.items()
-        if not any(_may_have_arrived(act) for act in acts) and not acts[-1].refusals
+        if not any(may_have_arrived(act) for act in acts) and not acts[-1].refusals
     }
     if not open_ways:
         return None
@@ -128,7 +128,7 @@ def _again(first: Notice, tried: Mapping[str, Sequence[Act]]) -> Notice | None:
     return replace(first, way=way, step=_step(first.person, way, open_ways[way]), due=due, repeat=repeat)
 
 
-def _may_have_arrived(act: Act) -> bool:
+def may_have_arrived(act: Act) -> bool:
     """Return whether the recipient may have a message that is not proven to have arrived."""
     if act.outcome is None or not act.outcome.changed:
         return False

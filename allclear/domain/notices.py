@@ -12,13 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from allclear.domain.audiences import Reaches, first_people, is_pager, next_people, no_one, ways_to
+from allclear.domain.audiences import first_people, is_pager, next_people, no_one, ways_to
 from allclear.domain.base import person_key
 from allclear.domain.deadlines import clock_start
 from allclear.domain.incident import Incident
 from allclear.domain.notice_tries import Notice, PersonState, named, tries_by_person, walk
 from allclear.domain.plan import Notification, Plan, RotaOverride, holds
 from allclear.domain.reached import page_of
+from allclear.domain.recipients import Reaches
 from allclear.domain.reminder import ON_CALL
 from allclear.domain.runbook import Phase
 from allclear.domain.text import bare, enumerated, plain

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from itertools import takewhile
 
 from allclear.domain.act import Act
-from allclear.domain.audiences import Reaches
 from allclear.domain.base import person_key
 from allclear.domain.deadlines import Deadline, clock_start, deadlines, duties
 from allclear.domain.durations import counted, in_words
@@ -30,6 +29,7 @@ from allclear.domain.plan import (
     RotaOverride,
 )
 from allclear.domain.pseudo_phases import LIVE_MESSAGE, MANUAL
+from allclear.domain.recipients import Reaches
 from allclear.domain.records import RunReplaced
 from allclear.domain.reminder import LEAD, ON_CALL, Reminder, known_roles, last_given, led_by, level_given
 from allclear.domain.review_reminders import OVERDUE, overdue_again, review_due
@@ -56,7 +56,7 @@ def reminders(
     """Return the reminders still to come, the next one first; a topic may have several levels.
 
     `overrides` are those of the rotas, from the journal. `reaches` says what each way of the plan reaches; without it,
-    the reminders of notices are left out.
+    the reminders of notices are left out, and none of the plan's `ways` reaches anyone.
     """
     due = [
         *_left(plan, incident),
@@ -71,7 +71,7 @@ def reminders(
         due += [*_deadline_reminders(plan, incident), *_stale_messages(plan, incident)]
         if not incident.over:
             due += [*page_escalation(plan, incident, overrides), *question_escalation(plan, incident, overrides)]
-            due += page_reminders(plan, incident, overrides)
+            due += page_reminders(plan, incident, overrides, reaches or {})
             due += notice_reminders(plan, incident, overrides, reaches) if reaches is not None else ()
             due += fact_reminders(plan, incident)
             due += _loss(plan, incident)

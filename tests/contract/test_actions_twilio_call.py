@@ -104,6 +104,16 @@ async def test_only_a_key_acknowledges() -> None:
         await until(lambda: call.heard == [*said, "Thank you."])
 
 
+async def test_a_key_only_shows_that_a_call_was_heard_if_nothing_is_to_be_acknowledged() -> None:
+    """The address to which the key is posted says so."""
+    async with answered() as (sim, context, _keys):
+        outcome = await issued(CallPeople(context), deadline=20, **CALL, acknowledges=False)
+        assert outcome.status is ActStatus.VERIFIED
+        [call] = at_twilio(sim).calls
+        assert call.heard[1] == "Press 1 to confirm that you have heard this."
+        assert "heard=only" in call.twiml
+
+
 @pytest.mark.parametrize(
     ("behaves", "status", "delivery", "words"),
     [

@@ -131,13 +131,15 @@ class Rehearsal(Scene):
             metadata: dict[str, Any] = message.get("metadata") or {}
             key = str(metadata.get("event_payload", {}).get("key"))
             at = datetime.fromtimestamp(float(message["ts"]), UTC)
-            mentioned = [one for one in people if f"<@{one}>" in message["text"] and "-notice-" in key]
+            mentioned = [one for one in people if f"<@{one}>" in message["text"] and _is_notice(key)]
             yield from (Arrived("slack", address, message["text"], at) for address in mentioned)
 
     def _arrived(self, entry: dict[str, Any]) -> list[Arrived]:
         at = datetime.fromisoformat(entry["at"])
         match entry:
-            case {"kind": "write", "api": "email", "result": "done" | "done, answer lost"} if _is_notice(entry):
+            case {"kind": "write", "api": "email", "result": "done" | "done, answer lost"} if _is_notice(
+                entry["message_id"]
+            ):
                 return [Arrived("email", address, entry["text"], at) for address in entry["to"]]
             case {"kind": "text_status", "status": "delivered"}:
                 texts = [one for one in self.simulated.world.twilio.texts if one.to == entry["to"]]
@@ -159,21 +161,26 @@ class Rehearsal(Scene):
         return [one for one in self.arrived() if one.to in addresses | pager]
 
 
-def _is_notice(mail: dict[str, Any]) -> bool:
-    return "-notice-" in mail["message_id"]
+def _is_notice(key: str) -> bool:
+    """Return whether the key is of a notice; a reminder that is sent by one of the plan's `ways` is none."""
+    return "-notice-" in key and "-notice-reminder-" not in key
 
 
 @asynccontextmanager
 async def rehearsal(
-    folder: Path, name: str, *, phones: dict[str, str] | None = None, answers: bool = False
+    folder: Path, name: str, *, phones: dict[str, str] | None = None, answers: bool = False, private: bool = False
 ) -> AsyncGenerator[Rehearsal]:
     """Yield the worst incident of a company right after its alert.
 
-    `phones` is what becomes of each text and call; `answers` is whether a responder hears the keys that people press.
+    `phones` is what becomes of each text and call; `answers` is whether a responder hears the keys that people press;
+    `private` is whether only the CTO may read the incident.
     """
     script, production = _drill(name)
     # Twilio's list is searched for the texts of the last day by the real time.
     watch, company = Watch(utc_now().replace(microsecond=0)), _company(name)
+    if private:
+        kinds = {key: kind.model_copy(update={"private_for": ["cto"]}) for key, kind in company.plan.kinds.items()}
+        company = replace(company, plan=company.plan.model_copy(update={"kinds": kinds}))
     numbers = {
         contact.address
         for person in company.with_stand_ins(script.stand_in_names or {}).plan.people

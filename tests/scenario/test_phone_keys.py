@@ -108,6 +108,8 @@ async def test_a_key_acknowledges_as_the_person_whose_number_was_called(tmp_path
             it.watch.now += timedelta(minutes=11)
             assert "not one of the last minutes" in await there.said(ana)
             it.watch.now -= timedelta(minutes=10)
+            assert "It is recorded that you have heard this" in await there.said(ana, call="CA0", heard="only")
+            assert theirs.journal.has_request(pressed_key("CA0", ana))
             assert there.acknowledged == []
 
             assert "Thank you." in await there.said(ana)

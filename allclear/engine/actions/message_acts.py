@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+from allclear.domain.errors import NotFound
 from allclear.domain.incident import Incident
+from allclear.domain.plan import Plan
+from allclear.domain.recipients import Reaches
 from allclear.domain.records import By
 from allclear.engine.actions.executor import Executor
 from allclear.engine.actions.proposals import ActionRequest, Proposer
@@ -21,6 +26,14 @@ class MessageActs:
     def kind(self, action: str) -> ActionType:
         """Return the class of an action. Raises NotFound if it is not installed."""
         return type(self._executor.action(action))
+
+    def reaches(self, plan: Plan) -> Reaches:
+        """Return what each way of the plan reaches: a kind of contact, or None for the pager's on-call."""
+        found: dict[str, str | None] = {}
+        for way, message in plan.ways.items():
+            with suppress(NotFound):  # an action that is not installed any more reaches no one
+                found[way] = self.kind(message.action).reaches
+        return found
 
     async def carry_on(self, incident: Incident, phase: str, step: str) -> bool:
         """Carry on the newest act of a step if it was interrupted, and return whether it was. Raises AllclearError."""

@@ -14,11 +14,11 @@ from functools import partial
 
 from allclear.company import Company
 from allclear.domain.action import LinkedParams
-from allclear.domain.audiences import Reaches
 from allclear.domain.base import Clock
+from allclear.domain.delivery import MAY_HAVE_IT
 from allclear.domain.digests import digest_text, due_digests
 from allclear.domain.end_notices import due_end_notices
-from allclear.domain.errors import ConcurrentWrite, NotFound
+from allclear.domain.errors import ConcurrentWrite
 from allclear.domain.incident import Incident
 from allclear.domain.notice_tries import Notice, begun_notices
 from allclear.domain.notices import audience_states, due_notices, titles_of
@@ -26,6 +26,7 @@ from allclear.domain.placeholders import render_all
 from allclear.domain.plan import RotaOverride
 from allclear.domain.privacy import is_private, may_read
 from allclear.domain.pseudo_phases import NOTICE
+from allclear.domain.recipients import Reaches
 from allclear.domain.records import NoticeOf
 from allclear.domain.reminder import lead_of
 from allclear.domain.text import enumerated, plain, with_full_stop
@@ -68,12 +69,8 @@ class NoticeSender:
 
     @property
     def reaches(self) -> Reaches:
-        """Return what each way of the plan reaches: a kind of contact, or None for the pager's on-call."""
-        found: dict[str, str | None] = {}
-        for way, message in self._plan.ways.items():
-            with suppress(NotFound):  # an action that is not installed any more reaches no one
-                found[way] = self._acts.kind(message.action).reaches
-        return found
+        """Return what each way of the plan reaches, as `MessageActs.reaches` does."""
+        return self._acts.reaches(self._plan)
 
     def due_times(self, incident: Incident) -> Iterator[datetime]:
         """Yield when each message is to be sent, without those that are being sent now."""
@@ -163,7 +160,7 @@ class NoticeSender:
         read_on = "" if linked else f" Read on: {where}"
         missing = enumerated([plain(self._plan.role_title(role), 60) for role in notice.stands_in_for], "or")
         instead = f" You are notified because no one with the role {missing} could be reached." if missing else ""
-        again = " You may have received this already, by another way." if notice.repeat else ""
+        again = f" {MAY_HAVE_IT}" if notice.repeat else ""
         if is_private(self._plan, incident):
             lead = plain(lead_of(self._plan, incident) or "the incident's lead", 60)
             reader = not notice.person or may_read(self._plan, incident, notice.person)

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from allclear.domain.incident import Incident
-from allclear.domain.plan import Plan, RotaOverride
+from allclear.domain.plan import Plan
+from allclear.domain.recipients import people_in_role
 from allclear.domain.records import ReminderDue
 from allclear.domain.reminder import ON_CALL
 from allclear.domain.text import enumerated, plain
+from allclear.engine.incidents import overrides_of
 from allclear.journal.ports import Journal
 
 _LONGEST = 1000
@@ -123,24 +125,15 @@ class RecipientFinder:
     def _by_role(
         self, roles: Sequence[str], incident: Incident, now: datetime
     ) -> tuple[tuple[str, tuple[Recipient, ...]], ...]:
+        overrides = overrides_of(self._journal, self._plan)
         return tuple(
             (
                 plain(self._plan.role_title(role), 60),
-                tuple(self._recipient(name, now) for name in self._names(role, incident, now)),
+                tuple(
+                    self._recipient(name, now) for name in people_in_role(self._plan, incident, role, now, overrides)
+                ),
             )
             for role in roles
-        )
-
-    def _names(self, role: str, incident: Incident, now: datetime) -> list[str]:
-        if held := incident.roles.get(role):
-            return [held]
-        rota = next((rota for rota in self._plan.rotas if rota.role == role), None)
-        if rota is None:
-            return [person.name for person in self._plan.present(role, now)]
-        overrides: list[RotaOverride] = self._journal.overrides(rota.role)
-        shifts = rota.on_duty(now, self._plan.working_time, overrides)
-        return list(
-            dict.fromkeys(shift.next_person if self._away(shift.person, now) else shift.person for shift in shifts)
         )
 
     def _away(self, name: str, now: datetime) -> date | None:

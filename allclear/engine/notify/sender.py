@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
 
 from allclear.company import Company
 from allclear.domain.act import Act
@@ -14,16 +13,15 @@ from allclear.domain.errors import NotFound, Refused
 from allclear.domain.incident import Incident, ReminderState
 from allclear.domain.placeholders import render, render_all
 from allclear.domain.plan import RotaOverride
-from allclear.domain.privacy import is_private
 from allclear.domain.pseudo_phases import LIVE_MESSAGE
-from allclear.domain.ways import Way, failed, ways
+from allclear.domain.ways import Way, failed
 from allclear.engine.actions.message_acts import MessageActs
 from allclear.engine.actions.proposals import ActionRequest
 from allclear.engine.incidents import overrides_of
 from allclear.engine.notify.failed_sends import failed_page_tries, next_ways
 from allclear.engine.notify.live_messages import LiveMessage, due_live_messages
 from allclear.engine.notify.page_updates import PHASE, PageUpdate, page_updates
-from allclear.engine.notify.recipients import RecipientFinder, recipients_text
+from allclear.engine.notify.reminder_params import ReminderParams
 from allclear.engine.response.conductor import Conductor
 from allclear.journal.ports import Journal
 
@@ -44,7 +42,7 @@ class Sender:
         self._acts = acts
         self._company = company
         self._clock = clock
-        self._recipients = RecipientFinder(journal, company.plan)
+        self._reminders = ReminderParams(journal, conductor, acts, company, clock)
 
     def due_times(self, incident: Incident) -> Iterator[datetime]:
         """Yield when each message of the incident that is not sent yet is to be sent."""
@@ -72,10 +70,11 @@ class Sender:
 
     def _unsent(self, incident: Incident) -> Iterator[tuple[ReminderState, Way, datetime]]:
         """Yield the reminders that were recorded and not sent, each with the way and the time of its next try."""
+        overrides = self._overrides()
         for states in incident.reminders.values():
             for state in states:
                 if state.reminder.roles:
-                    chosen = ways(self._company.plan.reminders, incident, state)
+                    chosen = self._reminders.ways(incident, state, overrides)
                     yield from ((state, way, at) for way, at in next_ways(incident, state, chosen))
 
     async def _send_reminder(self, incident_id: str, state: ReminderState, way: Way) -> None:
@@ -83,10 +82,16 @@ class Sender:
         act = incident.act_of(PHASE, way.step)
         if act is None or failed(act):
             self._require_message(way.message.action)
-            params = self._reminder_params(incident, state, way)
-            about = _question(incident, state)
+            message = self._reminders.message(incident, state, way)
             request = ActionRequest(
-                PHASE, way.step, way.message.action, params, "Remind people", about=about, authorised=True
+                PHASE,
+                way.step,
+                way.message.action,
+                message.params,
+                "Remind people",
+                about=_question(incident, state),
+                authorised=True,
+                refused=message.refused,
             )
             await self._acts.send(incident, request)
         elif act.outcome is None:
@@ -100,27 +105,6 @@ class Sender:
         of = page.proposed
         request = ActionRequest(of.phase, of.step, of.action, of.params, of.title, authorised=True)
         await self._acts.send(self._conductor.incident(incident_id), request)
-
-    def _reminder_params(self, incident: Incident, state: ReminderState, way: Way) -> dict[str, Any]:
-        """Return the parameters of the message: its text, and its people if the action can choose them."""
-        kind = self._acts.kind(way.message.action)
-        recipients = self._recipients.of(state.reminder, incident, self._clock())
-        reminder = {
-            "reminder": self._sentence(incident, state),
-            "for": recipients_text(recipients, page=kind.pages, kind=kind.reaches),
-            "number": str(state.number),
-        }
-        params = render_all(way.message.with_, self._conductor.values_for(incident, kind).extended(reminder))
-        people = recipients.addresses(kind.reaches)
-        if not people and kind.reaches and recipients.policy and "policy" in kind.params.model_fields:
-            return params | {"policy": recipients.policy}
-        return params | ({"people": people} if people else {})
-
-    def _sentence(self, incident: Incident, state: ReminderState) -> str:
-        """Return what the reminder says; of a private incident only that something is due."""
-        private = is_private(self._company.plan, incident)
-        waits = f"{incident.id} waits for its readers: open it in allclear, and answer or do what is due there."
-        return waits if private else state.reminder.sentence
 
     # --- pages -----------------------------------------------------------------------------------------
 

@@ -67,6 +67,8 @@ class Pressed:
     digits: str
     incident: str
     message: str
+    heard_only: bool
+    """Whether the key only shows that a person has heard the call, and acknowledges nothing."""
 
 
 def phone_routes(services: PhoneServices) -> APIRouter:
@@ -90,6 +92,7 @@ def phone_routes(services: PhoneServices) -> APIRouter:
             fields.get("Digits", ""),
             query.get("incident", ""),
             query.get("message", ""),
+            query.get("heard") == "only",
         )
         return Response(await _answer(services, pressed, address), media_type="text/xml")
 
@@ -146,14 +149,22 @@ async def _answer(services: PhoneServices, pressed: Pressed, address: str) -> st
         engine.journal.claim_request(request)
         return _end("Thank you. This test call has arrived.")
     try:
-        if not _is_fresh(engine, pressed):
-            return _end("Nothing is acknowledged: this call is not one of the last minutes. Open the incident's page.")
-        by = _author(engine, named[0], request)
-        sentence = await services.run(lambda: Acknowledge().carry_out(engine, pressed.incident, by))
+        return _end(await _take(services, pressed, _author(engine, named[0], request)))
     except AllclearError as error:
         return _end(f"Nothing is acknowledged. {error}")
+
+
+async def _take(services: PhoneServices, pressed: Pressed, by: By) -> str:
+    """Do what the key of a call about an incident asks for, and return what was done. Raises AllclearError."""
+    engine = services.engine
+    if not _is_fresh(engine, pressed):
+        return "Nothing is acknowledged: this call is not one of the last minutes. Open the incident's page."
+    if pressed.heard_only:
+        engine.journal.claim_request(by.request)
+        return "Thank you. It is recorded that you have heard this."
+    sentence = await services.run(lambda: Acknowledge().carry_out(engine, pressed.incident, by))
     services.written()
-    return _end(f"Thank you. {sentence}")
+    return f"Thank you. {sentence}"
 
 
 def _is_fresh(engine: Engine, pressed: Pressed) -> bool:
