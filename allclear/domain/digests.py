@@ -23,6 +23,8 @@ from allclear.domain.recipients import Reaches
 from allclear.domain.text import bare, enumerated, plain, with_full_stop
 from allclear.domain.update_rhythm import due_after, is_sent, next_update
 
+_MOST_SKIPPED = 100
+"""How many digests in a row may fall into hours in which a person is not reached: a day of them, each 15 minutes."""
 _DONE = 3
 """How many of the last changes of production a digest names."""
 
@@ -51,8 +53,11 @@ def _next(  # noqa: PLR0913 - what a digest depends on
     reaches: Reaches,
     sent: Mapping[str, Act],
 ) -> Notice | None:
-    """Return the next digest of one person; None if no role of that person gets one now, or no way reaches them."""
-    since, number = _notified_at(incident, name) or begun, 1
+    """Return the next digest of one person; None if no role of that person gets one now, or no way reaches them.
+
+    One that is due in hours in which no way reaches the person is left out, and the one after it is sent.
+    """
+    since, number, skipped = _notified_at(incident, name) or begun, 1, 0
     while True:
         moments = {role: at for role in roles if (at := due_after(plan, incident, role, since))}
         if not moments:
@@ -70,9 +75,18 @@ def _next(  # noqa: PLR0913 - what a digest depends on
             last = act.finished_at or act.at
             if act.outcome.good or act.outcome.changed:
                 break
-        if last is None:
+        if last is not None:
+            since, number = last, number + 1
+        elif skipped < _MOST_SKIPPED and _has_hours(plan, name):
+            since, skipped = due, skipped + 1
+        else:
             return None
-        since, number = last, number + 1
+
+
+def _has_hours(plan: Plan, name: str) -> bool:
+    """Return whether a person is reached at some hours only, so that a later moment may be one of them."""
+    person = plan.person(name)
+    return person is not None and any(contact.hours for contact in person.contacts.values())
 
 
 def _notified_at(incident: Incident, name: str) -> datetime | None:

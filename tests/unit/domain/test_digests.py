@@ -7,7 +7,7 @@ from datetime import timedelta
 from allclear.domain.digests import digest_text, due_digests
 from allclear.domain.notice_tries import Notice
 from allclear.domain.notified import notified
-from allclear.domain.plan import Plan, UpdateSchedule
+from allclear.domain.plan import Person, Plan, UpdateSchedule
 from allclear.domain.records import IncidentEnded, SeverityChanged
 from allclear.domain.template_values import values
 from allclear.domain.update_rhythm import update_reminders
@@ -89,3 +89,16 @@ def test_a_digest_says_what_is_known_and_nothing_of_data_that_no_one_has_stated(
     assert "data" not in text.lower()
     stated = filled.extended({"data_statement": "No card numbers were read."})
     assert "About data: No card numbers were read." in digest_text(company, story.incident, stated, "cto", story.now)
+
+
+def test_digests_go_on_after_hours_in_which_a_person_is_not_reached() -> None:
+    """Cara is reached in one hour of the day only: those that fall into the others are left out."""
+    company, story = begun()
+    hour = story.now.astimezone(company.zone).hour
+    contacts = {"email": {"address": "cara@example.com", "hours": f"{hour:02}:00-{hour + 1:02}:00"}}
+    company = company.model_copy(update={"people": [Person.model_validate({**CARA, "contacts": contacts})]})
+    (first,) = digests(company, story)
+    assert (first.way, first.update, first.due - story.now) == ("email", 1, timedelta(hours=24))
+    contacts["email"]["hours"] = "08:00-08:01"  # the rhythm never meets it
+    company = company.model_copy(update={"people": [Person.model_validate({**CARA, "contacts": contacts})]})
+    assert digests(company, story) == []
