@@ -126,6 +126,8 @@ class GithubRepository:
         self.branches: dict[str, str] = {}
         self.pulls: list[Pull] = []
         self.issues: list[Issue] = []
+        self.deleted: set[int] = set()
+        """The numbers of the issues that people have deleted."""
         self.checks: list[CheckRun] = []
         self.statuses: dict[str, dict[str, str]] = {}
         """Sha -> context -> state, as other services report them."""
@@ -219,7 +221,7 @@ class GithubRepository:
 
     @property
     def _next_number(self) -> int:
-        return len(self.pulls) + len(self.issues) + 1
+        return len(self.pulls) + len(self.issues) + len(self.deleted) + 1
 
     def pull(self, number: int) -> Pull:
         """Return the pull request of that number. Raises GithubError: 404."""
@@ -316,11 +318,18 @@ class GithubRepository:
         return issue
 
     def issue(self, number: int) -> Issue:
-        """Return the issue of that number. Raises GithubError: 404."""
+        """Return the issue of that number. Raises GithubError: 404, or 410 for one that was deleted."""
+        if number in self.deleted:
+            raise GithubError(410, "This issue was deleted")
         found = next((issue for issue in self.issues if issue.number == number), None)
         if found is None:
             raise GithubError(404, "Not Found")
         return found
+
+    def delete_issue(self, number: int) -> None:
+        """Delete an issue, as an owner of the repository may. Raises GithubError."""
+        self.issues.remove(self.issue(number))
+        self.deleted.add(number)
 
     # --- workflows ---------------------------------------------------------------------------------------
 

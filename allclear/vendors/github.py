@@ -46,6 +46,7 @@ _ENTERPRISE = "/api/v3"
 _FORBIDDEN = 403
 _NO_SUCH = frozenset({404, 422})
 _VERSION_GONE = frozenset({400, 410})
+_GONE = 410
 
 
 class GithubOptions(Model):
@@ -302,7 +303,8 @@ class Github(OverHttp):
                 f"GitHub no longer answers version {API_VERSION} of its API, and did not {request.purpose}{unchanged}.",
                 "Install a newer version of allclear, and do it by hand on GitHub until then.",
             )
-        if status in _NO_SUCH and not request.write:
+        deleted = status == _GONE and "deleted" in reason.lower()
+        if (status in _NO_SUCH or deleted) and not request.write:
             return request.not_found(_hidden_repository(one_line(reason) or f"it answered {status}"))
         return None
 

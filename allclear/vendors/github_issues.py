@@ -5,6 +5,7 @@ Source: GitHub REST API reference, version 2022-11-28, read 2026-11:
   idempotency key. Labels and assignees are left out without an error if the token's account may not write.
 - `GET /repos/{repo}/issues?state=all&sort=created&direction=desc` lists the newest first; it lists pull requests too,
   each with `pull_request`.
+- `GET /repos/{repo}/issues/{number}` answers 410 for an issue that was deleted, 301 for one that was transferred.
 - `PATCH /repos/{repo}/issues/{number}` {state, state_reason} closes one or opens it again.
 
 Not confirmed: that the list shows a new issue at once; the search, which we do not use, does not.

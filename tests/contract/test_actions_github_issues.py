@@ -89,6 +89,20 @@ async def test_it_is_closed_with_the_incident_and_both_can_be_undone() -> None:
             OpenIssue(context).undo(done.params, done.change, await close.observe(done.params))
 
 
+async def test_a_ticket_that_people_deleted_is_not_to_be_closed_and_is_opened_anew() -> None:
+    """GitHub answers 410 for it, as for a version of its API that is gone."""
+    async with hosted(spec(BY_PULL)) as (sim, context):
+        action, record = OpenIssue(context), FakeRecord()
+        done = await carried_out(action, service=SERVICE, **TICKET)
+        record.states[done.change.resource] = {"number": 2}
+        context.record = record
+        at_github(sim).delete_issue(2)
+        closed = await carried_out(CloseIssue(context), service=SERVICE, ticket="VS-1")
+        assert (closed.finding.verdict, recorded(sim, "write")[1:]) == (Verdict.SUCCESS, [])
+        again = await carried_out(action, service=SERVICE, **TICKET)
+        assert again.finding.sentence == "Issue #3 is open: https://github.com/vintstreet/storefront/issues/3."
+
+
 async def test_a_ticket_that_people_closed_is_opened_again() -> None:
     """It is not opened a second time: its history stays in one place."""
     async with hosted(spec(BY_PULL)) as (sim, context):
