@@ -12,8 +12,9 @@ from allclear.commands.inputs import Input, Option
 from allclear.domain.incident import Incident
 from allclear.domain.meeting import meeting_of
 from allclear.domain.moments import day, local
-from allclear.domain.plan import UNKNOWN
+from allclear.domain.plan import UNKNOWN, is_blank
 from allclear.domain.post_mortem import NOTE_FOR
+from allclear.domain.review_meeting import may_be_invited
 from allclear.domain.template_values import left_in_place
 from allclear.domain.text import LONG, plain
 
@@ -77,7 +78,7 @@ def meeting_time(engine: Engine, incident: Incident) -> str:
 
 
 def invited(engine: Engine, incident: Incident) -> list[Option]:
-    """Return those who are invited to the meeting."""
+    """Return those who are invited to the meeting, and those who may not know that they are not any more."""
     meeting = meeting_of(incident)
     names = {
         person.contacts["email"].address.lower(): person.name
@@ -85,16 +86,21 @@ def invited(engine: Engine, incident: Incident) -> list[Option]:
         if person.known and "email" in person.contacts
     }
     names |= {one.address.lower(): one.title for one in engine.company.plan.mailing_lists.values()}
-    people = list(meeting.people) if meeting else []
+    people = [*meeting.people, *meeting.not_told] if meeting else []
     return [Option(one, f"{names[one.lower()]} ({one})" if one.lower() in names else one) for one in people]
 
 
 def invitable(engine: Engine, incident: Incident) -> list[Option]:
-    """Return the people and mailing lists of the plan that have an e-mail address and are not invited."""
-    plan, there = engine.company.plan, {one.value.lower() for one in invited(engine, incident)}
+    """Return the people and mailing lists of the plan that have an e-mail address and may be, and are not, invited."""
+    plan, meeting = engine.company.plan, meeting_of(incident)
+    there = {one.lower() for one in meeting.reached} if meeting else set[str]()
     people = [(one.name, one.contacts["email"].address) for one in plan.people if one.known and "email" in one.contacts]
     lists = [(one.title, one.address) for one in plan.mailing_lists.values()]
-    return [Option(name, address) for name, address in (*people, *lists) if address.lower() not in there]
+    return [
+        Option(name, address)
+        for name, address in (*people, *lists)
+        if not is_blank(address) and address.lower() not in there and may_be_invited(plan, incident, address)
+    ]
 
 
 def note_places(engine: Engine, incident: Incident) -> list[Option]:  # noqa: ARG001 - as the others

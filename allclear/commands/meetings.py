@@ -118,7 +118,7 @@ class CancelMeeting(Command):
     @override
     def offered(cls, incident: Incident) -> bool:
         meeting = meeting_of(incident)
-        return meeting is not None and not meeting.cancelled
+        return meeting is not None and not meeting.cancelled_for_all
 
     @classmethod
     @override
@@ -138,6 +138,8 @@ def _said(engine: Engine, result: ManualResult, done: str) -> str:
     if result.outcome is None:
         asked = engine.people.question(result.waiting[0]).ask
         return f"NOT done yet. {must_answer(asked, engine.company.plan)}"
+    if not result.outcome.changed and not result.outcome.good:
+        raise Refused(f"The meeting was not changed. {result.outcome.sentence}", result.outcome.next_step)
     if not result.outcome.good:
         raise Refused(f"Perhaps not everyone has received it: {result.outcome.sentence}", result.outcome.next_step)
     return f"{done} {result.outcome.sentence}" if result.outcome.changed else result.outcome.sentence

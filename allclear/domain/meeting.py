@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 from allclear.domain.act import Act
 from allclear.domain.action import State
 from allclear.domain.base import Model
-from allclear.domain.delivery import Delivery
+from allclear.domain.delivery import ON_THE_WAY, Delivery
 from allclear.domain.incident import Incident
 
 
@@ -43,6 +43,7 @@ class _Seen(Model):
     start: datetime
     minutes: int
     deliveries: dict[str, Delivery] = {}
+    taken_off: dict[str, Delivery] = {}
 
 
 @dataclass(frozen=True)
@@ -62,16 +63,33 @@ class Meeting:
     people: Mapping[str, Delivery]
     """The addresses that were invited, and how far the message got; empty if it was announced in a channel."""
 
+    taken_off: Mapping[str, Delivery]
+    """The addresses that are not invited any more since the last change, and how far the message got."""
+
     @property
-    def invited(self) -> list[str]:
+    def reached(self) -> list[str]:
         """Return the addresses of those who are invited, without those whom the message did not reach."""
         return [one for one, how in self.people.items() if how is not Delivery.FAILED]
 
+    @property
+    def not_told(self) -> list[str]:
+        """Return the addresses that are not invited any more, and may not know it."""
+        return [one for one, how in self.taken_off.items() if how not in ON_THE_WAY]
+
+    @property
+    def cancelled_for_all(self) -> bool:
+        """Return whether it is cancelled, and the message is proven to have reached everyone who was invited."""
+        return self.cancelled and self.act.outcome is not None and self.act.outcome.good
+
 
 def meeting_of(incident: Incident) -> Meeting | None:
-    """Return the meeting to which people were invited last, or None."""
+    """Return the meeting to which people were invited last, or None.
+
+    An act that changed nothing does not count: what it found was made by another one.
+    """
     for act in reversed(list(incident.acts.values())):
-        seen = _seen(act.outcome.after if act.outcome else None) if act.proposed.invites else None
+        made = act.proposed.invites and act.outcome is not None and act.outcome.changed
+        seen = _seen(act.outcome.after) if made and act.outcome else None
         if seen is not None:
             return Meeting(
                 act=act,
@@ -84,6 +102,7 @@ def meeting_of(incident: Incident) -> Meeting | None:
                 length=timedelta(minutes=seen.minutes),
                 cancelled=seen.status == "cancelled",
                 people=seen.deliveries,
+                taken_off=seen.taken_off,
             )
     return None
 

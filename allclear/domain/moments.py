@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, tzinfo
 
 from allclear.domain.errors import NotAllowed
+from allclear.domain.text import plain
 
 _SHAPES = ("%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S")
 
@@ -49,8 +50,8 @@ def day(at: datetime, zone: tzinfo) -> str:
 def read_past(text: str, zone: tzinfo, now: datetime) -> datetime | None:
     """Return the time that a person typed, in UTC; None for an empty text.
 
-    A time without an offset is in `zone`, and `UTC` may follow it. Raises NotAllowed for a text that is no time, and
-    for a time after `now`.
+    A time without an offset is in `zone`, and `UTC` may follow it. Raises NotAllowed for a text that is no time, for
+    one that the clocks skip, and for a time after `now`.
     """
     words = text.strip()
     if not words:
@@ -58,7 +59,8 @@ def read_past(text: str, zone: tzinfo, now: datetime) -> datetime | None:
     moment = _read(words, zone)
     if moment is None:
         raise NotAllowed(
-            f"{text!r} is not a day and a time.", f"Write it as {now.astimezone(zone):%Y-%m-%d %H:%M} ({zone})."
+            f"{plain(text, 60)!r} is not a day and a time.",
+            f"Write it as {now.astimezone(zone):%Y-%m-%d %H:%M} ({zone}).",
         )
     if moment > now:
         raise NotAllowed(f"{stamp(moment, zone)} has not come yet.", f"Write a time up to now, {stamp(now, zone)}.")
@@ -68,13 +70,13 @@ def read_past(text: str, zone: tzinfo, now: datetime) -> datetime | None:
 def read_future(text: str, zone: tzinfo, now: datetime) -> datetime:
     """Return the time to come that a person typed, in UTC.
 
-    A time without an offset is in `zone`, and `UTC` may follow it. Raises NotAllowed for a text that is no time, and
-    for a time that is over.
+    A time without an offset is in `zone`, and `UTC` may follow it. Raises NotAllowed for a text that is no time, for
+    one that the clocks skip, and for a time that is over.
     """
     moment = _read(text.strip(), zone)
     if moment is None:
         shown = f"{now.astimezone(zone):%Y-%m-%d %H:%M} ({zone})"
-        raise NotAllowed(f"{text!r} is not a day and a time.", f"Write it as {shown}.")
+        raise NotAllowed(f"{plain(text, 60)!r} is not a day and a time.", f"Write it as {shown}.")
     if moment <= now:
         raise NotAllowed(f"{stamp(moment, zone)} is over.", f"Write a time after {stamp(now, zone)}.")
     return moment
@@ -85,9 +87,16 @@ def _read(words: str, zone: tzinfo) -> datetime | None:
     bare = words[:-4].rstrip() if universal else words
     for shape in _SHAPES:
         try:
-            return datetime.strptime(bare, shape).replace(tzinfo=UTC if universal else zone).astimezone(UTC)
+            typed = datetime.strptime(bare, shape)  # noqa: DTZ007 - its zone follows
+            moment = typed.replace(tzinfo=UTC if universal else zone).astimezone(UTC)
         except (ValueError, OverflowError):
             continue
+        if not universal and moment.astimezone(zone).replace(tzinfo=None) != typed:
+            raise NotAllowed(
+                f"There is no {words} in {zone}: the clocks are put forward then.",
+                f"Write a time before or after it, as {moment.astimezone(zone):%Y-%m-%d %H:%M}.",
+            )
+        return moment
     try:
         moment = datetime.fromisoformat(words)
         return moment.astimezone(UTC) if moment.tzinfo else None

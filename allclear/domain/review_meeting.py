@@ -10,7 +10,7 @@ from allclear.domain.incident import Incident
 from allclear.domain.moments import stamp
 from allclear.domain.plan import Plan, is_blank
 from allclear.domain.plan.people import Person
-from allclear.domain.privacy import is_private, may_read, reading_roles
+from allclear.domain.privacy import is_private, may_read
 
 MEETING = "meeting"
 """What the plan's `post_mortem.due` calls it."""
@@ -66,12 +66,11 @@ def meeting_people(plan: Plan, incident: Incident) -> list[str]:
     private incident only the people who may read of it.
     """
     private = is_private(plan, incident)
-    readers = set(reading_roles(plan, incident)) if private else set[str]()
     wanted = set(plan.post_mortem.invite)
     took_part = {person.name for name in _names(incident) if (person := plan.person(name))}
     invited: dict[str, str] = {}
     for person in plan.people:
-        allowed = not private or bool(readers & set(person.roles)) or may_read(plan, incident, person.name)
+        allowed = may_read(plan, incident, person.name)
         if allowed and (person.name in took_part or wanted & set(person.roles)) and (address := _address(person)):
             invited.setdefault(address.lower(), address)
     lists = [plan.mailing_lists[name] for name in plan.post_mortem.invite if name in plan.mailing_lists]
@@ -79,6 +78,14 @@ def meeting_people(plan: Plan, incident: Incident) -> list[str]:
         if one.known and not private:
             invited.setdefault(one.address.lower(), one.address)
     return list(invited.values())
+
+
+def may_be_invited(plan: Plan, incident: Incident, address: str) -> bool:
+    """Return whether an invitation may go to an address: of a private incident only to people who may read of it."""
+    people = plan.people_at("email", address)
+    return not is_private(plan, incident) or (
+        bool(people) and all(may_read(plan, incident, one.name) for one in people)
+    )
 
 
 def _names(incident: Incident) -> Iterator[str]:

@@ -49,6 +49,9 @@ class InvitationState(MeetingState, EmailState):
     taken_off: dict[str, Delivery] = Field(
         default={}, description="Those who are not invited any more, and how far the message that says so got."
     )
+    outdated: list[str] = Field(
+        default=[], description="Those who have an earlier version of it: no message about a later one reached them."
+    )
     stamp: datetime | None = Field(default=None, description="When this invitation was planned.")
 
     @override
@@ -185,7 +188,14 @@ class InviteToMeeting(EmailAction[InviteParams, InvitationState]):
         told = {one: Delivery(said[one]) if one in said else Delivery.UNKNOWN for one in off}
         known = {one: how for one, how in change.before.taken_off.items() if one in change.after.taken_off}
         refused: dict[str, str] = facts.get(_NOT_TOLD) or {}
-        return after.model_copy(update={"taken_off": known | told, "refusals": after.refusals | refused})
+        got = after.deliveries | known | told
+        return after.model_copy(
+            update={
+                "taken_off": known | told,
+                "refusals": after.refusals | refused,
+                "outdated": [one for one in _with_it(change.before) if got.get(one) is Delivery.FAILED],
+            }
+        )
 
     @override
     def verify(self, change: Change[InvitationState], after: InvitationState, receipt: Receipt | None) -> Finding:
@@ -217,7 +227,7 @@ class InviteToMeeting(EmailAction[InviteParams, InvitationState]):
         """Return the change that cancels the meeting as it is now. Raises Refused if there is none."""
         if now.status == "none" or now.start is None:
             raise Refused(f"No one was invited to a meeting {params.message}.", "Nothing is to be cancelled.")
-        invited = _invited(now)
+        invited = _with_it(now)
         fingerprint = digest(["cancelled", now.start.isoformat(), sorted(invited)])
         if now.status == "cancelled":
             return self._change(params, now, now, "The meeting is cancelled already.")
@@ -266,17 +276,22 @@ class InviteToMeeting(EmailAction[InviteParams, InvitationState]):
         return ""
 
 
-def _invited(state: InvitationState) -> list[str]:
-    """Return the addresses that have the meeting in their calendars, or may have it."""
-    return [one for one, how in state.deliveries.items() if how is not Delivery.FAILED]
+def _with_it(state: InvitationState) -> list[str]:
+    """Return the addresses that have the meeting in their calendars, or may have it, in whatever version."""
+    without = {Delivery.FAILED, *(ON_THE_WAY if state.status == "cancelled" else ())}
+    has = [one for one, how in state.deliveries.items() if how not in without]
+    return list(dict.fromkeys([*has, *state.outdated, *_not_told(state)]))
+
+
+def _not_told(state: InvitationState) -> list[str]:
+    """Return those who are not invited any more, and may not know it."""
+    return [one for one, how in state.taken_off.items() if how not in ON_THE_WAY]
 
 
 def _taken_off(before: InvitationState, people: list[str]) -> list[str]:
     """Return those who were invited and are not any more, also those to whom an earlier message could not say so."""
     stays = {one.lower() for one in people}
-    had = _invited(before) if before.status == "invited" else []
-    not_told = [one for one, how in before.taken_off.items() if how not in ON_THE_WAY]
-    return [one for one in dict.fromkeys([*had, *not_told]) if one.lower() not in stays]
+    return [one for one in _with_it(before) if one.lower() not in stays]
 
 
 def _to_take_off(change: Change[InvitationState]) -> list[str]:

@@ -22,6 +22,7 @@ from allclear.domain.reminders import reminders
 from allclear.domain.runbook import Phase
 from allclear.engine.actions.manual import ManualRequest
 from allclear.engine.actions.meetings import cancellation
+from tests.contract.test_actions_meetings import RefusesNext
 from tests.scenario.notice_support import fault, later
 from tests.scenario.response_support import ALERT, broken, person_for, vintstreet
 from tests.scenario.scenes import Scene, scene
@@ -247,3 +248,134 @@ async def test_a_meeting_in_the_channel_is_moved_and_cancelled_like_an_invitatio
         meeting = meeting_of(it.incident)
         assert meeting
         assert (meeting.cancelled, meeting.sequence) == (True, 2)
+
+
+def mails(it: Scene) -> list[tuple[str, tuple[str, ...]]]:
+    """Return the method of each invitation that the server took, and for whom it took it."""
+    sent = [number for number, mail in enumerate(it.simulated.world.mails) if mail.invitation]
+    return [(read(it, number)["method"], it.simulated.world.mails[number].recipients) for number in sent]
+
+
+EVE = "eve@example.com"
+
+
+async def test_who_missed_the_move_gets_the_cancellation_too(tmp_path: Path) -> None:
+    """The server refused one of two recipients of the move, who still has the first time in the calendar."""
+    async with reviewed(tmp_path) as it:
+        await give(it, InvitePeople(add=EVE))
+        fault(it, "email", "rcpt", times=1)  # the first recipient: the mailing list
+        with pytest.raises(
+            Refused, match=f"Perhaps not everyone has received it: .* did not accept the message for {TEAM}"
+        ):
+            await give(it, MoveMeeting(start="2026-11-23 14:30"))
+        assert mails(it)[-1] == ("REQUEST", (EVE,))
+        await give(it, CancelMeeting(reason="We have met already."))
+        assert mails(it)[-1] == ("CANCEL", (EVE, TEAM))
+
+
+async def test_who_missed_the_move_is_told_of_being_taken_off_the_list(tmp_path: Path) -> None:
+    """The same person: the first time is still in the calendar."""
+    async with reviewed(tmp_path) as it:
+        await give(it, InvitePeople(add=EVE))
+        fault(it, "email", "rcpt", times=1)
+        with pytest.raises(Refused):
+            await give(it, MoveMeeting(start="2026-11-23 14:30"))
+        await give(it, InvitePeople(remove=TEAM))
+        assert mails(it)[-2:] == [("REQUEST", (EVE,)), ("CANCEL", (TEAM,))]
+
+
+async def test_a_cancellation_that_missed_someone_is_sent_again(tmp_path: Path) -> None:
+    """It goes only to who has not got it, and is offered until everyone has it."""
+    async with reviewed(tmp_path) as it:
+        await give(it, InvitePeople(add=EVE))
+        fault(it, "email", "rcpt", times=1)
+        with pytest.raises(Refused, match="Perhaps not everyone has received it"):
+            await give(it, CancelMeeting(reason="We have met already."))
+        assert CancelMeeting.offered(it.incident)
+        assert (await give(it, CancelMeeting(reason="again"))).startswith("The meeting is cancelled.")
+        assert mails(it)[-2:] == [("CANCEL", (EVE,)), ("CANCEL", (TEAM,))]
+        assert not CancelMeeting.offered(it.incident)
+
+
+async def test_a_cancellation_whose_answer_was_lost_is_sent_again(tmp_path: Path) -> None:
+    """It says that it may be a repeat."""
+    async with reviewed(tmp_path) as it:
+        fault(it, "email", "data", "answer_lost", times=1)
+        with pytest.raises(Refused, match="Perhaps not everyone has received it"):
+            await give(it, CancelMeeting(reason="We have met already."))
+        await give(it, CancelMeeting(reason="again"))
+        assert mails(it)[-2:] == [("CANCEL", (TEAM,))] * 2
+        assert "may be a repeat" in it.simulated.world.mails[-1].text
+
+
+async def test_who_was_refused_can_be_invited_again(tmp_path: Path) -> None:
+    """To be on the list is not to be invited."""
+    async with reviewed(tmp_path) as it:
+        fault(it, "email", "rcpt", times=1)
+        with pytest.raises(Refused, match="Perhaps not everyone has received it"):
+            await give(it, InvitePeople(add=EVE))
+        await give(it, InvitePeople(add=TEAM))
+        assert mails(it)[-2:] == [("REQUEST", (EVE,)), ("REQUEST", (TEAM,))]
+
+
+async def test_who_does_not_know_of_being_taken_off_can_be_taken_off_again_and_hears_of_the_end(tmp_path: Path) -> None:
+    """The second of the two messages was refused: that person still has the meeting in the calendar."""
+    async with reviewed(tmp_path) as it:
+        await give(it, InvitePeople(add=EVE))
+        it.simulated.world.mails = RefusesNext(it.simulated)
+        with pytest.raises(Refused, match=f"{TEAM} may still have the meeting in the calendar"):
+            await give(it, InvitePeople(remove=TEAM))
+        it.simulated.world.mails = list(it.simulated.world.mails)
+        sent = len(it.simulated.world.mails)
+        await give(it, InvitePeople(remove=TEAM))
+        assert mails(it)[-1] == ("CANCEL", (TEAM,))
+        assert len(it.simulated.world.mails) == sent + 1
+
+
+async def test_a_change_that_came_too_late_does_not_keep_the_meeting_from_being_cancelled(tmp_path: Path) -> None:
+    """Ben's cancellation was begun before Ana's move and made after it: it changed nothing, and is no invitation."""
+    async with reviewed(tmp_path) as it:
+        meeting = meeting_of(it.incident)
+        assert meeting
+        ben = By(actor="Ben", role="tech_lead", via="cli")
+        await it.engine.proposer.propose(it.incident, cancellation(meeting, "We have met already."), ben)
+        await give(it, MoveMeeting(start="2026-11-23 14:30"))
+        await later(it, minutes=2)
+        assert it.incident.acts["meeting/cancel"].outcome
+        assert not it.incident.acts["meeting/cancel"].outcome.changed
+        assert (await give(it, CancelMeeting(reason="We have met."))).startswith("The meeting is cancelled.")
+        assert mails(it)[-1] == ("CANCEL", (TEAM,))
+
+
+async def test_a_false_alarm_while_a_move_is_in_flight_cancels_the_moved_meeting(tmp_path: Path) -> None:
+    """The first try meets a meeting that has changed meanwhile, and the next one cancels it as it is then."""
+    async with scene(tmp_path, office(), broken(), ALERT) as it:
+        await invited_by_hand(it)
+        meeting = meeting_of(it.incident)
+        assert meeting
+        await it.engine.proposer.propose(it.incident, cancellation(meeting, "A false alarm."), ANA)
+        await give(it, MoveMeeting(start="2026-11-24 12:00", reason="Ben is away on Monday."))
+        it.engine.people.false_alarm(it.incident_id, "The probe was wrong.", ANA)
+        for _ in range(4):
+            await later(it, minutes=2)
+        assert mails(it)[-2:] == [("REQUEST", (TEAM,)), ("CANCEL", (TEAM,))]
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        (InvitePeople(add="Eve <eve@example.com>"), "eve@example.com> is not an e-mail address. Write it as"),
+        (InvitePeople(add="eve@example.com, ben@example.com"), "is not an e-mail address. Write it as ana@example.com"),
+        (MoveMeeting(start="x" * 5000), "^'x{59}…' is not a day and a time"),
+        (MoveMeeting(start="2026-11-22 15:00", reason="\u200b"), "The plan wants the meeting from"),
+        (CancelMeeting(reason="\u200b"), "Those who are invited want to know why"),
+    ],
+)
+async def test_what_is_no_address_no_time_and_no_reason_is_said_in_a_sentence(
+    tmp_path: Path, said: Command, sentence: str
+) -> None:
+    """Nothing is sent."""
+    async with reviewed(tmp_path) as it:
+        with pytest.raises(AllclearError, match=sentence):
+            await give(it, said)
+        assert len(mails(it)) == 1

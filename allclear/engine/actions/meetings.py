@@ -5,20 +5,21 @@ Each is an act of the action that invited to it, so that it has the same key: ca
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from allclear.company import Company
-from allclear.domain.base import Clock
+from allclear.domain.base import Clock, is_blank
 from allclear.domain.errors import MissingText, NotAllowed, NotFound, Refused
 from allclear.domain.incident import Incident
 from allclear.domain.meeting import Meeting, meeting_of
 from allclear.domain.moments import read_future, stamp
 from allclear.domain.pseudo_phases import MEETING
 from allclear.domain.records import By, DecisionMade
-from allclear.domain.review_meeting import outside_window
+from allclear.domain.review_meeting import may_be_invited, outside_window
 from allclear.domain.text import enumerated, plain
 from allclear.engine.actions.executor import Executor, Preview
 from allclear.engine.actions.manual import ManualActions, ManualResult
@@ -28,6 +29,8 @@ from allclear.journal.ports import Journal
 
 _FARTHEST = timedelta(days=90)
 """How far ahead a meeting may be: more is a slip, as a wrong year."""
+_ADDRESS = re.compile(r"[^\s@<>,;:]+@[^\s@<>,;:]+")
+"""The shape of one bare address; the action that sends the invitation tests the rest."""
 
 
 class Meetings:
@@ -59,7 +62,7 @@ class Meetings:
 
     async def preview_cancel(self, incident_id: str) -> Preview:
         """Return what cancelling would change. Raises as `cancel`."""
-        meeting = self._planned(read_incident(self._journal, incident_id))
+        meeting = self._to_cancel(read_incident(self._journal, incident_id))
         return await self._executor.preview_undo(incident_id, meeting.act)
 
     async def move(self, incident_id: str, start: str, reason: str, by: By, shown: str | None = None) -> ManualResult:
@@ -73,7 +76,7 @@ class Meetings:
         def request(incident: Incident) -> ActionRequest:
             plan, meeting, moment = self._company.plan, self._existing(incident), self._moment(start)
             why = outside_window(plan, incident, moment, meeting.length)
-            if why and not reason.strip():
+            if why and is_blank(reason):
                 raise MissingText(f"{why} {stamp(moment, plan.zone)} is not in that time.", "Say why: `reason`.")
             return _request(meeting, "move", {"start": moment.isoformat()}, reason, shown)
 
@@ -94,11 +97,11 @@ class Meetings:
 
     async def cancel(self, incident_id: str, reason: str, by: By, shown: str | None = None) -> ManualResult:
         """Cancel the meeting, and return the result. Raises NotFound, MissingText without a reason, Refused."""
-        if not reason.strip() and act_of_request(read_incident(self._journal, incident_id), by) is None:
+        if is_blank(reason) and act_of_request(read_incident(self._journal, incident_id), by) is None:
             raise MissingText("Those who are invited want to know why.", "Say why: `reason`.")
 
         def request(incident: Incident) -> ActionRequest:
-            return cancellation(self._planned(incident), reason, shown)
+            return cancellation(self._to_cancel(incident), reason, shown)
 
         return await self._manual.carry_out(incident_id, request, by)
 
@@ -120,7 +123,16 @@ class Meetings:
         return meeting
 
     def _planned(self, incident: Incident) -> Meeting:
+        return self._not_over(incident, self._existing(incident))
+
+    def _to_cancel(self, incident: Incident) -> Meeting:
+        """Return the meeting, also if it is cancelled and someone may not know it: that message is sent again."""
         meeting = self._existing(incident)
+        again = meeting.cancelled and not meeting.cancelled_for_all
+        return meeting if again else self._not_over(incident, meeting)
+
+    @staticmethod
+    def _not_over(incident: Incident, meeting: Meeting) -> Meeting:
         if meeting.cancelled:
             raise Refused(
                 f"The meeting about {incident.id} is cancelled.",
@@ -148,11 +160,17 @@ class Meetings:
         known = {one.lower() for one in people}
         if not added and not removed:
             raise MissingText("Nothing was said.", "Name whom to invite, or whom to take off the list.")
-        if added and added.lower() in known:
+        if added and added.lower() in {one.lower() for one in meeting.reached}:
             raise NotAllowed(f"{added} is invited already.", "Nothing is to be done.")
-        if removed and removed.lower() not in known:
+        if removed and removed.lower() not in known | {one.lower() for one in meeting.not_told}:
             raise NotFound(f"{removed} is not invited.", f"Invited: {enumerated(people)}.")
-        left = [one for one in (*people, added) if one and one.lower() != removed.lower()]
+        if added and not may_be_invited(self._company.plan, incident, added):
+            raise NotAllowed(
+                f"{incident.id} is private, and {added} is not the address of a person who may read it.",
+                f"Tell the person yourself. A person with a role in {incident.id} may be invited.",
+            )
+        new = [added] if added.lower() not in known else []
+        left = [one for one in (*people, *new) if one and one.lower() != removed.lower()]
         if not left:
             step = f'Cancel the meeting: allclear cancel-meeting {incident.id} --reason "WHY"'
             raise Refused("No one would be invited any more.", step)
@@ -161,7 +179,7 @@ class Meetings:
     def address(self, text: str) -> str:
         """Return the e-mail address of a person or a mailing list of the plan, or the address that was typed.
 
-        Raises NotFound if there is none.
+        Raises NotFound if there is none, NotAllowed for what is none.
         """
         plan, words = self._company.plan, " ".join(text.split())
         person, name = plan.person(words), plan.audience(words)
@@ -169,7 +187,11 @@ class Meetings:
         contact = person.contacts.get("email") if person else None
         found = listed.address if listed else contact.address if contact else "" if person else words
         if "@" not in found:
-            raise NotFound(f"{words!r} has no e-mail address in the plan.", "Type the address, as ana@example.com.")
+            raise NotFound(
+                f"{plain(words, 60)} has no e-mail address in the plan.", "Type the address, as ana@example.com."
+            )
+        if not _ADDRESS.fullmatch(found):
+            raise NotAllowed(f"{plain(found, 60)} is not an e-mail address.", "Write it as ana@example.com.")
         return found
 
 

@@ -56,7 +56,7 @@ class MeetingSender:
         meeting = meeting_of(incident)
         if meeting is None or meeting.start <= self._clock():
             return None
-        if meeting.cancelled and meeting.act.outcome and meeting.act.outcome.good:
+        if meeting.cancelled_for_all:
             return None
         due = next_try(incident, MEETING, CANCEL, incident.ended_at, TRIES)
         return (meeting, due) if due else None

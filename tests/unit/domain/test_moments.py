@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from allclear.domain.errors import NotAllowed
-from allclear.domain.moments import read_past
+from allclear.domain.moments import read_future, read_past
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
@@ -48,3 +48,11 @@ def test_the_future_is_refused() -> None:
     """Nothing was known before it was."""
     with pytest.raises(NotAllowed, match="has not come yet"):
         read_past("2026-11-23 10:01", BERLIN, NOW)
+
+
+def test_a_time_that_the_clocks_skip_is_refused() -> None:
+    """In Berlin, 2027-03-28 has no 02:30; with an offset it is a time. Of one that comes twice, the first counts."""
+    with pytest.raises(NotAllowed, match=r"There is no 2027-03-28 02:30 in Europe/Berlin: the clocks are put forward"):
+        read_future("2027-03-28 02:30", BERLIN, NOW)
+    assert read_future("2027-03-28 02:30 UTC", BERLIN, NOW) == datetime(2027, 3, 28, 2, 30, tzinfo=UTC)
+    assert read_past("2026-10-25 02:30", BERLIN, NOW) == datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
