@@ -59,9 +59,11 @@ class CompanyContext:
         environ: dict[str, str],
         record: OwnRecord,
         links: Links,
+        clock: Clock = utc_now,
     ) -> None:
         self.record = record
         self.links = links
+        self.clock = clock
         self.zone = company.plan.zone
         self._company = company
         self._simulation = simulation
@@ -214,7 +216,7 @@ def make_engine(
         raise ValueError(msg)
     signatures, identity = Signatures(settings.link_keys, scope, clock), Identity(company)
     links = PersonalLinks(signatures, journal, identity, settings.public_url, clock, outside_url=settings.outside_url)
-    context = CompanyContext(company, simulation, environ, JournalRecord(journal), links)
+    context = CompanyContext(company, simulation, environ, JournalRecord(journal), links, clock)
     executor = Executor(journal, registry, context, signature(company.plan))
     proposer = Proposer(journal, executor, company.plan, clock)
     conductor = Conductor(journal, registry, executor, proposer, company, context, clock)

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 from pydantic import Field
 
 from allclear.domain.approval import ONE_PERSON, ApprovalPolicy, Fallback
-from allclear.domain.base import Candidate, JsonDict, Model, TicketLink, digest
+from allclear.domain.base import Candidate, Clock, JsonDict, Model, TicketLink, digest
 from allclear.domain.baseline import OwnRecord
 from allclear.domain.links import Links, LinkTo
 from allclear.domain.permission import Permission
@@ -195,6 +195,11 @@ class ActionContext(Protocol):
     @property
     def record(self) -> OwnRecord:
         """Return allclear's own record of this and earlier incidents."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """Return what tells the present time."""
         ...
 
     @property

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from allclear.domain.action import COMPANY, Action, Change, Client, Fence, Finding, Receipt, Refusal, State, Verdict
 from allclear.domain.approval import ONE_PERSON
-from allclear.domain.base import Candidate, Model, utc_now
+from allclear.domain.base import Candidate, Model
 from allclear.domain.errors import Refused
 from allclear.domain.preflight import Preflight
 from allclear.domain.systems import Handle
@@ -166,7 +166,8 @@ class Merge(Action[MergeParams, MergeState]):
                 _candidates(open_ones),
             )
         # Without an open one, the newest that was merged lately: after the merge it is what this act is about.
-        merged = [pull for pull in reverts if pull.merged_at and utc_now() - pull.merged_at < _RECENT]
+        now = self.context.clock()
+        merged = [pull for pull in reverts if pull.merged_at and now - pull.merged_at < _RECENT]
         if merged and not open_ones and planning:
             head = await self.github.head(handle.repository, handle.branch)
             merged = [pull for pull in merged if pull.merge_commit_sha == head]

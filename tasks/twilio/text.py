@@ -6,13 +6,12 @@ is sent again. A text has reached a person only when Twilio says `delivered`; `s
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 from typing_extensions import override
 
 from allclear.domain.action import Params
-from allclear.domain.base import utc_now
 from allclear.domain.delivery import Delivery
 from allclear.vendors.lengths import shortened
 from allclear.vendors.twilio import LONGEST_TEXT, Text, meaning_of, next_step_for
@@ -50,7 +49,8 @@ class SendText(PhoneAction[PhoneParams]):
         if sid:
             return _reached(await self.twilio.text(sid))
         listed = await self.twilio.texts_to(number)
-        return next((_reached(text) for text in listed if _is_ours(text, params.message)), None)
+        now = self.context.clock()
+        return next((_reached(text) for text in listed if _is_ours(text, params.message, now)), None)
 
 
 def body_of(text: str, key: str, link: str) -> str:
@@ -59,8 +59,8 @@ def body_of(text: str, key: str, link: str) -> str:
     return f"{shortened(text.strip(), LONGEST_TEXT - len(tail) - 1)}\n{tail}"
 
 
-def _is_ours(text: Text, key: str) -> bool:
-    recent = text.created_at is None or utc_now() - text.created_at < _NEWEST
+def _is_ours(text: Text, key: str, now: datetime) -> bool:
+    recent = text.created_at is None or now - text.created_at < _NEWEST
     return recent and (text.body or "").rstrip().endswith(f"({key})")
 
 

@@ -16,6 +16,7 @@ import pytest
 from pydantic import SecretStr
 
 from allclear.domain.action import AnyAction, Change, Client, Finding, Receipt, Verdict
+from allclear.domain.base import Clock, utc_now
 from allclear.domain.baseline import OwnRecord
 from allclear.domain.errors import AllclearError, AnswerLost, Denied, NotFound, VendorRefused
 from allclear.domain.links import Links, NoLinks
@@ -72,6 +73,7 @@ class SimulatedContext:
         """The options of each system in systems.yaml."""
         self.record: OwnRecord = FakeRecord()
         self.links: Links = NoLinks()
+        self.clock: Clock = utc_now
         self.zone: tzinfo = UTC
         fields: dict[str, Any] = {
             "title": "VintStreet storefront",

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from allclear.domain.action import Client
-from allclear.domain.base import utc_now
+from allclear.domain.base import Clock, utc_now
 from allclear.domain.baseline import Baseline
 from allclear.domain.errors import ConfigError
 from allclear.domain.links import Links, NoLinks
@@ -349,6 +349,7 @@ class CompanyContext:
         self._client = client
         self.record = record
         self.links: Links = NoLinks()
+        self.clock: Clock = utc_now
         self.zone: tzinfo = UTC
         self._service = a_service(**({"cloud_run": NAME} | service))
 

@@ -11,7 +11,7 @@ from allclear.domain.base import utc_now
 from allclear.domain.errors import AllclearError, Conflict, NotFound, Refused, VendorRefused
 from allclear.simulator.github_repository import Pull
 from allclear.simulator.github_spec import CheckSpec, CommitSpec
-from tasks.github.merge import Merge
+from tasks.github.merge import Merge, MergeParams
 from tests.contract.actions_support import each_write_fault, proven, worked_out
 from tests.contract.github_support import BY_PULL, KEY, SERVICE, at_github, hosted, issued, spec
 from tests.contract.simulator_support import Simulated, fault, recorded
@@ -168,6 +168,8 @@ async def test_which_pull_request_is_meant_must_be_clear() -> None:
         first.merged_at = utc_now() - timedelta(days=3)
         with pytest.raises(Refused, match="No open pull request"):
             await worked_out(action, service=SERVICE)
+        context.clock = lambda: utc_now() - timedelta(days=3)
+        assert (await action.observe(MergeParams(service=SERVICE))).number == first.number
 
 
 async def test_a_strangers_branch_that_is_called_like_a_revert_is_not_the_revert() -> None:

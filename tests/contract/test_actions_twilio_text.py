@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from allclear.domain.action import ActStatus, Verdict
+from allclear.domain.base import utc_now
 from allclear.domain.errors import AllclearError, Denied, NotFound, Refused
 from allclear.domain.links import LinkTo
 from allclear.domain.preflight import PlannedUse
@@ -219,6 +220,18 @@ async def test_a_text_of_an_earlier_journal_is_not_this_one() -> None:
         outcome = await issued(SendText(context), **TEXT)
         assert outcome.status is ActStatus.VERIFIED
         assert len(at_twilio(sim).texts) == 2
+
+
+async def test_how_old_a_text_is_is_told_by_the_engines_clock() -> None:
+    """A rehearsal has a time of its own: its texts are found again, and those of the day before yesterday are not."""
+    async with phones() as (sim, context):
+        long_ago = utc_now() - timedelta(days=400)
+        context.clock = lambda: long_ago
+        known = at_twilio(sim).send(NUMBERS[ANA], "P0\n(VS-1/told/1)")
+        known.at = long_ago - timedelta(hours=1)
+        assert (await SendText(context).observe(PhoneParams.model_validate(TEXT))).deliveries == {ANA: "delivered"}
+        context.clock = lambda: long_ago + timedelta(days=2)
+        assert (await SendText(context).observe(PhoneParams.model_validate(TEXT))).deliveries == {}
 
 
 async def test_a_rate_limit_is_not_waited_for() -> None:

@@ -19,7 +19,6 @@ from pydantic import SecretStr
 from allclear.bootstrap import make_engine
 from allclear.company import Company, load_company
 from allclear.domain.alert import Alert
-from allclear.domain.base import utc_now
 from allclear.domain.runbook import Phase
 from allclear.drill.script import Script, find_script
 from allclear.responder.app import make_app
@@ -176,8 +175,7 @@ async def rehearsal(
     `private` is whether only the CTO may read the incident.
     """
     script, production = _drill(name)
-    # Twilio's list is searched for the texts of the last day by the real time.
-    watch, company = Watch(utc_now().replace(microsecond=0)), _company(name)
+    watch, company = Watch(), _company(name)
     if private:
         kinds = {key: kind.model_copy(update={"private_for": ["cto"]}) for key, kind in company.plan.kinds.items()}
         company = replace(company, plan=company.plan.model_copy(update={"kinds": kinds}))

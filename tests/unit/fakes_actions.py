@@ -360,6 +360,7 @@ class DialContext:
         self.dials = dials
         self.record: OwnRecord = FakeRecord()
         self.links: Links = NoLinks()
+        self.clock: Clock = utc_now
         self.zone: tzinfo = UTC
 
     def service(self, name: str) -> Service:  # noqa: ARG002 - the port

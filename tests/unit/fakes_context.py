@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from allclear.company.handles import installed_systems_model
 from allclear.domain.action import Client
-from allclear.domain.base import JsonDict
+from allclear.domain.base import Clock, JsonDict, utc_now
 from allclear.domain.baseline import Baseline, Containing, OwnRecord
 from allclear.domain.errors import ConfigError, NotFound
 from allclear.domain.links import Links, NoLinks
@@ -89,6 +89,7 @@ class FakeContext:
         self._service = a_service(**service)
         self.record: OwnRecord = FakeRecord()
         self.links: Links = NoLinks()
+        self.clock: Clock = utc_now
         self.zone: tzinfo = UTC
 
     def service(self, name: str) -> Service:
