@@ -10,7 +10,7 @@ from allclear.domain.action import Refusal
 from allclear.domain.errors import AllclearError, NotAllowed, StillInPlace
 from allclear.domain.incident import Incident
 from allclear.domain.records import ActFinished, AskWithdrawn, By, IncidentEnded
-from allclear.domain.text import LONG, asked_words, change_rows, plain
+from allclear.domain.text import LONG, WHOLE, asked_words, change_rows, plain
 
 if TYPE_CHECKING:
     from allclear.bootstrap import Engine
@@ -63,7 +63,7 @@ def effect_of(preview: Preview, approval: str = "") -> Effect:
         sentences=tuple(sentences),
         change=ChangeShown(
             summary=plain(change.summary, LONG),
-            rows=change_rows(change.model_dump(mode="json"), lambda text: plain(text, LONG)),
+            rows=change_rows(change.model_dump(mode="json"), lambda text: plain(text, WHOLE)),
             risk=plain(change.risk, LONG),
             undo=plain(change.undo, LONG),
         ),

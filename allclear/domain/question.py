@@ -12,7 +12,7 @@ from allclear.domain.decisions import closed_because
 from allclear.domain.incident import Incident
 from allclear.domain.moments import named_clock
 from allclear.domain.plan import Plan
-from allclear.domain.text import LONG, asked_words, change_rows, plain, role_words, with_full_stop
+from allclear.domain.text import LONG, WHOLE, asked_words, change_rows, plain, role_words, with_full_stop
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def question_of(incident: Incident, state: AskState, plan: Plan, now: datetime) 
     ask, change = state.ask, change_of(incident, state)
     return Question(
         title=plain(ask.title, LONG),
-        rows=change_rows(change, lambda text: plain(text, LONG)),
+        rows=change_rows(change, lambda text: plain(text, WHOLE)),
         why=plain(situation(incident, plan.zone), LONG) if change else "",
         risk=plain(str(change.get("risk") or ""), LONG),
         undo=plain(str(change.get("undo") or ""), LONG),

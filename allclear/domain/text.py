@@ -19,6 +19,9 @@ from allclear.domain.plan import Plan
 SHORT, LONG = 160, 1000
 """Characters of a title, and of what a person writes."""
 
+WHOLE = 30_000
+"""Characters of a change that a person approves: all of the longest text that a status page takes."""
+
 _ESCAPES = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[PX^_][^\x1b]*\x1b\\|\x1b[ -/]*[0-~]"
 )

@@ -38,7 +38,7 @@ from allclear.domain.template_values import (
     status_words,
     waiting,
 )
-from allclear.domain.text import answer_commands, asked_words, change_rows, markdown_safe, plain, role_words
+from allclear.domain.text import WHOLE, answer_commands, asked_words, change_rows, markdown_safe, plain, role_words
 from allclear.domain.timeline import Line, timeline
 from allclear.postmortem.acts_table import markdown_acts
 
@@ -180,7 +180,7 @@ def _waiting(incident: Incident, state: AskState, plan: Plan, now: datetime) -> 
         yield _below(f"Unanswered for {short_duration(now - state.opened)}: tell {names}.", "bold red")
     act = incident.acts.get(ask.act or "")
     change = act.proposed.change if act and ask.kind is AskKind.APPROVAL else None
-    for name, was, then in change_rows(change or {}, plain):
+    for name, was, then in change_rows(change or {}, lambda text: plain(text, WHOLE)):
         yield _below(f"{name}: {was} -> {then}" if name else f"{was} -> {then}")
     if ask.window:
         yield _below(window_words(incident, state, now, plan.zone), "bold")

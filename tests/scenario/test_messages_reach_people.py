@@ -18,6 +18,8 @@ from allclear.domain.records import By
 from allclear.domain.runbook import Phase
 from allclear.domain.systems import System
 from allclear.engine.actions.manual import ManualRequest
+from allclear.reports.base import Reader
+from allclear.reports.incident import Show
 from allclear.simulator.faults import Fault
 from tests.scenario.response_support import ALERT, broken, notifying_no_one, person_for, vintstreet
 from tests.scenario.scenes import Scene, scene
@@ -197,16 +199,18 @@ async def test_a_person_can_record_whom_he_or_she_told(tmp_path: Path) -> None:
 
 
 async def test_who_approves_a_mail_to_customers_reads_its_text(tmp_path: Path) -> None:
-    """The question shows what customers will read, and not only who gets it."""
+    """The page and `allclear show` have all that customers will read, and not only who gets it."""
     async with scene(tmp_path, vintstreet(), broken(), ALERT) as it:
         params = {
             "message": "VS-1-customers",
             "people": "customers@vintstreet.com",
             "subject": "Service update",
-            "text": "You can check out again.",
+            "text": f"{'You can check out again. ' * 100}We are sorry.",
         }
         await it.engine.manual.do(ManualRequest("email.customers", params, "They wait for it.", it.incident_id), ANA)
         (state,) = [one for one in it.incident.open_asks if one.ask.phase == "manual"]
         shown = question_of(it.incident, state, it.engine.company.plan, it.watch.now)
-        assert "Service update" in shown.rows[0][2]
-        assert "You can check out again." in shown.rows[0][2]
+        text = " ".join(Show(incident=it.incident_id).show(it.engine, Reader()).text.split())
+        for whole in (shown.rows[0][2], text):
+            assert "Service update [SIMULATED] You can check out again." in whole
+            assert "You can check out again. We are sorry." in whole

@@ -17,7 +17,7 @@ from allclear.domain.pseudo_phases import FACT
 from allclear.domain.question import situation
 from allclear.domain.records import By
 from allclear.domain.runbook import Step
-from allclear.domain.text import LONG, change_rows, markdown_safe, plain, with_full_stop
+from allclear.domain.text import LONG, WHOLE, change_rows, markdown_safe, plain, with_full_stop
 
 
 def policy_for(plan: Plan, action: type[Action[Any, Any]], step: Step | None = None) -> ApprovalPolicy | None:
@@ -63,7 +63,8 @@ def approval_ask(
     `request` is the phase, the step and the act; times are shown in `zone`.
     """
     phase, step, act = request
-    rows = [f"| {name} | {was} | {then} |" for name, was, then in change_rows(change.model_dump(mode="json"))]
+    shown = change_rows(change.model_dump(mode="json"), lambda value: markdown_safe(value, WHOLE))
+    rows = [f"| {name} | {was} | {then} |" for name, was, then in shown]
     text = "\n".join(
         [
             "| | before | after |",

@@ -44,7 +44,7 @@ def card(incident: Incident, state: AskState, plan: Plan, *, closed: bool) -> Ca
     numbers = {decision: number for number, decision in enumerate(decisions(ask))}
     return Card(
         ask=ask.id,
-        rows=[CardRow(name=name, before=was, after=then) for name, was, then in shown.rows],
+        rows=[CardRow(name=name, before=plain(was, LONG), after=plain(then, LONG)) for name, was, then in shown.rows],
         why=" ".join([shown.why, *shown.notes]).strip() or plain(_words(ask.text), LONG),
         risk=shown.risk,
         undo=shown.undo,
