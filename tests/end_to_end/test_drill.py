@@ -70,7 +70,13 @@ def test_each_act_was_issued_once(played: dict[str, Any]) -> None:
     assert "VintStreet Incident VS-1" in summary
     assert "The whole post-mortem: " in learnings
     assert len(event_log(played, "write", api="statuspage", method="create_incident")) == 1
-    assert [line["action"] for line in event_log(played, "page")] == ["trigger", "acknowledge", "resolve"]
+    pages = [line["action"] for line in event_log(played, "page")]
+    assert pages == [
+        "trigger",
+        "acknowledge",
+        "resolve",
+        *("trigger", "resolve"),
+    ]  # the last two are the channels' test
 
 
 def test_the_post_mortem_has_the_facts_of_the_incident(played: dict[str, Any]) -> None:
