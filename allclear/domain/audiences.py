@@ -9,21 +9,12 @@ from allclear.domain.base import person_key
 from allclear.domain.escalation import escalation_levels
 from allclear.domain.incident import Incident
 from allclear.domain.plan import EVERYONE, Notification, Plan, RotaOverride, is_blank
-from allclear.domain.recipients import Reaches
+from allclear.domain.recipients import Reaches, has_rota, people_on_duty
 from allclear.domain.reminder import ON_CALL
 from allclear.domain.text import plain
 
 EMAIL = "email"
 """The kind of contact that a mailing list has."""
-
-
-def people_of(plan: Plan, role: str, at: datetime, overrides: Sequence[RotaOverride]) -> list[str]:
-    """Return the people of a role at `at`: those on duty, the first layer first, or else those whom the plan names."""
-    rota = next((rota for rota in plan.rotas if rota.role == role), None)
-    if rota is None:
-        return [person.name for person in plan.holders(role)]
-    own = [override for override in overrides if override.role == role]
-    return list(dict.fromkeys(shift.person for shift in rota.on_duty(at, plan.working_time, own)))
 
 
 def first_people(plan: Plan, role: str, at: datetime, overrides: Sequence[RotaOverride]) -> list[str]:
@@ -34,8 +25,8 @@ def first_people(plan: Plan, role: str, at: datetime, overrides: Sequence[RotaOv
     if role in plan.mailing_lists:
         listed = plan.mailing_lists[role]
         return [listed.address] if listed.known else []
-    found = people_of(plan, role, at, overrides)
-    return found[:1] if any(rota.role == role for rota in plan.rotas) else found
+    found = people_on_duty(plan, role, at, overrides)
+    return found[:1] if has_rota(plan, role) else found
 
 
 def next_people(
@@ -53,7 +44,7 @@ def next_people(
     climb = [one for roles in levels for one in (plan.roles if roles == EVERYONE else roles)]
     seen = {person_key(name) for name in first_people(plan, role, at, overrides)}
     for other in dict.fromkeys([role, *deputies, *climb]):
-        for name in people_of(plan, other, at, overrides):
+        for name in people_on_duty(plan, other, at, overrides):
             if person_key(name) not in seen:
                 seen.add(person_key(name))
                 yield name, other

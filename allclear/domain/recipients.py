@@ -16,18 +16,34 @@ Reaches = Mapping[str, str | None]
 def people_in_role(
     plan: Plan, incident: Incident, role: str, at: datetime, overrides: Sequence[RotaOverride]
 ) -> list[str]:
-    """Return who has a role at `at`: the person who took it in the incident, or else the rota's or the plan's people.
+    """Return who has a role at `at`: the person who took it in the incident, or else those of `people_on_duty`.
 
-    The next person of the rota is in the place of one who is away, and deputies are if everyone is away.
+    Deputies are in the place of the plan's people if all of these are away.
     """
     if held := incident.roles.get(role):
         return [held]
+    if has_rota(plan, role):
+        return people_on_duty(plan, role, at, overrides)
+    return [person.name for person in plan.present(role, at)]
+
+
+def people_on_duty(plan: Plan, role: str, at: datetime, overrides: Sequence[RotaOverride]) -> list[str]:
+    """Return the people of a role at `at`: of its rota, the first layer first, or else those whom the plan names.
+
+    The next person of the rota is in the place of one who is away. Others of the plan are, unless everyone is away.
+    """
     rota = next((rota for rota in plan.rotas if rota.role == role), None)
     if rota is None:
-        return [person.name for person in plan.present(role, at)]
+        named = [person.name for person in plan.holders(role)]
+        return [name for name in named if not _away(plan, name, at)] or named
     own = [override for override in overrides if override.role == role]
     shifts = rota.on_duty(at, plan.working_time, own)
     return list(dict.fromkeys(shift.next_person if _away(plan, shift.person, at) else shift.person for shift in shifts))
+
+
+def has_rota(plan: Plan, role: str) -> bool:
+    """Return whether a rota says who has the role."""
+    return any(rota.role == role for rota in plan.rotas)
 
 
 def _away(plan: Plan, name: str, at: datetime) -> bool:
