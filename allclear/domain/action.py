@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from datetime import timedelta, tzinfo
+from datetime import timedelta
 from enum import StrEnum
-from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import Field
 
+from allclear.domain.action_context import ActionContext, Client
 from allclear.domain.approval import ONE_PERSON, ApprovalPolicy, Fallback
-from allclear.domain.base import Candidate, Clock, JsonDict, Model, TicketLink, digest
-from allclear.domain.baseline import OwnRecord
-from allclear.domain.links import Links, LinkTo
+from allclear.domain.base import Candidate, JsonDict, Model, TicketLink, digest
+from allclear.domain.links import LinkTo
 from allclear.domain.permission import Permission
 from allclear.domain.preflight import Preflight
-from allclear.domain.systems import Access, Handle, Service
+from allclear.domain.systems import Handle, Service
 
 COMPANY = "COMPANY"
 """Stands for the company's name in a command that a refusal names; the engine puts the name in."""
@@ -160,57 +160,6 @@ class Fence(StrEnum):
     """The vendor recognises our key: a second write with the same key changes nothing."""
     NONE = "none"
     """Nothing stops it: if the holder may still be alive, the act is indeterminate and is never issued again."""
-
-
-class Client(Protocol):
-    """The interface that every vendor's client has."""
-
-    system: ClassVar[str]
-    """Its name in systems.yaml."""
-
-    @classmethod
-    def connect(cls, access: Access) -> Self:
-        """Return a client for `access`; sends nothing yet. Raises ConfigError for options it does not know."""
-        ...
-
-    async def close(self) -> None:
-        """Release its connections."""
-        ...
-
-
-C = TypeVar("C", bound=Client)
-
-
-class ActionContext(Protocol):
-    """The services, clients and records that an action or probe can use."""
-
-    def service(self, name: str) -> Service:
-        """Return the service called `name`; raises NotFound with the names there are."""
-        ...
-
-    def client(self, vendor: type[C]) -> C:
-        """Return the client of that vendor, always the same one. Raises ConfigError or MissingSecret."""
-        ...
-
-    @property
-    def record(self) -> OwnRecord:
-        """Return allclear's own record of this and earlier incidents."""
-        ...
-
-    @property
-    def clock(self) -> Clock:
-        """Return what tells the present time."""
-        ...
-
-    @property
-    def links(self) -> Links:
-        """Return what makes links to the incident's page. A link is made when the message is sent, and never stored."""
-        ...
-
-    @property
-    def zone(self) -> tzinfo:
-        """Return the company's time zone, in which people read times."""
-        ...
 
 
 class Action(ABC, Generic[P, S]):
