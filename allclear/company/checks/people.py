@@ -36,6 +36,7 @@ def check_people(draft: Draft) -> Iterator[Diagnostic]:
                 place = ("people", index, "roles", number)
                 yield file.error(place, f"The plan has no role `{role}`.", suggestion(role, plan.roles))
         yield from _person_blanks(plan, file, index, person)
+    yield from _shared_lists(plan, file)
     yield from _shared_ids(plan, file)
     if PROGRAM in plan.roles:
         next_step = "Give the role another name: programs that propose actions have this one, and decide nothing."
@@ -56,6 +57,21 @@ _IDENTIFY: dict[str, tuple[str, str]] = {
     "email": ("e-mail address", "Write each person's own: the identity proxy knows people by it."),
 }
 """The contacts by which people are recognised, and what to write."""
+
+
+def _shared_lists(plan: Plan, file: YamlFile) -> Iterator[Diagnostic]:
+    """Yield mailing lists that have the address or the title of another one: a message would name the wrong one."""
+    seen: dict[tuple[str, str], str] = {}
+    for name, one in plan.mailing_lists.items():
+        keys = {"address": contact_key("email", one.address), "title": person_key(one.title)}
+        for field, key in keys.items():
+            other = seen.setdefault((field, key), name) if key else name
+            if other != name:
+                yield file.error(
+                    ("mailing_lists", name, field),
+                    f"The mailing lists `{other}` and `{name}` have the same {field}.",
+                    "Take one of them out, and name the other one in `notifications` and `post_mortem.invite`.",
+                )
 
 
 def _shared_ids(plan: Plan, file: YamlFile) -> Iterator[Diagnostic]:

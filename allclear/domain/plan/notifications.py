@@ -20,6 +20,9 @@ Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 LineName = Annotated[Slug, Field(max_length=50)]
 """A short name that is part of the name of an ask."""
 
+_SHORTEST = timedelta(minutes=1)
+"""The shortest time between two updates: people read them."""
+
 EVERYONE = "everyone"
 """The last level of an escalation: every role of the plan."""
 
@@ -35,7 +38,7 @@ class Applies(MayBeAssumed):
 class Notification(Applies):
     """One line of the notification matrix: an audience, and when it is notified."""
 
-    audience: str = Field(description="A role or a mailing list of the plan, or others in words, as `customers`.")
+    audience: Words = Field(description="A role or a mailing list of the plan, or others in words, as `customers`.")
     by: list[Slug] = Field(
         default=[],
         description="The `ways`, in order; each person's own contacts, in their order, when left out.",
@@ -51,14 +54,21 @@ StatusWord = Literal["investigating", "contained", "resolved"]
 class UpdateSchedule(Applies):
     """How often an audience gets an update. Of several lines, the one with the latest `after` in the past counts."""
 
-    audience: str = Field(description="Who gets it: a role, `status_page`, or others in words, as `customers`.")
-    every: Duration = Field(description="How long after the last update the next one is due.")
+    audience: Words = Field(description="Who gets it: a role, `status_page`, or others in words, as `customers`.")
+    every: Duration = Field(description="How long after the last update the next one is due; a minute or longer.")
     status: list[StatusWord] = Field(
         default=["investigating", "contained"],
         min_length=1,
         description="While the incident has one of these statuses.",
     )
     after: Duration = Field(default=timedelta(0), description="From this long after the alert on.")
+
+    @field_validator("every")
+    @classmethod
+    def _no_flood(cls, every: timedelta) -> timedelta:
+        if every < _SHORTEST:
+            raise ValueError("an update each few seconds would flood its readers: write a minute or longer, as 30m")
+        return every
 
 
 class Assignment(Applies):

@@ -133,7 +133,7 @@ def _within(now: str, hours: str) -> bool:
 class MailingList(Model):
     """An e-mail address that reaches a group. It is no person: it acknowledges and approves nothing."""
 
-    title: str = Field(description="What the plan calls the group.")
+    title: str = Field(min_length=1, pattern=r"\S", description="What the plan calls the group.")
     address: str = Field(description="Its e-mail address.")
 
     @property

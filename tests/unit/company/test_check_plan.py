@@ -310,3 +310,23 @@ def test_a_private_kind_that_no_named_person_may_read_is_a_warning(tmp_path: Pat
         tmp_path, "warning", blank, plan("kinds:\n  outage: {title: O, private_for: [on_call]}\n")
     )
     assert any("No role of `private_for` has a name yet, so that everyone may read" in one for one in warnings)
+
+
+LISTS = "mailing_lists:\n  team: {title: The team, address: team@acme.example}\n  other: {title: %s, address: %s}\n"
+
+
+@pytest.mark.parametrize(
+    ("title", "address", "field"),
+    [("Others", "TEAM@acme.example", "address"), ("the  team", "o@acme.example", "title")],
+)
+def test_two_mailing_lists_that_are_one_are_an_error(tmp_path: Path, title: str, address: str, field: str) -> None:
+    """A message to the one would name the other."""
+    errors = diagnostics_of(tmp_path, "error", plan(LISTS % (title, address)))
+    assert any(f"The mailing lists `team` and `other` have the same {field}. Take one" in one for one in errors), errors
+
+
+@pytest.mark.parametrize("every", ["0s", "0", "30", "59s", "true"])
+def test_updates_that_would_flood_their_readers_are_an_error(tmp_path: Path, every: str) -> None:
+    """A number without a unit is read as seconds, and 0 would send without end."""
+    errors = diagnostics_of(tmp_path, "error", plan(f"updates:\n  - {{audience: on_call, every: {every}}}\n"))
+    assert any("`every`: an update each few seconds would flood its readers" in one for one in errors), errors
