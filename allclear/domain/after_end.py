@@ -12,7 +12,7 @@ from typing import Any
 from allclear.domain.act import Act
 from allclear.domain.ask_state import AskState
 from allclear.domain.incident import Incident
-from allclear.domain.pseudo_phases import DUTY, MANUAL, MESSAGES
+from allclear.domain.pseudo_phases import DUTY, MANUAL, MESSAGES, NOTICE
 from allclear.domain.records import (
     Acknowledged,
     Contained,
@@ -62,6 +62,12 @@ def may_still_begin(incident: Incident, act: Act) -> bool:
     if proposed.phase == Phase.REVIEW.value:
         return incident.ended.ending == "resolved"
     return proposed.phase in MESSAGES
+
+
+def is_too_late(incident: Incident, act: Act) -> bool:
+    """Return whether an act is a notice that was begun before the incident ended: it tells of what is over."""
+    begun, ended = act.intended_at, incident.ended_at
+    return act.proposed.phase == NOTICE and begun is not None and ended is not None and begun < ended
 
 
 def may_still_be_written(record: Any) -> bool:  # noqa: ANN401 - a record of any kind

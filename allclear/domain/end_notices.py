@@ -1,22 +1,22 @@
 """The messages that tell those who were notified how an incident ended. Pure.
 
 Each person gets one message, by the way that reached the person, or by the next one if that fails. One who was called
-gets a text or a mail first, because nothing is to be acknowledged any more. Those whom the pager paged learn it from
-the pager, where their page is closed.
+gets a text or a mail first, because nothing is to be acknowledged any more. One who may have got a message, and no
+proven one, gets it, too. Those whom the pager paged learn it from the pager, where their page is closed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any, cast
+from typing import cast
 
 from allclear.domain.act import Act
 from allclear.domain.audiences import ways_to
-from allclear.domain.base import person_key
+from allclear.domain.base import JsonDict, person_key
 from allclear.domain.delivery import Delivery
 from allclear.domain.incident import Incident
-from allclear.domain.notice_tries import Notice, step_of
+from allclear.domain.notice_tries import Notice, may_have_arrived, step_of
 from allclear.domain.plan import Notification, Plan
 from allclear.domain.pseudo_phases import NOTICE
 from allclear.domain.recipients import Reaches
@@ -31,12 +31,13 @@ def due_end_notices(plan: Plan, incident: Incident, reaches: Reaches) -> list[No
 
 
 def _reached(incident: Incident) -> Iterator[Act]:
-    """Yield the message by which each person was notified, the first of each."""
+    """Yield the message by which each person was notified, the first of each, or else one that may have arrived."""
+    acts = [act for act in incident.acts.values() if act.proposed.notice is not None and not act.proposed.pages]
+    good = [act for act in acts if act.outcome and act.outcome.good]
     seen: set[str] = set()
-    for act in list(incident.acts.values()):
+    for act in [*good, *(act for act in acts if may_have_arrived(act))]:
         notice = act.proposed.notice
-        good = act.outcome is not None and act.outcome.good and not act.proposed.pages
-        if notice is not None and good and person_key(notice.person) not in seen:
+        if notice is not None and person_key(notice.person) not in seen:
             seen.add(person_key(notice.person))
             yield act
 
@@ -61,7 +62,11 @@ def _next(plan: Plan, incident: Incident, told: Act, ended_at: datetime, reaches
 
 
 def _called(told: Act) -> bool:
-    """Return whether the person was called and acknowledged it: only a call can be acknowledged."""
-    after: Any = (told.outcome.after if told.outcome else None) or {}
-    deliveries = cast("dict[str, object]", after.get("deliveries") or {})
-    return Delivery.ACKNOWLEDGED in [str(one) for one in deliveries.values()]
+    """Return whether the person was called: only a call is meant to be acknowledged."""
+    meant, found = (told.change or {}).get("after"), told.outcome.after if told.outcome else None
+    return any(Delivery.ACKNOWLEDGED in _deliveries(state) for state in (meant, found))
+
+
+def _deliveries(state: JsonDict | None) -> list[str]:
+    found = cast("dict[str, object]", (state or {}).get("deliveries") or {})
+    return [str(one) for one in found.values()]

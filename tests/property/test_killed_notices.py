@@ -1,185 +1,90 @@
 """A process is killed at every write while it notifies people: each is notified, and a repeat says that it may be one.
 
-No vendor here has an idempotency key, so at least once is all that can be had. The vendors' own logs are read.
+No vendor here has an idempotency key, so at least once is all that can be had. The vendors' own logs are read. If no
+message was handed over between two writes, right before the second is the same as right after the first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
 
-from allclear.bootstrap import Engine, make_engine
-from allclear.company import Company
+import pytest
+
 from allclear.domain.base import utc_now
-from allclear.domain.delivery import MAY_BE_REPEAT
-from allclear.domain.plan import Notification, Person
-from allclear.domain.records import PhaseEntered
-from allclear.journal.sql_journal import SqlJournal
-from allclear.settings import Settings
+from allclear.domain.notice_tries import begun_notices
+from allclear.domain.records import By
+from allclear.simulator.scenario import Production
+from allclear.simulator.scenario_schema import PhoneSpec
 from tests.contract.simulator_support import Simulated
-from tests.scenario.response_support import (
-    MACHINE,
-    OPENED,
-    Killed,
-    Mortal,
-    announced,
-    broken,
-    die,
-    installed,
-    new_journal,
-    vintstreet,
+from tests.property.killed_support import (
+    PEOPLE,
+    WAYS,
+    Vendors,
+    When,
+    carried_on,
+    contacts_of,
+    keep_tasks_apart,
+    killed,
+    notified_by,
 )
+from tests.scenario.response_support import broken
 from tests.scenario.scenes import Watch
-from tests.scopes import DRILL
 
-PEOPLE = {"Cara": "cto", "Theo": "tech_lead"}
-WAYS = ["email", "sms"]
-"""The way during which the process is killed, and the next one."""
-SPOKEN_FOR = "{simulated}{audience} {name}: {notice}"
+AROUND_A_MESSAGE: list[tuple[str, When]] = [("claim", "after"), ("finish", "before"), ("finish", "after")]
+ANA = By(actor="Ana", role="on_call", via="cli")
 
 
-class Process(Mortal):
-    """A journal of a process that does nothing more after it was killed."""
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - the journal's attributes
-        """Return the journal's attribute, unless the process is dead."""
-        if 0 < self._at <= len(self.writes):
-            raise Killed
-        return super().__getattr__(name)
+def hanging_up() -> Production:
+    """Return a production in which a person who is called hangs up. A key would be posted to a responder."""
+    numbers = [contacts_of(name)["phone"] for name in PEOPLE]
+    phones = [PhoneSpec(number=number, call="hangs-up") for number in numbers]
+    return broken().model_copy(update={"twilio": broken().twilio.model_copy(update={"phones": phones})})
 
 
-def numbered(name: str) -> str:
-    """Return a person's phone number."""
-    return f"+1500555{list(PEOPLE).index(name):04}"
-
-
-def company() -> Company:
-    """Return VintStreet with two people, whom e-mail reaches, or else a text."""
-    known = vintstreet()
-    people = [
-        Person.model_validate(
-            {
-                "name": name,
-                "roles": [role],
-                "contacts": {
-                    "email": f"{name.lower()}@drill.example",
-                    "phone": numbered(name),
-                },
-            }
-        )
-        for name, role in PEOPLE.items()
-    ]
-    given = {"message": "{incident}-notice-{number}", "text": SPOKEN_FOR}
-    ways = {
-        name: call.model_copy(update={"with_": given | ({"subject": "{incident}"} if name == "email" else {})})
-        for name, call in known.plan.ways.items()
-        if name in WAYS
-    }
-    lines = [
-        Notification.model_validate({"audience": role, "severities": ["P0"], "by": WAYS}) for role in PEOPLE.values()
-    ]
-    parts = {"people": people, "ways": ways, "notifications": lines, "mailing_lists": {}}
-    return replace(known, plan=known.plan.model_copy(update=parts))
-
-
-@dataclass
-class Vendors:
-    """The simulated vendors and the clock that several incidents share; each has a journal of its own."""
-
-    sim: Simulated
-    folder: Path
-    company: Company
-    watch: Watch
-    settings: Settings
-    number: int = 0
-
-    def engine(self, journal: Any = None) -> Engine:  # noqa: ANN401 - a journal by delegation
-        """Return a process's engine."""
-        parts: dict[str, Any] = {"company": self.company, "registry": installed(), "journal": journal}
-        return make_engine(self.settings, environ={}, clock=self.watch, **parts)
-
-    def begin(self) -> None:
-        """Begin anew with an empty journal."""
-        self.number += 1
-        url = new_journal(self.folder / str(self.number))
-        self.settings = self.settings.model_copy(update={"journal_url": url})
-
-    def open(self, engine: Engine) -> str:
-        """Open an incident that was found to be real; no other one has its name."""
-        incident, _ = engine.journal.open_incident(
-            f"V{self.number}", OPENED.model_copy(update={"simulated": True}), MACHINE
-        )
-        engine.journal.append(incident, [PhaseEntered(phase="contain")], MACHINE)
-        return incident
-
-    async def rounds(self, engine: Engine, count: int = 3, seconds: float = 1) -> None:
-        """Let time pass, and send what is due."""
-        for _ in range(count):
-            self.watch.now += timedelta(seconds=seconds)
-            with suppress(Killed):
-                await engine.reminders.start_due()
-            await engine.reminders.wait()
-
-    def received(self, name: str, incident: str) -> list[str]:
-        """Return the texts that a person got about an incident, in order, from the vendors' logs."""
-        return [text for text in self._texts() if f" {name}: " in text and f"{incident} (P0)" in text]
-
-    def _texts(self) -> Iterator[str]:
-        for entry in self.sim.world.event_log.entries():
-            match entry:
-                case {"kind": "write", "api": "email", "method": "data", "text": str(text)}:
-                    yield text
-                case {"kind": "text", "body": str(text)}:
-                    yield text
-                case _:
-                    pass
-
-
-async def killed(vendors: Vendors, at: int, when: Literal["before", "after"]) -> list[str]:
-    """Kill a process at its `at`-th write, have another one carry on, and return what is wrong."""
-    vendors.begin()
-    inner = SqlJournal(vendors.settings.journal_url, DRILL, vendors.watch)
-    process = Process(inner, at, when)
-    first, second = vendors.engine(process), vendors.engine()
-    try:
-        incident = vendors.open(second)
-        await vendors.rounds(first)
-        if at and len(process.writes) < at:
-            return ["end"]
-        await die(first, inner)
-        await vendors.rounds(second)
-        await vendors.rounds(second, 3, seconds=130)  # after two minutes without a result the next way is used
-        texts = {name: vendors.received(name, incident) for name in PEOPLE}
-        wrong = [f"{name} was forgotten" for name, got in texts.items() if not got]
-        marked = [text for got in texts.values() for text in got[1:] if not is_repeat(text)]
-        return [*wrong, *(f"not marked as a repeat: {text}" for text in marked)]
-    finally:
-        await second.close()
-
-
-def is_repeat(text: str) -> bool:
-    """Return whether a message says that it may be a repeat."""
-    return MAY_BE_REPEAT in text or "You may have received this already" in text
-
-
-async def test_whoever_is_killed_everyone_is_notified_and_repeats_say_so(tmp_path: Path) -> None:
-    """Right before each write, what was sent is not recorded; right after, what was begun is not sent."""
+@asynccontextmanager
+async def vendors_for(folder: Path, way: str) -> AsyncGenerator[Vendors]:
+    """Yield the vendors of a company that reaches its people by a way, and by e-mail after it (a text after e-mail)."""
     watch = Watch(utc_now().replace(microsecond=0))
-    async with Simulated(broken(), watch) as sim:
-        settings = Settings(
-            company="vintstreet", journal_url=new_journal(tmp_path), simulation=announced(sim, tmp_path)
-        )
-        vendors = Vendors(sim, tmp_path, company(), watch, settings)
-        wrong: dict[str, list[str]] = {}
-        for when in ("before", "after"):
-            for at in range(1, 100):
-                found = await killed(vendors, at, when)
-                if found == ["end"]:
-                    assert at > 6, "too few writes were made"
-                    break
-                wrong |= {f"{when} write {at}": found} if found else {}
-        assert wrong == {}
+    keep_tasks_apart()
+    async with Simulated(hanging_up(), watch) as sim:
+        yield Vendors(sim, folder, notified_by(way, "sms" if way == "email" else "email"), watch)
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_whoever_is_killed_everyone_is_notified_and_repeats_say_so(tmp_path: Path, way: str) -> None:
+    """Right before a write, what was sent is not recorded; right after it, what was begun is not sent."""
+    async with vendors_for(tmp_path, way) as vendors:
+        whole = await carried_on(vendors, 0, "after")
+        assert whole.wrong == []
+        assert len(whole.points) > 6, "too few writes were made"
+        found = {point: (await carried_on(vendors, *point)).wrong for point in whole.points}
+        assert {point: wrong for point, wrong in found.items() if wrong} == {}
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_process_that_sends_at_the_same_time_carries_on_at_once(tmp_path: Path, when: When) -> None:
+    """It waits for the one that is killed with a claim, or sends another of the messages itself."""
+    async with vendors_for(tmp_path, "email") as vendors:
+        ran = {kind: await carried_on(vendors, kind, when, beside=True) for kind in ("append", "claim", "finish")}
+        assert ran["claim"].killed, "the other process was always first"
+        assert {kind: one.wrong for kind, one in ran.items() if one.wrong} == {}
+
+
+@pytest.mark.parametrize("way", ["sms", "email"])
+async def test_an_interrupted_notice_gets_its_outcome_although_the_incident_has_ended(tmp_path: Path, way: str) -> None:
+    """No one is notified of what is over; each person with the message reads how it ended."""
+    async with vendors_for(tmp_path, way) as vendors:
+        for at, when in AROUND_A_MESSAGE:
+            async with killed(vendors, at, when) as left:
+                vendors.watch.now += timedelta(seconds=1)
+                before = {name: len(vendors.received(name, left.incident)) for name in PEOPLE}
+                left.other.people.false_alarm(left.incident, "The probe was wrong.", ANA)
+                await vendors.rounds(left.other, 3)
+                assert begun_notices(left.other.conductor.incident(left.incident)) == []
+                for name, count in before.items():
+                    later = vendors.received(name, left.incident)[count:]
+                    assert all("FALSE ALARM" in text for text in later), (at, when)
+                    assert len(later) == 1 if count else len(later) <= 1, (at, when)

@@ -207,9 +207,19 @@ class Mortal:
 
 async def die(engine: Engine, journal: SqlJournal) -> None:
     """Leave behind what a killed process leaves: a liveness file without its lock, and closed connections."""
-    url = engine.settings.journal_url
     await engine.context.close()
     journal.close()
+    _leave_file(engine.settings.journal_url, journal)
+
+
+def release(url: str, journal: SqlJournal) -> None:
+    """Release a process's lock, as the kernel does at the moment of a kill. Its journal stays open until `die`."""
+    # Only a kill does this apart from closing the journal.
+    journal._liveness.leave()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+    _leave_file(url, journal)
+
+
+def _leave_file(url: str, journal: SqlJournal) -> None:
     if url.startswith("sqlite:///"):
         (Path(f"{url.removeprefix('sqlite:///')}.holders") / f"{journal.holder}.alive").touch()
 

@@ -28,6 +28,7 @@ from allclear.domain.action import (
     Refusal,
     State,
 )
+from allclear.domain.after_end import is_too_late
 from allclear.domain.approved_change import Clearance, clearance, missing_approvals
 from allclear.domain.backoff import Backoff
 from allclear.domain.errors import (
@@ -242,7 +243,8 @@ class Executor:
                 return None
             case Acquired():
                 async with self._renewed(change.resource, claim.token):
-                    outcome = await _issue(loaded, change, f"{incident.id}/{act.id}", claim)
+                    late = is_too_late(incident, act)
+                    outcome = await _issue(loaded, change, f"{incident.id}/{act.id}", claim, late=late)
                 finished = ActFinished(act=act.id, outcome=outcome)
                 if self._journal.finish(change.resource, claim.token, incident.id, finished, by):
                     return outcome
@@ -370,11 +372,16 @@ async def _check_once(loaded: LoadedAct, now: State) -> Outcome | None:
     return reconcile.refused(standing) if standing else None
 
 
-async def _issue(loaded: LoadedAct, change: Change[Any], key: str, claim: Acquired) -> Outcome:
-    """Apply the claimed change, or find out what became of it if it was begun before, and return the outcome."""
+async def _issue(loaded: LoadedAct, change: Change[Any], key: str, claim: Acquired, *, late: bool) -> Outcome:
+    """Apply the claimed change, or find out what became of it if it was begun before, and return the outcome.
+
+    `late`: if it was not made before, it is not made any more.
+    """
     if claim.resumed:
         found = await reconcile.after_interruption(loaded, change, holder_dead=claim.holder_dead)
         if isinstance(found, Outcome):
             return found
+        if late:
+            return reconcile.too_late(loaded.action)
         change = found
     return await Write(loaded, change, key, sent_before=claim.resumed).issue()

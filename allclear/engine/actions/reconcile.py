@@ -64,6 +64,17 @@ async def after_interruption(loaded: LoadedAct, change: Change[Any], *, holder_d
     return change.model_copy(update={"before": now})
 
 
+def too_late(action: AnyAction) -> Outcome:
+    """Return the outcome of an interrupted message that is not sent any more, because its incident has ended."""
+    hidden = action.fence is Fence.KEY  # what it is sent to looks the same before and after
+    sentence = "It was interrupted, and the incident has ended since, so it is not sent any more."
+    return Outcome(
+        status=ActStatus.INDETERMINATE if hidden else ActStatus.FAILED,
+        changed=hidden,
+        sentence=f"{sentence} It may have been sent before." if hidden else sentence,
+    )
+
+
 async def already_done(loaded: LoadedAct, change: Change[Any], now: State, note: str) -> Outcome:
     """Return the outcome of a change that was made elsewhere; if it is still being rolled out, wait until it shows."""
     outcome = done_already(loaded.action, change, now, note)

@@ -98,9 +98,10 @@ class NoticeSender:
         if not self._plan.ways:
             return []
         if incident.over:
-            return [one for one in due_end_notices(self._plan, incident, self.reaches) if one.way in self._plan.ways]
-        due = due_notices(audience_states(self._plan, incident, overrides, self.reaches))
-        due += due_digests(self._plan, incident, overrides, self.reaches)
+            due = [one for one in due_end_notices(self._plan, incident, self.reaches) if one.way in self._plan.ways]
+        else:
+            due = due_notices(audience_states(self._plan, incident, overrides, self.reaches))
+            due += due_digests(self._plan, incident, overrides, self.reaches)
         steps = {one.step for one in due}
         return [*due, *(one for one in begun_notices(incident) if one.step not in steps)]
 

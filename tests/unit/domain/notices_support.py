@@ -50,7 +50,7 @@ def due(of: Plan, story: Story) -> list[Notice]:
     return due_notices(audience_states(of, story.incident, [], REACHES))
 
 
-def sent(
+def sent(  # noqa: PLR0913 - what a message can be
     story: Story,
     notice: Notice,
     sentence: str,
@@ -58,8 +58,9 @@ def sent(
     good: bool = False,
     changed: bool = False,
     deliveries: dict[str, str] | None = None,
+    meant: dict[str, str] | None = None,
 ) -> Story:
-    """Record that a message was sent, or could not be."""
+    """Record that a message was sent, or could not be. `meant` is how far it was to get."""
     act = f"{NOTICE}/{notice.step}/{len(story.entries)}"
     about = NoticeOf(
         audiences=list(notice.audiences),
@@ -75,7 +76,7 @@ def sent(
         action="message.send",
         title="Notify",
         params={},
-        change=change("Send", {}, {"sent": True}, "message.send"),
+        change=change("Send", {}, {"deliveries": meant} if meant else {"sent": True}, "message.send"),
         notice=about,
         tells=True,
     )

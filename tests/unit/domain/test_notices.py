@@ -137,3 +137,14 @@ def test_no_one_is_called_to_hear_that_it_is_over(how: str, ways: list[str]) -> 
     sent(story.after(1), notice, "It is there.", good=True, deliveries={"+491510000010": how})
     story.after(30).record(IncidentEnded(ending="resolved", reason="It works."))
     assert [one.way for one in due_end_notices(company, story.incident, REACHES)] == ways
+
+
+@pytest.mark.parametrize(("meant", "ways"), [("acknowledged", ["email"]), ("delivered", ["sms"])])
+def test_who_may_have_a_message_is_told_that_it_is_over(meant: str, ways: list[str]) -> None:
+    """A call whose process ended may have been heard: that person gets a mail, and no second call."""
+    company = notifying(line("cto"), people=(CARA,))
+    story = Story().opened().verified().paged_only()
+    notice = Notice(("cto",), "Cara", "sms", "cara-sms", story.now)
+    sent(story.after(1), notice, "It was interrupted.", changed=True, meant={"+491510000010": meant})
+    story.after(30).record(IncidentEnded(ending="resolved", reason="It works."))
+    assert [one.way for one in due_end_notices(company, story.incident, REACHES)] == ways
