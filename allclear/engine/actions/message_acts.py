@@ -15,6 +15,9 @@ from allclear.engine.actions.registry import ActionType
 
 BY = By(actor="allclear", via="clock")
 
+READS = 20
+"""How often a record is read again because something else was written to it meanwhile."""
+
 
 class MessageActs:
     """The acts of everything that is sent by the clock: reminders, posts, tickets, notices, the meeting."""

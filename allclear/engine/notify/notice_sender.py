@@ -30,7 +30,7 @@ from allclear.domain.recipients import Reaches
 from allclear.domain.records import NoticeOf
 from allclear.domain.reminder import lead_of
 from allclear.domain.text import enumerated, plain, with_full_stop
-from allclear.engine.actions.message_acts import MessageActs
+from allclear.engine.actions.message_acts import READS, MessageActs
 from allclear.engine.actions.proposals import ActionRequest
 from allclear.engine.concurrency import Sweep
 from allclear.engine.incidents import overrides_of
@@ -42,9 +42,6 @@ log = logging.getLogger("allclear.notices")
 
 _AT_ONCE = 50
 """Messages that are sent at the same time."""
-
-_READS = 20
-"""How often the record is read again because other notices were written to it meanwhile."""
 
 
 class NoticeSender:
@@ -107,7 +104,7 @@ class NoticeSender:
 
     async def _send(self, incident_id: str, step: str) -> None:
         """Send one message, unless another process does, or it is no longer due."""
-        for _ in range(_READS):
+        for _ in range(READS):
             incident = self._conductor.incident(incident_id)
             notice = next((one for one in self._due(incident) if one.step == step), None)
             if notice is None:

@@ -29,7 +29,7 @@ from allclear.domain.reminder import Reminder
 from allclear.domain.reminders import reminders
 from allclear.domain.ways import NO_WAY_LEFT
 from allclear.engine.actions.executor import Executor
-from allclear.engine.actions.message_acts import BY, MessageActs
+from allclear.engine.actions.message_acts import BY, READS, MessageActs
 from allclear.engine.actions.proposals import Proposer
 from allclear.engine.concurrency import Sweep
 from allclear.engine.incidents import overrides_of
@@ -60,9 +60,6 @@ _NO_WAY = "NO WAY IS LEFT to tell people. It is private: its page says what fail
 
 _AT_ONCE = 50
 """Incidents whose messages are sent at the same time."""
-
-_READS = 20
-"""How often the record is read again because something else was written to it meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +117,7 @@ class Reminders:
     async def _visit(self, incident_id: str) -> None:
         self._notices.start_due(incident_id)
         self._tickets.start_due(incident_id)
-        for left in reversed(range(_READS)):
+        for left in reversed(range(READS)):
             try:
                 await self._send_due(incident_id)
             except ConcurrentWrite:  # a notice or a ticket was written meanwhile

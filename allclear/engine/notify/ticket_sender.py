@@ -26,7 +26,7 @@ from allclear.domain.pseudo_phases import TICKET
 from allclear.domain.records import IncidentEnded
 from allclear.domain.text import plain
 from allclear.domain.ticket_reminders import TRIES
-from allclear.engine.actions.message_acts import BY, MessageActs
+from allclear.engine.actions.message_acts import BY, READS, MessageActs
 from allclear.engine.actions.proposals import ActionRequest
 from allclear.engine.concurrency import Sweep
 from allclear.engine.notify.message_retries import next_try
@@ -37,9 +37,6 @@ log = logging.getLogger("allclear.tickets")
 
 _AT_ONCE = 20
 """Incidents whose tickets are opened and closed at the same time."""
-
-_READS = 20
-"""How often the record is read again because something else was written to it meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +130,7 @@ class TicketSender:
     async def send_due(self, incident_id: str) -> None:
         """Open and close what is due. Raises AllclearError for the first that fails."""
         done: set[str] = set()
-        for _ in range(_READS):
+        for _ in range(READS):
             incident = self._conductor.incident(incident_id)
             due = [
                 one for one in due_tickets(self._plan, incident) if one.due <= self._clock() and one.step not in done
