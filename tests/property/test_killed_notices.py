@@ -34,6 +34,8 @@ from tests.scenario.response_support import broken
 from tests.scenario.scenes import Watch
 
 AROUND_A_MESSAGE: list[tuple[str, When]] = [("claim", "after"), ("finish", "before"), ("finish", "after")]
+WRITES_OF_TWO = 9
+"""The writes with which two messages are sent by one way; later ones are of the next way, which has its own test."""
 ANA = By(actor="Ana", role="on_call", via="cli")
 
 
@@ -59,8 +61,9 @@ async def test_whoever_is_killed_everyone_is_notified_and_repeats_say_so(tmp_pat
     async with vendors_for(tmp_path, way) as vendors:
         whole = await carried_on(vendors, 0, "after")
         assert whole.wrong == []
-        assert len(whole.points) > 6, "too few writes were made"
-        found = {point: (await carried_on(vendors, *point)).wrong for point in whole.points}
+        points = [(at, when) for at, when in whole.points if at <= WRITES_OF_TWO]
+        assert len(points) > 6, "too few writes were made"
+        found = {point: (await carried_on(vendors, *point)).wrong for point in points}
         assert {point: wrong for point, wrong in found.items() if wrong} == {}
 
 
