@@ -49,10 +49,11 @@ async def _test(ways: list[str], people: list[str]) -> list[ChannelTest]:
 
 def print_tests(tests: list[ChannelTest]) -> None:
     """Print one line for each way and person, and a summary."""
+    result_width = max((len(one.result) for one in tests), default=0)
     way_width = max((len(one.way) for one in tests), default=0)
     person_width = max((len(one.person) for one in tests), default=0)
     for one in tests:
-        out.print(f"{one.result:12}", style=_STYLE.get(one.result, "yellow"), end="")
+        out.print(f"{one.result:{result_width}}", style=_STYLE.get(one.result, "yellow"), end="  ")
         print_line(f"{one.way:{way_width}}  {one.person:{person_width}}  {one.sentence}")
     made = [one.result for one in tests if one.result != NOT_TESTED]
     counts = ", ".join(f"{made.count(result)} {result}" for result in dict.fromkeys(made))

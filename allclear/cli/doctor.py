@@ -15,7 +15,7 @@ from allclear.domain.base import utc_now
 from allclear.domain.channel_test import ChannelTest
 from allclear.domain.errors import AllclearError
 from allclear.domain.scope import Scope
-from allclear.engine.doctor import Problem, SystemReport
+from allclear.engine.doctor import WAY, Problem, SystemReport
 from allclear.journal.sql_journal import SqlJournal
 from allclear.journal.url import missing_file, shown
 from allclear.prefect_api import PrefectApi
@@ -121,7 +121,8 @@ def print_reports(reports: list[SystemReport]) -> None:
     for report in reports:
         result = _result(report)
         out.print(f"{result:9}", style=_STYLE[result], end="")
-        target = f"{report.target}: " if report.target and report.target not in report.sentence else ""
+        named = report.system != WAY and report.target in report.sentence
+        target = f"{report.target}: " if report.target and not named else ""
         print_line(f"{report.system:{width}}  {target}{report.sentence}")
         if report.next_step:
             print_line(f"{'':9}{'':{width}}  → {report.next_step}")

@@ -149,7 +149,7 @@ def _why_not_yet(plan: Plan, incident: Incident, line: Notification) -> str:
         return "not notified: it is no role and no mailing list of the plan; tell it yourself"
     if unknown:
         until = stamp(unknown_until(plan, incident, line), plan.zone)
-        return f"not notified yet: it depends ({', '.join(unknown)}), and counts as a match from {until} on"
+        return f"not notified yet: it depends ({', '.join(unknown)}); without an answer, to be notified at {until}"
     if verified_at(incident) is None:
         return "not notified yet: the incident is not verified"
     if not plan.holders(line.audience):

@@ -83,10 +83,13 @@ def person_words(answer: Answer, plan: Plan) -> str:
 
 
 def closing_words(incident: Incident, state: AskState, plan: Plan) -> list[str]:
-    """Return how a question ended: each answer with what proves its author, then why it closed without one."""
+    """Return how a question ended: each answer with what proves its author, then why it closed without one.
+
+    A question that is still asked has only the answers that it has so far.
+    """
     words = [answer_words(state, answer, plan) for answer in state.answers]
     if state.withdrawn is not None or state.veto_window_ended:
         words.append(plain(closed_because(state, plan.zone), LONG))
-    elif state.open:  # the incident ended while it was asked
+    elif state.open and incident.over:  # the incident ended while it was asked
         words.append(f"{incident.id} has ended")
     return words

@@ -283,7 +283,10 @@ async def test_people_see_who_was_notified_when_by_what_and_how_far_it_got(tmp_p
         assert ("On-Call", "", "pagerduty.page", "accepted") in got
         assert sum(row[3] == "failed" for row in got) == 1
         assert {row[1] for row in got if row[3] == "accepted"} >= {"Cara", "Theo"}
-        assert rows[-1].words(plan).startswith("CEO: not notified yet: it depends (Whether customers notice it)")
+        depends = (
+            "CEO: not notified yet: it depends (Whether customers notice it); without an answer, to be notified at "
+        )
+        assert rows[-1].words(plan).startswith(depends)
         assert "CEO" in it.engine.conductor.values(it.incident)["to_notify"]
         assert "CTO" not in it.engine.conductor.values(it.incident)["to_notify"]
         entries = it.engine.journal.entries(it.incident_id)

@@ -229,9 +229,9 @@ def fact_ask(incident: Incident, question: FactQuestion, plan: Plan) -> Ask:
         phase=FACT,
         step=question.name,
         title=f"Not known yet: {question.facet.title}",
-        text=markdown_safe(f"{question.consequences(plan)} Without an answer it counts as a match: {otherwise}."),
+        text=markdown_safe(f"{question.consequences(plan)} Without an answer, {otherwise}."),
         yes="It is recorded. Everyone who is due because of it is notified at once.",
-        no=f"It stays unknown and counts as a match: {otherwise}.",
+        no=f"It stays unknown: {otherwise}.",
         policy=response_policy(plan),
         choices=[Candidate(name=value, reason=question.consequence(plan, value)) for value in question.facet.values],
     )

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from allclear.cli import doctor, overview  # each adds its commands
 from allclear.cli.root import app
-from allclear.engine.doctor import Problem, SystemReport, with_blank
+from allclear.engine.doctor import WAY, Problem, SystemReport, with_blank
 
 COMMANDS = (doctor, overview)
 
@@ -65,3 +65,14 @@ def test_a_blank_that_init_left_is_named_in_place_of_what_it_makes_fail(target: 
     assert shown.next_step == ("Fill it in: runbooks/acme/systems.yaml." if blank else step)
     well = SystemReport("web", target, "It answers.")
     assert with_blank(well, Path("runbooks/acme")) is well
+
+
+def test_each_way_is_named_also_if_its_sentence_has_the_same_word(capsys: pytest.CaptureFixture[str]) -> None:
+    """A way is often called as the kind of contact that it needs. A target that a sentence names is not repeated."""
+    agreed = "It is configured. No one with a contact `phone` has agreed to a test."
+    doctor.print_reports(
+        [SystemReport(WAY, "phone", agreed), SystemReport("slack", "#incidents", "#incidents is there.")]
+    )
+    printed = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert printed[0][:4] == ["ok", "way", "phone:", "It"]
+    assert printed[1][:4] == ["ok", "slack", "#incidents", "is"]

@@ -14,7 +14,7 @@ from allclear.domain.channel import MOST_BUTTONS
 from allclear.domain.incident import Incident
 from allclear.domain.proof import Proof
 from allclear.domain.question import closing_words
-from allclear.domain.records import By, IncidentOpened
+from allclear.domain.records import By, IncidentEnded, IncidentOpened
 from allclear.engine.notify.message_words import card, private_card
 from tests.unit.domain.stories import plan
 
@@ -98,9 +98,9 @@ def test_each_end_of_a_question_is_said() -> None:
     answered = AskState(an_ask(), AT, answers=[Answer(yes=False, by=BY, reason="Not now.", at=AT)])
     withdrawn = AskState(an_ask(), AT, withdrawn="It recovered.")
     window = AskState(an_ask(), AT, veto_window_ended=True)
+    over = replace(an_incident(), ended=IncidentEnded(ending="resolved", reason="All is well."))
     words = [
-        card(an_incident(), one, plan(), closed=True).closed
-        for one in (answered, withdrawn, window, AskState(an_ask(), AT))
+        card(over, one, plan(), closed=True).closed for one in (answered, withdrawn, window, AskState(an_ask(), AT))
     ]
     assert words[0].startswith("Closed: ")
     assert words[0].endswith(" UTC deny, by Ana (Tech Lead), identified by Slack: Not now.")
@@ -114,6 +114,7 @@ def test_each_end_of_a_question_is_said() -> None:
     ]
     assert words[2] == "Closed: carried out automatically after its veto window."
     assert words[3] == "Closed: VS-1 has ended."
+    assert closing_words(an_incident(), AskState(an_ask(), AT), plan()) == []  # it is still asked
 
 
 @pytest.mark.parametrize("closed", [False, True])
