@@ -61,7 +61,7 @@ async def test_whoever_is_killed_everyone_is_notified_and_repeats_say_so(tmp_pat
     async with vendors_for(tmp_path, way) as vendors:
         whole = await carried_on(vendors, 0, "after")
         assert whole.wrong == []
-        points = [(at, when) for at, when in whole.points if at <= WRITES_OF_TWO]
+        points = [point for point in whole.points if point[0] <= WRITES_OF_TWO]
         assert len(points) > 6, "too few writes were made"
         found = {point: (await carried_on(vendors, *point)).wrong for point in points}
         assert {point: wrong for point, wrong in found.items() if wrong} == {}
