@@ -71,7 +71,9 @@ async def test_a_refused_list_is_said_and_no_one_is_notified_instead(tmp_path: P
         assert not said.urgent  # no one is woken for a list
 
 
-@pytest.mark.parametrize("name", [TEAM, "Engineering team", "ENGINEERING@vintstreet.com"])
+@pytest.mark.parametrize(
+    "name", [TEAM, "Engineering team", "ENGINEERING@vintstreet.com", "engineering", "\uff25ngineering\u200b  team"]
+)
 async def test_a_mailing_list_is_no_person_who_acts(tmp_path: Path, name: str) -> None:
     """Also where the plan names no people for a role, so that any person may claim it."""
     async with scene(tmp_path, company(), broken(), ALERT) as it:

@@ -16,14 +16,17 @@ from allclear.commands.base import Command
 from allclear.commands.meetings import CancelMeeting, InvitePeople, MoveMeeting
 from allclear.domain.errors import AllclearError, MissingText, NotAllowed, NotFound, Refused
 from allclear.domain.meeting import meeting_of
+from allclear.domain.plan import Person
 from allclear.domain.pseudo_phases import MEETING
 from allclear.domain.records import By, DecisionMade
 from allclear.domain.reminders import reminders
+from allclear.domain.review_meeting import may_be_invited
 from allclear.domain.runbook import Phase
 from allclear.engine.actions.manual import ManualRequest
 from allclear.engine.actions.meetings import cancellation
 from tests.contract.test_actions_meetings import RefusesNext
 from tests.scenario.notice_support import fault, later
+from tests.scenario.private_support import private
 from tests.scenario.response_support import ALERT, broken, person_for, vintstreet
 from tests.scenario.scenes import Scene, scene
 
@@ -379,3 +382,19 @@ async def test_what_is_no_address_no_time_and_no_reason_is_said_in_a_sentence(
         with pytest.raises(AllclearError, match=sentence):
             await give(it, said)
         assert len(mails(it)) == 1
+
+
+async def test_only_people_who_may_read_a_private_incident_are_invited_to_its_meeting(tmp_path: Path) -> None:
+    """Its invitation says what it is about: no mailing list and no stranger gets it, also if a person types it."""
+    async with scene(tmp_path, private(), broken(), ALERT) as it:
+        plan = it.engine.company.plan
+        addressed = [
+            Person.model_validate(
+                {"name": one.name, "roles": one.roles, "contacts": {"email": f"{one.name}@example.com"}}
+            )
+            for one in plan.people
+        ]
+        plan = plan.model_copy(update={"people": addressed})
+        assert may_be_invited(plan, it.incident, "BEN@example.com")
+        for stranger in ("Ana@example.com", TEAM, EVE):
+            assert not may_be_invited(plan, it.incident, stranger)

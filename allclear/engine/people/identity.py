@@ -60,8 +60,8 @@ class Identity:
                 f"{plain(name, 40)} is too long for a name.", f"Give one with at most {_LONGEST_NAME} characters."
             )
         known = plan.person(name)
-        lists = plan.mailing_lists.values()
-        if known is None and any(person_key(name) in {person_key(one.title), person_key(one.address)} for one in lists):
+        lists = [word for short, one in plan.mailing_lists.items() for word in (short, one.title, one.address)]
+        if known is None and person_key(name) in map(person_key, lists):
             raise NotAllowed(f"{name!r} is a mailing list, and no person.", "Give your own name.")
         if role is None:
             if known is None:
