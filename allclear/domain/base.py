@@ -8,6 +8,7 @@ import math
 import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Any, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
@@ -103,10 +104,12 @@ class Candidate(Model):
     reason: str
 
 
+@lru_cache(maxsize=4096)
 def person_key(name: str) -> str:
     """Return a normalised name that is equal for all spellings of one person's name; only for comparison.
 
-    It applies NFKC, drops invisible characters (category Cf), folds case and joins spaces.
+    It applies NFKC, drops invisible characters (category Cf), folds case and joins spaces. The results for the last
+    names are kept: in a plan with many people, each message compares all of them.
     """
     visible = "".join(sign for sign in unicodedata.normalize("NFKC", name) if unicodedata.category(sign) != "Cf")
     return unicodedata.normalize("NFKC", " ".join(visible.split()).casefold())
