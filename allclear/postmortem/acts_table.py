@@ -62,7 +62,8 @@ def _message(incident: Incident, act: Act, plan: Plan) -> str:
 def _on_production(act: Act) -> bool:
     """Return whether an act changed production or needed an approval; messages and pages are listed separately."""
     proposed = act.proposed
-    return not proposed.tells and bool(act.asks or proposed.leaves or proposed.undoes or act.refusals)
+    only_informs = proposed.tells or proposed.phase in (LIVE_MESSAGE, THREAD)
+    return not only_informs and bool(act.asks or proposed.leaves or proposed.undoes or act.refusals)
 
 
 def changes_production(act: Act) -> bool:

@@ -54,7 +54,7 @@ def _sentences(incident: Incident, service_title: str) -> Iterator[str]:
     title = bare(opened.impact or incident.title, SHORT)
     began = incident.began_at
     late = f", {_span(began, incident.opened_at)} after it began" if began and began < incident.opened_at else ""
-    yield f"{title} ({plain(service_title)}). It was detected by {bare(opened.reported)}{late}."
+    yield f"{title} ({plain(service_title)}). How it became known: {bare(opened.reported)}{late}."
     if incident.ended and incident.ended.ending == "false-alarm":
         yield f"It was a false alarm{_because(incident.ended.reason)}"
         return

@@ -104,7 +104,7 @@ def test_the_summary_is_suggested_from_the_record() -> None:
     """It says what happened, how it was found, what contained it, and how it was fixed."""
     story = Story().opened().verified().paged().roll_back_proposed().contained().resolved()
     assert _parts(story)[0].splitlines()[0] == (
-        "Payment processing down (VintStreet shop). It was detected by alert from alertmanager, 2 minutes after it "
+        "Payment processing down (VintStreet shop). How it became known: alert from alertmanager, 2 minutes after it "
         'began. Contained 6 minutes after it began by "Roll back traffic". Fix: vintstreet-00043-kal is deployed, '
         "without traffic. The service had recovered 32 minutes after it began."
     )

@@ -1,0 +1,37 @@
+"""The table of the acts on production has no messages."""
+
+from __future__ import annotations
+
+import pytest
+
+from allclear.domain.action import ActStatus, Outcome, Refusal
+from allclear.domain.pseudo_phases import LIVE_MESSAGE, THREAD
+from allclear.domain.records import ActFinished, ActProposed
+from allclear.postmortem.acts_table import acts_table
+from tests.unit.domain.stories import Story, plan
+
+
+@pytest.mark.parametrize(("phase", "listed"), [(LIVE_MESSAGE, False), (THREAD, False), ("contain", True)])
+def test_a_refused_update_of_a_message_is_no_act_on_production(phase: str, *, listed: bool) -> None:
+    """While the channel is away there is one in each minute, and none of them touched production."""
+    story = Story().opened().verified().paged().roll_back_proposed().contained()
+    before = acts_table(story.incident, plan())
+    refusal = Refusal(sentence="The channel is away.", next_step="Look.")
+    story.record(
+        ActProposed(
+            act=f"{phase}/1",
+            phase=phase,
+            step="1",
+            action="slack.post",
+            title="Post a turn",
+            params={},
+            change=None,
+            refusals=[refusal],
+        ),
+        ActFinished(
+            act=f"{phase}/1",
+            outcome=Outcome(status=ActStatus.REFUSED, changed=False, sentence=refusal.sentence),
+        ),
+    )
+    after = acts_table(story.incident, plan())
+    assert ("Post a turn" in after, after == before) == (listed, not listed)
