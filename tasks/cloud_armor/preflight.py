@@ -9,6 +9,7 @@ from typing import ClassVar
 from typing_extensions import override
 
 from allclear.domain.action import Client
+from allclear.domain.durations import counted
 from allclear.domain.errors import NotFound, Refused
 from allclear.domain.preflight import Passed, PlannedUse, Preflight, PreflightCheck
 from allclear.domain.systems import Service
@@ -44,7 +45,9 @@ class CloudArmorPreflight(Preflight):
                 "Undo a block that is no longer needed, or raise `rules` under `cloud_armor` in systems.yaml.",
             )
         await armor.deny(handle.policy, free, [_UNUSED_ADDRESS], "allclear doctor", validate_only=True)
-        return Passed(f"It can be read: it has {len(policy.rules)} rules. A rule at {free} would be accepted.")
+        return Passed(
+            f"It can be read: it has {counted(len(policy.rules), 'rule')}. A rule at {free} would be accepted."
+        )
 
     async def _backend_service(self, armor: CloudArmor, handle: CloudArmorHandle) -> Passed:
         attached = await armor.policy_of(handle.backend_service)

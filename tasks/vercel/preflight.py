@@ -13,6 +13,7 @@ from typing import ClassVar
 from typing_extensions import override
 
 from allclear.domain.action import Client
+from allclear.domain.durations import counted
 from allclear.domain.errors import NotFound
 from allclear.domain.preflight import Passed, PlannedUse, Preflight, PreflightCheck
 from allclear.domain.systems import Service
@@ -64,7 +65,7 @@ class VercelPreflight(Preflight):
     async def _firewall(self, vercel: Vercel, handle: VercelHandle) -> Passed:
         view = await Firewall(vercel).view((await vercel.project(handle.project)).id)
         draft = " A person's draft is not published." if view.unpublished else ""
-        return Passed(f"It can be read: it has {len(view.rules)} rules for addresses.{draft}")
+        return Passed(f"It can be read: it has {counted(len(view.rules), 'rule')} for addresses.{draft}")
 
     async def _flag(self, vercel: Vercel, project: str, slug: str) -> Passed:
         flag = await Flags(vercel).flag(project, slug)

@@ -27,7 +27,7 @@ async def test_the_preflight_proves_that_a_rule_may_be_added_and_adds_none() -> 
         found = [await check.run() for check in CloudArmorPreflight(context).checks(context.services, [])]
         told = [getattr(one, "sentence", "") for one in found]
         assert told == [
-            "It can be read: it has 1 rules. A rule at 1000 would be accepted.",
+            "It can be read: it has 1 rule. A rule at 1000 would be accepted.",
             "It has the policy storefront.",
         ]
         assert recorded(sim, "write") == []
