@@ -68,8 +68,8 @@ class Checks:
     async def run(self, incident: Incident, move: RunProbe, by: By) -> None:
         """Run the probe of `move` and journal its finding, and containment or recovery if it proves them.
 
-        Raises ConcurrentWrite if production was changed or the incident ended meanwhile, or if an entry was written
-        while this one was; JournalError.
+        Raises ConcurrentWrite if production was changed, the incident ended or another process made the same check
+        meanwhile, or if an entry was written while this one was; JournalError.
         """
         if move.not_before:
             await sleep_without_slot(max(0.0, (move.not_before - self._clock()).total_seconds()))
@@ -90,7 +90,7 @@ class Checks:
         # Read again, because a probe takes time and people write notes meanwhile, which do not affect its finding.
         incident = read_incident(self._journal, incident.id)
         ended = incident.over and move.phase is not Phase.REVIEW  # the review has probes of its own
-        if ended or (move.proves and incident.service_changed > begun):
+        if ended or (move.proves and incident.service_changed > begun) or self._checked_since(incident, done):
             raise ConcurrentWrite(f"{incident.id} changed during the check.", "Ask for the next move again.")
         records: list[Any] = [done, *self._proven_by(incident, move, finding, values)]
         outbox = loss_messages(incident, done, self._clock())
@@ -99,6 +99,16 @@ class Checks:
         word = records[-1].kind if len(records) > 1 else "checked again" if move.proves == "recovery" else ""
         if word:  # after an undo another revision serves, also if recovery was proven before
             record_known_good(self._journal, finding, self._clock(), f"{incident.id}, {word}")
+
+    def _checked_since(self, incident: Incident, done: StepDone) -> bool:
+        """Return whether the same check was journalled after `done` began.
+
+        The responder and a flow may begin a check at the same moment. The second finding would ask people again what
+        they have answered by the first one.
+        """
+        later = self._journal.entries(incident.id, after=done.after_entry) if incident.length > done.after_entry else []
+        made = [entry.record for entry in later if isinstance(entry.record, StepDone)]
+        return any((one.phase, one.step) == (done.phase, done.step) for one in made)
 
     def _proven_by(
         self, incident: Incident, move: RunProbe, finding: Finding, values: Mapping[str, str]
