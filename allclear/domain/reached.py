@@ -30,12 +30,17 @@ def reached_at(plan: Plan, incident: Incident, audience: str) -> datetime | None
     return min((at for at in found if at), default=None)
 
 
-def page_of(incident: Incident) -> Act | None:
-    """Return the newest try of the runbook's page, or None."""
-    pages = [
+def runbook_pages(incident: Incident) -> list[Act]:
+    """Return each try of the runbook's pages, oldest first; the pages of reminders and notices are none of them."""
+    return [
         act
         for act in incident.acts.values()
         if act.proposed.pages and act.proposed.undoes is None and act.proposed.phase not in (REMINDER, NOTICE)
     ]
+
+
+def page_of(incident: Incident) -> Act | None:
+    """Return the newest try of the runbook's page, or None."""
+    pages = runbook_pages(incident)
     good = [act for act in pages if act.outcome and act.outcome.good]
     return (good or pages or [None])[-1]

@@ -20,7 +20,8 @@ from allclear.domain.delivery import Delivery
 from allclear.domain.incident import Incident, ReminderState
 from allclear.domain.on_call import page_answered
 from allclear.domain.plan import MessageAction, Plan, RotaOverride
-from allclear.domain.pseudo_phases import NOTICE, REMINDER
+from allclear.domain.pseudo_phases import REMINDER
+from allclear.domain.reached import runbook_pages
 from allclear.domain.recipients import Reaches, address_at, people_of_reminder
 from allclear.domain.reminder import ON_CALL, Reminder, known_roles
 from allclear.domain.text import bare, plain, signature
@@ -128,9 +129,8 @@ def failed_pages(plan: Plan, incident: Incident, overrides: Sequence[RotaOverrid
     if incident.over or page_answered(plan, incident, overrides):
         return
     first: dict[tuple[str, str], Act] = {}
-    for act in incident.acts.values():
-        if act.proposed.pages and act.proposed.undoes is None and act.proposed.phase not in (REMINDER, NOTICE):
-            first.setdefault((act.proposed.phase, act.proposed.step), act)
+    for act in runbook_pages(incident):
+        first.setdefault((act.proposed.phase, act.proposed.step), act)
     for key, act in first.items():
         latest = incident.act_of(*key)
         got_through = latest is not None and latest.outcome is not None and latest.outcome.good

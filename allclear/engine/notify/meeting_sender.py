@@ -16,7 +16,7 @@ from allclear.domain.meeting_reminders import CANCEL, TRIES
 from allclear.domain.pseudo_phases import MEETING
 from allclear.engine.actions.meetings import cancellation
 from allclear.engine.actions.message_acts import MessageActs
-from allclear.engine.notify.page_updates import next_try
+from allclear.engine.notify.message_retries import next_try
 from allclear.engine.response.conductor import Conductor
 
 _LEFT_AFTER = timedelta(seconds=60)
