@@ -6,6 +6,7 @@ It is the ticket of an alert that makes only one, and the ticket of an incident 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -62,42 +63,10 @@ def sender(engine: Engine) -> TicketSender:
     return TicketSender(*parts, utc_now)
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-async def test_the_ticket_of_an_incident_is_opened_and_closed_once_wherever_the_process_dies(
-    tmp_path: Path, when: Literal["before", "after"]
-) -> None:
-    """The next process carries on from what is in the journal, also if the incident has ended meanwhile."""
-    at, killed = 1, True
-    while killed:
-        folder = tmp_path / str(at)
-        url = new_journal(folder)
-        async with Simulated(quick("healthy")) as sim:
-            simulation = announced(sim, folder)
-            inner = SqlJournal(url, DRILL)
-            engine = engine_on(url, simulation, Mortal(inner, at, when))  # pyright: ignore[reportArgumentType]
-            try:
-                await whole_incident(engine)
-                killed = False
-            except Killed:
-                await die(engine, inner)
-                engine = engine_on(url, simulation)
-                await whole_incident(engine)
-            assert sim.world.github is not None
-            assert [issue.state for issue in sim.world.github.issues] == ["closed"]
-            assert [line["method"] for line in writes(sim.world, "github")] == ["create_issue", "update_issue"]
-            [row] = engine.journal.incidents()
-            assert ticket_words(engine.company.plan, engine.conductor.incident(row.id)).endswith(", closed")
-            assert engine.journal.broken_link(row.id) is None
-            await engine.close()
-        at += 1
-    assert at > 9  # the opening, detection, the end; the proposal, intent and outcome of each act
-
-
-@pytest.mark.parametrize("when", ["before", "after"])
-async def test_a_process_that_dies_at_any_write_opens_one_ticket(
-    tmp_path: Path, when: Literal["before", "after"]
-) -> None:
-    """The next process carries on from what is in the journal."""
+async def killed_at_each_write(
+    tmp_path: Path, when: Literal["before", "after"], run: Callable[[Engine], Awaitable[None]]
+) -> AsyncIterator[tuple[Engine, Simulated]]:
+    """Yield an engine that has ended `run` after another was killed at a write; each write in turn, then none."""
     at, killed = 1, True
     while killed:
         folder = tmp_path / str(at)
@@ -108,19 +77,47 @@ async def test_a_process_that_dies_at_any_write_opens_one_ticket(
             inner = SqlJournal(url, DRILL)
             engine = engine_on(url, simulation, Mortal(inner, at, when))  # pyright: ignore[reportArgumentType]
             try:
-                await ticketed(engine)
+                await run(engine)
                 killed = False
             except Killed:
                 await die(engine, inner)
                 engine = engine_on(url, simulation)
-                await ticketed(engine)
-            assert engine.journal.incidents() == []
-            [row] = engine.journal.incidents(with_tickets=True)
-            assert ticket_link(engine.conductor.incident(row.id)) is not None
-            assert engine.journal.broken_link(row.id) is None
-            assert [line["method"] for line in writes(sim.world, "github")] == ["create_issue"]
+                await run(engine)
+            yield engine, sim
             await engine.close()
         at += 1
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_the_ticket_of_an_incident_is_opened_and_closed_once_wherever_the_process_dies(
+    tmp_path: Path, when: Literal["before", "after"]
+) -> None:
+    """The next process carries on from what is in the journal, also if the incident has ended meanwhile."""
+    at = 1
+    async for engine, sim in killed_at_each_write(tmp_path, when, whole_incident):
+        at += 1
+        assert sim.world.github is not None
+        assert [issue.state for issue in sim.world.github.issues] == ["closed"]
+        assert [line["method"] for line in writes(sim.world, "github")] == ["create_issue", "update_issue"]
+        [row] = engine.journal.incidents()
+        assert ticket_words(engine.company.plan, engine.conductor.incident(row.id)).endswith(", closed")
+        assert engine.journal.broken_link(row.id) is None
+    assert at > 9  # the opening, detection, the end; the proposal, intent and outcome of each act
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_process_that_dies_at_any_write_opens_one_ticket(
+    tmp_path: Path, when: Literal["before", "after"]
+) -> None:
+    """The next process carries on from what is in the journal."""
+    at = 1
+    async for engine, sim in killed_at_each_write(tmp_path, when, ticketed):
+        at += 1
+        assert engine.journal.incidents() == []
+        [row] = engine.journal.incidents(with_tickets=True)
+        assert ticket_link(engine.conductor.incident(row.id)) is not None
+        assert engine.journal.broken_link(row.id) is None
+        assert [line["method"] for line in writes(sim.world, "github")] == ["create_issue"]
     assert at > 4  # the opening, the proposal, the intent and the outcome
 
 
