@@ -55,7 +55,7 @@ async def run_phase(incident: str, phase: Phase) -> Ended:
                 await publish(engine, incident)
                 await wait_for_people(engine, incident, phase, move, by)
                 continue
-            shown.log(await _make(engine, shown, incident, move, by))
+            shown.log(await _make(engine, shown, incident, phase, move, by))
             if isinstance(move, CarryOut):
                 await publish(engine, incident)
         await publish(engine, incident)
@@ -68,7 +68,7 @@ async def run_phase(incident: str, phase: Phase) -> Ended:
     return await carried_out(work, incident)
 
 
-async def _make(engine: Engine, shown: Shown, incident: str, move: Move, by: By) -> str:
+async def _make(engine: Engine, shown: Shown, incident: str, phase: Phase, move: Move, by: By) -> str:
     """Make the move as a Prefect task, and return the timeline's sentences about it.
 
     Prefect keeps what the task returns and raises, so that both say nothing of a private incident.
@@ -77,7 +77,7 @@ async def _make(engine: Engine, shown: Shown, incident: str, move: Move, by: By)
     async def perform() -> str:
         before = engine.conductor.incident(incident).length
         try:
-            await _make_with_retries(engine, shown, incident, move, by)
+            await _make_with_retries(engine, shown, incident, phase, move, by)
         except AllclearError as error:
             if not shown.private:
                 raise
@@ -87,17 +87,17 @@ async def _make(engine: Engine, shown: Shown, incident: str, move: Move, by: By)
     return await run_step(type(move).__name__ if shown.private else title_of(move), perform)
 
 
-async def _make_with_retries(engine: Engine, shown: Shown, incident: str, move: Move, by: By) -> None:
+async def _make_with_retries(engine: Engine, shown: Shown, incident: str, phase: Phase, move: Move, by: By) -> None:
     """Make the move; while the system of an interrupted action does not answer, try again. Raises AllclearError."""
     for _ in range(_TRIES):
         try:
-            await engine.conductor.make(incident, move, by)
+            await engine.conductor.make(incident, phase, move, by)
         except VendorError as error:
             shown.log(f"{error.message} {error.next_step} Will retry in {_PAUSE:.0f} s.", logging.WARNING)
             await asyncio.sleep(_PAUSE)
         else:
             return
-    await engine.conductor.make(incident, move, by)
+    await engine.conductor.make(incident, phase, move, by)
 
 
 def title_of(move: Move) -> str:  # noqa: C901, PLR0911 - one line for each kind of move

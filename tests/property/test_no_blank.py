@@ -26,6 +26,7 @@ from allclear.domain.placeholders import render_all
 from allclear.domain.plan import UNKNOWN, ClockStart, Duty, Span
 from allclear.domain.records import (
     AlertJoined,
+    AskOpened,
     Assessed,
     FollowUpAdded,
     IncidentOpened,
@@ -42,6 +43,8 @@ from allclear.domain.text import markdown_safe, plain
 from allclear.engine.actions.approval_requests import fallback_for
 from allclear.engine.response.duties import duty_step
 from allclear.engine.response.moves import AskPeople
+from allclear.engine.response.questions import Questions
+from allclear.engine.response.step_context import StepContext
 from allclear.journal.sql_journal import SqlJournal
 from allclear.postmortem.document import PostMortem, write_post_mortem
 from allclear.postmortem.placeholders import FIELDS
@@ -228,7 +231,11 @@ PIECES = st.sampled_from(
 )
 
 
-@given(cases(), st.lists(PIECES, min_size=1, max_size=3).map(" ".join))
+OUTSIDE_TEXTS = st.lists(PIECES, min_size=1, max_size=3).map(" ".join).filter(lambda text: len(text) <= 30)
+"""No longer than a message shows: what is cut off cannot be compared."""
+
+
+@given(cases(), OUTSIDE_TEXTS)
 @example(
     case=Case(
         vintstreet(),
@@ -283,18 +290,7 @@ async def test_questions_to_people_are_filled_once(tmp_path: Path, outside_text:
     company = vintstreet()
     company = replace(company, plan=company.plan.model_copy(update={"duties": [duty]}))
     engine = engine_on(f"sqlite:///{tmp_path}/journal.db", None, journal)
-    engine = replace(
-        engine,
-        conductor=type(engine.conductor)(
-            journal,
-            engine.registry,
-            engine.executor,
-            engine.proposer,
-            company,
-            engine.context,
-            lambda: START,
-        ),
-    )
+    questions = Questions(company, engine.registry, StepContext(journal, company, lambda: START, engine.context.links))
     for book in company.runbooks.values():
         opened = IncidentOpened(
             company="vintstreet",
@@ -307,7 +303,8 @@ async def test_questions_to_people_are_filled_once(tmp_path: Path, outside_text:
         incident, _ = journal.open_incident("VS", opened, MACHINE)
         steps = [(phase, step) for phase in Phase for step in book.steps(phase) if step.person]
         for phase, step in [*steps, ("duty", duty_step(duty))]:
-            await engine.conductor.make(incident, AskPeople(phase, step, AskKind.STEP), MACHINE)
+            asked = questions.ask(engine.conductor.incident(incident), AskPeople(phase, step, AskKind.STEP))
+            journal.append(incident, [AskOpened(ask=asked)], MACHINE)
         for state in engine.conductor.incident(incident).asks.values():
             text = f"{state.ask.title} {state.ask.text}".replace(markdown_safe(outside_text), "").replace(
                 outside_text, ""

@@ -73,7 +73,7 @@ class Checks:
         """
         if move.not_before:
             await sleep_without_slot(max(0.0, (move.not_before - self._clock()).total_seconds()))
-        begun, values = self._journal.head(incident.id)[0], self._steps.values(incident)
+        chosen_at, begun, values = incident.length, self._journal.head(incident.id)[0], self._steps.values(incident)
         finding = await self.check(move.call, values)
         health_check = move.call.probe == self._steps.runbook(incident).health.probe
         if finding.verdict is Verdict.SUCCESS and health_check:
@@ -90,7 +90,11 @@ class Checks:
         # Read again, because a probe takes time and people write notes meanwhile, which do not affect its finding.
         incident = read_incident(self._journal, incident.id)
         ended = incident.over and move.phase is not Phase.REVIEW  # the review has probes of its own
-        if ended or (move.proves and incident.service_changed > begun) or self._checked_since(incident, done):
+        if (
+            ended
+            or (move.proves and incident.service_changed > begun)
+            or self._checked_since(incident, done, chosen_at)
+        ):
             raise ConcurrentWrite(f"{incident.id} changed during the check.", "Ask for the next move again.")
         records: list[Any] = [done, *self._proven_by(incident, move, finding, values)]
         outbox = loss_messages(incident, done, self._clock())
@@ -100,13 +104,13 @@ class Checks:
         if word:  # after an undo another revision serves, also if recovery was proven before
             record_known_good(self._journal, finding, self._clock(), f"{incident.id}, {word}")
 
-    def _checked_since(self, incident: Incident, done: StepDone) -> bool:
-        """Return whether the same check was journalled after `done` began.
+    def _checked_since(self, incident: Incident, done: StepDone, chosen_at: int) -> bool:
+        """Return whether the same check was journalled after entry `chosen_at`, the last one when it was chosen.
 
-        The responder and a flow may begin a check at the same moment. The second finding would ask people again what
+        The responder and a flow may choose a check at the same moment. The second finding would ask people again what
         they have answered by the first one.
         """
-        later = self._journal.entries(incident.id, after=done.after_entry) if incident.length > done.after_entry else []
+        later = self._journal.entries(incident.id, after=chosen_at) if incident.length > chosen_at else []
         made = [entry.record for entry in later if isinstance(entry.record, StepDone)]
         return any((one.phase, one.step) == (done.phase, done.step) for one in made)
 

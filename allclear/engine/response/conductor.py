@@ -156,13 +156,16 @@ class Conductor:
                 on_move(move)
             await self._make_in(incident, move, by)
 
-    async def make(self, incident_id: str, move: Move, by: By) -> None:
-        """Make `move`. If the incident has changed since it was computed, do nothing: compute the next move again.
+    async def make(self, incident_id: str, phase: Phase, move: Move, by: By) -> None:
+        """Make `move` if it is still the next one in `phase`; otherwise do nothing: compute the next move again.
 
-        Nothing is done for Wait and Over. Raises JournalError; VendorError if what became of an interrupted act cannot
-        be read; NotFound if the incident belongs to another scope.
+        Another process may have made it since it was computed. A question that was asked twice would ask people again
+        what they have answered. Nothing is done for Wait and Over. Raises JournalError; VendorError if what became of
+        an interrupted act cannot be read; NotFound if the incident belongs to another scope.
         """
-        await self._make_in(self.incident(incident_id), move, by)
+        incident = self.incident(incident_id)
+        if next_move(incident, self._company.plan, self.runbook(incident), phase) == move:
+            await self._make_in(incident, move, by)
 
     async def _make_in(self, incident: Incident, move: Move, by: By) -> None:
         try:
