@@ -294,7 +294,7 @@ def _reviews(plan: Plan, incident: Incident) -> list[Deadline]:
                 severity=worst,
                 starts=due.from_,
                 due=_due(plan, incident, due.from_, due.within),
-                met=_first(answer.at if answer and done else None, incident.reviewed_at),
+                met=None if answer and not done else _first(answer.at if answer else None, incident.reviewed_at),
                 declined=answer.at if answer and not done else None,
                 not_before=_due(plan, incident, due.from_, due.not_before) if due.not_before else None,
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Protocol
 
 from pydantic import Field
@@ -42,6 +43,15 @@ class Links(Protocol):
     def from_outside(self, path: str) -> str:
         """Return the address at which a vendor reaches a path of the responder; empty if none can."""
         ...
+
+
+def with_link(text: str, to: LinkTo, links: Links) -> str:
+    """Return `text` with the link at its end, or in place of the page's address if the text has that already."""
+    href, page = links.href(to), links.href(LinkTo(incident=to.incident))
+    if not href:
+        return text
+    address = re.compile(rf"(?<!\S){re.escape(page)}(?![^\s.,;)])")
+    return address.sub(lambda _: href, text) if address.search(text) else f"{text.rstrip()}\n\n{href}"
 
 
 class NoLinks:

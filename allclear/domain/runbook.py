@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from allclear.domain.approval import ApprovalPolicy, AutoApproval, Fallback
-from allclear.domain.base import Model, Slug
+from allclear.domain.base import Model, Slug, wrong_at
 from allclear.domain.durations import Duration
 from allclear.domain.post_mortem import PostMortemField
 from allclear.domain.recovery import RecoveryRule
@@ -61,6 +61,11 @@ class Step(Model):
     )
     severities: list[str] | None = Field(default=None, description="Only for these severities; all when left out.")
     kinds: list[Slug] | None = Field(default=None, description="Only for these kinds of incident; all when left out.")
+    if_done: Slug | None = Field(
+        default=None,
+        description="An earlier step of its phase that a person does: this step is left out if that one was answered "
+        '"not done".',
+    )
     measure: bool = Field(
         default=False,
         description="A containment measure, of an action or a person; they are tried in order until one is proven to "
@@ -190,6 +195,19 @@ class Runbook(Model):
                     msg = f"the step `{step.id}` is listed twice in `{phase.value}`"
                     raise ValueError(msg)
                 seen.add(step.id)
+        return self
+
+    @model_validator(mode="after")
+    def _if_done_by_a_person_before(self) -> Runbook:
+        for phase in Phase:
+            earlier: list[str] = []
+            for index, step in enumerate(self.steps(phase)):
+                if step.if_done and step.if_done not in earlier:
+                    sentence = f"`{phase.value}` has no step `{step.if_done}` before `{step.id}` that a person does"
+                    next_step = f"Write one of these: {', '.join(earlier)}." if earlier else "Take `if_done` out."
+                    raise wrong_at((phase.value, index, "if_done"), sentence, next_step)
+                if step.person and not (step.measure or step.meanwhile):
+                    earlier.append(step.id)
         return self
 
     @model_validator(mode="after")

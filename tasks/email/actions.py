@@ -11,6 +11,7 @@ from allclear.domain.action import Change, LinkedParams, Params, Receipt, State
 from allclear.domain.approval import SPEAKERS, ApprovalPolicy
 from allclear.domain.base import digest, utc_now
 from allclear.domain.delivery import MAY_BE_REPEAT, Delivery
+from allclear.domain.links import with_link
 from allclear.domain.text import enumerated
 from tasks.email.addresses import Readable
 from tasks.email.compose import composed
@@ -58,7 +59,7 @@ class _SendText(EmailAction[TextParams, EmailState]):
         if any(change.before.deliveries.get(one) is Delivery.UNKNOWN for one in people):
             text = f"{MAY_BE_REPEAT}\n\n{text}"
         if isinstance(params, SendParams) and params.link:
-            text = f"{text.rstrip()}\n\n{self.context.links.href(params.link)}"
+            text = with_link(text, params.link, self.context.links)
         message = composed(
             self.smtp,
             params.message,

@@ -97,6 +97,7 @@ async def scene(  # noqa: PLR0913 - each part of the scene
     link_key: str = "",
     one_clock: bool = False,
     environ: dict[str, str] | None = None,
+    page_url: str = "",
 ) -> AsyncGenerator[Scene]:
     """Yield an incident that `alert` opened.
 
@@ -109,6 +110,7 @@ async def scene(  # noqa: PLR0913 - each part of the scene
             journal_url=new_journal(folder),
             simulation=announced(simulated, folder),
             link_key=SecretStr(link_key) if link_key else None,
+            page_url=page_url,
         )
         engine = make_engine(settings, environ=environ or {}, clock=watch, company=company, registry=installed())
         try:

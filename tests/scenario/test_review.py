@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from allclear.bootstrap import make_engine
+from allclear.domain.deadlines import deadlines
 from allclear.domain.placeholders import LEARNED, Unknown
 from allclear.domain.privacy import is_private
 from allclear.domain.records import By, StepDone
@@ -19,6 +20,8 @@ from tests.scenario.notice_support import later
 from tests.scenario.private_support import private
 from tests.scenario.response_support import ALERT, broken, installed, person_for, say_yes, vintstreet
 from tests.scenario.scenes import Scene, scene
+
+PAGES = "https://allclear.example.com"
 
 
 async def test_a_probe_of_the_review_is_run_once_although_the_incident_has_ended(tmp_path: Path) -> None:
@@ -41,7 +44,7 @@ async def test_a_probe_of_the_review_is_run_once_although_the_incident_has_ended
 
 async def test_the_learnings_are_shared_in_peoples_words_after_the_post_mortem(tmp_path: Path) -> None:
     """In the team's channel and to its mailing list, once the person who completes the post-mortem says so."""
-    async with scene(tmp_path, vintstreet(), broken(), ALERT) as it:
+    async with scene(tmp_path, vintstreet(), broken(), ALERT, page_url=PAGES) as it:
         await it.past_detection()
         it.engine.people.resolve(it.incident_id, "the test ends it", person_for(it.incident.open_asks[0].ask))
         scribe = By(actor="Sam", role="scribe", via="cli")
@@ -66,6 +69,29 @@ async def test_the_learnings_are_shared_in_peoples_words_after_the_post_mortem(t
             assert "What went well: The alert was quick.; So was the way back.\n" in one
             assert "Action items: Test gift cards (Ben, by 2026-11-29)\n" in one
             assert "improved" not in one  # no one wrote it
+            assert one.count(f"{PAGES}/i/VS-1") == 1
+
+
+async def test_no_learnings_are_shared_while_there_is_no_post_mortem(tmp_path: Path) -> None:
+    """A person who answers "not done" reads before that nothing is shared then; the review ends without it."""
+    async with scene(tmp_path, vintstreet(), broken(), ALERT) as it:
+        await it.past_detection()
+        it.engine.people.resolve(it.incident_id, "the test ends it", person_for(it.incident.open_asks[0].ask))
+        mails = 0
+        for step in ("meeting", "action-items", "document"):
+            assert isinstance(await it.to(Phase.REVIEW), Wait)
+            (ask,) = [one.ask for one in it.incident.open_asks]
+            assert ask.step == step
+            assert ("Share learnings with the team; Send the learnings" in ask.no) is (step == "document")
+            mails = len(it.simulated.world.mails)
+            it.engine.people.answer(ask.id, person_for(ask), yes=step != "document", reason="no one had the time")
+        await it.to(Phase.REVIEW)
+        assert Phase.REVIEW.value in it.incident.left
+        assert posted(it) == []
+        assert len(it.simulated.world.mails) == mails
+        (document,) = [one for one in deadlines(it.engine.company.plan, it.incident) if one.name == "document"]
+        assert document.declined
+        assert document.met is None
 
 
 async def test_the_learnings_of_a_private_incident_are_sent_to_no_one(tmp_path: Path) -> None:

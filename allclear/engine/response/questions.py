@@ -8,10 +8,11 @@ from allclear.domain.deadlines import deadlines
 from allclear.domain.incident import Incident
 from allclear.domain.moments import stamp
 from allclear.domain.placeholders import render
-from allclear.domain.runbook import Step
+from allclear.domain.runbook import Phase, Step
 from allclear.engine.actions import approval_requests
 from allclear.engine.actions.registry import Registry
 from allclear.engine.response.moves import AskPeople
+from allclear.engine.response.next_move import applicable
 from allclear.engine.response.step_context import StepContext
 from allclear.engine.response.step_keys import choice_key, undo_failed_key, undo_key
 
@@ -50,10 +51,19 @@ class Questions:
         step = move.step.model_copy(update={"title": render(move.step.title, values)})
         text = render(step.ask, values) + self._due(incident, move.phase, step)
         ask = approval_requests.step_ask(incident, move.phase, step, text)
+        if depending := self._left_out_without(incident, move.phase, step):
+            ask = ask.model_copy(update={"no": f"{ask.no} Then these steps are left out: {'; '.join(depending)}."})
         if step.measure and self._company.plan.people_verify(incident.kind):
             yes, no = "The incident is contained.", "The incident is not contained, and the response goes on."
             return ask.model_copy(update={"contains": True, "yes": yes, "no": no})
         return ask
+
+    def _left_out_without(self, incident: Incident, phase: str, step: Step) -> list[str]:
+        """Return the titles of the steps that are left out if `step` is answered "not done"."""
+        if phase not in set(Phase):
+            return []
+        steps = applicable(incident, self._company.plan, self._steps.runbook(incident), Phase(phase))
+        return [self._title(incident, one) for one in steps if one.if_done == step.id]
 
     def _choice(self, incident: Incident, move: AskPeople) -> Ask:
         plan, step = self._company.plan, move.step

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from allclear.domain.act import Act
-from allclear.domain.action import ActStatus, Outcome
+from allclear.domain.action import ActStatus, Outcome, Verdict
 from allclear.domain.approval import AskKind
 from allclear.domain.ask_state import AskState
 from allclear.domain.fact_questions import why_not_asked
@@ -29,8 +29,8 @@ from allclear.journal.rows import OutboxKind, OutboxMessage
 _OTHER_FACTS = "it does not apply, according to the facts that are recorded now"
 
 
-def reason_against(incident: Incident, plan: Plan, step: Step) -> str:
-    """Return why a step of the runbook does not apply to the incident's severity and kind; empty if it applies.
+def reason_against(incident: Incident, plan: Plan, phase: Phase, step: Step) -> str:
+    """Return why a step of the runbook does not apply to the incident as it is now; empty if it applies.
 
     For a severity that only makes a ticket, the steps that name it apply, and the undo steps.
     """
@@ -43,6 +43,9 @@ def reason_against(incident: Incident, plan: Plan, step: Step) -> str:
         return f"the severity is {severity.name} now, for which the plan has no containment"
     if severity and severity.ticket_only and not (step.severities or step.undo):
         return f"the severity is {severity.name} now, which only makes a ticket"
+    before = incident.step(phase, step.if_done) if step.if_done else None
+    if before and before.finding.verdict is not Verdict.SUCCESS:
+        return f'"{plain(before.title)}" was answered "not done"'
     return ""
 
 
@@ -109,8 +112,9 @@ def _inapplicable(incident: Incident, plan: Plan, runbook: Runbook, state: AskSt
         return "" if ask.step in evidence_names(plan, incident) else _OTHER_FACTS
     if ask.step == STILL_CONTAINED:
         return "" if incident.recheck else "it was checked meanwhile whether the incident is still contained"
-    steps = _steps_of(runbook.steps(Phase(ask.phase)), ask.step)
-    reasons = [reason_against(incident, plan, step) for step in steps]
+    phase = Phase(ask.phase)
+    steps = _steps_of(runbook.steps(phase), ask.step)
+    reasons = [reason_against(incident, plan, phase, step) for step in steps]
     if reasons and all(reasons):
         return reasons[0]
     contains = ask.step == MANUAL_CONTAINMENT or any(step.measure for step in steps)

@@ -99,6 +99,21 @@ def test_a_step_that_is_listed_twice_is_reported_at_the_second(folder: Path, fil
     assert error == f"{file}:{at}: The step `{twice}` is listed twice in `contain`. Give one of them another id."
 
 
+def test_a_step_may_depend_only_on_an_earlier_step_of_a_person(folder: Path) -> None:
+    """An action, a later step and an unknown one could never be answered "not done"."""
+    base = folder / "common-steps.yaml"
+    for wrong in ("invite", "share-private", "documents"):
+        path = base.read_text()
+        edit(base, "if_done: document  #", f"if_done: {wrong}  #")
+        at = line_of(base, f"if_done: {wrong}", 1)
+        (error,) = [error for error in errors(folder) if "before" in error]
+        assert error == (
+            f"common-steps.yaml:{at}: `if_done`: `review` has no step `{wrong}` before `share` that a person does. "
+            "Write one of these: meeting, action-items, document."
+        )
+        base.write_text(path)
+
+
 def test_a_placeholder_with_one_brace_is_an_error(folder: Path) -> None:
     """In a step and in a template; JSON in a text is left alone."""
     runbook = folder / "runbooks" / "bad-deployment.yaml"
