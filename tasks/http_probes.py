@@ -23,6 +23,7 @@ from allclear.domain.probe import Probe
 from allclear.domain.systems import Service, Smoke, SmokePath
 from allclear.vendors.access import redacted
 from allclear.vendors.web import Web, WebAnswer
+from tasks.read_together import read_together
 from tasks.service_params import ServiceParams
 
 AT_ONCE = 10
@@ -107,7 +108,7 @@ class SmokeTest(Probe[ServiceParams]):
                 return path, answer
 
         asked = [smoke.paths[number % len(smoke.paths)] for number in range(smoke.requests)]
-        return judge(smoke, await asyncio.gather(*(send(path) for path in asked)))
+        return judge(smoke, await read_together(*(send(path) for path in asked)))
 
 
 def judge(smoke: Smoke, answers: Sequence[tuple[SmokePath, WebAnswer]]) -> Finding:

@@ -5,7 +5,6 @@ A rollback pins the service: later deployments get no users until `cloud_run.res
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import ClassVar
@@ -46,6 +45,7 @@ from tasks.cloud_run.traffic_checks import traffic_refusals
 from tasks.cloud_run.traffic_state import TrafficState, restored, sending_all, traffic_finding, traffic_reached
 from tasks.maintenance_handle import MaintenanceHandle
 from tasks.permissions import CLOUD_RUN_READ, CLOUD_RUN_WRITE, LOGS_READ, METRICS_READ
+from tasks.read_together import read_together
 
 PREVIOUS = "previous"
 
@@ -156,7 +156,7 @@ class RollbackTraffic(_TrafficAction):
             return with_failed(await self.observe(params), self.context, resource)
         # The evidence about the past is gathered while the present is read.
         evidence = gather_evidence(self.context, self.identity(params), seconds=self.evidence_seconds)
-        state, past = await asyncio.gather(super().observe(params), evidence)
+        state, past = await read_together(super().observe(params), evidence)
         if state.unlisted:
             named = [piece.revision for piece in past.evidence]
             state = await traffic_state.with_revisions(*self.located(params), state, named)
@@ -317,7 +317,7 @@ class Revisions(Probe[CloudRunParams]):
             run, name = locate(self.context, params)
             identity = identity_of(run, params.service, name)
             evidence = gather_evidence(self.context, identity, seconds=self.evidence_seconds)
-            state, past = await asyncio.gather(traffic_state.read_traffic(run, name), evidence)
+            state, past = await read_together(traffic_state.read_traffic(run, name), evidence)
         except AllclearError as error:
             return Finding(verdict=Verdict.INCONCLUSIVE, sentence=error.message)
         facts = state.model_dump(mode="json", include={"allocation", "serving", "latest_ready", "reconciling"})

@@ -40,6 +40,7 @@ from allclear.domain.systems import Service
 from allclear.domain.text import bare, enumerated
 from allclear.vendors.twilio import Twilio
 from tasks.permissions import TWILIO_SEND
+from tasks.read_together import read_together
 from tasks.twilio.preflight import TwilioPreflight
 
 _ARRIVED = frozenset({Delivery.DELIVERED, Delivery.ACKNOWLEDGED})
@@ -169,7 +170,7 @@ class PhoneAction(Action[P, PhoneMessage]):
     @override
     async def observe(self, params: P) -> PhoneMessage:
         addresses = list(dict.fromkeys(params.people))
-        found = await asyncio.gather(*(self._reached(params, address) for address in addresses))
+        found = await read_together(*(self._reached(params, address) for address in addresses))
         reached = {address: one for address, one in zip(addresses, found, strict=True) if one}
         return PhoneMessage(
             key=params.message,
