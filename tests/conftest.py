@@ -13,32 +13,13 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests import once_a_process
+from tests.schedule import Schedule, place
 
 if TYPE_CHECKING:
     from tests.journal_support import Journals, OnPostgres
 
 
 TESTS = Path(__file__).parent
-
-ON_ONE_STACK = ("test_up.py", "test_forms.py", "test_browser.py")
-"""The files whose tests share one running stack, in this order; see end_to_end/conftest.py.
-
-Each has incidents of its own. The commands of the README, in the first file, are about the first incident.
-"""
-
-FIRST = (
-    "end_to_end",
-    "property/test_crash_anywhere.py",
-    "scenario/test_every_drill.py",
-    "property/test_one_change.py",
-    "contract/test_simulator_gcloud.py",
-    "contract/test_cloud_run_cases_trouble.py",
-    "scenario",
-    "property",
-    "contract",
-)
-"""The folders and files that are run first, in this order, because they take the longest: in November 2026, of 900
-seconds of processor time, the sweep took 120, the drills 80, the next files 43, 19 and 13, and no other over 12."""
 
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")  # a busy machine fails no test by its clock
@@ -76,28 +57,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     `--no-loadscope-reorder` keeps this order in several test processes.
     """
-
-    def place(item: pytest.Item) -> tuple[int, int]:
-        within, name = item.path.relative_to(TESTS).as_posix(), item.path.name
-        return (
-            next((number for number, start in enumerate(FIRST) if within.startswith(start)), len(FIRST)),
-            ON_ONE_STACK.index(name) if name in ON_ONE_STACK else len(ON_ONE_STACK),
-        )
-
-    items.sort(key=place)
+    items.sort(key=lambda item: place(item.path.relative_to(TESTS)))
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:  # noqa: ANN401 - pytest-xdist has no types
-    """Keep the tests of a file in one test process, and those of the files that share a running stack."""
-    from xdist.scheduler import LoadFileScheduling  # noqa: PLC0415 - a run in one process needs none
-
-    class ByFileOrStack(LoadFileScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            file = super()._split_scope(nodeid)
-            return "one stack" if Path(file).name in ON_ONE_STACK else file
-
-    return ByFileOrStack(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Schedule:  # noqa: ANN401 - pytest-xdist has no types
+    """Give the files to several test processes as `Schedule` does."""
+    return Schedule(config, log)
 
 
 @pytest.fixture(scope="session")

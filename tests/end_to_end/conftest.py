@@ -1,6 +1,6 @@
 """One running stack for the files that need one but neither stop nor break it: each start takes ten to twenty seconds.
 
-`ON_ONE_STACK` of tests/conftest.py lists these files, so that they run in the same test process.
+`ON_ONE_STACK` of tests/schedule.py lists these files, so that they run in the same test process.
 """
 
 from __future__ import annotations
