@@ -1,7 +1,7 @@
 """Several reads at the same time, of which none goes on after another has failed.
 
-`asyncio.gather` alone raises the first error and leaves the other reads running. They would use a client that may be closed
-meanwhile.
+`asyncio.gather` alone raises the first error and leaves the other reads running. They would use a client that may be
+closed meanwhile.
 """
 
 from __future__ import annotations
