@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
+from functools import cached_property
 from typing import Any
 
 
@@ -18,18 +19,18 @@ class Mail:
     """Those whom the server accepted."""
     content: bytes
 
-    @property
+    @cached_property
     def message(self) -> EmailMessage:
         """Return the message, read by Python's own parser."""
         return message_from_bytes(self.content, policy=default)
 
-    @property
+    @cached_property
     def text(self) -> str:
         """Return its plain text; empty if it has none."""
         part = self.message.get_body(preferencelist=("plain",))
         return str(part.get_content()) if part is not None else ""
 
-    @property
+    @cached_property
     def invitation(self) -> str:
         """Return the calendar that it carries, as text; empty if it carries none."""
         parts = [one for one in self.message.walk() if one.get_content_type() == "text/calendar"]

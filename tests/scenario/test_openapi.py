@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,19 +20,25 @@ from tests.unit.responder.responder_support import AUTH, engine_in, running_resp
 Operations = list[tuple[str, str, dict[str, Any]]]
 
 
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    """An engine that can sign."""
-    engine = engine_in(tmp_path, link_key=SecretStr("a-key-of-a-test"))
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """An engine that can sign, for all tests of this file."""
+    engine = engine_in(tmp_path_factory.mktemp("openapi"), link_key=SecretStr("a-key-of-a-test"))
     yield engine
     engine.journal.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def client(engine: Engine) -> Iterator[TestClient]:
-    """A client of the responder."""
+    """A client of the responder, for all tests of this file."""
     with running_responder(engine) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def description(client: TestClient) -> dict[str, Any]:
+    """The document, as the responder answers with it."""
+    return client.get("/openapi.json").json()
 
 
 def operations(description: dict[str, Any]) -> Operations:
@@ -58,13 +63,12 @@ def resolved(description: dict[str, Any], reference: str) -> Any:  # noqa: ANN40
     return found
 
 
-def test_the_document_is_valid(client: TestClient) -> None:
+def test_the_document_is_valid(description: dict[str, Any]) -> None:
     """Its version, references, schemas, ids, parameters and the schemes of its security.
 
     *Source:* spec.openapis.org, OpenAPI 3.1.0, "Operation Object", "Parameter Object" and "Schema Object", which is
     JSON Schema 2020-12.
     """
-    description = client.get("/openapi.json").json()
     assert description["openapi"].startswith("3.1.")
     assert {"title", "version"} <= set(description["info"])
     for part in parts(description):
@@ -87,9 +91,8 @@ def test_the_document_is_valid(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(BODIES))
-def test_the_body_of_each_command_fits_its_description(client: TestClient, name: str) -> None:
+def test_the_body_of_each_command_fits_its_description(description: dict[str, Any], name: str) -> None:
     """What the tests of commands send is what the document describes; a field that is unknown is not."""
-    description = client.get("/openapi.json").json()
     of_incident = name in {command.name for command in COMMANDS}
     path = f"/incidents/{{incident_id}}/{name}" if of_incident else f"/{name}"
     body = description["paths"][path]["post"]["requestBody"]
@@ -99,9 +102,10 @@ def test_the_body_of_each_command_fits_its_description(client: TestClient, name:
     assert not Draft202012Validator(schema).is_valid(BODIES[name] | {"surprise": 1})
 
 
-def test_the_answers_of_commands_and_reports_fit_their_description(client: TestClient, engine: Engine) -> None:
+def test_the_answers_of_commands_and_reports_fit_their_description(
+    client: TestClient, engine: Engine, description: dict[str, Any]
+) -> None:
     """Done, not identified, not allowed, unknown, refused, and a body that does not fit."""
-    description = client.get("/openapi.json").json()
     declared = Declaration(title="Errors", severity="P1", service="storefront", runbook="bad-deployment")
     incident = engine.people.declare(declared, engine.people.who("Ana", "on_call", "cli"))
     ana = {"Authorization": f"Bearer {engine.tokens.for_person('Ana', 'on_call')}", "Idempotency-Key": "1"}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -25,23 +26,44 @@ from tests.scenario.test_commands import BODIES
 PROPOSAL = {"action": "maintenance.enable", "reason": "stop the writes"}
 
 
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    """An engine of the company whose incidents are private."""
-    settings = Settings(journal_url=new_journal(tmp_path))
+@contextmanager
+def opened(folder: Path) -> Generator[Engine]:
+    """Yield an engine of the company whose incidents are private, and close its journal."""
+    settings = Settings(journal_url=new_journal(folder))
     environ = dict.fromkeys(VARIABLES.values(), "a-secret-of-a-test")
     engine = make_engine(settings, environ=environ, company=private(), registry=installed())
-    yield engine
-    engine.journal.close()
+    try:
+        yield engine
+    finally:
+        engine.journal.close()
 
 
-@pytest.fixture
-def incident(engine: Engine) -> str:
-    """A private incident that an alert opened."""
+def alerted(engine: Engine) -> str:
+    """Return a private incident that an alert opened."""
     taken = engine.intake.take(ALERT, "delivery-1")
     assert taken.incident is not None
     assert is_private(engine.company.plan, engine.conductor.incident(taken.incident))
     return taken.incident
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    """An engine of the company whose incidents are private."""
+    with opened(tmp_path) as engine:
+        yield engine
+
+
+@pytest.fixture
+def incident(engine: Engine) -> str:
+    """A private incident of that engine."""
+    return alerted(engine)
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, str]]:
+    """An engine and its private incident for all tests that write nothing."""
+    with opened(tmp_path_factory.mktemp("untouched")) as engine:
+        yield engine, alerted(engine)
 
 
 def written(engine: Engine, incident: str) -> list[object]:
@@ -51,8 +73,9 @@ def written(engine: Engine, incident: str) -> list[object]:
 
 @pytest.mark.parametrize("name", sorted(command.name for command in COMMANDS if command.needs_reader))
 @pytest.mark.parametrize("who", OUTSIDERS)
-async def test_no_command_is_carried_out_for_an_outsider(engine: Engine, incident: str, name: str, who: str) -> None:
+async def test_no_command_is_carried_out_for_an_outsider(untouched: tuple[Engine, str], name: str, who: str) -> None:
     """Nothing is written, and the refusal names no step, title or alert."""
+    engine, incident = untouched
     command = BY_NAME[name].model_validate(PROPOSAL if name == "proposals" else BODIES[name])
     before = written(engine, incident)
     with pytest.raises(NotAllowed) as raised:
@@ -87,8 +110,9 @@ WRITERS: dict[str, People] = {
 
 @pytest.mark.parametrize("name", WRITERS)
 @pytest.mark.parametrize("who", [who for who, by in OUTSIDERS.items() if by.role and not by.program])
-def test_no_record_of_an_outsider_is_written_whatever_calls(engine: Engine, incident: str, name: str, who: str) -> None:
+def test_no_record_of_an_outsider_is_written_whatever_calls(untouched: tuple[Engine, str], name: str, who: str) -> None:
     """The rule holds where the record is written, too: the incident may have become private in between."""
+    engine, incident = untouched
     before = written(engine, incident)
     with pytest.raises(NotAllowed):
         WRITERS[name](engine, incident, OUTSIDERS[who])
@@ -114,9 +138,10 @@ ACTS: dict[str, Acts] = {
 @pytest.mark.parametrize("name", ACTS)
 @pytest.mark.parametrize("who", OUTSIDERS)
 async def test_no_action_by_hand_is_taken_or_shown_to_an_outsider(
-    engine: Engine, incident: str, name: str, who: str
+    untouched: tuple[Engine, str], name: str, who: str
 ) -> None:
     """A claimed name cannot change production through a private incident, and cannot read what is in place."""
+    engine, incident = untouched
     before = written(engine, incident)
     with pytest.raises(NotAllowed) as raised:
         await ACTS[name](engine, incident, OUTSIDERS[who])
