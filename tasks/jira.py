@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
+from types import MappingProxyType
 from typing import ClassVar, Generic, Literal, TypeVar
 
 from pydantic import Field
@@ -245,6 +246,7 @@ class CreateTicket(_TicketAction[CreateParams]):
     title = "Create a ticket in Jira"
     params: ClassVar[type[Params]] = CreateParams
     text_params = ("summary", "text")
+    opens_ticket = True
     shows_late = True
     usual_undo = "It cannot be undone: move the ticket to done, or delete it in Jira."
 
@@ -300,6 +302,7 @@ class MoveTicket(_TicketAction[MoveParams]):
     name = "jira.transition"
     title = "Move a ticket in Jira"
     params: ClassVar[type[Params]] = MoveParams
+    closes_ticket = MappingProxyType({"to": "done"})
     usual_undo = "Moves it back to the kind of status that it had."
 
     @override

@@ -200,6 +200,10 @@ class Action(ABC, Generic[P, S]):
     """Whether it pages people."""
     found_again: ClassVar[bool] = False
     """For a message: whether a later read can tell if it was sent, as a ticket is found by our name for it."""
+    opens_ticket: ClassVar[bool] = False
+    """Whether it opens a ticket, or opens it again, so that a plan may name it for that."""
+    closes_ticket: ClassVar[Mapping[str, str] | None] = None
+    """The parameters with which it closes a ticket, as `{"to": "done"}`; None if it never does."""
     tells: ClassVar[bool] = False
     """Whether it only informs people: a message, a page, a public post. The post-mortem lists these separately."""
     announces: ClassVar[bool] = False

@@ -16,6 +16,9 @@ from allclear.domain.text import plain
 EMAIL = "email"
 """The kind of contact that a mailing list has."""
 
+PHONE = "phone"
+"""The kind of contact that a text or a call needs."""
+
 
 def first_people(plan: Plan, role: str, at: datetime, overrides: Sequence[RotaOverride]) -> list[str]:
     """Return the people of a role who are notified first: only the first layer of a rota.

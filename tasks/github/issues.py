@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from types import MappingProxyType
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -178,6 +179,7 @@ class OpenIssue(_IssueAction):
     title = "Open a ticket as an issue on GitHub"
     params = OpenIssueParams
     text_params = ("title", "text")
+    opens_ticket = True
     usual_undo = "Closes the issue."
 
     @override
@@ -207,6 +209,7 @@ class CloseIssue(_IssueAction):
 
     name = "github.close_issue"
     title = "Close a ticket on GitHub"
+    closes_ticket = MappingProxyType[str, str]({})
     usual_undo = "Opens the issue again."
 
     @override

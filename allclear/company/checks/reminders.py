@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from allclear.company.capabilities import Capabilities
+from allclear.company.capabilities import ActionType, Capabilities
 from allclear.company.checks.calls import check_contact, check_params, is_numbered, unknown_action
 from allclear.company.diagnostics import Diagnostic
 from allclear.company.load import PLAN, Draft
+from allclear.domain.audiences import PHONE
 from allclear.domain.placeholders import REMINDER_PLACEHOLDERS
 from allclear.domain.plan import MessageAction
 
@@ -66,12 +67,17 @@ def _message(draft: Draft, capabilities: Capabilities, name: str, message: Messa
     if kind is None:
         yield unknown_action(draft, capabilities, place, message.action)
         return
-    if not kind.text_params or kind.approval is not None:
+    if not _sends(kind):
         yield file.error(
             (*place, "action"),
             f"`{message.action}` does more than send a message, and a reminder would run it without an approval.",
             "Name one that only sends a message and needs no approval, such as slack.post or pagerduty.page.",
         )
+    elif not _fits(kind, name):
+        does = "would page people for what is not urgent" if name == "message" else "would wake no one"
+        fits = [f"`{one.name}`" for one in capabilities.actions.values() if _sends(one) and _fits(one, name)]
+        next_step = f"Write one of these: {', '.join(sorted(fits))}." if fits else f"Take `{name}` out."
+        yield file.error((*place, "action"), f"`{message.action}` under `{name}` {does}.", next_step)
     yield from check_params(draft, place, kind, message.with_, REMINDER_PLACEHOLDERS)
     if not any("{reminder}" in str(value) for value in message.with_.values()):
         yield file.error((*place, "with"), f"`{name}` does not say what is overdue.", "Put {reminder} into its text.")
@@ -81,3 +87,13 @@ def _message(draft: Draft, capabilities: Capabilities, name: str, message: Messa
             f"Each `{name}` would replace the one before.",
             'Put {number} into its key, for example "{incident}-reminder-{number}".',
         )
+
+
+def _sends(kind: ActionType) -> bool:
+    """Return whether an action only sends a message, and needs no approval."""
+    return bool(kind.text_params) and kind.approval is None and not kind.opens_ticket
+
+
+def _fits(kind: ActionType, name: str) -> bool:
+    """Return whether a message of that kind wakes people if it stands under `page`, and does not page otherwise."""
+    return kind.pages or kind.reaches == PHONE if name == "page" else not kind.pages

@@ -69,6 +69,8 @@ class _RunbookChecker:
             yield from self._probe(place, step.probe, step.with_)
         if step.action:
             yield from self._action(place, step)
+        if isinstance(step.undo, list):
+            yield from self._undo((*place, "undo"), step.undo)
         if step.proof:
             yield from self._probe((*place, "proof"), step.proof.probe, step.proof.with_)
         for name in ("title", "ask"):
@@ -100,6 +102,17 @@ class _RunbookChecker:
             if isinstance(step.if_unanswered, Fallback):
                 yield from self._unanswered((*place, "if_unanswered"), kind, step, step.if_unanswered)
         yield from check_step_placeholders(self._draft, self._file, (*place, "with"), step.with_)
+
+    def _undo(self, place: Place, names: Iterable[str]) -> Iterator[Diagnostic]:
+        """Yield an error for each name that no act to undo can have: its step would never undo anything."""
+        known = self._capabilities.actions
+        for index, name in enumerate(names):
+            kind = known.get(name)
+            if kind is None:
+                yield self._unknown((*place, index), "action", name, known, self._capabilities.probes)
+            elif kind.reverses:
+                sentence = f"`{name}` is itself the undo of `{kind.reverses}`, and leaves nothing to undo."
+                yield self._file.error((*place, index), sentence, f"Write `{kind.reverses}`.")
 
     def _unanswered(self, place: Place, kind: ActionType, step: Step, fallback: Fallback) -> Iterator[Diagnostic]:
         """Yield an error for a fallback that changes more than words: without an answer nothing else may change."""

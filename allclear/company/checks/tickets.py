@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
-from allclear.company.capabilities import Capabilities
+from allclear.company.capabilities import ActionType, Capabilities
 from allclear.company.checks.calls import check_params, is_numbered, unknown_action
 from allclear.company.diagnostics import Diagnostic
 from allclear.company.load import PLAN, Draft
@@ -91,10 +91,33 @@ def _call(
     if kind is None:
         yield unknown_action(draft, capabilities, place, call.action)
         return
-    if not kind.found_again or kind.approval is not None:
+    verb = "close" if place[-1] == "close" else "open"
+    fits = {name for name, one in capabilities.actions.items() if one.approval is None and _does(one, verb)}
+    if call.action not in fits:
+        sentence = f"`{call.action}` does not {verb} a ticket."
         yield draft.files[PLAN].error(
-            (*place, "action"),
-            f"`{call.action}` is not an action for tickets, and would run here without an approval.",
-            "Name one that opens or closes a ticket, such as github.issue or jira.create.",
+            (*place, "action"), sentence, f"Write one that does: {_alternatives(fits, call)}."
         )
+        return  # its parameters are another action's
+    if verb == "close":
+        yield from _closes(draft, place, call, kind.closes_ticket or {})
     yield from check_params(draft, place, kind, call.with_, known)
+
+
+def _does(kind: ActionType, verb: str) -> bool:
+    return kind.closes_ticket is not None if verb == "close" else kind.opens_ticket
+
+
+def _alternatives(fits: Iterable[str], call: TicketAction) -> str:
+    """Return the actions that a plan may name instead of that of `call`; those of the same system, if there are any."""
+    system = f"{call.action.partition('.')[0]}."
+    same = [name for name in sorted(fits) if name.startswith(system)]
+    return ", ".join(f"`{name}`" for name in same or sorted(fits)) or "none is installed"
+
+
+def _closes(draft: Draft, place: Place, call: TicketAction, needed: Mapping[str, str]) -> Iterator[Diagnostic]:
+    """Yield the parameters without which the call would leave the ticket open."""
+    for name, value in needed.items():
+        if call.with_.get(name) != value:
+            sentence = f"`{call.action}` closes a ticket only with `{name}: {value}`."
+            yield draft.files[PLAN].error((*place, "with", name), sentence, f"Write `{name}: {value}`.")
