@@ -43,8 +43,43 @@ def facets(engine: Engine, incident: Incident, _known: Mapping[str, str]) -> lis
     for name, facet in engine.company.plan.facets.items():
         now = incident.facets.get(name, UNKNOWN)
         options = [Option(value, value) for value in (*facet.values, UNKNOWN) if value != now]
-        found.append(Input(f"facts.{name}", facet.title, f"Now: {now}.", "choice", options=tuple(options)))
+        about = f"Now: {now}."
+        found.append(Input(f"facts.{name}", facet.title, about, "choice", options=tuple(options), unchosen="As it is"))
     return found
+
+
+def all_services(engine: Engine) -> list[Option]:
+    """Return the company's services."""
+    return [Option(name, service.title) for name, service in engine.company.systems.services.items()]
+
+
+def all_runbooks(engine: Engine) -> list[Option]:
+    """Return the company's runbooks."""
+    return [Option(name, runbook.title) for name, runbook in engine.company.runbooks.items()]
+
+
+def all_severities(engine: Engine) -> list[Option]:
+    """Return the plan's severities, each with its definition."""
+    return [Option(one.name, f"{one.name} {one.title}", one.definition) for one in engine.company.plan.severities]
+
+
+def all_kinds(engine: Engine) -> list[Option]:
+    """Return the plan's kinds of incidents."""
+    return [Option(name, kind.title, kind.about) for name, kind in engine.company.plan.kinds.items()]
+
+
+def all_facets(engine: Engine) -> list[Input]:
+    """Return an input for each facet of the plan, of which nothing is known yet."""
+    return [
+        Input(
+            f"facts.{name}",
+            facet.title,
+            kind="choice",
+            options=tuple(Option(value, value) for value in facet.values),
+            unchosen="Not known yet",
+        )
+        for name, facet in engine.company.plan.facets.items()
+    ]
 
 
 def roles(engine: Engine, incident: Incident) -> list[Option]:

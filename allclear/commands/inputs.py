@@ -52,6 +52,8 @@ class Input:
     options: tuple[Option, ...] = ()
     others: bool = False
     """Whether another value than the options may be typed."""
+    unchosen: str = "None"
+    """The words for choosing none of the options."""
 
 
 Options = Callable[["Engine", Incident], list[Option]]
@@ -67,6 +69,14 @@ class OneOf:
 
 
 @dataclass(frozen=True)
+class OneOfCompany:
+    """The value is one of these, for a command that belongs to no incident."""
+
+    options: Callable[[Engine], list[Option]]
+    unchosen: str = "None"
+
+
+@dataclass(frozen=True)
 class LocalTime:
     """The value is a day and a time in the company's zone; the function returns the one that the form shows first."""
 
@@ -78,6 +88,27 @@ class EachOf:
     """The field is a mapping, and has an input for each of these. They may depend on what is known already."""
 
     parts: Parts
+
+
+@dataclass(frozen=True)
+class EachOfCompany:
+    """The field is a mapping, and has an input for each of these, for a command that belongs to no incident."""
+
+    parts: Callable[[Engine], list[Input]]
+
+
+def company_inputs_of(command: type[Command], engine: Engine) -> list[Input]:
+    """Return the inputs of a command that belongs to no incident, in the order of its fields."""
+    found: list[Input] = []
+    for name, field in command.model_fields.items():
+        each = next((one for one in field.metadata if isinstance(one, EachOfCompany)), None)
+        chosen = next((one for one in field.metadata if isinstance(one, OneOfCompany)), None)
+        if each is not None:
+            found += each.parts(engine)
+        else:
+            options, unchosen = (chosen.options(engine), chosen.unchosen) if chosen else ([], "None")
+            found.append(replace(_input(field.alias or name, field, tuple(options)), unchosen=unchosen))
+    return found
 
 
 def inputs_of(command: type[Command], engine: Engine, incident: Incident, known: Mapping[str, str]) -> list[Input]:
@@ -99,14 +130,18 @@ def _with(one: Input, known: Mapping[str, str]) -> Input:
 
 def input_of(name: str, field: FieldInfo, engine: Engine, incident: Incident) -> Input:
     """Return the input of one field."""
-    chosen = next((one for one in field.metadata if isinstance(one, OneOf)), None)
-    options = tuple(chosen.options(engine, incident)) if chosen else _literals(field.annotation)
-    others = chosen is not None and chosen.others
-    default = field.get_default() if not field.is_required() else None
     moment = next((one for one in field.metadata if isinstance(one, LocalTime)), None)
     if moment is not None:
         first, label = moment.first(engine, incident), field.title or name
         return Input(name, label, field.description or "", "datetime-local", field.is_required(), first)
+    chosen = next((one for one in field.metadata if isinstance(one, OneOf)), None)
+    options = tuple(chosen.options(engine, incident)) if chosen else ()
+    return _input(name, field, options, others=chosen is not None and chosen.others)
+
+
+def _input(name: str, field: FieldInfo, options: tuple[Option, ...], *, others: bool = False) -> Input:
+    options = options or _literals(field.annotation)
+    default = field.get_default() if not field.is_required() else None
     return Input(
         name=name,
         label=field.title or name.replace("_", " ").capitalize(),

@@ -14,7 +14,7 @@ from allclear.bootstrap import Engine
 from allclear.commands.base import Command, Section
 from allclear.commands.catalog import PAGE_COMMANDS
 from allclear.commands.effects import Effect
-from allclear.commands.inputs import Input, inputs_of
+from allclear.commands.inputs import Input, company_inputs_of, inputs_of
 from allclear.commands.notes import Note
 from allclear.domain.errors import NotFound
 from allclear.domain.incident import Incident
@@ -47,6 +47,12 @@ def forms_of(engine: Engine, incident: Incident) -> dict[Section, list[CommandFo
             inputs = [] if command.confirm else inputs_of(command, engine, incident, {})
             found[command.section].append(_form(command, inputs))
     return found
+
+
+def company_form(kind: type[Command], engine: Engine, typed: Mapping[str, str]) -> CommandForm:
+    """Return the form of a command that belongs to no incident, with what was typed already."""
+    inputs = company_inputs_of(kind, engine)
+    return _form(kind, [replace(one, value=typed.get(one.name, one.value)) for one in inputs])
 
 
 def next_form(kind: type[Command], engine: Engine, incident: Incident, said: Mapping[str, str]) -> CommandForm:

@@ -20,4 +20,8 @@ OPEN_LINK = (
 )
 ONE_PAGE = "A personal link opens the page of one incident. On the command line the list is: allclear incidents."
 NEW_LINK = "To come back, open a new personal link, which this makes: allclear link {incident} {signature}."
+DECLARE_ELSEWHERE = (
+    "A personal link is for one incident. Declare it in Slack with /incident, or on the command line: allclear respond."
+)
 LIST = "the list of incidents"
+DECLARING = "the form to declare an incident"

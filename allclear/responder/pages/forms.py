@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from secrets import token_hex
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 from fastapi import HTTPException, Request
@@ -24,6 +24,8 @@ from allclear.engine.people.personal_links import PersonalLinks
 from allclear.engine.people.signatures import Purpose, SignedStatement, Statement
 from allclear.responder.callers import with_request
 from allclear.responder.pages.sign_in import Viewer
+
+C = TypeVar("C", bound=Command)
 
 FORM, KEY = "form", "key"
 
@@ -104,7 +106,7 @@ def author(by: By, command: Command, fields: dict[str, str], incident: str) -> B
     return with_request(by, f"page-{key}", [command.name, incident, command.model_dump(mode="json")])
 
 
-def command_from(kind: type[Command], fields: dict[str, str], form: SignedStatement) -> Command:
+def command_from(kind: type[C], fields: dict[str, str], form: SignedStatement) -> C:
     """Return the command that the fields say. Its question and the change are those that were shown.
 
     Raises NotAllowed for a field that the command does not have, or a value that does not fit.

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable
 from functools import partial
 from itertools import islice
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
-from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
+from fastapi.responses import RedirectResponse, StreamingResponse
 from markupsafe import Markup
 
-from allclear.bootstrap import Engine
 from allclear.commands.base import Command, Section
 from allclear.commands.catalog import PAGE_COMMANDS
 from allclear.domain.base import utc_now
@@ -24,12 +23,11 @@ from allclear.domain.roles import roles_of
 from allclear.domain.text import plain, signature
 from allclear.engine.incidents import readable
 from allclear.engine.people.personal_links import page_path
-from allclear.engine.people.signatures import Purpose, Statement
-from allclear.responder.limits import Limits
-from allclear.responder.pages.changes import Changes
+from allclear.engine.people.signatures import Purpose
 from allclear.responder.pages.chart import chart_svg
 from allclear.responder.pages.command_forms import CommandForm, forms_of, next_form, with_effect
-from allclear.responder.pages.failures import LIST, NEW_LINK, ONE_PAGE, OPEN_LINK, TITLES, status_of
+from allclear.responder.pages.declare import DeclarePage
+from allclear.responder.pages.failures import LIST, NEW_LINK, status_of
 from allclear.responder.pages.forms import (
     author,
     check_origin,
@@ -37,12 +35,12 @@ from allclear.responder.pages.forms import (
     hidden_fields,
     read_fields,
     shown_form,
-    without_commands,
 )
 from allclear.responder.pages.meeting import HEADERS as FILE_HEADERS
 from allclear.responder.pages.meeting import MEDIA_TYPE, calendar_file
+from allclear.responder.pages.page_base import NOTICE, NotSignedIn, PageBase, PageServices
 from allclear.responder.pages.rendering import HEADERS, NO_REFERRER, page, static_file
-from allclear.responder.pages.sign_in import SignIn, Viewer
+from allclear.responder.pages.sign_in import Viewer
 from allclear.responder.pages.view import IncidentPage, Source, incident_page, list_row
 from allclear.responder.routes.late_route import LateRoute
 
@@ -50,25 +48,7 @@ log = logging.getLogger("allclear.responder")
 
 _COMMANDS = {command.name: command for command in PAGE_COMMANDS}
 _MOST_LISTED = 100
-_NOTICE = "said"
-"""The cookie that carries what became of a form to the next page."""
-_LONGEST_NOTICE = 600
-"""Characters: a browser keeps 4 KB in a cookie."""
-
 IncidentPath = Annotated[str, Path(description="As VS-12.")]
-
-
-class PageServices(NamedTuple):
-    """What the pages need."""
-
-    engine: Engine
-    sign_in: SignIn
-    changes: Changes
-    limits: Limits
-    run: Callable[[Callable[[], Coroutine[Any, Any, Any]]], Awaitable[Any]]
-    """Runs work on the loop of the background workers, where the clients of the outside systems are."""
-    written: Callable[[], None]
-    """Called after a command, from any thread: the background workers go on at once."""
 
 
 def _command(name: str) -> type[Command]:
@@ -76,14 +56,6 @@ def _command(name: str) -> type[Command]:
     if name not in _COMMANDS:
         raise NotFound(f"There is no command {plain(name, 60)}.", "Go back to the incident's page.")
     return _COMMANDS[name]
-
-
-class _NotSignedIn(Exception):
-    """No one has signed in, or what was presented does not count; `reason` says why."""
-
-    def __init__(self, reason: NotAllowed | None = None) -> None:
-        super().__init__(str(reason or ""))
-        self.reason = reason
 
 
 def page_routes(services: PageServices) -> APIRouter:
@@ -94,6 +66,9 @@ def page_routes(services: PageServices) -> APIRouter:
     router.add_api_route("/static/{name}", pages.static)
     router.add_api_route("/", pages.listed)
     router.add_api_route("/i", pages.listed)
+    declare = DeclarePage(services)
+    router.add_api_route("/declare", declare.form)
+    router.add_api_route("/declare", declare.declare, methods=["POST"])
     router.add_api_route("/i/{incident}", pages.incident)
     router.add_api_route("/i/{incident}/events", pages.events)
     router.add_api_route("/i/{incident}/chart.svg", pages.chart)
@@ -103,16 +78,8 @@ def page_routes(services: PageServices) -> APIRouter:
     return router
 
 
-class _Pages:
+class _Pages(PageBase):
     """The handlers of the routes."""
-
-    def __init__(self, services: PageServices) -> None:
-        self._engine = services.engine
-        self._sign_in = services.sign_in
-        self._changes = services.changes
-        self._limits = services.limits
-        self._run = services.run
-        self._written = services.written
 
     # --- reading ---------------------------------------------------------------------------------
 
@@ -139,7 +106,7 @@ class _Pages:
         try:
             viewer = await self._viewer(request)
             rows = await asyncio.to_thread(self._list, viewer)
-        except _NotSignedIn as error:
+        except NotSignedIn as error:
             return self._unknown(error.reason, LIST)
         except AllclearError as error:
             return self._failed(error)
@@ -156,7 +123,7 @@ class _Pages:
         try:
             viewer, state = await self._reader(request, incident)
             view, forms = await asyncio.to_thread(self._view, state, viewer)
-        except _NotSignedIn as error:
+        except NotSignedIn as error:
             return self._unknown(error.reason, incident)
         except NotAReader as error:
             return await self._private(request, incident, error)
@@ -190,15 +157,15 @@ class _Pages:
 
     def _noticed(self, request: Request, response: Response, incident: str) -> Response:
         """Remove the notice that the page has shown."""
-        if _NOTICE in request.cookies:
-            response.delete_cookie(_NOTICE, path=page_path(incident))
+        if NOTICE in request.cookies:
+            response.delete_cookie(NOTICE, path=page_path(incident))
         return response
 
     async def events(self, request: Request, incident: IncidentPath, length: int = 0) -> Response:
         """Stream the changes of an incident as server-sent events, from the length that the page shows."""
         try:
             await self._reader(request, incident)
-        except _NotSignedIn:
+        except NotSignedIn:
             return Response(status_code=401)
         except AllclearError as error:
             return Response(str(error), status_of(error))
@@ -210,7 +177,7 @@ class _Pages:
         async def may_read() -> bool:
             try:
                 await self._reader(request, incident)
-            except (_NotSignedIn, AllclearError):
+            except (NotSignedIn, AllclearError):
                 return False
             return True
 
@@ -241,7 +208,7 @@ class _Pages:
         try:
             _, state = await self._reader(request, incident)
             content = await asyncio.to_thread(make, state)
-        except _NotSignedIn:
+        except NotSignedIn:
             return Response(status_code=401)
         except AllclearError as error:
             return Response(str(error), status_of(error))
@@ -257,7 +224,7 @@ class _Pages:
             form = await asyncio.to_thread(next_form, kind, engine, state, said)
             if kind.confirm and not form.asks_on:
                 form = await self._run(partial(with_effect, form, engine, state, by))
-        except _NotSignedIn as error:
+        except NotSignedIn as error:
             return self._unknown(error.reason, incident)
         except AllclearError as error:
             return self._failed(error, incident)
@@ -273,7 +240,7 @@ class _Pages:
             check_origin(request, self._engine.settings.public_url)
             needs_reader = command not in _COMMANDS or _COMMANDS[command].needs_reader
             viewer, _ = await self._reader(request, incident, needs_reader=needs_reader)
-        except _NotSignedIn as error:
+        except NotSignedIn as error:
             return self._unknown(error.reason, incident, done="Nothing was done. ")
         except NotAllowed as error:
             return self._message("Nothing was done", error, 403, incident)
@@ -327,32 +294,12 @@ class _Pages:
         self._sign_in.end(response, incident)
         return response
 
-    def _back(self, incident: str, viewer: Viewer, said: str, *, good: bool) -> Response:
-        """Return to the page, with a signed notice in a cookie that only this page receives."""
-        response = RedirectResponse(page_path(incident), 303, HEADERS)
-        notice = Statement(
-            person=viewer.person,
-            incident=incident,
-            digest="good" if good else "bad",
-            text=without_commands(said)[:_LONGEST_NOTICE],
-        )
-        response.set_cookie(
-            _NOTICE,
-            self._engine.links.sign(Purpose.NOTICE, notice),
-            max_age=60,
-            path=page_path(incident),
-            httponly=True,
-            samesite="strict",
-            secure=self._sign_in.secure,
-        )
-        return response
-
     async def _notice(self, request: Request, incident: str, viewer: Viewer) -> tuple[str, str] | None:
         """Return what became of the last form: `good` or `bad`, and the sentence."""
-        if _NOTICE not in request.cookies:
+        if NOTICE not in request.cookies:
             return None
         try:
-            read = await asyncio.to_thread(self._engine.links.read, Purpose.NOTICE, request.cookies[_NOTICE])
+            read = await asyncio.to_thread(self._engine.links.read, Purpose.NOTICE, request.cookies[NOTICE])
         except AllclearError:
             return None
         return (read.digest, read.text) if (read.incident, read.person) == (incident, viewer.person) else None
@@ -364,23 +311,13 @@ class _Pages:
     ) -> tuple[Viewer, Incident]:
         """Return who reads an incident, and the incident, which is read once for a request.
 
-        Raises _NotSignedIn, NotFound, JournalError, and NotAReader if it is private and `needs_reader`.
+        Raises NotSignedIn, NotFound, JournalError, and NotAReader if it is private and `needs_reader`.
         """
         viewer = await self._viewer(request, incident_id)
         incident = await asyncio.to_thread(self._engine.conductor.incident, incident_id)
         if needs_reader:
             require_reader(self._engine.company.plan, incident, viewer.by)
         return viewer, incident
-
-    async def _viewer(self, request: Request, incident: str = "") -> Viewer:
-        """Return who sends a request. Raises _NotSignedIn, JournalError."""
-        try:
-            viewer = await self._sign_in.viewer(request, incident)
-        except NotAllowed as error:
-            raise _NotSignedIn(error) from None
-        if viewer is None:
-            raise _NotSignedIn
-        return viewer
 
     def _list(self, viewer: Viewer) -> list[Incident]:
         """Return the newest incidents that this person may read."""
@@ -407,33 +344,3 @@ class _Pages:
             return hidden_fields(self._engine.links, view.viewer, view.id, role, ask, digest)
 
         return hidden
-
-    @property
-    def _frame(self) -> dict[str, Any]:
-        return {"simulated": self._engine.simulated, "company": self._engine.company.plan.company}
-
-    def _message(self, title: str, error: AllclearError, status: int, back: str = "") -> HTMLResponse:
-        return page(
-            "message.html",
-            status,
-            title=title,
-            sentence=error.message,
-            next_step=error.next_step,
-            back=back,
-            **self._frame,
-        )
-
-    def _failed(self, error: AllclearError, back: str = "") -> HTMLResponse:
-        """Return the page that says why a request failed; `back` is the incident that the reader may go back to."""
-        status = status_of(error)
-        return self._message(TITLES[status], error, status, "" if isinstance(error, JournalError) else back)
-
-    def _unknown(self, reason: NotAllowed | None, what: str, done: str = "") -> HTMLResponse:
-        """Return the page for a reader who has not signed in: how to sign in, and nothing of the incident."""
-        sentence = f"{done}{reason.message}" if reason else f"{done}You have not signed in, so {what} is not shown."
-        proxy = " Or sign in through your company's identity proxy." if self._sign_in.has_proxy else ""
-        link = ONE_PAGE if what == LIST else OPEN_LINK
-        step = reason.next_step if reason else f"{link}{proxy}"
-        response = page("message.html", 401, title="Sign in", sentence=sentence, next_step=step, back="", **self._frame)
-        response.headers["WWW-Authenticate"] = "Bearer"
-        return response

@@ -1,0 +1,78 @@
+"""The page on which a person who has signed in for all incidents declares one. The plan's facts are asked for there."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import Request, Response
+
+from allclear.commands.company import Declare
+from allclear.domain.errors import AllclearError, JournalError, NotAllowed
+from allclear.responder.pages.command_forms import company_form
+from allclear.responder.pages.failures import DECLARING, status_of
+from allclear.responder.pages.forms import author, check_origin, command_from, hidden_fields, read_fields, shown_form
+from allclear.responder.pages.page_base import NotSignedIn, PageBase
+from allclear.responder.pages.rendering import page
+from allclear.responder.pages.sign_in import Viewer
+
+
+class DeclarePage(PageBase):
+    """The handlers of its routes."""
+
+    async def form(self, request: Request) -> Response:
+        """Show the form. What the address says is filled in, as `/declare?service=storefront`. Changes nothing."""
+        try:
+            viewer = await self._viewer(request)
+        except NotSignedIn as error:
+            return self._unknown(error.reason, DECLARING)
+        except AllclearError as error:
+            return self._failed(error)
+        return self._shown(viewer, dict(request.query_params))
+
+    async def declare(self, request: Request) -> Response:
+        """Open the incident that a form says, and lead to its page. A refused form is shown again as it was."""
+        try:
+            check_origin(request, self._engine.settings.public_url)
+            viewer = await self._viewer(request)
+        except NotSignedIn as error:
+            return self._unknown(error.reason, DECLARING, done="Nothing was done. ")
+        except NotAllowed as error:
+            return self._message("Nothing was done", error, 403)
+        except AllclearError as error:
+            return self._failed(error)
+        with self._limits.admit() as body:
+            fields = read_fields(request, await body.read(request))
+        typed = dict(fields)
+        try:
+            incident = await self._declared(viewer, fields)
+        except JournalError as error:
+            return self._failed(error)
+        except AllclearError as error:
+            return self._shown(viewer, typed, error)
+        return self._back(incident, viewer, f"{incident} is open.", good=True)
+
+    async def _declared(self, viewer: Viewer, fields: dict[str, str]) -> str:
+        """Declare the incident, and return its id. Raises what `People.declare` raises."""
+        engine = self._engine
+        form = await asyncio.to_thread(shown_form, engine.links, fields, viewer, "")
+        command = command_from(Declare, fields, form)
+        by = author(engine.people.who(viewer.person, viewer.role or None, "page", viewer.proof), command, fields, "")
+
+        async def opened() -> str:
+            return command.open(engine, by)
+
+        try:
+            return await asyncio.shield(self._run(opened))  # a reader who leaves stops nothing
+        finally:
+            self._written()
+
+    def _shown(self, viewer: Viewer, typed: dict[str, str], error: AllclearError | None = None) -> Response:
+        return page(
+            "declare.html",
+            status_of(error) if error else 200,
+            form=company_form(Declare, self._engine, typed),
+            hidden=hidden_fields(self._engine.links, viewer, ""),
+            refused=error,
+            viewer=viewer,
+            **self._frame,
+        )

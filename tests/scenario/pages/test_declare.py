@@ -1,0 +1,112 @@
+"""A person who has signed in for all incidents declares one on the page, with the plan's facts."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+
+from allclear.domain.proof import Proof
+from allclear.engine.people.signatures import Purpose, Statement
+from tests.scenario.pages.pages_support import OURS, Waiting, asked, hidden
+
+SAID = {"title": "Users cannot pay", "service": "storefront", "runbook": "broken-feature", "severity": "P1"}
+
+
+@asynccontextmanager
+async def signed_in(at: Waiting, role: str = "on_call") -> AsyncGenerator[httpx.AsyncClient]:
+    """Yield the browser of Ana, who has signed in for all incidents."""
+    statement = Statement(person="Ana", role=role, proof=Proof.TOKEN)
+    token = at.engine.links.sign(Purpose.TOKEN, statement)
+    async with at.browser(Authorization=f"Bearer {token}") as http:
+        yield http
+
+
+async def send(http: httpx.AsyncClient, **said: str) -> httpx.Response:
+    """Fill in the form and send it."""
+    form = await http.get("/declare")
+    assert form.status_code == 200, form.text
+    return await http.post("/declare", data=hidden(form.text) | said, headers=OURS)
+
+
+async def test_the_list_leads_to_a_form_that_asks_for_all_that_the_plan_knows(tmp_path: Path) -> None:
+    """The services, runbooks, severities and kinds are chosen, and each fact of the plan has its place."""
+    async with asked(tmp_path) as (at, _), signed_in(at) as ana:
+        assert 'href="/declare"' in (await ana.get("/")).text
+        form = html.unescape((await ana.get("/declare?service=storefront")).text)
+        company = at.engine.company
+        names = [*company.systems.services, *company.runbooks, *(one.name for one in company.plan.severities)]
+        for value in (*names, *company.plan.kinds):
+            assert f'value="{value}"' in form, value
+        for name, facet in company.plan.facets.items():
+            assert f'name="facts.{name}"' in form
+            assert facet.title in form
+        assert "Not known yet" in form
+
+
+async def test_what_is_declared_is_open_with_its_facts_and_the_person_who_said_it(tmp_path: Path) -> None:
+    """What was left out is not known, and the page says that the incident is open."""
+    async with asked(tmp_path) as (at, _), signed_in(at) as ana:
+        sent = await send(
+            ana, **SAID | {"runbook": "broken-feature", "facts.customer_facing": "yes", "facts.users": ""}
+        )
+        assert sent.status_code == 303, sent.text
+        incident = at.engine.conductor.incident(sent.headers["location"].removeprefix("/i/"))
+        assert (incident.title, incident.opened.runbook) == ("Users cannot pay", "broken-feature")
+        assert incident.facets == {"customer_facing": "yes"}
+        assert incident.opened.reported == "declared by Ana"
+        page = await ana.get(sent.headers["location"])
+        assert f"{incident.id} is open." in page.text
+        by = at.engine.journal.entries(incident.id)[0].by
+        assert (by.actor, by.via, by.proof) == ("Ana", "page", Proof.TOKEN)
+
+
+async def test_a_form_that_is_sent_twice_declares_once(tmp_path: Path) -> None:
+    """Its key tells that it is the same one; it leads to the same incident."""
+    async with asked(tmp_path) as (at, _), signed_in(at) as ana:
+        fields = hidden((await ana.get("/declare")).text) | SAID
+        first, second = [await ana.post("/declare", data=fields, headers=OURS) for _ in range(2)]
+        assert first.headers["location"] == second.headers["location"]
+        assert len(list(at.engine.conductor.incidents())) == 2  # the one of the alert, and this one
+
+
+async def test_a_refused_form_is_shown_again_with_what_was_typed(tmp_path: Path) -> None:
+    """The sentence says what is wrong, and nothing is declared."""
+    async with asked(tmp_path) as (at, _), signed_in(at) as ana:
+        for wrong, sentence in (
+            ({"title": "  "}, "An incident needs a title."),
+            ({"service": "moon"}, "moon"),
+            ({"facts.users": "<b>"}, "users"),
+            ({"began": "the day after tomorrow"}, "the day after tomorrow"),
+        ):
+            sent = await send(ana, **SAID | {"title": "Users cannot <pay>"} | wrong)
+            assert sent.status_code in {403, 404}, sent.text
+            shown = html.unescape(sent.text)
+            said = shown[shown.index('class="notice bad"') :]
+            assert sentence in said[: said.index("</p>")]
+            assert wrong.get("title") or 'value="Users cannot &lt;pay&gt;"' in sent.text
+        assert len(list(at.engine.conductor.incidents())) == 1
+
+
+async def test_no_one_else_declares(tmp_path: Path) -> None:
+    """Neither a stranger, nor a personal link, which is for one incident, nor a program, nor another page's form."""
+    async with asked(tmp_path) as (at, _):
+        async with at.browser() as stranger:
+            assert (await stranger.get("/declare")).status_code == 401
+            assert (await stranger.post("/declare", data=SAID, headers=OURS)).status_code == 401
+        async with at.signed_in() as linked:
+            assert (await linked.http.get("/declare")).status_code == 401
+        async with signed_in(at, role="program") as program:
+            assert (await program.get("/declare")).status_code == 401
+        async with signed_in(at) as ana:
+            fields = hidden((await ana.get("/declare")).text) | SAID
+            elsewhere = await ana.post("/declare", data=fields, headers={"Sec-Fetch-Site": "cross-site"})
+            assert elsewhere.status_code == 403
+            forged = await ana.post("/declare", data=fields | {"form": "forged"}, headers=OURS)
+            assert forged.status_code == 403
+            of_an_incident = hidden((await ana.get(f"/i/{at.id}")).text)
+            assert (await ana.post("/declare", data=of_an_incident | SAID, headers=OURS)).status_code == 403
+        assert len(list(at.engine.conductor.incidents())) == 1
