@@ -17,11 +17,11 @@ from allclear.domain.moments import stamp
 from allclear.domain.notice_tries import Notice, step_of
 from allclear.domain.notices import verified_at
 from allclear.domain.placeholders import Unknown
-from allclear.domain.plan import Notification, Plan, RotaOverride
+from allclear.domain.plan import Notification, Plan, RotaOverride, UpdateSchedule
 from allclear.domain.pseudo_phases import MESSAGES, NOTICE
 from allclear.domain.recipients import Reaches
 from allclear.domain.text import bare, enumerated, plain, with_full_stop
-from allclear.domain.update_rhythm import due_after, is_sent, next_update
+from allclear.domain.update_rhythm import due_after, is_sent, next_update, rhythms_now
 
 _MOST_SKIPPED = 100
 """How many digests in a row may fall into hours in which a person is not reached: a day of them, each 15 minutes."""
@@ -34,13 +34,17 @@ def due_digests(plan: Plan, incident: Incident, overrides: Sequence[RotaOverride
     begun = verified_at(incident)
     if begun is None or incident.over or not incident.responds:
         return []
-    people: dict[str, tuple[str, list[str]]] = {}
-    for audience in dict.fromkeys(line.audience for line in plan.updates):
+    people: dict[str, tuple[str, dict[str, list[UpdateSchedule]]]] = {}
+    for audience, lines in rhythms_now(plan, incident).items():
         if is_sent(plan, audience):
             for name in first_people(plan, audience, begun, overrides):
-                people.setdefault(person_key(name), (name, []))[1].append(audience)
+                people.setdefault(person_key(name), (name, {}))[1][audience] = lines
     sent = {act.proposed.step: act for act in incident.acts.values() if act.proposed.phase == NOTICE}
-    found = (_next(plan, incident, name, roles, begun, reaches, sent) for name, roles in people.values())
+    notified = _notified_at(incident)
+    found = (
+        _next(plan, incident, name, rhythms, notified.get(key, begun), reaches, sent)
+        for key, (name, rhythms) in people.items()
+    )
     return [notice for notice in found if notice is not None]
 
 
@@ -48,23 +52,24 @@ def _next(  # noqa: PLR0913 - what a digest depends on
     plan: Plan,
     incident: Incident,
     name: str,
-    roles: list[str],
-    begun: datetime,
+    rhythms: Mapping[str, Sequence[UpdateSchedule]],
+    since: datetime,
     reaches: Reaches,
     sent: Mapping[str, Act],
 ) -> Notice | None:
     """Return the next digest of one person; None if no role of that person gets one now, or no way reaches them.
 
-    One that is due in hours in which no way reaches the person is left out, and the one after it is sent.
+    `rhythms` has the lines of each role of the person; `since` is when the person got the notice. A digest that is due
+    in hours in which no way reaches the person is left out, and the one after it is sent.
     """
-    since, number, skipped = _notified_at(incident, name) or begun, 1, 0
+    number, skipped = 1, 0
     while True:
-        moments = {role: at for role in roles if (at := due_after(plan, incident, role, since))}
+        moments = {role: at for role, lines in rhythms.items() if (at := due_after(incident, lines, since))}
         if not moments:
             return None
         due = min(moments.values())
         audiences = tuple(role for role, at in moments.items() if at == due)
-        ways, _ = ways_to(plan, Notification(audience=roles[0]), name, due, reaches)
+        ways, _ = ways_to(plan, Notification(audience=audiences[0]), name, due, reaches)
         tried = [way for way in plan.ways if f"{step_of(name, way)}-update-{number}" in sent]
         last: datetime | None = None
         for way in dict.fromkeys([*tried, *ways]):
@@ -89,18 +94,15 @@ def _has_hours(plan: Plan, name: str) -> bool:
     return person is not None and any(contact.hours for contact in person.contacts.values())
 
 
-def _notified_at(incident: Incident, name: str) -> datetime | None:
-    """Return when a person got the first notice, or None."""
-    times = (
-        act.finished_at
-        for act in incident.acts.values()
-        if act.proposed.notice
-        and not act.proposed.notice.update
-        and person_key(act.proposed.notice.person) == person_key(name)
-        and act.outcome
-        and act.outcome.good
-    )
-    return min((at for at in times if at), default=None)
+def _notified_at(incident: Incident) -> dict[str, datetime]:
+    """Return when each person, by `person_key`, got the first notice; without those who got none."""
+    found: dict[str, datetime] = {}
+    for act in incident.acts.values():
+        notice = act.proposed.notice
+        if notice and not notice.update and act.finished_at and act.outcome and act.outcome.good:
+            key = person_key(notice.person)
+            found[key] = min(found.get(key, act.finished_at), act.finished_at)
+    return found
 
 
 def digest_text(plan: Plan, incident: Incident, values: Mapping[str, str], audience: str, now: datetime) -> str:

@@ -85,6 +85,8 @@ class Incident:
     """Phase -> the number of the entry by which it was left last."""
     steps: dict[tuple[str, str], StepState] = field(default_factory=dict[tuple[str, str], StepState])
     acts: dict[str, Act] = field(default_factory=dict[str, Act])
+    tries: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict[tuple[str, str], tuple[str, ...]])
+    """Phase and step -> the ids of its acts, oldest first."""
     asks: dict[str, AskState] = field(default_factory=dict[str, AskState])
     roles: dict[str, str] = field(default_factory=dict[str, str])
     offers: dict[str, RoleNews] = field(default_factory=dict[str, RoleNews])
@@ -309,8 +311,8 @@ class Incident:
 
     def act_of(self, phase: str, step: str) -> Act | None:
         """Return the latest act of a step, or None."""
-        acts = [act for act in self.acts.values() if (act.proposed.phase, act.proposed.step) == (phase, step)]
-        return acts[-1] if acts else None
+        tries = self.tries.get((phase, step))
+        return self.acts[tries[-1]] if tries else None
 
     def ask_of(self, phase: str, step: str) -> AskState | None:
         """Return the latest ask of a step, or None. One that was withdrawn with its step does not count."""

@@ -129,6 +129,7 @@ class _Notices:
         self._reaches = reaches
         self._people: dict[str, PersonState] = {}
         self._sent = tries_by_person(incident)
+        self._page = page_of(incident)
 
     def states(self) -> list[AudienceState]:
         """Return the state of each audience, in the plan's order."""
@@ -168,14 +169,14 @@ class _Notices:
         for name in names:
             state.people.append(self._person(line, name, state.since))
         pager = next((way for way in line.by if is_pager(line, way, self._reaches)), None)
-        if not names and pager and page_of(self._incident) is None:
+        if not names and pager and self._page is None:
             state.people.append(self._walk(line, "", [pager], state.since))
         elif not names and not state.people:
             state.reasons.append(no_one(self._plan, line.audience))
 
     def _met_by_page(self, state: AudienceState) -> bool:
         """Return whether the runbook's page got through to the on-call, or may still."""
-        page = page_of(self._incident)
+        page = self._page
         if page is None:
             return self._incident.phase == Phase.DETECT.value  # the runbook may page still
         if page.outcome is None:
@@ -210,7 +211,7 @@ class _Notices:
 
     def _waits_for_page(self, state: AudienceState) -> bool:
         """Return whether the runbook's page may still reach the on-call."""
-        page = page_of(self._incident)
+        page = self._page
         pending = page.outcome is None if page else self._incident.phase == Phase.DETECT.value
         return state.audience == ON_CALL and not state.people and pending
 
@@ -224,7 +225,7 @@ class _Notices:
         key = person_key(name)
         if key not in self._people:
             chosen, why = ways_to(self._plan, line, name, since, self._reaches)
-            page = page_of(self._incident)
+            page = self._page
             if page is not None and line.audience == ON_CALL:
                 chosen = [way for way in chosen if self._plan.ways[way].action != page.proposed.action]
             self._people[key] = self._walk(line, name, chosen, since, stands_in=stands_in)
@@ -242,7 +243,7 @@ class _Notices:
         self, line: Notification, name: str, chosen: Sequence[str], since: datetime, *, stands_in: bool = False
     ) -> PersonState:
         tried = self._sent.get(person_key(name), {})
-        page = page_of(self._incident) if line.audience == ON_CALL and not stands_in else None
+        page = self._page if line.audience == ON_CALL and not stands_in else None
         woken = page is not None and page.outcome is not None and page.outcome.changed
         stands_in_for = (line.audience,) if stands_in else ()
         first = Notice((line.audience,), name, "", "", since, repeat=woken, stands_in_for=stands_in_for)

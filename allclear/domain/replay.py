@@ -109,17 +109,30 @@ def apply_to(incident: Incident, entries: Iterable[Entry]) -> Incident:
 
 
 def _copy(incident: Incident) -> Incident:
-    """Copy everything that applying an entry can change; records and findings never change and are shared."""
+    """Copy what applying an entry can change in place.
+
+    Acts and asks are shared until an entry changes one (`_own_act`, `_own_ask`): there may be hundreds of them. Records
+    and findings never change.
+    """
     copied = copy(incident)
     for name, value in vars(incident).items():
         if isinstance(value, dict | list):
             setattr(copied, name, copy(cast("dict[Any, Any] | list[Any]", value)))
-    copied.acts = {act_id: replace(act, asks=list(act.asks)) for act_id, act in incident.acts.items()}
-    copied.asks = {
-        ask_id: replace(ask, answers=list(ask.answers), refused=list(ask.refused))
-        for ask_id, ask in incident.asks.items()
-    }
     return copied
+
+
+def _own_act(incident: Incident, act_id: str) -> Act:
+    """Return an act of the incident that no earlier state of it shares."""
+    act = incident.acts[act_id]
+    own = incident.acts[act_id] = replace(act, asks=list(act.asks))
+    return own
+
+
+def _own_ask(incident: Incident, ask_id: str) -> AskState:
+    """Return an ask of the incident that no earlier state of it shares."""
+    ask = incident.asks[ask_id]
+    own = incident.asks[ask_id] = replace(ask, answers=list(ask.answers), refused=list(ask.refused))
+    return own
 
 
 def _open(entry: Entry) -> Incident:
@@ -236,17 +249,17 @@ def _apply_asks(incident: Incident, entry: Entry) -> bool:
         case AskOpened(ask=ask):
             incident.asks[ask.id] = AskState(ask, entry.at, number=entry.number)
             if ask.act in incident.acts:
-                incident.acts[ask.act].asks.append(ask.id)
+                _own_act(incident, ask.act).asks.append(ask.id)
         case AskAnswered() as answered:
             answer = Answer(answered.yes, entry.by, answered.reason, entry.at, answered.choice)
-            incident.asks[answered.ask].answers.append(answer)
+            _own_ask(incident, answered.ask).answers.append(answer)
         case VetoWindowEnded(ask=ask):
-            incident.asks[ask].veto_window_ended = True
+            _own_ask(incident, ask).veto_window_ended = True
         case AskWithdrawn() as withdrawn:
-            state = incident.asks[withdrawn.ask]
+            state = _own_ask(incident, withdrawn.ask)
             state.withdrawn, state.inapplicable = withdrawn.reason, withdrawn.inapplicable
         case AnswerRefused(ask=ask) as refused:
-            incident.asks[ask].refused.append(refused)
+            _own_ask(incident, ask).refused.append(refused)
         case _:
             return False
     return True
@@ -256,8 +269,10 @@ def _apply_acts(incident: Incident, entry: Entry) -> bool:
     match entry.record:
         case ActProposed() as proposed:
             incident.acts[proposed.act] = Act(proposed, entry.at, entry.by, number=entry.number)
+            step = proposed.phase, proposed.step
+            incident.tries[step] = (*incident.tries.get(step, ()), proposed.act)
         case ActIntended() as intended:
-            act = incident.acts[intended.act]
+            act = _own_act(incident, intended.act)
             act.intended, act.intended_at, act.issued = intended, entry.at, entry.number
         case ActFinished() as finished:
             _finish(incident, entry, finished.act, finished.outcome)
@@ -265,12 +280,12 @@ def _apply_acts(incident: Incident, entry: Entry) -> bool:
             _finish(incident, entry, settled.act, settled.outcome)
             incident.acts[settled.act].settled_at = entry.at
         case LedgerHandedOver() as handed_over:
-            incident.acts[handed_over.act].handed_over = handed_over
+            _own_act(incident, handed_over.act).handed_over = handed_over
         case LedgerSuperseded() as superseded:
-            act = incident.acts[superseded.act]
+            act = _own_act(incident, superseded.act)
             act.superseded, act.superseded_at, act.superseded_by = superseded, entry.at, entry.by
         case LedgerNoted() as noted:
-            act = incident.acts[noted.act]
+            act = _own_act(incident, noted.act)
             act.news = (*act.news, LedgerNews(noted.key, noted.text, entry.at))
             incident.last_change = (entry.number, entry.at)
             if noted.moved:  # another person has changed what the act had changed
@@ -281,13 +296,13 @@ def _apply_acts(incident: Incident, entry: Entry) -> bool:
 
 
 def _finish(incident: Incident, entry: Entry, act_id: str, outcome: Outcome) -> None:
-    act = incident.acts[act_id]
+    act = _own_act(incident, act_id)
     act.outcome, act.finished_at = outcome, act.finished_at or entry.at
     if act.proposed.leaves or act.proposed.undoes:
         incident.last_change = (entry.number, entry.at)
     undoes = act.proposed.undoes
     if undoes in incident.acts and outcome.good:
-        incident.acts[undoes].undone_by = act.id
+        _own_act(incident, undoes).undone_by = act.id
     if act.proposed.pages and (outcome.changed or outcome.good) and incident.paged_at is None:
         incident.paged_at = entry.at
     apply_change(incident, entry, act)

@@ -246,7 +246,6 @@ def values(  # noqa: PLR0913 - everything that placeholders refer to
         "feature": plain(incident.opened.feature or service_title),
         "brief_cause": plain(causes[-1]) if causes else Unknown(plan.word("unknown_cause")),
         "data_statement": _data_statement(incident),
-        "next_update": _next_update(incident, plan, now),
         "lead": lead(incident, plan) or plan.word("no_lead"),
         "began": stamp(incident.began_at, plan.zone) if incident.began_at else Unknown(plan.word("unknown_time")),
         "detected": stamp(incident.opened_at, plan.zone),
@@ -262,6 +261,7 @@ def values(  # noqa: PLR0913 - everything that placeholders refer to
         "if_brief_cause": "" if causes else Unknown(),
     }
     computed: dict[str, Callable[[], str]] = {
+        "next_update": lambda: _next_update(incident, plan, now),
         "review_meeting": lambda: _review_meeting(incident, plan, now),
         "review_people": lambda: ",".join(meeting_people(plan, incident)),
         "customers": lambda: ",".join(plan.customers),

@@ -7,7 +7,7 @@ does not postpone it. People are reminded before it lapses.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -103,26 +103,18 @@ def last_update(plan: Plan, incident: Incident, audience: str) -> Update | None:
 
 def update_reminders(plan: Plan, incident: Incident) -> Iterator[Reminder]:
     """Yield for each audience the reminder of its next update: before it is due, when it is due, then once a rhythm."""
-    fitting = [
-        line
-        for line in plan.applying(plan.updates, incident.severity, incident.kind, incident.facets)
-        if status_word(incident) in line.status
-    ]
-    for audience in dict.fromkeys(line.audience for line in fitting):
-        lines = sorted((line for line in fitting if line.audience == audience), key=lambda line: line.after)
+    for audience, lines in rhythms_now(plan, incident).items():
         if found := _next(plan, incident, audience, lines):
             yield found
 
 
-def due_after(plan: Plan, incident: Incident, audience: str, since: datetime) -> datetime | None:
-    """Return when the update that follows one at `since` is due, by the severity and status of now; None for never."""
-    status = status_word(incident)
-    fitting = [
-        line
-        for line in plan.applying(plan.updates, incident.severity, incident.kind, incident.facets)
-        if line.audience == audience and status in line.status
-    ]
-    return _by_lines(incident, sorted(fitting, key=lambda line: line.after), since)
+def rhythms_now(plan: Plan, incident: Incident) -> dict[str, list[UpdateSchedule]]:
+    """Return each audience's lines by the severity and status of now; each counts until the `after` of the next."""
+    found: dict[str, list[UpdateSchedule]] = {}
+    for line in plan.applying(plan.updates, incident.severity, incident.kind, incident.facets):
+        if status_word(incident) in line.status:
+            found.setdefault(line.audience, []).append(line)
+    return {audience: sorted(lines, key=lambda line: line.after) for audience, lines in found.items()}
 
 
 def is_sent(plan: Plan, audience: str) -> bool:
@@ -135,14 +127,14 @@ def _next(plan: Plan, incident: Incident, audience: str, lines: list[UpdateSched
     last = last_given(incident, topic)
     given = last.at if last and (update is None or last.at > update.told) else None
     since = update.told if update else incident.opened_at
-    due = _by_lines(incident, lines, since)
+    due = due_after(incident, lines, since)
     if update and update.promised:
         due = min(due, update.promised) if due else update.promised
     at, promise = due, due
     if due is not None and update and given is None:  # before the first update nothing was promised
         at = max(since, due - min(_AHEAD, (due - since) / 4))
     elif given is not None and (due is None or given >= due):
-        at = _by_lines(incident, lines, given)
+        at = due_after(incident, lines, given)
     if at is not None and given is None and is_sent(plan, audience):
         at = promise = (due or at) + _SENT_WITHIN  # only if what is sent by itself did not arrive
     if at is not None and incident.loss and max(since, given or since) < incident.loss.at:
@@ -174,8 +166,8 @@ def _known(plan: Plan, update: Update | None, at: datetime) -> str:
     return f"the last one was at {stamp(update.told, plan.zone)}{promised}"
 
 
-def _by_lines(incident: Incident, lines: list[UpdateSchedule], since: datetime) -> datetime | None:
-    """Return when the next update is due. `lines` are of one audience; each counts until the `after` of the next."""
+def due_after(incident: Incident, lines: Sequence[UpdateSchedule], since: datetime) -> datetime | None:
+    """Return when the update that follows one at `since` is due, by its audience's `rhythms_now`; None for never."""
     moments: list[datetime] = []
     for number, line in enumerate(lines):
         due = max(since + line.every, incident.opened_at + line.after)

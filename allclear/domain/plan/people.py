@@ -122,7 +122,12 @@ class Person(Model):
         ]
 
     def _local(self, at: datetime, working_time: WorkingTime) -> datetime:
-        return at.astimezone(WorkingTime(zone=self.zone or working_time.zone).zone_info)
+        return at.astimezone(_zone_info(self.zone, working_time))
+
+
+def _zone_info(zone: Zone | None, working_time: WorkingTime) -> ZoneInfo:
+    """Return the zone of a person or a rota, or else the company's."""
+    return ZoneInfo(zone) if zone else working_time.zone_info
 
 
 def _within(now: str, hours: str) -> bool:
@@ -248,7 +253,7 @@ class Rota(MayBeAssumed):
         duty (without an override: the person of the turn before), and the person of the turn comes next. Turns change
         at the same local time, also when the clocks are put forward or back.
         """
-        zone = WorkingTime(zone=self.zone or working_time.zone).zone_info
+        zone = _zone_info(self.zone, working_time)
         local = at.astimezone(zone)
         for layer in self.layers:
             turn = layer.turn_at(at, zone)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Literal, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from allclear.domain.approval import ApprovalPolicy
 from allclear.domain.base import Model, Slug, person_key, wrong_at
@@ -186,6 +186,8 @@ class Plan(Model):
     )
     drills: list[str] = Field(default=[], description="The plan's own words on drills.")
     assumed: list[Assumption] = Field(default=[], description="Defaults that the plan does not state.")
+    _by_name: tuple[list[Person], dict[str, Person]] = PrivateAttr(default=([], {}))
+    """The list of people, and for each `person_key` the first person who has it."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Plan:
@@ -286,8 +288,11 @@ class Plan(Model):
 
     def person(self, name: str) -> Person | None:
         """Return the person of that name, in any spelling (`person_key`); None for a blank or a stranger."""
-        key = person_key(name)
-        return next((person for person in self.people if person.known and person_key(person.name) == key), None)
+        people, found = self._by_name
+        if people is not self.people:  # a copy of the plan may have other people
+            known = [(person_key(person.name), person) for person in reversed(self.people) if person.known]
+            _, found = self._by_name = self.people, dict(known)
+        return found.get(person_key(name))
 
     def people_at(self, kind: str, address: str) -> list[Person]:
         """Return the people with this address among the contacts of a kind, as `pagerduty`, `slack` or `email`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 
 from allclear.domain.errors import NotFound
@@ -10,7 +11,7 @@ from allclear.domain.plan import Plan
 from allclear.domain.recipients import Reaches
 from allclear.domain.records import By
 from allclear.engine.actions.executor import Executor
-from allclear.engine.actions.proposals import ActionRequest, Proposer
+from allclear.engine.actions.proposals import ActionRequest, Proposal, Proposer
 from allclear.engine.actions.registry import ActionType
 
 BY = By(actor="allclear", via="clock")
@@ -49,6 +50,14 @@ class MessageActs:
     async def finish(self, incident_id: str, act: str) -> None:
         """Carry out an act that was proposed. Raises AllclearError."""
         await self._executor.carry_out(incident_id, act, BY)
+
+    async def work_out(self, incident: Incident, request: ActionRequest) -> Proposal:
+        """Return the proposal of a message, as `Proposer.work_out` does. Raises AllclearError."""
+        return await self._proposer.work_out(incident, request, BY)
+
+    def journal(self, incident: Incident, proposals: Sequence[Proposal]) -> list[str]:
+        """Journal proposals and return their acts' ids, as `Proposer.journal` does. Raises AllclearError."""
+        return self._proposer.journal(incident, proposals)
 
     async def send(self, incident: Incident, request: ActionRequest) -> None:
         """Propose an act and carry it out. Raises AllclearError, ConcurrentWrite if the record has grown."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -75,6 +75,18 @@ class ActionRequest:
     """The decision that led to it, written in the same transaction as the proposal; None if there is none."""
 
 
+@dataclass(frozen=True)
+class Proposal:
+    """A request, and what it would change. It is not journalled yet."""
+
+    request: ActionRequest
+    """With the link of its message, and marked as simulated if it is."""
+    kind: ActionType
+    by: By
+    worked_out: Preview | AllclearError | None
+    """What it would change, or why that could not be worked out; None if nothing is left to do."""
+
+
 SIMULATED = "[SIMULATED]"
 """The prefix of every text that leaves a simulation."""
 
@@ -96,29 +108,49 @@ class Proposer:
         ConcurrentWrite if the incident has changed since it was read: decide again. Raises Refused if `request.shown`
         is the digest of another change, NotAReader if the incident is private and `by` is no proven reader of it.
         """
+        return self.journal(incident, [await self.work_out(incident, request, by)])[0]
+
+    async def work_out(self, incident: Incident, request: ActionRequest, by: By) -> Proposal:
+        """Return the proposal of a request; nothing is journalled. Raises Refused and NotAReader as `propose` does."""
         require_reader(self._plan, incident, by)
         if incident.opened.ticket and request.phase not in MESSAGES:
             raise is_a_ticket(incident)
         kind = type(self._executor.action(request.action))
         if request.confirmed is not None and (policy := policy_for(self._plan, kind, request.step)):
             by = acting_as(self._plan, incident, by, policy.roles)
-        act = _act_id(incident, request)
         request = self._with_link(incident, self._mark_simulated(request, kind.text_params), kind)
         if request.needless:
-            proposed = self._proposed(request, act, kind.title).model_copy(update={"pages": kind.pages})
-            outcome = Outcome(status=ActStatus.VERIFIED, changed=False, sentence=request.needless)
-            records: list[Any] = [proposed, ActFinished(act=act, outcome=outcome)]
-        else:
-            try:
-                preview = await self._preview(incident, request)
-            except AllclearError as error:
-                records = self._without_change(request, act, kind, error)
-            else:
-                records = self._with_change(incident, request, act, preview, by)
-        decided = [request.decision] if request.decision else []
+            return Proposal(request, kind, by, None)
+        try:
+            return Proposal(request, kind, by, await self._preview(incident, request))
+        except AllclearError as error:
+            return Proposal(request, kind, by, error)
+
+    def journal(self, incident: Incident, proposals: Sequence[Proposal]) -> list[str]:
+        """Journal proposals of one author, each of another step, in one transaction. Return their acts' ids.
+
+        `incident` may have grown since they were worked out: the caller knows that they still apply, and the executor
+        reads each target again before it writes. Raises ConcurrentWrite and Refused as `propose` does.
+        """
+        by, acts, records = proposals[0].by, list[str](), list[Any]()
+        for one in proposals:
+            acts.append(_act_id(incident, one.request))
+            records += [one.request.decision] if one.request.decision else []
+            records += self._records(incident, one, acts[-1])
         leading = [] if incident.over else lead_taken_by(self._plan, incident, by)
-        self._journal.append(incident.id, [*decided, *records, *leading], by, expect=incident.length)
-        return act
+        self._journal.append(incident.id, [*records, *leading], by, expect=incident.length)
+        return acts
+
+    def _records(self, incident: Incident, proposal: Proposal, act: str) -> list[Any]:
+        """Return the records of a proposal, with its outcome if nothing is to be carried out."""
+        request, kind, worked_out = proposal.request, proposal.kind, proposal.worked_out
+        if worked_out is None:
+            proposed = self._proposed(request, act, kind.title).model_copy(update={"pages": kind.pages})
+            outcome = Outcome(status=ActStatus.VERIFIED, changed=False, sentence=request.needless or "")
+            return [proposed, ActFinished(act=act, outcome=outcome)]
+        if isinstance(worked_out, Preview):
+            return self._with_change(incident, request, act, worked_out, proposal.by)
+        return self._without_change(request, act, kind, worked_out)
 
     async def preview(self, request: ActionRequest) -> tuple[Preview, ApprovalPolicy | None]:
         """Return what `request` would change, and who must approve it (None: no approval is needed).
@@ -329,9 +361,7 @@ class Proposer:
 
 
 def _act_id(incident: Incident, request: ActionRequest) -> str:
-    times = sum(
-        (act.proposed.phase, act.proposed.step) == (request.phase, request.key) for act in incident.acts.values()
-    )
+    times = len(incident.tries.get((request.phase, request.key), ()))
     return f"{request.phase}/{request.key}" + (f"~{times + 1}" if times else "")
 
 

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from datetime import datetime
 from functools import partial
 
 from allclear.company import Company
 from allclear.domain.action import LinkedParams
-from allclear.domain.base import Clock
+from allclear.domain.base import Clock, digest
 from allclear.domain.delivery import MAY_HAVE_IT
 from allclear.domain.digests import digest_text, due_digests
 from allclear.domain.end_notices import due_end_notices
-from allclear.domain.errors import ConcurrentWrite
 from allclear.domain.incident import Incident
 from allclear.domain.notice_tries import Notice, begun_notices
 from allclear.domain.notices import audience_states, due_notices, titles_of
@@ -34,6 +32,7 @@ from allclear.engine.actions.message_acts import READS, MessageActs
 from allclear.engine.actions.proposals import ActionRequest
 from allclear.engine.concurrency import Sweep
 from allclear.engine.incidents import overrides_of
+from allclear.engine.notify.notice_batches import NoticeBatches
 from allclear.engine.notify.refused_contacts import refusal_of
 from allclear.engine.response.conductor import Conductor
 from allclear.journal.ports import Journal
@@ -61,6 +60,7 @@ class NoticeSender:
         self._plan, self._services = company.plan, company.systems.services
         self._clock = clock
         self._sweep = Sweep(log, "send the notice", _AT_ONCE)
+        self._batches = NoticeBatches(conductor, acts, self._wanted)
         self._known: tuple[tuple[str, int, list[RotaOverride]], list[Notice]] | None = None
         """For what the due messages were worked out last (incident, length of its record, overrides), and these."""
 
@@ -75,9 +75,8 @@ class NoticeSender:
 
     def start_due(self, incident_id: str) -> None:
         """Start sending what is due; `wait` waits for it."""
-        for notice in self._due(self._conductor.incident(incident_id)):
-            if notice.due <= self._clock():
-                self._sweep.start(_key(incident_id, notice), partial(self._send, incident_id, notice.step))
+        for notice in self._due_now(self._conductor.incident(incident_id)).values():
+            self._sweep.start(_key(incident_id, notice), partial(self._send, incident_id, notice))
 
     async def wait(self) -> None:
         """Wait until everything that was started was sent or failed."""
@@ -102,18 +101,32 @@ class NoticeSender:
         steps = {one.step for one in due}
         return [*due, *(one for one in begun_notices(incident) if one.step not in steps)]
 
-    async def _send(self, incident_id: str, step: str) -> None:
+    async def _send(self, incident_id: str, notice: Notice) -> None:
         """Send one message, unless another process does, or it is no longer due."""
         for _ in range(READS):
             incident = self._conductor.incident(incident_id)
-            notice = next((one for one in self._due(incident) if one.step == step), None)
-            if notice is None:
+            if await self._acts.carry_on(incident, NOTICE, notice.step):
                 return
-            if await self._acts.carry_on(incident, NOTICE, step):
+            if notice.way not in self._plan.ways:  # it has its result, and the plan lost the way since
                 return
-            with suppress(ConcurrentWrite):  # another notice was written: read again
-                await self._acts.send(incident, self._request(incident, notice))
+            request = self._request(incident, notice)
+            act = await self._batches.journal(incident_id, request, await self._acts.work_out(incident, request))
+            if act is not None:
+                await self._acts.finish(incident_id, act)
                 return
+            found = self._due_now(self._conductor.incident(incident_id)).get(notice.step)
+            if found is None:
+                return
+            notice = found
+
+    def _due_now(self, incident: Incident) -> dict[str, Notice]:
+        """Return what is to be sent now, by step."""
+        return {one.step: one for one in self._due(incident) if one.due <= self._clock()}
+
+    def _wanted(self, incident: Incident, steps: set[str]) -> dict[str, ActionRequest]:
+        """Return the message that each of `steps` is to send now; without those that are not due."""
+        due = self._due_now(incident)
+        return {step: self._request(incident, due[step]) for step in steps & due.keys()}
 
     def _request(self, incident: Incident, notice: Notice) -> ActionRequest:
         call, plan = self._plan.ways[notice.way], self._plan
@@ -125,7 +138,7 @@ class NoticeSender:
             "audience": titles,
             "name": plain(listed.title if listed else notice.person, 60),
             "notice": self._text(incident, notice, linked=issubclass(kind.params, LinkedParams)),
-            "number": str(incident.length + 1),
+            "number": _number(incident, notice.step),
         }
         params = render_all(call.with_, values.extended(filled))
         person = plan.person(notice.person)
@@ -168,6 +181,11 @@ class NoticeSender:
         else:
             what = with_full_stop(f"{incident.id} ({values['severity']}): {values['problem']}, {values['status']}")
         return f"{what}{instead}{again}{read_on}"
+
+
+def _number(incident: Incident, step: str) -> str:
+    """Return a number that no other message of the incident has, and that does not depend on who else is notified."""
+    return str(int(digest([step, len(incident.tries.get((NOTICE, step), ()))])[:10], 16))
 
 
 def _key(incident: str, notice: Notice) -> str:

@@ -1,0 +1,90 @@
+"""Journals the proposals of notices: all that are worked out at the same time, in one transaction.
+
+A plan may name hundreds of people. If each proposal was written alone, every other one would have to read the record
+again, and the work would grow with the square of the number of people.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+from allclear.domain.errors import ConcurrentWrite
+from allclear.domain.incident import Incident
+from allclear.domain.pseudo_phases import NOTICE
+from allclear.engine.actions.message_acts import READS, MessageActs
+from allclear.engine.actions.proposals import ActionRequest, Proposal
+from allclear.engine.response.conductor import Conductor
+
+Wanted = Callable[[Incident, set[str]], dict[str, ActionRequest]]
+"""Returns the message that each of these steps of an incident is to send now; without those that are not due."""
+
+
+_TOGETHER = 0.05
+"""Seconds that a notice waits for others to be journalled with it."""
+
+
+@dataclass
+class _Batch:
+    """The notices of one incident that wait to be journalled, by step."""
+
+    ready: dict[str, tuple[ActionRequest, Proposal]] = field(default_factory=dict[str, tuple[ActionRequest, Proposal]])
+    task: asyncio.Task[dict[str, str]] | None = None
+
+
+class NoticeBatches:
+    """Journals the notices of all incidents of a company."""
+
+    def __init__(self, conductor: Conductor, acts: MessageActs, wanted: Wanted) -> None:
+        self._conductor = conductor
+        self._acts = acts
+        self._wanted = wanted
+        self._open: dict[str, _Batch] = {}
+
+    async def journal(self, incident_id: str, request: ActionRequest, proposal: Proposal) -> str | None:
+        """Journal the proposal of a notice and return its act's id; None if the record asks for something else now.
+
+        Raises AllclearError, ConcurrentWrite if other processes keep writing to the record.
+        """
+        batch = self._open.setdefault(incident_id, _Batch())
+        batch.ready[request.key] = request, proposal
+        if batch.task is None:
+            batch.task = asyncio.create_task(self._write(incident_id))
+        acts = await asyncio.shield(batch.task)  # one notice that is cancelled must not stop the others
+        return acts.get(request.key)
+
+    async def _write(self, incident_id: str) -> dict[str, str]:
+        """Journal what is ready and still to be sent, and return the act of each step.
+
+        Nothing else runs in this event loop between the read and the write, so that only another process or thread can
+        write in between.
+        """
+        await asyncio.sleep(_TOGETHER)
+        ready = self._open.pop(incident_id).ready
+        for _ in range(READS):
+            incident = self._conductor.incident(incident_id)
+            wanted = self._wanted(incident, set(ready))
+            unchanged = {
+                step: proposal
+                for step, (request, proposal) in ready.items()
+                if step in wanted and _is_same(request, wanted[step]) and not _begun(incident, step)
+            }
+            if not unchanged:
+                return {}
+            with suppress(ConcurrentWrite):
+                acts = self._acts.journal(incident, list(unchanged.values()))
+                return dict(zip(unchanged, acts, strict=True))
+        raise ConcurrentWrite(f"Entries keep being written to {incident_id}.", "Try again in a moment.")
+
+
+def _begun(incident: Incident, step: str) -> bool:
+    """Return whether the newest act of a step has no result yet: another process sends it, or was interrupted."""
+    act = incident.act_of(NOTICE, step)
+    return act is not None and act.outcome is None
+
+
+def _is_same(one: ActionRequest, other: ActionRequest) -> bool:
+    """Return whether two requests send the same message, or are refused for the same reason."""
+    return str(one.refused) == str(other.refused) and replace(one, refused=None) == replace(other, refused=None)

@@ -1,0 +1,193 @@
+"""A company with many people, each of whom gets a letter, and what lies in the letter box."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, ClassVar
+
+from typing_extensions import override
+
+from allclear.bootstrap import Engine, make_engine
+from allclear.company import Company
+from allclear.domain.action import Action, Change, Fence, Finding, Params, Receipt, State, Verdict
+from allclear.domain.base import Clock
+from allclear.domain.plan import MessageAction, Person
+from allclear.domain.records import IncidentOpened, PhaseEntered
+from allclear.domain.scope import Scope
+from allclear.engine.actions.registry import Registry
+from allclear.journal.sql_journal import SqlJournal
+from allclear.settings import Settings
+from tests.patience import HUNG
+from tests.scenario.notice_support import line
+from tests.scenario.response_support import MACHINE, OPENED, new_journal, vintstreet
+
+REAL = Scope("vintstreet", simulated=False)
+
+
+@dataclass
+class LetterBox:
+    """The letters that were sent, and how often it was asked for one before it was proposed."""
+
+    letters: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    """The key and the text of each."""
+    looked: Counter[str] = field(default_factory=Counter[str])
+    """Address -> how often the change was worked out."""
+    opens: asyncio.Event = field(default_factory=asyncio.Event)
+    """While it is not set, no change can be worked out."""
+
+
+class Letter(Params):
+    """A letter to a person."""
+
+    message: str
+    text: str
+    people: list[str] = []
+
+
+class LetterState(State):
+    """What the box holds under a key."""
+
+    text: str = ""
+
+
+def sends_to(box: LetterBox) -> type[Action[Letter, LetterState]]:
+    """Return the action that puts letters into `box`."""
+
+    class SendLetter(Action[Letter, LetterState]):
+        """Puts a letter into the box."""
+
+        name = "post.letter"
+        title = "Send a letter"
+        params = Letter
+        state = LetterState
+        fence: ClassVar[Fence] = Fence.NONE
+        text_params = ("text",)
+        reaches: ClassVar[str | None] = "post"
+        tells = True
+
+        @override
+        def resource(self, params: Letter) -> str:
+            return f"letter:{params.message}"
+
+        @override
+        async def observe(self, params: Letter) -> LetterState:
+            return LetterState(text=dict(box.letters).get(params.message, ""))
+
+        @override
+        async def observe_for_plan(self, params: Letter) -> LetterState:
+            box.looked[params.people[0]] += 1
+            await asyncio.sleep(0)  # others go on meanwhile, as with a vendor
+            await box.opens.wait()
+            return await self.observe(params)
+
+        @override
+        def plan(self, params: Letter, before: LetterState) -> Change[LetterState]:
+            return Change(
+                action=self.name,
+                resource=self.resource(params),
+                summary="Send a letter",
+                before=before,
+                after=LetterState(text=params.text),
+                risk="It is read.",
+                undo="It cannot be undone.",
+                deadline=timedelta(seconds=HUNG),
+            )
+
+        @override
+        async def apply(self, params: Letter, change: Change[LetterState], key: str) -> Receipt:
+            box.letters.append((params.message, params.text))
+            return Receipt()
+
+        @override
+        def verify(self, change: Change[LetterState], after: LetterState, receipt: Receipt | None) -> Finding:
+            good = after == change.after
+            return Finding(verdict=Verdict.SUCCESS if good else Verdict.INCONCLUSIVE, sentence="It is in the box.")
+
+        @override
+        def undo(self, params: Letter, done: Change[LetterState], now: LetterState) -> Change[LetterState]:
+            raise NotImplementedError
+
+    return SendLetter
+
+
+def staffed(count: int, **changes: Any) -> Company:  # noqa: ANN401 - fields of the plan
+    """Return a company in which so many people have the CTO's role and are reached by letter."""
+    company = vintstreet()
+    people = [
+        Person.model_validate({"name": f"Person {number}", "roles": ["cto"], "contacts": {"post": f"Box {number}"}})
+        for number in range(count)
+    ]
+    people.append(Person.model_validate({"name": "Ana", "roles": ["on_call"]}))
+    letter = {"message": "{incident}-notice-{number}", "text": "{name}: {notice}"}
+    parts = {
+        "people": people,
+        "rotas": [],
+        "ways": {"post": MessageAction.model_validate({"action": "post.letter", "with": letter})},
+        "notifications": [line("cto")],
+        "updates": [],
+        "incident_tickets": None,
+    }
+    return replace(company, plan=company.plan.model_copy(update=parts | changes))
+
+
+class Counted:
+    """A journal (by delegation) that counts the calls of each method."""
+
+    def __init__(self, inner: SqlJournal) -> None:
+        self._inner = inner
+        self.calls: Counter[str] = Counter()
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - the journal's attributes
+        """Return the journal's attribute; a method's calls are counted."""
+        own = getattr(self._inner, name)
+        if not callable(own):
+            return own
+
+        def counted(*args: Any, **more: Any) -> Any:  # noqa: ANN401
+            self.calls[name] += 1
+            return own(*args, **more)
+
+        return counted
+
+
+@dataclass
+class Office:
+    """An incident of such a company that was found to be real, and the processes that notify people of it."""
+
+    box: LetterBox
+    engines: list[Engine]
+    journals: list[Counted]
+    incident_id: str
+    clock: Callable[[], Any]
+
+    async def notify(self) -> None:
+        """Send what is due, in all processes at the same time."""
+        await asyncio.gather(*(engine.reminders.start_due() for engine in self.engines))
+        await asyncio.gather(*(engine.reminders.wait() for engine in self.engines))
+
+    async def close(self) -> None:
+        """Close every process."""
+        for engine in self.engines:
+            await engine.close()
+
+
+def office(folder: Path, company: Company, clock: Clock, processes: int = 1) -> Office:
+    """Return an office whose letter box is open."""
+    box = LetterBox()
+    box.opens.set()
+    url = new_journal(folder)
+    journals = [Counted(SqlJournal(url, REAL, clock)) for _ in range(processes)]
+    given: Any = {"company": company, "registry": Registry.of([sends_to(box)]), "clock": clock}
+    engines = [
+        make_engine(Settings(company="vintstreet", journal_url=url), environ={}, **given, journal=journal)
+        for journal in journals
+    ]
+    opened: IncidentOpened = OPENED.model_copy(update={"title": "Card numbers leak"})
+    incident, _ = engines[0].journal.open_incident("VS", opened, MACHINE)
+    engines[0].journal.append(incident, [PhaseEntered(phase="contain")], MACHINE)
+    return Office(box, engines, journals, incident, clock)
