@@ -17,7 +17,6 @@ from allclear.domain.errors import ConfigError, MissingSecret
 from allclear.domain.links import Links, NoLinks
 from allclear.domain.scope import Scope
 from allclear.domain.systems import Access, Service
-from allclear.domain.text import signature
 from allclear.engine.actions.act_watch import ActWatcher
 from allclear.engine.actions.approval_timeouts import ApprovalTimeouts
 from allclear.engine.actions.executor import Executor
@@ -217,7 +216,7 @@ def make_engine(
     signatures, identity = Signatures(settings.link_keys, scope, clock), Identity(company)
     links = PersonalLinks(signatures, journal, identity, settings.public_url, clock, outside_url=settings.outside_url)
     context = CompanyContext(company, simulation, environ, JournalRecord(journal), links, clock)
-    executor = Executor(journal, registry, context, signature(company.plan))
+    executor = Executor(journal, registry, context, company.plan)
     proposer = Proposer(journal, executor, company.plan, clock)
     conductor = Conductor(journal, registry, executor, proposer, company, context, clock)
     people = People(journal, company, clock)

@@ -18,7 +18,8 @@ from allclear.bootstrap import Engine, open_engine
 from allclear.domain.errors import AllclearError, NotFound
 from allclear.domain.links import LinkTo
 from allclear.domain.privacy import NotAReader, is_private, where_to_read
-from allclear.engine.prefect_privacy import hide_in_prefect, private_since
+from allclear.domain.published import became_private
+from allclear.engine.prefect_privacy import hide_in_prefect
 from allclear.prefect_api import PrefectApi
 from flows.run_context import Ended, not_done
 
@@ -82,8 +83,8 @@ class Shown:
         prefect = PrefectApi(engine.settings.prefect_api_url, engine.company.name)
         with suppress(AllclearError):  # the responder does it again
             page = engine.links.href(LinkTo(incident=incident.id))
-            since = private_since(engine.company.plan, engine.journal.entries(incident.id))
-            await hide_in_prefect(prefect, engine.company.plan, incident, page, since)
+            since = became_private(engine.company.plan, engine.journal.entries(incident.id))
+            await hide_in_prefect(prefect, engine.company.plan, incident, page, since and since.at)
         await prefect.close()
 
 

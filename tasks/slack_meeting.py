@@ -75,8 +75,9 @@ class AnnounceMeeting(PostMessage):
         given, known = _meeting(params, now)
         if known.start is None:
             raise Refused(f"No meeting {params.message} was announced.", "Nothing is to be cancelled.")
-        text = f"CANCELLED: {known.subject}, {self._when(known.start)}. No one meets."
-        return self._changed(given, known, {"status": "cancelled"}, text, f"Cancel the meeting “{known.subject}”")
+        text = f"CANCELLED: {given.subject}, {self._when(known.start)}. No one meets."
+        about = {"status": "cancelled", "subject": given.subject}
+        return self._changed(given, known, about, text, f"Cancel the meeting “{given.subject}”")
 
     def _when(self, moment: datetime) -> str:
         """Return a time in the company's zone."""

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ValidationError
 from allclear.domain.base import Model
 from allclear.domain.errors import ConfigError, NotAllowed
 from allclear.domain.incident import Incident
-from allclear.domain.privacy import require_reader
+from allclear.domain.privacy import is_private, require_reader
+from allclear.domain.published import published_before
 from allclear.domain.records import By
 from allclear.domain.text import plain
 
@@ -43,6 +44,8 @@ class Command(Model, ABC):
     """The fields that are typed in a chat, as `/incident hold VS-3 REASON`, in their order; the last one has the rest.
 
     None: it is not typed, because people must see something before they send it."""
+    assesses: ClassVar[bool] = False
+    """Whether it can make an incident private: the person then reads what was published before."""
     section: ClassVar[Section] = "incident"
     """Where the incident's page offers its form; `none` if the page has another place for it, as a question's card."""
     confirm: ClassVar[str] = ""
@@ -78,7 +81,11 @@ class Command(Model, ABC):
             )
         if self.of_incident and self.needs_reader:
             require_reader(engine.company.plan, engine.conductor.incident(incident), by)
-        return await self._do(engine, incident, by)
+        if not self.assesses or is_private(engine.company.plan, engine.conductor.incident(incident)):
+            return await self._do(engine, incident, by)
+        sentence = await self._do(engine, incident, by)
+        now, entries = engine.conductor.incident(incident), engine.journal.entries(incident)
+        return " ".join(filter(None, [sentence, published_before(engine.company.plan, now, entries)]))
 
     @abstractmethod
     async def _do(self, engine: Engine, incident: str, by: By) -> str:

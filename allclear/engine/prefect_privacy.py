@@ -8,16 +8,13 @@ has ended and nothing waits for it. The journal has all that it said.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, cast
 
 from allclear.domain.base import JsonDict
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
-from allclear.domain.privacy import is_private, where_to_read
-from allclear.domain.records import Assessed, Entry, IncidentOpened, SeverityChanged
-from allclear.domain.replay import replay
+from allclear.domain.privacy import where_to_read
 from allclear.domain.runbook import Phase
 from allclear.engine.flow_runs import QUESTION, ask_named, is_asked, numbered, opened_tag, run_name
 from allclear.engine.outbox import ANSWERED_ELSEWHERE
@@ -26,27 +23,10 @@ from allclear.prefect_api import PrefectApi
 _ENDED = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
 _SAYS_NOTHING = re.compile(r"[a-z_]+|NO WAY IS LEFT TO TELL PEOPLE")
 """What may follow the incident's id in the name of a run: the name of its flow, or of the alarm."""
-_DECIDES = (IncidentOpened, Assessed, SeverityChanged)
-"""The records that decide of what kind and severity an incident is."""
 A_STEP = "A step"
 """The name of a task run of a private incident."""
 _TASK = re.compile(r"A step|[A-Z][a-z]+([A-Z][a-z]+)*")
 """The names that task runs of a private incident have: the kind of a move, as `CarryOut`."""
-
-
-def private_since(plan: Plan, entries: Sequence[Entry]) -> datetime | None:
-    """Return when an incident became private; None if it is not, or was from the start."""
-    since: datetime | None = None
-    was_private = True
-    for count, entry in enumerate(entries, 1):
-        if not isinstance(entry.record, _DECIDES):
-            continue
-        known = replay(entries[:count])
-        private = known is not None and is_private(plan, known)
-        if private and not was_private:
-            since = entry.at
-        was_private = private
-    return since if was_private else None
 
 
 async def hide_in_prefect(

@@ -24,6 +24,7 @@ from allclear.domain.moments import clock, day, named_clock, stamp, zone_name
 from allclear.domain.notified import notified
 from allclear.domain.plan import Plan
 from allclear.domain.plan_text import help_lines
+from allclear.domain.published import published_before
 from allclear.domain.records import Entry
 from allclear.domain.reminder import LEAD
 from allclear.domain.sentences.sentence import Tone
@@ -55,7 +56,7 @@ def show(incident: Incident, entries: Sequence[Entry], plan: Plan, now: datetime
     """
     due = [] if incident.over else deadline_lines(incident, plan, now)
     told = [row.words(plan) for row in notified(plan, incident)]
-    left = left_lines(incident, plan)
+    left, published = left_lines(incident, plan), published_before(plan, incident, entries)
     rows = [row for ask in waiting(incident) for row in _waiting(incident, ask, plan, now)]
     zone = zone_name(plan.zone, incident.opened_at, now)
     nothing = [] if incident.over else [Text("Nothing.", style="dim")]
@@ -63,6 +64,7 @@ def show(incident: Incident, entries: Sequence[Entry], plan: Plan, now: datetime
         _head(incident, plan),
         *_part("Waiting for people", "yellow", rows or nothing),
         *_part("Still in place", "red", _points(left)),
+        *_part("Published before", "red", _points([published] if published else [])),
         *_part("Due", "cyan", _points(due)),
         *_part("Follow-ups", "cyan", _points(_follow_ups(incident, plan))),
         *_part("Who was notified, by the plan", "cyan", _points(told)),

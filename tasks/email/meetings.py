@@ -234,6 +234,8 @@ class InviteToMeeting(EmailAction[InviteParams, InvitationState]):
         after = now.model_copy(
             update={
                 "status": "cancelled",
+                "subject": params.subject,
+                "text": params.text,
                 "sequence": now.sequence + 1,
                 "fingerprint": fingerprint,
                 "deliveries": dict.fromkeys(invited, Delivery.ACCEPTED),
@@ -242,7 +244,7 @@ class InviteToMeeting(EmailAction[InviteParams, InvitationState]):
                 "stamp": utc_now().replace(microsecond=0),
             }
         )
-        summary = f"Cancel the meeting “{now.subject}” on {self._when(now.start)}: {shown(invited)}"
+        summary = f"Cancel the meeting “{params.subject}” on {self._when(now.start)}: {shown(invited)}"
         return self._change(params, now, after, summary)
 
     # --- the words: times are in the company's zone ------------------------------------------------------

@@ -15,7 +15,7 @@ import pytest
 from allclear.commands.base import Command
 from allclear.commands.meetings import CancelMeeting, InvitePeople, MoveMeeting
 from allclear.domain.errors import AllclearError, MissingText, NotAllowed, NotFound, Refused
-from allclear.domain.meeting import meeting_of
+from allclear.domain.meeting import Meeting, meeting_of
 from allclear.domain.plan import Person
 from allclear.domain.pseudo_phases import MEETING
 from allclear.domain.records import By, DecisionMade
@@ -24,6 +24,7 @@ from allclear.domain.review_meeting import may_be_invited
 from allclear.domain.runbook import Phase
 from allclear.engine.actions.manual import ManualRequest
 from allclear.engine.actions.meetings import cancellation
+from allclear.engine.actions.proposals import ActionRequest
 from tests.contract.test_actions_meetings import RefusesNext
 from tests.scenario.notice_support import fault, later
 from tests.scenario.private_support import private
@@ -174,6 +175,11 @@ async def test_without_a_meeting_the_sentence_says_how_to_invite(tmp_path: Path)
             await give(it, MoveMeeting(start="2026-11-23 10:00"))
 
 
+def cancelled(meeting: Meeting, reason: str) -> ActionRequest:
+    """Return what cancels the meeting, in its own words."""
+    return cancellation(meeting, meeting.act.proposed.params, reason)
+
+
 async def invited_by_hand(it: Scene) -> None:
     """Invite to a meeting before the end."""
     params = {
@@ -229,7 +235,7 @@ async def test_an_interrupted_move_is_carried_on(tmp_path: Path) -> None:
     async with reviewed(tmp_path) as it:
         meeting = meeting_of(it.incident)
         assert meeting
-        await it.engine.proposer.propose(it.incident, cancellation(meeting, "We have met already."), ANA)
+        await it.engine.proposer.propose(it.incident, cancelled(meeting, "We have met already."), ANA)
         await later(it, minutes=5)
         assert read(it)["method"] == "CANCEL"
 
@@ -341,7 +347,7 @@ async def test_a_change_that_came_too_late_does_not_keep_the_meeting_from_being_
         meeting = meeting_of(it.incident)
         assert meeting
         ben = By(actor="Ben", role="tech_lead", via="cli")
-        await it.engine.proposer.propose(it.incident, cancellation(meeting, "We have met already."), ben)
+        await it.engine.proposer.propose(it.incident, cancelled(meeting, "We have met already."), ben)
         await give(it, MoveMeeting(start="2026-11-23 14:30"))
         await later(it, minutes=2)
         assert it.incident.acts["meeting/cancel"].outcome
@@ -356,7 +362,7 @@ async def test_a_false_alarm_while_a_move_is_in_flight_cancels_the_moved_meeting
         await invited_by_hand(it)
         meeting = meeting_of(it.incident)
         assert meeting
-        await it.engine.proposer.propose(it.incident, cancellation(meeting, "A false alarm."), ANA)
+        await it.engine.proposer.propose(it.incident, cancelled(meeting, "A false alarm."), ANA)
         await give(it, MoveMeeting(start="2026-11-24 12:00", reason="Ben is away on Monday."))
         it.engine.people.false_alarm(it.incident_id, "The probe was wrong.", ANA)
         for _ in range(4):

@@ -12,10 +12,10 @@ from allclear.commands.assess import Assess, ChangeSeverity
 from allclear.commands.base import Command
 from allclear.company import Company
 from allclear.domain.plan.severity import SeverityRule
+from allclear.domain.published import became_private
 from allclear.domain.records import AskOpened, AskWithdrawn, By, IncidentOpened, NoteAdded, PhaseEntered, PhaseLeft
 from allclear.engine.actions.approval_requests import step_ask
 from allclear.engine.flow_runs import QUESTION, numbered, tags_of
-from allclear.engine.prefect_privacy import private_since
 from allclear.prefect_api import PrefectApi
 from allclear.responder.workers.run_recovery import RunRecovery
 from allclear.settings import Settings
@@ -137,6 +137,6 @@ def test_a_new_canary_after_it_needs_no_look_back(tmp_path: Path) -> None:
         engine.journal.append(incident, [NoteAdded(text="x")], MACHINE)
         for command in commands:
             engine.people.assess(incident, {}, command.kind, "", READER)
-        since = private_since(company.plan, engine.journal.entries(incident))
+        since = became_private(company.plan, engine.journal.entries(incident))
         assert (since is not None) is has_before
         engine.journal.close()

@@ -40,8 +40,11 @@ from allclear.domain.errors import (
     Refused,
 )
 from allclear.domain.incident import Incident
+from allclear.domain.plan import Plan
+from allclear.domain.privacy import is_private
+from allclear.domain.published import is_from_before
 from allclear.domain.records import ActFinished, ActIntended, By
-from allclear.domain.text import AS_NAME, must_answer
+from allclear.domain.text import AS_NAME, must_answer, signature
 from allclear.engine.actions import reconcile
 from allclear.engine.actions.loaded_act import LoadedAct
 from allclear.engine.actions.registry import Registry, read_params
@@ -86,12 +89,13 @@ class Preview:
 class Executor:
     """Carries out acts. There is one in each process; several may share a journal."""
 
-    def __init__(self, journal: Journal, registry: Registry, context: ActionContext, sign: str = AS_NAME) -> None:
-        """`sign` is how the commands that it names say who gives them, by the company's plan."""
+    def __init__(self, journal: Journal, registry: Registry, context: ActionContext, plan: Plan | None = None) -> None:
+        """`plan` says which incidents are private, and how the commands that are named say who gives them."""
         self._journal = journal
         self._registry = registry
         self._context = context
-        self._sign = sign
+        self._plan = plan
+        self._sign = signature(plan) if plan else AS_NAME
         self._actions: dict[str, AnyAction] = {}
 
     def action(self, name: str) -> AnyAction:
@@ -118,13 +122,14 @@ class Executor:
         refusals = [] if done else await action.precheck(params, change)
         return self._preview(action, params, change, before, done=done, refusals=refusals)
 
-    async def preview_undo(self, incident_id: str, act: Act) -> Preview:
-        """Return what undoing `act` would change now.
+    async def preview_undo(self, incident_id: str, act: Act, raw: Mapping[str, Any] | None = None) -> Preview:
+        """Return what undoing `act` would change now; `raw` are its parameters with other texts, if it has any.
 
         Raises Refused if its target has been changed since; the next step then names the command that closes it.
         """
         loaded = self.load(act)
-        action, params, done_change = loaded.action, loaded.params, loaded.change
+        action, done_change = loaded.action, loaded.change
+        params = loaded.params if raw is None else read_params(type(action), raw)
         self._require_clients(action, params)
         now = await action.observe(params)
         # With a key fence the target cannot be read back: it looks the same before the act and after it.
@@ -226,8 +231,9 @@ class Executor:
             if act.intended:
                 raise
             return self._finish_unclaimed(incident.id, act.id, by, reconcile.failed(error))
+        outdated = self._is_outdated(incident, act, loaded.action)
         if not act.intended:
-            outcome, now = await _final_check(loaded, now)
+            outcome, now = (_outdated(incident), now) if outdated else await _final_check(loaded, now)
             if outcome is not None:
                 return self._finish_unclaimed(incident.id, act.id, by, outcome)
         change = loaded.change if act.intended else loaded.change.model_copy(update={"before": now})
@@ -243,12 +249,20 @@ class Executor:
                 return None
             case Acquired():
                 async with self._renewed(change.resource, claim.token):
-                    late = is_too_late(incident, act)
-                    outcome = await _issue(loaded, change, f"{incident.id}/{act.id}", claim, late=late)
+                    late = "the incident has ended" if is_too_late(incident, act) else ""
+                    why = f"{incident.id} has become private" if outdated else late
+                    outcome = await _issue(loaded, change, f"{incident.id}/{act.id}", claim, too_late=why)
                 finished = ActFinished(act=act.id, outcome=outcome)
                 if self._journal.finish(change.resource, claim.token, incident.id, finished, by):
                     return outcome
                 return None
+
+    def _is_outdated(self, incident: Incident, act: Act, action: AnyAction) -> bool:
+        """Return whether it is a message whose words are from before its incident became private."""
+        speaks = bool(action.text_params) or action.pages or action.public
+        if self._plan is None or not speaks or not is_private(self._plan, incident):
+            return False
+        return is_from_before(self._plan, self._journal.entries(incident.id), act)
 
     # --- claims --------------------------------------------------------------------------------------
 
@@ -326,6 +340,16 @@ def supersede_command(incident_id: str, act_id: str) -> str:
     return f"If it is to stay as it is now: allclear supersede {incident_id} {act_id} --reason WHY {AS_NAME}"
 
 
+def _outdated(incident: Incident) -> Outcome:
+    return Outcome(
+        status=ActStatus.FAILED,
+        changed=False,
+        drifted=True,
+        sentence=f"Nothing was sent: {incident.id} has become private since these words were written.",
+        next_step=reconcile.PROPOSED_AGAIN,
+    )
+
+
 def _require_clearance(incident: Incident, act: Act) -> None:
     cleared = clearance(incident, act)
     if cleared.may_go_ahead:
@@ -372,16 +396,16 @@ async def _check_once(loaded: LoadedAct, now: State) -> Outcome | None:
     return reconcile.refused(standing) if standing else None
 
 
-async def _issue(loaded: LoadedAct, change: Change[Any], key: str, claim: Acquired, *, late: bool) -> Outcome:
+async def _issue(loaded: LoadedAct, change: Change[Any], key: str, claim: Acquired, *, too_late: str) -> Outcome:
     """Apply the claimed change, or find out what became of it if it was begun before, and return the outcome.
 
-    `late`: if it was not made before, it is not made any more.
+    `too_late` is why it is not made any more, if it was not made before; empty if it still is.
     """
     if claim.resumed:
         found = await reconcile.after_interruption(loaded, change, holder_dead=claim.holder_dead)
         if isinstance(found, Outcome):
             return found
-        if late:
-            return reconcile.too_late(loaded.action)
+        if too_late:
+            return reconcile.too_late(loaded.action, too_late)
         change = found
     return await Write(loaded, change, key, sent_before=claim.resumed).issue()

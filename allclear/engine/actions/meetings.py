@@ -17,7 +17,10 @@ from allclear.domain.errors import MissingText, NotAllowed, NotFound, Refused
 from allclear.domain.incident import Incident
 from allclear.domain.meeting import Meeting, meeting_of
 from allclear.domain.moments import read_future, stamp
+from allclear.domain.plan import Plan
+from allclear.domain.privacy import is_private
 from allclear.domain.pseudo_phases import MEETING
+from allclear.domain.published import words_from_now_on
 from allclear.domain.records import By, DecisionMade
 from allclear.domain.review_meeting import may_be_invited, outside_window
 from allclear.domain.text import enumerated, plain
@@ -58,12 +61,13 @@ class Meetings:
         meeting = self._existing(incident)
         moment = self._moment(start)
         why = outside_window(self._company.plan, incident, moment, meeting.length)
-        return await self._preview(meeting, {"start": moment.isoformat()}), why
+        return await self._preview(incident, meeting, {"start": moment.isoformat()}), why
 
     async def preview_cancel(self, incident_id: str) -> Preview:
         """Return what cancelling would change. Raises as `cancel`."""
-        meeting = self._to_cancel(read_incident(self._journal, incident_id))
-        return await self._executor.preview_undo(incident_id, meeting.act)
+        incident = read_incident(self._journal, incident_id)
+        meeting = self._to_cancel(incident)
+        return await self._executor.preview_undo(incident_id, meeting.act, self._params(incident, meeting))
 
     async def move(self, incident_id: str, start: str, reason: str, by: By, shown: str | None = None) -> ManualResult:
         """Give the meeting another time, and return the result; a meeting that was cancelled takes place again.
@@ -78,7 +82,8 @@ class Meetings:
             why = outside_window(plan, incident, moment, meeting.length)
             if why and is_blank(reason):
                 raise MissingText(f"{why} {stamp(moment, plan.zone)} is not in that time.", "Say why: `reason`.")
-            return _request(meeting, "move", {"start": moment.isoformat()}, reason, shown)
+            params = self._params(incident, meeting) | {"start": moment.isoformat()}
+            return _request(meeting, "move", params, reason, shown)
 
         return await self._manual.carry_out(incident_id, request, by)
 
@@ -91,7 +96,8 @@ class Meetings:
 
         def request(incident: Incident) -> ActionRequest:
             meeting = self._planned(incident)
-            return _request(meeting, "people", {"people": self._people(incident, meeting, add, remove)}, "", None)
+            params = self._params(incident, meeting) | {"people": self._people(incident, meeting, add, remove)}
+            return _request(meeting, "people", params, "", None)
 
         return await self._manual.carry_out(incident_id, request, by)
 
@@ -101,15 +107,19 @@ class Meetings:
             raise MissingText("Those who are invited want to know why.", "Say why: `reason`.")
 
         def request(incident: Incident) -> ActionRequest:
-            return cancellation(self._to_cancel(incident), reason, shown)
+            meeting = self._to_cancel(incident)
+            return cancellation(meeting, self._params(incident, meeting), reason, shown)
 
         return await self._manual.carry_out(incident_id, request, by)
 
     # --- the parts -------------------------------------------------------------------------------------
 
-    async def _preview(self, meeting: Meeting, given: Mapping[str, Any]) -> Preview:
-        proposed = meeting.act.proposed
-        request = ActionRequest(MEETING, "preview", proposed.action, dict(proposed.params) | dict(given), "")
+    def _params(self, incident: Incident, meeting: Meeting) -> dict[str, Any]:
+        return meeting_params(self._journal, self._company.plan, incident, meeting)
+
+    async def _preview(self, incident: Incident, meeting: Meeting, given: Mapping[str, Any]) -> Preview:
+        params = self._params(incident, meeting) | dict(given)
+        request = ActionRequest(MEETING, "preview", meeting.act.proposed.action, params, "")
         preview, _ = await self._proposer.preview(request)
         return preview
 
@@ -195,21 +205,29 @@ class Meetings:
         return found
 
 
-def cancellation(meeting: Meeting, reason: str, shown: str | None = None) -> ActionRequest:
-    """Return what cancels a meeting."""
-    return replace(_request(meeting, "cancel", {}, reason, shown), undoes=meeting.act)
+def meeting_params(journal: Journal, plan: Plan, incident: Incident, meeting: Meeting) -> dict[str, Any]:
+    """Return the parameters of the meeting as it is; without its words, if the incident has become private since."""
+    proposed = dict(meeting.act.proposed.params)
+    if not is_private(plan, incident):
+        return proposed
+    return proposed | dict(words_from_now_on(plan, incident, journal.entries(incident.id), meeting.act))
+
+
+def cancellation(meeting: Meeting, params: Mapping[str, Any], reason: str, shown: str | None = None) -> ActionRequest:
+    """Return what cancels a meeting; `params` are those of `meeting_params`."""
+    return replace(_request(meeting, "cancel", params, reason, shown), undoes=meeting.act)
 
 
 _TITLES = {"move": "Move the meeting", "people": "Change who is invited", "cancel": "Cancel the meeting"}
 
 
-def _request(meeting: Meeting, step: str, given: Mapping[str, Any], reason: str, shown: str | None) -> ActionRequest:
-    title, proposed, why = _TITLES[step], meeting.act.proposed, reason.strip()
+def _request(meeting: Meeting, step: str, params: Mapping[str, Any], reason: str, shown: str | None) -> ActionRequest:
+    title, why = _TITLES[step], reason.strip()
     return ActionRequest(
         MEETING,
         step,
-        proposed.action,
-        dict(proposed.params) | dict(given),
+        meeting.act.proposed.action,
+        params,
         title,
         shown=shown,
         confirmed=why or title,

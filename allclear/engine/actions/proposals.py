@@ -203,7 +203,7 @@ class Proposer:
         loop, began = asyncio.get_running_loop(), asyncio.get_running_loop().time()
         for pause in WHILE_REFUSED.pauses():
             preview = await (
-                self._executor.preview_undo(incident.id, request.undoes)
+                self._executor.preview_undo(incident.id, request.undoes, request.params)
                 if request.undoes
                 else self._executor.preview(request.action, request.params)
             )

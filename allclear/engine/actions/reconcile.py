@@ -64,10 +64,10 @@ async def after_interruption(loaded: LoadedAct, change: Change[Any], *, holder_d
     return change.model_copy(update={"before": now})
 
 
-def too_late(action: AnyAction) -> Outcome:
-    """Return the outcome of an interrupted message that is not sent any more, because its incident has ended."""
+def too_late(action: AnyAction, why: str) -> Outcome:
+    """Return the outcome of an interrupted message that is not sent any more; `why` is a clause."""
     hidden = action.fence is Fence.KEY  # what it is sent to looks the same before and after
-    sentence = "It was interrupted, and the incident has ended since, so it is not sent any more."
+    sentence = f"It was interrupted, and {why} since, so it is not sent any more."
     return Outcome(
         status=ActStatus.INDETERMINATE if hidden else ActStatus.FAILED,
         changed=hidden,

@@ -13,11 +13,13 @@ from allclear.domain.base import Clock
 from allclear.domain.incident import Incident
 from allclear.domain.meeting import Meeting, meeting_of
 from allclear.domain.meeting_reminders import CANCEL, TRIES
+from allclear.domain.plan import Plan
 from allclear.domain.pseudo_phases import MEETING
-from allclear.engine.actions.meetings import cancellation
+from allclear.engine.actions.meetings import cancellation, meeting_params
 from allclear.engine.actions.message_acts import MessageActs
 from allclear.engine.notify.message_retries import next_try
 from allclear.engine.response.conductor import Conductor
+from allclear.journal.ports import Journal
 
 _LEFT_AFTER = timedelta(seconds=60)
 """How long a process that began a person's change of the meeting has for it, before another one carries it on."""
@@ -26,7 +28,9 @@ _LEFT_AFTER = timedelta(seconds=60)
 class MeetingSender:
     """Keeps the meeting of one incident as it should be."""
 
-    def __init__(self, conductor: Conductor, acts: MessageActs, clock: Clock) -> None:
+    def __init__(self, journal: Journal, conductor: Conductor, acts: MessageActs, plan: Plan, clock: Clock) -> None:
+        self._journal = journal
+        self._plan = plan
         self._conductor = conductor
         self._acts = acts
         self._clock = clock
@@ -46,7 +50,8 @@ class MeetingSender:
         incident = self._conductor.incident(incident_id)
         due_now = self._to_cancel(incident)
         if due_now is not None and due_now[1] <= now:
-            request = cancellation(due_now[0], f"{incident_id} was a false alarm.")
+            params = meeting_params(self._journal, self._plan, incident, due_now[0])
+            request = cancellation(due_now[0], params, f"{incident_id} was a false alarm.")
             await self._acts.send(incident, request)
 
     def _to_cancel(self, incident: Incident) -> tuple[Meeting, datetime] | None:

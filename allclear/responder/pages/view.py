@@ -21,6 +21,7 @@ from allclear.domain.notified import Notified, notified
 from allclear.domain.plan import Plan
 from allclear.domain.plan_text import help_lines
 from allclear.domain.pseudo_phases import MESSAGES
+from allclear.domain.published import published_before
 from allclear.domain.question import closing_words
 from allclear.domain.records import AlertJoined, DecisionMade, Entry
 from allclear.domain.reminder import LEAD
@@ -81,6 +82,8 @@ class IncidentPage:
     lead: str
     acknowledged: str
     held: str
+    published: str
+    """What was published before the incident became private; empty if nothing, or if it is not private."""
     """Who stopped everything automatic, since when and why; empty if no one did."""
     ticket: str
     """How the incident's own ticket stands; empty if it gets none."""
@@ -149,6 +152,7 @@ def incident_page(source: Source) -> IncidentPage:
         lead=_lead_words(incident, plan),
         acknowledged=_acknowledged(source),
         held=_held(source),
+        published=published_before(source.plan, source.incident, source.entries),
         ticket=own_ticket(plan, incident),
         ticket_url=_url(ticket_link(incident)),
         viewer=viewer,

@@ -25,6 +25,7 @@ from allclear.domain.incident import Incident
 from allclear.domain.links import LinkTo
 from allclear.domain.plan import Plan
 from allclear.domain.privacy import is_private
+from allclear.domain.published import became_private
 from allclear.domain.records import By, RunReplaced
 from allclear.domain.runbook import Phase
 from allclear.engine.concurrency import Sweep
@@ -38,7 +39,7 @@ from allclear.engine.flow_runs import (
     start_run,
 )
 from allclear.engine.outbox import PACE, UNFINISHED
-from allclear.engine.prefect_privacy import hide_in_prefect, private_since
+from allclear.engine.prefect_privacy import hide_in_prefect
 from allclear.engine.response.moves import Wait
 from allclear.engine.response.next_move import has_left
 from allclear.prefect_api import FlowRun, PrefectApi
@@ -209,8 +210,8 @@ class RunRecovery:
             if not is_private(plan, incident) or self._hidden.get(incident.id) == incident.length:
                 continue
             entries = await asyncio.to_thread(self._engine.journal.entries, incident.id)
-            page, since = links.href(LinkTo(incident=incident.id)), private_since(plan, entries)
-            if await hide_in_prefect(self._prefect, plan, incident, page, since):
+            page, since = links.href(LinkTo(incident=incident.id)), became_private(plan, entries)
+            if await hide_in_prefect(self._prefect, plan, incident, page, since and since.at):
                 self._hidden[incident.id] = incident.length
 
     async def _end_answered(self, incidents: dict[str, Incident]) -> None:
