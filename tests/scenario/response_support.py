@@ -186,6 +186,10 @@ class Mortal:
         """How many writes the vendors had received at each write to the journal."""
         self._at, self._when, self._count = at, when, vendor_writes
 
+    def kill_at(self, at: int, when: Literal["before", "after"]) -> None:
+        """Kill the process at the `at`-th write from now on."""
+        self._at, self._when = len(self.writes) + at, when
+
     def __getattr__(self, name: str) -> Any:
         """Return the journal's attribute; a method that writes is counted, and may kill the process."""
         own = getattr(self.inner, name)
