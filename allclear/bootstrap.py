@@ -149,7 +149,7 @@ class CompanyContext:
         self._clients.clear()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)  # it would be the text of all runbooks, and asyncio takes it of each result
 class Engine:
     """Everything that works on incidents, wired to one company and one journal."""
 

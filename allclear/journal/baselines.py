@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert
 
 from allclear.domain.baseline import Baseline
+from allclear.journal.statements import BASELINES_BEFORE
 from allclear.journal.store import Store
 from allclear.journal.tables import BASELINES
 
@@ -33,13 +34,8 @@ class SqlBaselines(Store):
 
     def baselines(self, resource: str, before: datetime, *, limit: int = 10) -> list[Baseline]:
         """Return up to `limit` baselines of `resource` that are no later than `before`, newest first."""
-        query = (
-            select(BASELINES)
-            .where(BASELINES.c.scope == self._scope_text, BASELINES.c.resource == resource)
-            .where(BASELINES.c.at <= before.isoformat())
-            .order_by(BASELINES.c.at.desc(), BASELINES.c.number.desc())
-            .limit(limit)
-        )
+        values = {"p_scope": self._scope_text, "p_resource": resource}
+        values |= {"p_before": before.isoformat(), "p_limit": limit}
         with self._db.reading() as connection:
             return [
                 Baseline(
@@ -48,5 +44,5 @@ class SqlBaselines(Store):
                     at=datetime.fromisoformat(row.at),
                     noted_by=row.noted_by,
                 )
-                for row in connection.execute(query)
+                for row in connection.execute(BASELINES_BEFORE, values)
             ]

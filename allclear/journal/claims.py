@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
+from sqlalchemy import Connection
 
 from allclear.domain.base import Clock
 from allclear.domain.errors import ConcurrentWrite
@@ -16,8 +16,14 @@ from allclear.domain.scope import Scope
 from allclear.journal.database import Database
 from allclear.journal.entries import SqlEntries
 from allclear.journal.rows import Acquired, Claim, Finished, Held
-from allclear.journal.statements import ENTRY_OF_ACT
-from allclear.journal.tables import CLAIMS
+from allclear.journal.statements import (
+    ADD_CLAIM,
+    CLAIM_ON,
+    ENTRY_OF_ACT,
+    REMOVE_CLAIM,
+    REMOVE_OWN_CLAIM,
+    RENEW_OWN_CLAIM,
+)
 
 
 class SqlClaims(SqlEntries):
@@ -59,7 +65,7 @@ class SqlClaims(SqlEntries):
             length, _ = self._lock_incident(connection, incident)
             if _has(connection, incident, act, "act.finished"):
                 return Finished()
-            row = connection.execute(select(CLAIMS).where(self._claim_on(resource))).one_or_none()
+            row = connection.execute(CLAIM_ON, self._claim_on(resource)).one_or_none()
             dead = False
             if row is not None:
                 until = datetime.fromisoformat(row.until)
@@ -80,8 +86,8 @@ class SqlClaims(SqlEntries):
                 "token": token,
                 "until": (self._clock() + lease).isoformat(),
             }
-            connection.execute(delete(CLAIMS).where(self._claim_on(resource)))
-            connection.execute(insert(CLAIMS).values(**values))
+            connection.execute(REMOVE_CLAIM, self._claim_on(resource))
+            connection.execute(ADD_CLAIM, values)
             if not resumed:
                 self._append(connection, incident, [intent], by)
         return Acquired(token, resumed, holder_dead=(dead and self._liveness.sure) or row is None)
@@ -90,8 +96,9 @@ class SqlClaims(SqlEntries):
         """Extend the lease; return False if the claim is another's."""
         self._liveness.hold()
         with self._db.writing(self._lock_name(resource)) as connection:
-            own = update(CLAIMS).where(self._claim_on(resource), CLAIMS.c.token == token)
-            return connection.execute(own.values(until=(self._clock() + lease).isoformat())).rowcount == 1
+            until = (self._clock() + lease).isoformat()
+            values = self._claim_on(resource) | {"p_token": token, "p_until": until}
+            return connection.execute(RENEW_OWN_CLAIM, values).rowcount == 1
 
     def finish(
         self,
@@ -104,14 +111,14 @@ class SqlClaims(SqlEntries):
     ) -> bool:
         """Append the outcome and release the claim; return False if the claim is another's."""
         with self._db.writing(self._lock_name(resource)) as connection:
-            own = delete(CLAIMS).where(self._claim_on(resource), CLAIMS.c.token == token)
-            if connection.execute(own).rowcount != 1:
+            own = self._claim_on(resource) | {"p_token": token}
+            if connection.execute(REMOVE_OWN_CLAIM, own).rowcount != 1:
                 return False
             self._append(connection, incident, [finished, *records], by)
         return True
 
-    def _claim_on(self, resource: str) -> ColumnElement[bool]:
-        return (CLAIMS.c.scope == self._scope_text) & (CLAIMS.c.resource == resource)
+    def _claim_on(self, resource: str) -> dict[str, str]:
+        return {"p_scope": self._scope_text, "p_resource": resource}
 
     def _lock_name(self, resource: str) -> str:
         return f"claim on {self._scope_text}: {resource}"

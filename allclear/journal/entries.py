@@ -30,6 +30,7 @@ from allclear.journal.statements import (
     SET_ENDED,
     SET_HEAD,
     TICKET_PREFIX,
+    TOUCHING,
     incidents_where,
 )
 from allclear.journal.store import Store
@@ -211,10 +212,9 @@ class SqlEntries(Store):
 
     def incidents_touching(self, resource: str) -> list[str]:
         """Return the ids of the incidents with an act on `resource`, oldest first."""
-        touching = select(ENTRIES.c.incident).where(ENTRIES.c.resource == resource)
-        query = select(INCIDENTS.c.id).where(INCIDENTS.c.scope == self._scope_text, INCIDENTS.c.id.in_(touching))
+        values = {"p_scope": self._scope_text, "p_resource": resource}
         with self._db.reading() as connection:
-            return list(connection.execute(query.order_by(INCIDENTS.c.opened_at, INCIDENTS.c.number)).scalars())
+            return list(connection.execute(TOUCHING, values).scalars())
 
     def broken_link(self, incident: str) -> int | None:
         """Return the number of the first entry whose hash is wrong, or None if the chain is whole."""

@@ -10,8 +10,9 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from allclear.journal.database import Database
 from allclear.journal.rows import OutboxKind, OutboxMessage
+from allclear.journal.statements import DUE_MESSAGES, DUE_MESSAGES_OF
 from allclear.journal.store import Store
-from allclear.journal.tables import INCIDENTS, OUTBOX, WAITING_RUNS
+from allclear.journal.tables import OUTBOX, WAITING_RUNS
 
 
 def add_messages(database: Database, connection: Connection, messages: Sequence[OutboxMessage], now: datetime) -> None:
@@ -35,13 +36,11 @@ class SqlOutbox(Store):
 
     def outbox(self, *, limit: int = 50, incident: str | None = None) -> list[OutboxMessage]:
         """Return the messages that are due, oldest first."""
-        own_incidents = select(INCIDENTS.c.id).where(INCIDENTS.c.scope == self._scope_text)
-        due = select(OUTBOX).where(OUTBOX.c.done == 0, OUTBOX.c.next_at <= self._clock().isoformat())
-        due = due.where(OUTBOX.c.incident.in_(own_incidents))
+        due, values = DUE_MESSAGES, {"p_scope": self._scope_text, "p_now": self._clock().isoformat(), "p_limit": limit}
         if incident is not None:
-            due = due.where(OUTBOX.c.incident == incident)
+            due, values = DUE_MESSAGES_OF, values | {"p_incident": incident}
         with self._db.reading() as connection:
-            rows = connection.execute(due.order_by(OUTBOX.c.next_at).limit(limit)).all()
+            rows = connection.execute(due, values).all()
         return [
             OutboxMessage(OutboxKind(row.kind), row.incident, row.key, json.loads(row.detail), row.attempts)
             for row in rows

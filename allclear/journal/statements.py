@@ -7,9 +7,21 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from sqlalchemy import ColumnElement, ScalarSelect, Select, String, bindparam, case, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    ScalarSelect,
+    Select,
+    String,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 
-from allclear.journal.tables import ENTRIES, INBOX, INCIDENTS
+from allclear.journal.tables import BASELINES, CLAIMS, ENTRIES, INBOX, INCIDENTS, OUTBOX
 
 HEAD = select(INCIDENTS.c.length, INCIDENTS.c.head, INCIDENTS.c.scope).where(INCIDENTS.c.id == bindparam("p_id"))
 HEAD_LOCKED = HEAD.with_for_update()
@@ -46,6 +58,47 @@ ENTRY_OF_ACT = (
     )
     .limit(1)
 )
+
+TOUCHING = (
+    select(INCIDENTS.c.id)
+    .where(
+        INCIDENTS.c.scope == bindparam("p_scope"),
+        INCIDENTS.c.id.in_(select(ENTRIES.c.incident).where(ENTRIES.c.resource == bindparam("p_resource"))),
+    )
+    .order_by(INCIDENTS.c.opened_at, INCIDENTS.c.number)
+)
+
+_CLAIM_ON = (CLAIMS.c.scope == bindparam("p_scope")) & (CLAIMS.c.resource == bindparam("p_resource"))
+CLAIM_ON = select(CLAIMS).where(_CLAIM_ON)
+ADD_CLAIM = insert(CLAIMS)
+REMOVE_CLAIM = delete(CLAIMS).where(_CLAIM_ON)
+REMOVE_OWN_CLAIM = REMOVE_CLAIM.where(CLAIMS.c.token == bindparam("p_token"))
+RENEW_OWN_CLAIM = (
+    update(CLAIMS).where(_CLAIM_ON, CLAIMS.c.token == bindparam("p_token")).values(until=bindparam("p_until"))
+)
+
+BASELINES_BEFORE = (
+    select(BASELINES)
+    .where(
+        BASELINES.c.scope == bindparam("p_scope"),
+        BASELINES.c.resource == bindparam("p_resource"),
+        BASELINES.c.at <= bindparam("p_before"),
+    )
+    .order_by(BASELINES.c.at.desc(), BASELINES.c.number.desc())
+    .limit(bindparam("p_limit"))
+)
+
+DUE_MESSAGES = (
+    select(OUTBOX)
+    .where(
+        OUTBOX.c.done == 0,
+        OUTBOX.c.next_at <= bindparam("p_now"),
+        OUTBOX.c.incident.in_(select(INCIDENTS.c.id).where(INCIDENTS.c.scope == bindparam("p_scope"))),
+    )
+    .order_by(OUTBOX.c.next_at)
+    .limit(bindparam("p_limit"))
+)
+DUE_MESSAGES_OF = DUE_MESSAGES.where(OUTBOX.c.incident == bindparam("p_incident"))
 
 DELIVERIES_WITH_KEYS_LOCKED = (
     select(INBOX.c.id, INBOX.c.state, INBOX.c.number, INBOX.c.read_again, INBOX.c.delivery_key)
@@ -110,6 +163,7 @@ def _follow_up_done_since() -> ColumnElement[bool]:
     return done.correlate(INCIDENTS).exists()
 
 
+@lru_cache
 def incidents_where(filters: frozenset[str]) -> Select[tuple[str, str, str, str | None, int, str]]:
     """Return the query for the incidents of a scope, newest first, with these filters."""
     columns = INCIDENTS.c
