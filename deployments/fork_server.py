@@ -4,12 +4,15 @@ Importing Prefect, our flows and the vendors' clients takes seconds of processor
 Prefect's runner starts each run in a freshly spawned interpreter. Here the same call uses Python's own fork server,
 which has imported everything once and does nothing else (so it has no threads that a fork could break).
 
+Prefect reads its settings again in each run, which took half of a run's processor time. Here they are read once.
+
 The fork server itself is forked from the runner, which needs the same imports: they are made once, and the two share
 their memory. That is done before the runner starts a thread or an event loop.
 
 *Source:* Prefect 3.8, `prefect/runner/_starter_direct.py`, whose docstring names `run_flow_in_subprocess` as the place
-to override; Python's `multiprocessing.set_forkserver_preload`; Python 3.11 to 3.14, `multiprocessing/forkserver.py`,
-where `ensure_running` starts `python -c COMMAND` with `util.spawnv_passfds`.
+to override; `prefect/flow_engine.py`, where that function has the run call `Settings()`; Python's
+`multiprocessing.set_forkserver_preload`; Python 3.11 to 3.14, `multiprocessing/forkserver.py`, where `ensure_running`
+starts `python -c COMMAND` with `util.spawnv_passfds`.
 """
 
 from __future__ import annotations
@@ -19,14 +22,18 @@ import multiprocessing
 import os
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from importlib import import_module
 from multiprocessing import forkserver, resource_tracker, util
 from typing import Any
 
+from prefect import flow_engine
+from prefect.context import serialize_context
 from prefect.flow_engine import run_flow_in_subprocess
 from prefect.runner import _starter_direct
+from prefect.settings import Settings, get_current_settings
 
 from allclear.company import Company
 from allclear.engine.actions.registry import Registry
@@ -72,6 +79,7 @@ def start_fork_server(company: Company, registry: Registry) -> None:
     multiprocessing.set_forkserver_preload(modules)
     for module in modules:
         import_module(module)
+    _read_settings()
     resource_tracker.ensure_running()  # or the fork server starts it, in the way that is replaced here
     spawn = util.spawnv_passfds
     if threading.active_count() == 1:
@@ -81,6 +89,30 @@ def start_fork_server(company: Company, registry: Registry) -> None:
     finally:
         util.spawnv_passfds = spawn  # one that is started again, if the first has ended, is a fresh process
     setattr(_starter_direct, "run_flow_in_subprocess", _forked)  # noqa: B010 - it is no public name of that module
+
+
+def _read_settings() -> None:
+    """Read Prefect's settings for the runs: Prefect gives each of them these variables."""
+    given = get_current_settings().to_environment_variables(exclude_unset=True) | os.environ
+    _settings(_of_settings(given))
+    getattr(flow_engine, "Settings")  # noqa: B009 - another version of Prefect may not have it
+    setattr(flow_engine, "Settings", settings_of_run)  # noqa: B010 - as above
+
+
+def settings_of_run() -> Settings:
+    """Return the settings of this flow run: those of the runner, unless its environment has others."""
+    return _settings(_of_settings(os.environ))
+
+
+@cache
+def _settings(variables: frozenset[tuple[str, str]]) -> Settings:  # noqa: ARG001 - Prefect reads them itself
+    return Settings()
+
+
+def _of_settings(variables: Mapping[str, str]) -> frozenset[tuple[str, str]]:
+    """Return the variables that are settings; Prefect tells a run about itself in those with two underscores."""
+    own = {name: value for name, value in variables.items() if name.startswith("PREFECT_")}
+    return frozenset((name, value) for name, value in own.items() if not name.startswith("PREFECT__"))
 
 
 def _fork_this_process(path: object, args: Sequence[str], passfds: Sequence[int]) -> int:  # noqa: ARG001 - the signature of the original
@@ -106,7 +138,11 @@ def _close_all_but(kept: set[int]) -> None:
 
 
 def _forked(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the signature of the original
-    """Run Prefect's function with the fork server's context in place of the spawn context that it asks for by name."""
+    """Run Prefect's function with the fork server's context in place of the spawn context that it asks for by name.
+
+    The run gets no settings of its own: they are those of `settings_of_run`, and it would check each of them again.
+    """
+    kwargs["context"] = serialize_context() | {"settings_context": {}}
     fork_server, original = multiprocessing.get_context("forkserver"), multiprocessing.get_context
 
     def get_context(method: str | None = None) -> Any:  # noqa: ANN401, ARG001 - the signature of the original

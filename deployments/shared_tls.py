@@ -12,6 +12,7 @@ import ssl
 from functools import cache
 
 from prefect.client import orchestration
+from prefect.settings import get_current_settings
 
 
 class _Ssl:
@@ -24,5 +25,6 @@ class _Ssl:
 
 
 def share_tls_context() -> None:
-    """Let Prefect's clients in this process, and in its forks, share a context."""
+    """Let Prefect's clients in this process share a context, and make it, so that the forks of this process have it."""
     setattr(orchestration, "ssl", _Ssl())  # noqa: B010 - it is no public name of that module
+    _Ssl.create_default_context(cafile=get_current_settings().api.ssl_cert_file)

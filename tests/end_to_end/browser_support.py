@@ -1,13 +1,17 @@
-"""Prefect's two user interfaces in headless Chromium, as a person uses them: forms, and the buttons of a run's page."""
+"""Headless Chromium, and Prefect's two user interfaces in it, as a person uses them: forms, and a run's buttons."""
 
 from __future__ import annotations
 
+import asyncio
 import shutil
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 CHROMIUM = shutil.which("chromium")
 
@@ -32,26 +36,55 @@ STILL = """
 const still = document.createElement("style");
 still.textContent = "*, *::before, *::after { animation: none !important; transition: none !important }";
 document.addEventListener("DOMContentLoaded", () => document.head.append(still));
+window.requestAnimationFrame = (call) => setTimeout(() => call(performance.now()), 100);
+window.cancelAnimationFrame = (number) => clearTimeout(number);
 """
-"""Without it a page that waits is painted sixty times a second, which takes a whole processor."""
+"""Without it a page of Prefect that waits is painted sixty times a second, which takes a third of a processor."""
 
 CLASSIC, V2 = "classic", "v2"
 
 
 @contextmanager
-def page_in_chromium() -> Generator[Page]:
-    """Yield a page of a browser with an empty profile."""
+def chromium() -> Generator[Browser]:
+    """Yield a browser; each of its contexts has an empty profile of its own."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        context = browser.new_context(viewport={"width": 1300, "height": 1300}, reduced_motion="reduce")
-        context.add_init_script(STILL)
-        page = context.new_page()
-        page.set_default_timeout(PATIENCE)
         expect.set_options(timeout=PATIENCE)
         try:
-            yield page
+            yield browser
         finally:
             browser.close()
+
+
+@contextmanager
+def page_in(browser: Browser, **options: Any) -> Generator[Page]:  # noqa: ANN401 - Playwright's options of a context
+    """Yield a page with an empty profile."""
+    context = browser.new_context(**options)
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    try:
+        yield page
+    finally:
+        context.close()
+
+
+class BrowserThread:
+    """A browser in a thread of its own, for tests with an event loop: Playwright keeps to its first thread."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(max_workers=1)
+        self._open = ExitStack()
+        self._browser = self._thread.submit(self._open.enter_context, chromium()).result()
+
+    async def do(self, work: Callable[..., None], *args: Any, **options: Any) -> None:  # noqa: ANN401 - of `work`
+        """Call `work` with the browser and these arguments, in the browser's thread."""
+        call = partial(work, self._browser, *args, **options)
+        await asyncio.get_running_loop().run_in_executor(self._thread, call)
+
+    def close(self) -> None:
+        """End the browser."""
+        self._thread.submit(self._open.close).result()
+        self._thread.shutdown()
 
 
 class RunPage:

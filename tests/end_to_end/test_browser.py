@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from playwright.sync_api import Page, ViewportSize, expect
+from playwright.sync_api import Locator, Page, ViewportSize, expect
 
 from allclear.domain.incident import Incident
-from tests.end_to_end.browser_support import CLASSIC, V2, RunPage, needs_browser, page_in_chromium
+from tests.end_to_end.browser_support import CLASSIC, STILL, V2, RunPage, chromium, needs_browser, page_in
 from tests.end_to_end.stack_support import LIMIT, allclear, until
 from tests.end_to_end.up_support import Up
 
@@ -68,7 +68,9 @@ def _with_phase(step: str) -> str:
 @pytest.fixture(scope="module")
 def page() -> Iterator[Page]:
     """One browser for all tests here."""
-    with page_in_chromium() as opened:
+    size = ViewportSize(width=1300, height=1300)
+    with chromium() as browser, page_in(browser, viewport=size, reduced_motion="reduce") as opened:
+        opened.add_init_script(STILL)
         yield opened
 
 
@@ -88,6 +90,7 @@ def response(up: Up, page: Page, request: pytest.FixtureRequest) -> Iterator[Res
     for step in STEPS:
         until(lambda step=step: opened.run(step))
     yield opened
+    page.goto("about:blank")  # Prefect's page asks its server all the time
     words = ("--reason", "the next test", "--as", "Ben", "--role", "tech_lead")
     ended = allclear("false-alarm", incident, *words, **up.variables)
     assert ended.returncode == 0, ended.stderr
@@ -127,11 +130,7 @@ def test_a_form_that_stayed_open_is_refused_and_approves_nothing_else(response: 
 
     Prefect's own error cannot say so. The run's page does.
     """
-    shown = response.show("roll-back")
-    if response.ui == V2:
-        shows_the_question_first(response)
-        shown = response.show("roll-back")
-    form = shown.open_form()
+    shown, form = question_shown_first(response) if response.ui == V2 else opened_form(response)
     shown.fill_in(form, f"approve: {response.ask('roll-back')}", "Ana", "go")
     deny_the_roll_back(response)
     shown.submit(form)
@@ -153,11 +152,17 @@ def deny_the_roll_back(response: Response) -> None:
     until(lambda: response.run("open-revert"))
 
 
-def shows_the_question_first(response: Response) -> None:
+def opened_form(response: Response) -> tuple[RunPage, Locator]:
+    """Open the page of the roll back's run, and its form."""
+    shown = response.show("roll-back")
+    return shown, shown.open_form()
+
+
+def question_shown_first(response: Response) -> tuple[RunPage, Locator]:
     """Assert that the first screen has what is asked, the change before and after, and the link to the page.
 
     Of the run's page on a desktop, whose log is open. On a phone Prefect's log is eight characters wide, so there the
-    form must show it; the form does so in both sizes.
+    form must show it; the form does so in both sizes, and is returned with its page.
     """
     page, before, usual = response.page, "100 % latest (vintstreet-00042-qoz)", response.page.viewport_size
     page.set_viewport_size(DESKTOP)
@@ -167,12 +172,13 @@ def shows_the_question_first(response: Response) -> None:
     expect(page.get_by_text("ERROR", exact=True)).to_have_count(0)  # to wait is none
     for size in (DESKTOP, PHONE):
         page.set_viewport_size(size)
-        form = response.show("roll-back").open_form()
+        shown, form = opened_form(response)
         expect(form.get_by_role("heading", name="Send all traffic of storefront")).to_be_in_viewport()
         expect(form.get_by_role("link", name="the incident's page")).to_be_in_viewport()
         for cell in (before, "100 % vintstreet-00041-wex"):
             expect(form.get_by_role("cell", name=cell)).to_be_in_viewport()
     page.set_viewport_size(usual or DESKTOP)
+    return shown, form
 
 
 def test_the_page_of_respond_leads_on_to_the_questions(response: Response) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Request, expect
 from pydantic import SecretStr
 
 from allclear.bootstrap import Engine, make_engine
@@ -24,7 +23,7 @@ from allclear.domain.records import AskAnswered, Contained
 from allclear.responder.app import make_app
 from allclear.settings import Settings
 from tests.contract.simulator_support import REPOSITORY, Simulated
-from tests.end_to_end.browser_support import ARGUMENTS, CHROMIUM, PATIENCE, needs_browser
+from tests.end_to_end.browser_support import BrowserThread, needs_browser, page_in
 from tests.end_to_end.stack_support import free_port, until
 from tests.scenario.response_support import ALERT, announced, broken, installed, new_journal, vintstreet
 from tests.unit.responder.responder_support import TOKEN, served
@@ -134,29 +133,32 @@ class Watched:
             self.page.screenshot(path=IMAGES / name)
 
 
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[BrowserThread]:
+    """One browser for all tests here."""
+    browser = BrowserThread()
+    yield browser
+    browser.close()
+
+
 @contextmanager
-def browser(night: Night, size: tuple[int, int], *, dark: bool = False, scripts: bool = True) -> Generator[Watched]:
-    """Yield a page of a new browser."""
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        context = chromium.new_context(
-            viewport={"width": size[0], "height": size[1]},
-            color_scheme="dark" if dark else "light",
-            device_scale_factor=2 if size == PHONE else 1,
-            has_touch=size == PHONE,
-            java_script_enabled=scripts,
-        )
-        page = context.new_page()
-        page.set_default_timeout(PATIENCE)
-        expect.set_options(timeout=PATIENCE)
+def watching(
+    browser: Browser, night: Night, size: tuple[int, int], *, dark: bool = False, scripts: bool = True
+) -> Generator[Watched]:
+    """Yield a page with an empty profile."""
+    with page_in(
+        browser,
+        viewport={"width": size[0], "height": size[1]},
+        color_scheme="dark" if dark else "light",
+        device_scale_factor=2 if size == PHONE else 1,
+        has_touch=size == PHONE,
+        java_script_enabled=scripts,
+    ) as page:
         watched = Watched(page, night)
         page.on("request", watched.heard)
         page.on("console", lambda message: watched.complaints.append(message.text))
         page.on("pageerror", lambda error: watched.complaints.append(str(error)))
-        try:
-            yield watched
-        finally:
-            chromium.close()
+        yield watched
 
 
 def between_answer_and_containment(night: Night) -> list[str]:
@@ -173,10 +175,10 @@ def between_answer_and_containment(night: Night) -> list[str]:
     return [f"{kind} {name}".strip() for kind, name in named if name not in acts or not acts[name].proposed.tells]
 
 
-def two_taps(night: Night, size: tuple[int, int], *, dark: bool) -> None:
+def two_taps(browser: Browser, night: Night, size: tuple[int, int], *, dark: bool) -> None:
     """Tap the link, see the change, and approve it; then watch the incident become contained."""
     night.asked()
-    with browser(night, size, dark=dark) as watched:
+    with watching(browser, night, size, dark=dark) as watched:
         page = watched.page
         page.goto(night.link)  # the first tap
         card = page.locator("#contain-roll-back")
@@ -201,10 +203,10 @@ def two_taps(night: Night, size: tuple[int, int], *, dark: bool) -> None:
         watched.faultless()
 
 
-def the_rest(night: Night) -> None:
+def the_rest(browser: Browser, night: Night) -> None:
     """What a person does with the keyboard, without scripts, and what survives a change of the page."""
     night.asked()
-    with browser(night, DESKTOP) as watched:
+    with watching(browser, night, DESKTOP) as watched:
         page = watched.page
         page.goto(night.link)
         expect(page.locator("#live")).to_have_text("live")
@@ -222,7 +224,7 @@ def the_rest(night: Night) -> None:
         expect(page.get_by_text("Support has 14 tickets", exact=True)).to_be_visible()
         page.goto(f"{night.address}/i/{night.id}/undo?act=contain/roll-back")
         expect(page.get_by_role("heading", level=1)).to_have_text("Nothing was done")  # it is not carried out yet
-    with browser(night, PHONE, scripts=False) as watched:
+    with watching(browser, night, PHONE, scripts=False) as watched:
         page = watched.page
         page.goto(night.link)
         expect(page.get_by_role("link", name="Load the page again")).to_be_visible()
@@ -233,15 +235,22 @@ def the_rest(night: Night) -> None:
 
 
 @pytest.mark.parametrize(("size", "dark"), [(PHONE, False), (PHONE, True), (DESKTOP, False)])
-async def test_two_taps_lead_from_the_link_to_containment(tmp_path: Path, size: tuple[int, int], dark: bool) -> None:  # noqa: FBT001 - a parameter of a test
+async def test_two_taps_lead_from_the_link_to_containment(
+    tmp_path: Path,
+    chromium: BrowserThread,
+    size: tuple[int, int],
+    dark: bool,  # noqa: FBT001 - a parameter of a test
+) -> None:
     """The link is in the page that the pager received, and the change is seen before it is approved."""
     async with Simulated(broken()) as sim:
         with responding(sim, tmp_path) as night:
-            await asyncio.to_thread(two_taps, night, size, dark=dark)
+            await chromium.do(two_taps, night, size, dark=dark)
 
 
-async def test_the_page_keeps_what_a_person_types_and_works_without_scripts(tmp_path: Path) -> None:
+async def test_the_page_keeps_what_a_person_types_and_works_without_scripts(
+    tmp_path: Path, chromium: BrowserThread
+) -> None:
     """It changes while a person writes; with the keyboard alone; and with scripts switched off."""
     async with Simulated(broken()) as sim:
         with responding(sim, tmp_path) as night:
-            await asyncio.to_thread(the_rest, night)
+            await chromium.do(the_rest, night)

@@ -17,6 +17,8 @@ import multiprocessing, os, sys
 from allclear.company import find_company
 from allclear.engine.actions.registry import Registry
 from deployments.fork_server import start_fork_server
+from prefect import flow_engine
+from prefect.settings import get_current_settings
 
 def open_files():
     for name in os.listdir("/proc/self/fd"):
@@ -25,8 +27,16 @@ def open_files():
         except OSError:  # the folder itself
             continue
 
+def settings_as_in_a_run():
+    os.environ.update(get_current_settings().to_environment_variables(exclude_unset=True))
+    os.environ["PREFECT__DEPLOYMENT_NAME"] = "no setting"
+    return id(flow_engine.Settings())
+
 def run(answers):
-    answers.send(("deployments.catalog" in sys.modules, os.getppid(), __file__ in open_files()))
+    settings = [settings_as_in_a_run()]
+    os.environ["PREFECT_LOGGING_LEVEL"] = "ERROR"
+    settings.append(flow_engine.Settings().logging.level)
+    answers.send(("deployments.catalog" in sys.modules, os.getppid(), __file__ in open_files(), *settings))
 
 if __name__ == "__main__":
     kept = open(__file__)
@@ -35,13 +45,13 @@ if __name__ == "__main__":
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("forkserver").Process(target=run, args=(theirs,))
     process.start()
-    print(*ours.recv(), flush=True)
+    print(*ours.recv(), settings_as_in_a_run(), flush=True)
     sys.stdin.read()
 """
 
 
 def test_a_run_has_everything_imported_and_the_server_ends_with_its_runner(tmp_path: Path) -> None:
-    """It is a fork of the runner, without the files that the runner has open. The runner is killed."""
+    """It is a fork of the runner, with its settings and without the files that it has open. The runner is killed."""
     script = tmp_path / "runner_of_this_test.py"
     script.write_text(RUNNER)
     with subprocess.Popen(  # noqa: S603 - our own program
@@ -53,8 +63,10 @@ def test_a_run_has_everything_imported_and_the_server_ends_with_its_runner(tmp_p
         text=True,
     ) as runner:
         assert runner.stdout is not None
-        imported, server, has_its_file = runner.stdout.readline().split()
+        imported, server, has_its_file, settings, level, of_the_runner = runner.stdout.readline().split()
         assert (imported, has_its_file) == ("True", "False")
+        assert settings == of_the_runner  # the same object: the run has not read them again
+        assert level == "ERROR"  # unless its environment has others
         assert Path(f"/proc/{server}").exists()
         runner.kill()
         runner.wait(timeout=LIMIT)

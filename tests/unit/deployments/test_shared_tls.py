@@ -6,6 +6,7 @@ import ssl
 
 import pytest
 from prefect.client import orchestration
+from prefect.settings import get_current_settings
 
 from deployments.shared_tls import share_tls_context
 
@@ -15,8 +16,11 @@ def test_clients_share_a_context_that_verifies(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(orchestration, "ssl", ssl)  # put back at the end
     share_tls_context()
     seen = vars(orchestration)["ssl"]
-    first = seen.create_default_context(cafile=None)
-    assert seen.create_default_context(cafile=None) is first
+    made = seen.create_default_context.cache_info().misses
+    file = get_current_settings().api.ssl_cert_file
+    first = seen.create_default_context(cafile=file)
+    assert seen.create_default_context.cache_info().misses == made > 0  # it was made before, so that a fork has it
+    assert seen.create_default_context(cafile=file) is first
     assert seen.create_default_context() is not first
     assert first.verify_mode is seen.CERT_REQUIRED
     assert first.check_hostname
