@@ -12,8 +12,8 @@ from allclear.domain.notices import AudienceState, audience_states
 from allclear.domain.plan import Plan, RotaOverride
 from allclear.domain.recipients import Reaches
 from allclear.domain.reminder import ON_CALL, Reminder, led_by
-from allclear.domain.text import plain, shell_word, signature
-from allclear.domain.ways import LIST_NOT_TOLD, NOT_TOLD
+from allclear.domain.text import plain, signature
+from allclear.domain.ways import LIST_NOT_TOLD, NOT_TOLD, told_command
 
 _LONGEST = 300
 """Characters of the reasons for which one person was not reached."""
@@ -102,7 +102,7 @@ def _list_not_told(plan: Plan, incident: Incident, state: AudienceState) -> Remi
 
 def _by_hand(plan: Plan, incident: Incident, states: Sequence[AudienceState]) -> str:
     """Return what the reader must do for these audiences, with one command for each."""
-    commands = "; ".join(f"allclear told {incident.id} {shell_word(one.audience)} {signature(plan)}" for one in states)
+    commands = "; ".join(f"{told_command(incident, one.audience)} {signature(plan)}" for one in states)
     return f"Tell them yourself, then record it: {commands}"
 
 

@@ -15,10 +15,10 @@ from allclear.domain.moments import stamp
 from allclear.domain.notices import titles_of, unknown_until, verified_at
 from allclear.domain.plan import Notification, Person, Plan, is_blank, not_known
 from allclear.domain.pseudo_phases import MANUAL, NOTICE, REMINDER
-from allclear.domain.reached import page_of, reached_at
+from allclear.domain.reached import reached_at
 from allclear.domain.reminder import ON_CALL
-from allclear.domain.text import bare, enumerated, plain, shell_word, signature
-from allclear.domain.ways import LIST_NOT_TOLD, NOT_TOLD
+from allclear.domain.text import bare, enumerated, plain, signature
+from allclear.domain.ways import reported_not_told, told_command
 
 _CELL = 200
 
@@ -71,13 +71,18 @@ def _sent(plan: Plan, act: Act) -> Iterator[Notified]:
         person = plain(notice.person, 60)
         person += " (mailing list)" if plan.mailing_list_at(notice.person) else ""
     elif act.proposed.pages and act.proposed.undoes is None and _is_on_call(plan, act):
-        titles, person = _title(plan, ON_CALL), ""
+        titles, person = _title(plan, ON_CALL), "the person on call"
     else:
         return
-    way = notice.way if notice else act.proposed.action
+    way = notice.way if notice else _way_of(plan, act.proposed.action)
     reached = act.outcome is not None and act.outcome.good
     at = act.finished_at or act.at
     yield Notified(audience=titles, person=person, way=way, at=at, result=_result(act), reached=reached)
+
+
+def _way_of(plan: Plan, action: str) -> str:
+    """Return the plan's way with this action, or else the system to which the action belongs."""
+    return next((name for name, way in plan.ways.items() if way.action == action), action.partition(".")[0])
 
 
 def _is_on_call(plan: Plan, act: Act) -> bool:
@@ -99,25 +104,25 @@ def _result(act: Act) -> str:
 
 
 def _left(plan: Plan, incident: Incident) -> Iterator[Notified]:
-    """Yield each audience for which every message failed and no one is left: a person must tell it."""
-    notices = [(act, act.proposed.notice) for act in incident.acts.values() if act.proposed.notice]
-    under_way = {role for act, notice in notices if act.outcome is None for role in notice.audiences}
-    tried = {role for _, notice in notices for role in notice.audiences}
+    """Yield each audience of which people were reminded that no one is left to notify: a person must tell it."""
     for line in open_lines(plan, incident):
-        topic = f"{LIST_NOT_TOLD}:{line.audience}" if line.audience in plan.mailing_lists else NOT_TOLD
-        if topic not in incident.reminders:
-            continue
-        if line.audience in tried - under_way or (line.audience == ON_CALL and page_of(incident)):
+        if _is_left(incident, line.audience):
             yield Notified(audience=_title(plan, line.audience), result=_by_hand(plan, incident, line.audience))
+
+
+def _is_left(incident: Incident, audience: str) -> bool:
+    notices = [(act, act.proposed.notice) for act in incident.acts.values() if act.proposed.notice]
+    under_way = any(act.outcome is None and audience in notice.audiences for act, notice in notices)
+    return not under_way and reported_not_told(incident, audience)
 
 
 def _by_hand(plan: Plan, incident: Incident, audience: str) -> str:
     """Return whom to tell, how to reach them, and what to run then."""
     if incident.over:
-        return "NOT NOTIFIED: every message failed, and no one recorded that it was told"
+        return "NOT NOTIFIED, and no one recorded that it was told by hand"
     listed = plan.mailing_lists.get(audience)
     people = plain(listed.address, 80) if listed else enumerated([_contacts(one) for one in plan.holders(audience)])
-    command = f"allclear told {incident.id} {shell_word(audience)} {signature(plan)}"
+    command = f"{told_command(incident, audience)} {signature(plan)}"
     return f"NOT NOTIFIED, and no one is left to notify instead. Tell {people or 'them'} yourself, then run: {command}"
 
 
@@ -136,7 +141,7 @@ def _waiting(plan: Plan, incident: Incident) -> Iterator[Notified]:
         audience for act in incident.acts.values() if act.proposed.notice for audience in act.proposed.notice.audiences
     }
     for line in open_lines(plan, incident):
-        if line.audience not in begun:
+        if line.audience not in begun and not _is_left(incident, line.audience):
             yield Notified(audience=_title(plan, line.audience), result=_why_not_yet(plan, incident, line))
 
 
@@ -153,7 +158,7 @@ def _why_not_yet(plan: Plan, incident: Incident, line: Notification) -> str:
     if verified_at(incident) is None:
         return "not notified yet: the incident is not verified"
     if not plan.holders(line.audience):
-        command = f"allclear told {incident.id} {shell_word(line.audience)} {signature(plan)}"
+        command = f"{told_command(incident, line.audience)} {signature(plan)}"
         return f"not notified: plan.yaml names no one under `people`. Tell them yourself, then run: {command}"
     return "not notified yet"
 

@@ -24,7 +24,7 @@ from allclear.domain.pseudo_phases import REMINDER
 from allclear.domain.reached import runbook_pages
 from allclear.domain.recipients import Reaches, address_at, people_of_reminder
 from allclear.domain.reminder import ON_CALL, Reminder, known_roles
-from allclear.domain.text import bare, plain, signature
+from allclear.domain.text import bare, plain, shell_word, signature
 
 PAGE_FAILED, NO_WAY_LEFT = "page-failed", "no-way-left"
 """The kinds of topics of the reminders that this module adds."""
@@ -34,6 +34,19 @@ NOT_TOLD = "not-told"
 
 LIST_NOT_TOLD = "list-not-told"
 """The kind of topic of the reminder that says which mailing list was not reached."""
+
+
+def told_command(incident: Incident, audience: str) -> str:
+    """Return how a person records that an audience knows, without who that person is."""
+    return f"allclear told {incident.id} {shell_word(audience)}"
+
+
+def reported_not_told(incident: Incident, audience: str) -> bool:
+    """Return whether people were reminded to tell an audience themselves, because no one is left to notify instead."""
+    topics = (NOT_TOLD, f"{LIST_NOT_TOLD}:{audience}")
+    sent = [state.reminder.sentence for topic in topics for state in incident.reminders.get(topic, [])]
+    return any(f"{told_command(incident, audience)} " in sentence for sentence in sent)
+
 
 STALE_MESSAGE = "stale-message"
 """The kind of topic of a live message that could not be brought up to date."""

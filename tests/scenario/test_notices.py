@@ -25,7 +25,19 @@ from allclear.responder.pages.sign_in import Viewer
 from allclear.responder.pages.view import Source, incident_page
 from allclear.simulator.faults import Fault
 from tests.patience import until
-from tests.scenario.notice_support import LINES, contacts_of, fault, in_slack, later, line, notified, paged, sent, to
+from tests.scenario.notice_support import (
+    LINES,
+    PEOPLE,
+    contacts_of,
+    fault,
+    in_slack,
+    later,
+    line,
+    notified,
+    paged,
+    sent,
+    to,
+)
 from tests.scenario.response_support import ALERT, broken, installed
 from tests.scenario.scenes import scene
 
@@ -140,6 +152,20 @@ async def test_when_every_way_to_a_person_fails_the_deputy_is_notified(tmp_path:
         (state,) = it.incident.reminders["stand-in:cto"]
         assert "Cara has no contact: add `slack` or `pagerduty` to the contacts in plan.yaml" in state.reminder.sentence
         assert "Notified instead: Theo." in state.reminder.sentence
+
+
+async def test_the_page_and_the_reminder_agree_on_who_was_not_notified(tmp_path: Path) -> None:
+    """No one was tried, because the plan has no contact: the page does not say that the notice still comes."""
+    async with scene(tmp_path, notified(line("cto"), people={name: {} for name in PEOPLE}), broken(), ALERT) as it:
+        await it.to(Phase.DETECT)
+        plan = it.engine.company.plan
+        assert [row.result for row in rows_of(plan, it.incident) if row.audience == "CTO"] == ["not notified yet"]
+        await later(it)
+        assert sent(it.incident) == []
+        (state,) = it.incident.reminders["not-told"]
+        assert "NOT NOTIFIED, and no one is left to notify instead: CTO (" in state.reminder.sentence
+        (row,) = [row for row in rows_of(plan, it.incident) if row.audience == "CTO"]
+        assert row.result.startswith("NOT NOTIFIED, and no one is left to notify instead. Tell Cara yourself")
 
 
 async def test_when_no_one_is_left_everyone_is_told_what_could_not_be_delivered(tmp_path: Path) -> None:
@@ -280,7 +306,7 @@ async def test_people_see_who_was_notified_when_by_what_and_how_far_it_got(tmp_p
         plan = it.engine.company.plan
         rows = rows_of(plan, it.incident)
         got = [(row.audience, row.person, row.way, row.result.partition(":")[0]) for row in rows]
-        assert ("On-Call", "", "pagerduty.page", "accepted") in got
+        assert ("On-Call", "the person on call", "pagerduty", "accepted") in got
         assert sum(row[3] == "failed" for row in got) == 1
         assert {row[1] for row in got if row[3] == "accepted"} >= {"Cara", "Theo"}
         depends = (

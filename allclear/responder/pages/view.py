@@ -82,9 +82,9 @@ class IncidentPage:
     lead: str
     acknowledged: str
     held: str
+    """Who stopped everything automatic, since when and why; empty if no one did."""
     published: str
     """What was published before the incident became private; empty if nothing, or if it is not private."""
-    """Who stopped everything automatic, since when and why; empty if no one did."""
     ticket: str
     """How the incident's own ticket stands; empty if it gets none."""
     ticket_url: str
