@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import sys
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from allclear.own_secrets import ALERT_TOKEN, LINK_KEY, OwnSecret
 from allclear.stack import Stack, private_file
 
 FILE = "environment.sh"
-"""The file in a drill's folder that holds these lines."""
+"""The file in the folder of a stack or a drill that holds these lines."""
 
 _EXPORTED = (
     "ALLCLEAR_COMPANY",
@@ -53,28 +52,26 @@ def _runbooks_line() -> list[str]:
     return [] if in_clone(root) else [f"export {RUNBOOKS_VARIABLE}={shlex.quote(str(root))}"]
 
 
-def path_lines() -> list[str]:
-    """Return the line of shell by which `allclear` is found without its folder; nothing if it is found already."""
-    folder = Path(sys.executable).parent
-    found = shutil.which("allclear")
-    if found and Path(found).parent == folder:
-        return []
-    return [_path_line()]
+def not_exported(stack: Stack) -> list[str]:
+    """Return a comment for each variable that the file leaves out, because its value is a secret of this terminal."""
+    return [line for line in export_lines(stack) if line.startswith("#")]
 
 
-def _path_line() -> str:
-    return f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"'
+def source_line(path: Path) -> str:
+    """Return what a person types in another terminal, so that it has the variables of the file."""
+    return f"source {shlex.quote(str(path))}"
 
 
 def write_exports(stack: Stack) -> Path:
-    """Write the lines into a file that a terminal can read with `.`, and return its path.
+    """Write the lines into a file that a terminal reads with `source`, and return its path.
 
     Its reader's `PATH` is not known, so the file always extends it.
     """
-    path = stack.home / FILE
-    with private_file(path) as file:
-        file.write("".join(f"{line}\n" for line in [*export_lines(stack), _path_line()]).encode())
-    return path
+    file, folder = stack.home / FILE, shlex.quote(str(Path(sys.executable).parent))
+    lines = [*export_lines(stack), f'export PATH={folder}:"$PATH"']
+    with private_file(file) as written:
+        written.write("".join(f"{line}\n" for line in lines).encode())
+    return file
 
 
 def _secret_line(stack: Stack, secret: OwnSecret) -> str:

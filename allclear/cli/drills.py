@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
 import sys
 from datetime import UTC, datetime, timedelta
@@ -31,6 +30,7 @@ from allclear.drill.director import Played, play
 from allclear.drill.script import find_script, first_script
 from allclear.engine.actions.registry import Registry
 from allclear.exports import FILE as EXPORTS
+from allclear.exports import source_line
 from allclear.postmortem.placeholders import PLACEHOLDERS
 from allclear.settings import load_settings
 
@@ -129,7 +129,7 @@ def _check(company: Company) -> None:
 def print_read_more(incident: str, home: Path) -> None:
     """Print the commands that read the drill's record. They, and those of the post-mortem, need its environment."""
     print_line("Read more, in another terminal. The first line makes the commands there work on this drill:")
-    print_line(f"  . {shlex.quote(str(home / EXPORTS))}")
+    print_line(f"  {source_line(home / EXPORTS)}")
     for command in ("show", "verify", "postmortem"):
         print_line(f"  allclear {command} {incident}")
 

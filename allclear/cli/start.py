@@ -13,7 +13,7 @@ from allclear.company import find_company
 from allclear.domain.durations import counted
 from allclear.domain.errors import AllclearError, ConfigError
 from allclear.drill.script import find_script, first_script
-from allclear.exports import export_lines, path_lines
+from allclear.exports import not_exported, source_line, write_exports
 from allclear.journal.url import shown
 from allclear.own_secrets import HOME, with_own_secrets
 from allclear.settings import load_settings
@@ -129,11 +129,13 @@ def print_addresses(stack: Stack) -> None:
             f"  the simulator        {stack.simulation.control}  (how to control it: docs/reference/simulator.md)"
         )
     print_line(f"  Prefect              http://127.0.0.1:{stack.ports.prefect}  (Deployments → Start an incident)")
-    print_line(f"  alerts               POST http://127.0.0.1:{stack.ports.responder}/alerts/json  (token below)")
+    alerts = f"http://127.0.0.1:{stack.ports.responder}/alerts/json"
+    print_line(f"  alerts               POST {alerts}  (token: ALLCLEAR_ALERT_TOKEN)")
     journal = stack.environment["ALLCLEAR_JOURNAL_URL"]
     print_line(f"  the journal          {shown(journal)}")
     print_line(f"  logs                 {stack.home / 'logs'}")
-    print_line("In another terminal:")
-    for line in [*export_lines(stack), *path_lines()]:
+    print_line("In another terminal, the first line makes allclear's commands work on this:")
+    print_line(f"  {source_line(write_exports(stack))}")
+    for line in not_exported(stack):
         print_line(f"  {line}")
     print_line("Ctrl-C stops everything.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 from collections.abc import Callable, Generator
@@ -90,11 +91,11 @@ def running_up(home: Path, **more: str) -> Generator[Up]:
 
 
 def exported(printed: str) -> dict[str, str]:
-    """Return the variables that another terminal has after it ran the printed `export` lines."""
-    lines = [line.strip() for line in printed.splitlines() if line.strip().startswith("export ")]
-    names = re.findall(r"export (\w+)=", "\n".join(lines))
-    script = "\n".join([*lines, *(f'echo "{name}=${name}"' for name in names)])
-    told = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=True)  # noqa: S603 - our lines
+    """Return the variables that another terminal has after it ran the printed `source` line."""
+    (line,) = [line.strip() for line in printed.splitlines() if line.strip().startswith("source ")]
+    names = re.findall(r"^export (\w+)=", Path(shlex.split(line)[1]).read_text(encoding="utf-8"), re.MULTILINE)
+    script = "\n".join([line, *(f'echo "{name}=${name}"' for name in names)])
+    told = subprocess.run(["/bin/bash", "-c", script], capture_output=True, text=True, check=True)  # noqa: S603 - our line
     return dict(line.split("=", 1) for line in told.stdout.splitlines())
 
 

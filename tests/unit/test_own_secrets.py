@@ -80,20 +80,25 @@ def test_each_secret_has_a_file_and_a_variable_of_its_own(tmp_path: Path, monkey
     assert LINK_KEY.read(tmp_path) != "given"
 
 
-def test_up_prints_no_secret(
+def test_up_writes_the_environment_and_prints_no_secret(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Another terminal reads the token from its file; one that comes from the environment is not printed either."""
+    """Another terminal reads the token from its file; one that comes from the environment is written nowhere."""
     stack = Stack("vintstreet", tmp_path / "a home", Ports(4200, 8077))
     print_addresses(stack)
-    printed = capsys.readouterr().out
-    assert f"""export ALLCLEAR_ALERT_TOKEN="$(cat '{tmp_path}/a home/alert-token')\"""" in printed
-    assert f"""export ALLCLEAR_LINK_KEY="$(cat '{tmp_path}/a home/link-key')\"""" in printed
-    assert stack.own_secrets[ALERT_TOKEN] not in printed
-    assert stack.own_secrets[LINK_KEY] not in printed
+    printed, file = capsys.readouterr().out, tmp_path / "a home" / "environment.sh"
+    assert f"\n  source '{file}'\n" in printed
+    assert "export" not in printed
+    written = file.read_text()
+    assert f"""export ALLCLEAR_ALERT_TOKEN="$(cat '{tmp_path}/a home/alert-token')\"""" in written
+    assert f"""export ALLCLEAR_LINK_KEY="$(cat '{tmp_path}/a home/link-key')\"""" in written
+    for secret in (ALERT_TOKEN, LINK_KEY):
+        assert stack.own_secrets[secret] not in printed + written
     monkeypatch.setenv("ALLCLEAR_ALERT_TOKEN", "a-long-secret-of-ours")
     print_addresses(Stack("vintstreet", tmp_path, Ports(4200, 8077)))
-    assert "a-long-secret-of-ours" not in capsys.readouterr().out
+    printed, written = capsys.readouterr().out, (tmp_path / "environment.sh").read_text()
+    assert "a-long-secret-of-ours" not in printed + written
+    assert "# ALLCLEAR_ALERT_TOKEN as in this terminal: it is a secret" in printed
 
 
 def test_the_responder_alone_has_the_token_that_up_keeps(tmp_path: Path) -> None:

@@ -302,12 +302,12 @@ def test_a_server_that_is_read_only(postgres: OnPostgres, url: str, journal: Sql
 def test_the_journal_s_address_is_printed_without_its_password(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], address: str, *, secret: bool
 ) -> None:
-    """`allclear up` prints it, and the command for other terminals if that has no secret."""
+    """`allclear up` prints it, and writes it for other terminals if it has no secret."""
     monkeypatch.setenv("ALLCLEAR_JOURNAL_URL", address)
     print_addresses(Stack("vintstreet", tmp_path, Ports(4200, 8077)))
-    printed = capsys.readouterr().out
-    assert "s3cret" not in printed
-    assert (f"export ALLCLEAR_JOURNAL_URL={shlex.quote(address)}" in printed) != secret
+    printed, written = capsys.readouterr().out, (tmp_path / "environment.sh").read_text()
+    assert "s3cret" not in printed + written
+    assert (f"export ALLCLEAR_JOURNAL_URL={shlex.quote(address)}" in written) != secret
     assert shown(address) in printed
     assert "host:5432/journal" in shown(address) or "/var/lib/journal.db" in shown(address)
 

@@ -19,7 +19,7 @@ def test_the_drill_ends_with_commands_that_work_in_another_terminal(
     print_read_more("VS-1", home)
     lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
     assert lines[1:] == [
-        f". {shlex.quote(str(home / FILE))}",
+        f"source {shlex.quote(str(home / FILE))}",
         "allclear show VS-1",
         "allclear verify VS-1",
         "allclear postmortem VS-1",
