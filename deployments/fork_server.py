@@ -45,6 +45,8 @@ _ALWAYS = (
     "allclear.journal.sqlite",
     "allclear.journal.postgres",
     "psycopg",
+    "sqlite3",
+    "anyio._backends._asyncio",
 )
 """What every run imports, whatever the company's systems are."""
 

@@ -73,13 +73,22 @@ def _server() -> _Server:
 
 
 def _serve() -> None:
-    from allclear import cli  # noqa: PLC0415 - only the process that forks needs it
+    import typer.main  # noqa: PLC0415 - only the process that forks needs it
+
+    from allclear import cli  # noqa: PLC0415
     from allclear.engine.actions.registry import Registry  # noqa: PLC0415
+    from allclear.tls import trusted_certificates  # noqa: PLC0415
+    from tests import once_a_process  # noqa: PLC0415
 
     for name in (*cli._MODULES, "drill_person", "responder_client"):  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
         import_module(f"allclear.cli.{name}")
     for name in ("allclear.bootstrap", "allclear.journal.sqlite", "allclear.prefect_api", "allclear.engine.outbox"):
         import_module(name)
+    for name in ("httpcore", "anyio._backends._asyncio"):  # httpx imports them for its first request
+        import_module(name)
+    once_a_process.share()
+    typer.main.get_command(cli.app)
+    trusted_certificates()
     Registry.installed()
     gc.freeze()  # nothing of it is ever collected, so that the forks share its memory
     for line in sys.stdin:

@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 import httpx._transports.default as of_httpx
+import typer.main
 import typer.testing
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import Engine
@@ -65,7 +66,7 @@ def _share_sql_texts() -> None:
 
 def _share_command_lines() -> None:
     """Typer builds the parser of all commands for each call, 40 ms; it stays the same until a command is added."""
-    make: Any = getattr(typer.testing, "_get_command")  # noqa: B009 - as above
+    make: Any = typer.main.get_command
     made: dict[tuple[int, int, int], Any] = {}
 
     def shared(app: Any) -> Any:  # noqa: ANN401 - as Typer has it
@@ -75,3 +76,4 @@ def _share_command_lines() -> None:
         return made[key][1]
 
     setattr(typer.testing, "_get_command", shared)  # noqa: B010 - as above
+    typer.main.get_command = shared
