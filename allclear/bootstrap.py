@@ -24,6 +24,7 @@ from allclear.engine.actions.known_good import JournalRecord
 from allclear.engine.actions.ledger import Ledger
 from allclear.engine.actions.manual import ManualActions
 from allclear.engine.actions.meetings import Meetings
+from allclear.engine.actions.message_acts import MessageActs
 from allclear.engine.actions.proposals import Proposer
 from allclear.engine.actions.registry import Registry
 from allclear.engine.alerts.intake import Intake
@@ -223,7 +224,7 @@ def make_engine(
     manual = ManualActions(journal, company, executor, proposer, conductor, people)
     meetings = Meetings(journal, company, executor, proposer, manual, clock)
     ledger = Ledger(journal, executor, company.plan)
-    dry_run = DryRun(conductor, proposer, company.plan)
+    dry_run = DryRun(conductor, proposer, MessageActs(proposer, executor), company.plan)
     intake = Intake(journal, company, clock)
     approval_timeouts = ApprovalTimeouts(journal, conductor, company, clock)
     reminders = Reminders(journal, conductor, proposer, executor, company, clock, registry.channels)

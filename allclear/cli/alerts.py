@@ -88,10 +88,10 @@ def send(
 
 
 def route_hint(company: str, labels: dict[str, str]) -> str:
-    """Return how to have an alert with these labels open an incident."""
+    """Return what a route has that takes an alert with these labels."""
     one = next((f"{label}: {value}" for label, value in labels.items()), "alertname: NAME")
     return (
-        f"To have it open an incident, add a route with `match: {{{one}}}` to {company}/plan.yaml. "
+        f"Such a route has `match: {{{one}}}`, in {company}/plan.yaml. "
         "Alerts of a company's own rules match the routes that it has."
     )
 

@@ -26,6 +26,7 @@ from allclear.drill.check import check_drills
 from allclear.engine.actions.registry import Registry
 from allclear.postmortem.placeholders import PLACEHOLDERS
 from allclear.schemas import FILE_KINDS, FOLDER, file_name, schema_of, write_schemas
+from allclear.settings import load_settings
 
 _STYLE = {"error": "bold red", "warning": "yellow", "assumed": "dim", "here": "yellow"}
 
@@ -45,8 +46,9 @@ def check(
     if not names:
         raise NotFound(f"There is no company in {display_path(companies_root())}.", "Write one: allclear init COMPANY.")
     capabilities = Registry.installed()
+    secret = None if load_settings().simulation else _environment_variable  # a simulated production has its own
     found = {
-        name: check_company(companies_root() / name, capabilities, PLACEHOLDERS, check_drills, _environment_variable)
+        name: check_company(companies_root() / name, capabilities, PLACEHOLDERS, check_drills, secret)
         for name in ([company] if company else names)
     }
     every = [diagnostic for diagnostics in found.values() for diagnostic in diagnostics]

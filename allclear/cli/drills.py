@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from datetime import UTC, datetime, timedelta
@@ -18,7 +19,7 @@ from allclear.cli.root import REHEARSE, app, out, print_json, print_line, run_un
 from allclear.company import Company, find_company
 from allclear.company.check import check_company
 from allclear.domain.base import utc_now
-from allclear.domain.durations import parse_duration, plausible, short_duration
+from allclear.domain.durations import counted, parse_duration, plausible, short_duration
 from allclear.domain.errors import ConfigError
 from allclear.domain.incident import Incident
 from allclear.domain.moments import local, zone_name
@@ -33,6 +34,9 @@ from allclear.exports import FILE as EXPORTS
 from allclear.exports import source_line
 from allclear.postmortem.placeholders import PLACEHOLDERS
 from allclear.settings import load_settings
+
+_ANNEX = re.compile(r"^## Annex\b.*$", re.MULTILINE)
+"""The heading of the last part of a post-mortem, which has the full record."""
 
 _STYLE = {"good": "green", "bad": "red", "ask": "yellow", "person": "cyan", "plain": ""}
 
@@ -95,10 +99,11 @@ def drill(
         print_json(_as_json(played))
     else:
         out.rule("Post-mortem")
+        document = without_annex(played.post_mortem, played.home / f"{played.incident.id}-post-mortem.md")
         if sys.stdout.isatty():
-            out.print(Markdown(played.post_mortem))
+            out.print(Markdown(document))
         else:
-            print(played.post_mortem)  # noqa: T201 - rich would wrap the document
+            print(document)  # noqa: T201 - rich would wrap the document
         out.rule()
         if played.channel_tests:
             print_line("Test of the communication channels, each way to each person:")
@@ -124,6 +129,15 @@ def _check(company: Company) -> None:
     if errors:
         more = f" `allclear check {company.name}` lists all {len(errors)}." if len(errors) > 1 else ""
         raise ConfigError(str(errors[0]), errors[0].next_step + more)
+
+
+def without_annex(document: str, file: Path) -> str:
+    """Return a post-mortem without its full record, which has hundreds of lines, and where `file` has that."""
+    annex = _ANNEX.search(document)
+    if annex is None:
+        return document
+    lines = counted(document[annex.end() :].strip().count("\n") + 1, "line")
+    return f"{document[: annex.end()]}\n\nIt has {lines}. The whole document is {file}\n"
 
 
 def print_read_more(incident: str, home: Path) -> None:

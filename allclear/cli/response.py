@@ -26,9 +26,11 @@ from allclear.commands.company import Declare
 from allclear.commands.hold import Hold, Release
 from allclear.commands.notes import Decide, FollowUp, FollowUpDone, Note, Told
 from allclear.commands.roles import Acknowledge, HandOver, TakeRole
+from allclear.domain.base import utc_now
 from allclear.domain.durations import counted
 from allclear.domain.errors import ConfigError
 from allclear.domain.records import By
+from allclear.engine.incidents import overrides_of
 from allclear.engine.people.declare import Declaration
 from allclear.engine.response.dry_run import dry_run_incident
 
@@ -98,8 +100,8 @@ async def _walk(declared: Declaration) -> None:
     """Print what each step of the runbook would do now. Raises ConfigError if one lacks a secret or a setting."""
     async with open_engine() as engine:
         opened = engine.people.opening(declared, By(actor="allclear", via="dry run"))
-        phase, wrong = None, list[ConfigError]()
-        async for step in engine.dry_run.walk(dry_run_incident(opened), engine.company.runbook(declared.runbook)):
+        phase, wrong, incident = None, list[ConfigError](), dry_run_incident(opened)
+        async for step in engine.dry_run.walk(incident, engine.company.runbook(declared.runbook)):
             if step.phase is not phase:
                 phase = step.phase
                 print_heading(f"\n{engine.company.plan.phases[phase].label}")
@@ -108,6 +110,14 @@ async def _walk(declared: Declaration) -> None:
             for line in (*step.details, *(f"refused: {refusal}" for refusal in step.refusals)):
                 print_line(f"    {line}")
             wrong += [step.error] if isinstance(step.error, ConfigError) else []
+        overrides = overrides_of(engine.journal, engine.company.plan)
+        beside = list(engine.dry_run.notices(incident, overrides, utc_now()))
+        if ticket := await engine.dry_run.ticket(incident):
+            beside.append(ticket)
+        if beside:
+            print_heading("\nBeside the runbook, once the trouble is verified")
+        for message in beside:
+            print_line(f"{message.title}: {message.sentence}")
     print_line("Dry run: nothing was written, sent or changed.")
     if wrong:
         sentences = " ".join(dict.fromkeys(error.message for error in wrong))

@@ -49,12 +49,12 @@ def opening_call(plan: Plan, incident: Incident) -> TicketAction | None:
     """
     call = ticket_call(plan, incident.severity, incident.kind)
     if incident.opened.ticket or not call:
-        return call or (_rules_for(plan, incident) if _is_detected(incident) else None)
+        return call or (planned_call(plan, incident) if _is_detected(incident) else None)
     has_one = any(alert.ticket for alert in incident.alerts.values())
     return call if incident.responds and not incident.over and not has_one else None
 
 
-def _rules_for(plan: Plan, incident: Incident) -> TicketAction | None:
+def planned_call(plan: Plan, incident: Incident) -> TicketAction | None:
     """Return what the plan's `incident_tickets` open for `incident`; None if it gets none, now or later."""
     rules = plan.incident_tickets
     if rules is None or incident.opened.ticket or incident.over or not incident.responds:
@@ -142,7 +142,7 @@ def ticket_words(plan: Plan, incident: Incident) -> str:
     """Return how the ticket stands, also after the end: its number, or why it has none; empty if it gets none."""
     acts, opened, closing = opening_acts(incident), _opened_by(incident), incident.act_of(TICKET, CLOSE)
     if not acts:
-        waits = _rules_for(plan, incident) or opening_call(plan, incident)
+        waits = planned_call(plan, incident) or opening_call(plan, incident)
         return "it is opened once the trouble is verified" if waits else ""
     if opened is None:
         return f"none yet: {trouble_of(acts[-1])}"

@@ -176,12 +176,17 @@ def signature(plan: Plan | None, *roles: str) -> str:
 
 
 def answer_commands(ask: Ask, plan: Plan | None = None) -> tuple[str, str]:
-    """Return the commands that answer `ask` with yes and with no; with `--role` if the plan names no person for it."""
+    """Return the commands that answer `ask` with yes and with no; with `--role` if the plan names no person for it.
+
+    What a person has to choose is a word in capitals, whose values follow in parentheses.
+    """
     yes, no = (command_of(word) for word in ask.words)
-    which = " VALUE" if ask.asks_fact else " CANDIDATE" if ask.kind is AskKind.CHOICE else ""
+    blank = "VALUE" if ask.asks_fact else "CANDIDATE" if ask.kind is AskKind.CHOICE else ""
+    names = enumerated([plain(one.name, 60) for one in ask.choices], "or")
+    which, meant = f" {blank}" if blank else "", f" ({blank} is {names})" if blank and names else ""
     who = f" {signature(plan, *ask.policy.roles)}"
     why_yes, why_no = (' --reason "..."' if ask.reason_needed(yes=given) else "" for given in (True, False))
-    return f"allclear {yes} {plain(ask.id)}{which}{who}{why_yes}", f"allclear {no} {plain(ask.id)}{who}{why_no}"
+    return f"allclear {yes} {plain(ask.id)}{which}{who}{why_yes}{meant}", f"allclear {no} {plain(ask.id)}{who}{why_no}"
 
 
 def with_proof(command: str, policy: ApprovalPolicy) -> str:

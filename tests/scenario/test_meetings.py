@@ -180,6 +180,19 @@ def cancelled(meeting: Meeting, reason: str) -> ActionRequest:
     return cancellation(meeting, meeting.act.proposed.params, reason)
 
 
+async def test_an_undo_that_is_refused_says_how_a_meeting_is_changed(tmp_path: Path) -> None:
+    """The invitation was moved since, so it is no longer what the undo would take back. Nothing is to be superseded."""
+    async with reviewed(tmp_path) as it:
+        invited = meeting_of(it.incident)
+        assert invited
+        await give(it, MoveMeeting(start="2026-11-24 14:00", reason="Ben is away"))
+        with pytest.raises(Refused, match="The meeting was changed since then") as refused:
+            await it.engine.manual.preview_undo(it.incident_id, invited.act.id, ANA)
+        assert "supersede" not in refused.value.next_step
+        assert f'allclear move-meeting {it.incident_id} "DAY TIME"' in refused.value.next_step
+        assert f"allclear cancel-meeting {it.incident_id} --reason WHY" in refused.value.next_step
+
+
 async def invited_by_hand(it: Scene) -> None:
     """Invite to a meeting before the end."""
     params = {

@@ -143,9 +143,9 @@ class Executor:
             change = action.undo(params, done_change, now)
         except Refused as error:
             moved = not action.target_reached(done_change, now)
-            out = f" {supersede_command(incident_id, act.id)}" if moved else ""
+            out = f" {_way_out(incident_id, act)}" if moved else ""
             raise Refused(
-                error.message, self._named(error.next_step + out), error.candidates, typed=error.typed
+                error.message, self._named(error.next_step + out).rstrip(), error.candidates, typed=error.typed
             ) from error
         refusals = await action.precheck(params, change)
         return self._preview(action, params, change, now, done=False, refusals=refusals)
@@ -333,6 +333,16 @@ class Executor:
         if act_id not in incident.acts:
             raise NotFound(f"There is no act {act_id} in {incident_id}.", f"`allclear show {incident_id}` lists them.")
         return incident, incident.acts[act_id]
+
+
+def _way_out(incident_id: str, act: Act) -> str:
+    """Return what a person can do about an act whose undo is refused because its target was changed since."""
+    if act.proposed.invites:
+        return (
+            f'To change it: allclear move-meeting {incident_id} "DAY TIME" {AS_NAME}, or '
+            f"allclear cancel-meeting {incident_id} --reason WHY {AS_NAME}"
+        )
+    return supersede_command(incident_id, act.id) if act.in_place else ""
 
 
 def supersede_command(incident_id: str, act_id: str) -> str:

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
+from allclear.domain.audiences import first_people, is_pager, no_one, ways_to
 from allclear.domain.base import utc_now
 from allclear.domain.errors import AllclearError, Refused
 from allclear.domain.incident import Incident
-from allclear.domain.placeholders import Unknown, render
-from allclear.domain.plan import Plan
+from allclear.domain.incident_ticket import planned_call, ticket_call
+from allclear.domain.notified import open_lines
+from allclear.domain.placeholders import Unknown, render, render_all
+from allclear.domain.plan import Notification, Plan, RotaOverride, not_known
+from allclear.domain.pseudo_phases import TICKET
+from allclear.domain.recipients import Reaches
 from allclear.domain.records import By, IncidentOpened
 from allclear.domain.runbook import Phase, ProbeCall, Runbook, Step
-from allclear.engine.actions.proposals import Proposer
+from allclear.domain.text import plain
+from allclear.engine.actions.message_acts import MessageActs
+from allclear.engine.actions.proposals import ActionRequest, Proposer
 from allclear.engine.response.conductor import Conductor
 from allclear.engine.response.next_move import applicable
 
@@ -54,6 +62,14 @@ class DryRunStep:
     """Why it cannot be worked out; None if it can."""
 
 
+@dataclass(frozen=True)
+class DryRunMessage:
+    """A notice or a ticket that the plan adds to the steps of the runbook: whom it would reach, or what it would be."""
+
+    title: str
+    sentence: str
+
+
 def dry_run_incident(opened: IncidentOpened) -> Incident:
     """Return the incident that `opened` would begin; it is in no journal."""
     return Incident(
@@ -63,6 +79,9 @@ def dry_run_incident(opened: IncidentOpened) -> Incident:
         # A person would declare it, so that its texts are those of an incident that a person declared.
         opened_by=By(actor="you", role="on_call", via="dry run"),
         severity=opened.severity,
+        kind=opened.incident_kind,
+        facets=dict(opened.facets),
+        known_at=opened.known_at,
         title=opened.title,
     )
 
@@ -70,10 +89,43 @@ def dry_run_incident(opened: IncidentOpened) -> Incident:
 class DryRun:
     """Goes through a runbook without changing anything."""
 
-    def __init__(self, conductor: Conductor, proposer: Proposer, plan: Plan) -> None:
+    def __init__(self, conductor: Conductor, proposer: Proposer, acts: MessageActs, plan: Plan) -> None:
         self._conductor = conductor
         self._proposer = proposer
+        self._acts = acts
         self._plan = plan
+
+    def notices(self, incident: Incident, overrides: Sequence[RotaOverride], now: datetime) -> Iterator[DryRunMessage]:
+        """Yield for each audience of the plan's `notifications` who would be notified first, and by which way."""
+        reaches = self._acts.reaches(self._plan)
+        for line in open_lines(self._plan, incident):
+            unknown = [self._plan.facets[name].title for name in not_known(line.when, incident.facets)]
+            depends = f" (it depends: {', '.join(unknown)})" if unknown else ""
+            told = [
+                self._first_way(line, name, now, reaches)
+                for name in first_people(self._plan, line.audience, now, overrides)
+            ]
+            pager = [way for way in line.by if is_pager(line, way, reaches)]
+            words = [*(f"the person on call, by {way}" for way in pager), *told] or [no_one(self._plan, line.audience)]
+            yield DryRunMessage(self._plan.role_title(line.audience), f"{'; '.join(words)}{depends}")
+
+    def _first_way(self, line: Notification, name: str, now: datetime, reaches: Reaches) -> str:
+        found, why = ways_to(self._plan, line, name, now, reaches)
+        return f"{plain(name, 60)}, by {found[0]}" if found else f"NOT {plain(name, 60)}: {why}"
+
+    async def ticket(self, incident: Incident) -> DryRunMessage | None:
+        """Return the ticket that would be opened, or why it cannot be; None if the plan opens none."""
+        call = ticket_call(self._plan, incident.severity, incident.kind) or planned_call(self._plan, incident)
+        if call is None:
+            return None
+        try:
+            values = self._conductor.values_for(incident, self._acts.kind(call.action))
+            params = render_all(call.with_, values)
+            request = ActionRequest(TICKET, "dry-run", call.action, params, "", authorised=True)
+            preview, _ = await self._proposer.preview(request)
+        except AllclearError as error:
+            return DryRunMessage("Its ticket", f"It cannot be opened now: {error}")
+        return DryRunMessage("Its ticket", preview.change.summary)
 
     async def walk(self, incident: Incident, runbook: Runbook) -> AsyncIterator[DryRunStep]:
         """Yield the steps that apply to the incident's severity and kind, in the order of the runbook."""

@@ -33,3 +33,16 @@ def test_init_without_input_says_that_nothing_was_answered(tmp_path: Path, monke
     done = CliRunner().invoke(app, ["init", "acme"], input="")
     assert done.exit_code == 0, (done.output, done.exception)
     assert "No question was answered: every value is its default" in done.output
+
+
+def test_check_and_doctor_agree_that_a_simulated_production_has_its_own_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not set here is listed for the real systems alone."""
+    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.delenv("ALLCLEAR_SIMULATION", raising=False)
+    assert "On this machine: " in CliRunner().invoke(app, ["check", "vintstreet"]).output
+    simulation = tmp_path / "simulation.json"
+    simulation.write_text('{"endpoints": {}, "control": "http://127.0.0.1:1", "secrets": {}}')
+    monkeypatch.setenv("ALLCLEAR_SIMULATION", str(simulation))
+    assert "On this machine: " not in CliRunner().invoke(app, ["check", "vintstreet"]).output

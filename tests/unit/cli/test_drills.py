@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from allclear.cli.drills import print_read_more
+from allclear.cli.drills import print_read_more, without_annex
 from allclear.exports import FILE
 
 
@@ -24,3 +24,13 @@ def test_the_drill_ends_with_commands_that_work_in_another_terminal(
         "allclear verify VS-1",
         "allclear postmortem VS-1",
     ]
+
+
+def test_the_drill_prints_the_post_mortem_without_its_full_record(tmp_path: Path) -> None:
+    """The annex has hundreds of lines; its heading is followed by the file that has them."""
+    file = tmp_path / "VS-1-post-mortem.md"
+    printed = without_annex("# VS-1\n\nIt is over.\n\n## Annex: The Full Record\n\n- one\n- two\n", file)
+    assert printed == (
+        f"# VS-1\n\nIt is over.\n\n## Annex: The Full Record\n\nIt has 2 lines. The whole document is {file}\n"
+    )
+    assert without_annex("# VS-1\n\nIt is over.\n", file) == "# VS-1\n\nIt is over.\n"

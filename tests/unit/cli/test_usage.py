@@ -111,4 +111,5 @@ def test_ctrl_c_s_signal_stops_a_command_that_a_script_started_in_the_background
 def test_an_ignored_sample_says_which_route_would_take_it() -> None:
     """The first of its labels, in the plan's own form."""
     hint = route_hint("runbooks/vintstreet", {"alertname": "HighErrorRate", "severity": "page"})
-    assert "`match: {alertname: HighErrorRate}` to runbooks/vintstreet/plan.yaml" in hint
+    assert "`match: {alertname: HighErrorRate}`, in runbooks/vintstreet/plan.yaml" in hint
+    assert "add" not in hint  # the decision says so already

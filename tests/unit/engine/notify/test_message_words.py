@@ -83,6 +83,7 @@ def test_the_question_for_a_fact_has_its_values_as_buttons() -> None:
         ("Not known yet", False),
     ]
     assert shown.commands.startswith("allclear answer VS-1/fact/customer_facing VALUE --as NAME")
+    assert "(VALUE is no or yes)" in shown.commands
 
 
 def test_a_card_says_what_happens_without_an_answer() -> None:
