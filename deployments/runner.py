@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterable
+from typing import Self
 from uuid import UUID
 
 from httpx import HTTPError
@@ -30,6 +31,7 @@ from allclear.engine.actions.registry import Registry
 from allclear.settings import load_settings
 from allclear.tls import trusted_certificates
 from deployments.catalog import DeploymentSpec, deployments_of
+from deployments.due_runs import DueRuns
 from deployments.fork_server import start_fork_server
 from deployments.shared_tls import share_tls_context
 
@@ -62,6 +64,13 @@ class _Runner(Runner):
             killing.daemon = True
             killing.start()
         super().handle_sigterm(*args, **kwargs)
+
+    async def __aenter__(self) -> Self:
+        """Start, with a client that polls without a write each time."""
+        entered = await super().__aenter__()
+        due_runs = DueRuns(self._client)
+        setattr(self._client, "get_scheduled_flow_runs_for_deployments", due_runs.read)  # noqa: B010 - of Prefect's class
+        return entered
 
     async def register(self, client: PrefectClient, specs: Iterable[DeploymentSpec]) -> dict[UUID, DeploymentSpec]:
         """Register deployments with their forms, serve them from now on, and return them by their ids.

@@ -101,8 +101,11 @@ def asking(up: Up, ask: Ask) -> str:
     return until(lambda: up.runs(incident, f"asks {place}"))[0]["id"]
 
 
-def test_a_form_that_stayed_open_answers_no_later_question(up: Up, incident: str) -> None:
-    """Its answer is refused, with the question that is asked now; a name that cannot be seen approves nothing."""
+def test_a_form_answers_no_question_but_its_own_and_is_gone_with_it(up: Up, incident: str) -> None:
+    """What a form that stayed open sends is refused, with the question that is asked now.
+
+    A name that cannot be seen approves nothing.
+    """
     ask = until(lambda: first_approval(up, incident))
     old = asking(up, ask)
     stale = decisions(ask)[0].text
@@ -136,9 +139,10 @@ def test_a_form_that_stayed_open_answers_no_later_question(up: Up, incident: str
     assert resume(up, run, deny, role)[0] == "ACCEPT"
     until(lambda: up.incident(incident).asks[following.id].denied)
     assert [answer.by.actor for answer in up.incident(incident).asks[following.id].answers] == ["Ben"]
+    a_question_whose_step_no_longer_applies_is_gone_from_prefect_too(up, incident)
 
 
-def test_a_question_whose_step_no_longer_applies_is_gone_from_prefect_too(up: Up, incident: str) -> None:
+def a_question_whose_step_no_longer_applies_is_gone_from_prefect_too(up: Up, incident: str) -> None:
     """After a lower severity the measure is not asked any more: its run ends with the reason, and takes no answer."""
     ask = until(lambda: first_approval(up, incident))
     run = asking(up, ask)
