@@ -15,6 +15,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -204,6 +206,13 @@ def _drill() -> JsonDict:
 
 
 def _model(model: type[BaseModel]) -> JsonDict:
+    """Return a schema that the caller may change."""
+    return deepcopy(_described(model))
+
+
+@cache
+def _described(model: type[BaseModel]) -> JsonDict:
+    """Return the schema of a model; several kinds of files have the same actions."""
     return _tidy(model.model_json_schema(by_alias=True, mode="validation"))
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from functools import cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -20,6 +21,16 @@ _KEEP_ALIVE = 75
 """Seconds that an idle connection is kept, as long as vendors' front ends keep them."""
 _LAST_ANSWERS = 1
 """Seconds that requests under way may still take when the server stops."""
+
+
+def made_when_asked(make: Callable[[], ASGIApp]) -> ASGIApp:
+    """Return an application that is made at its first request, because a test's clients ask few of the vendors."""
+    made = cache(make)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await made()(scope, receive, send)
+
+    return app
 
 
 class _BreakableProtocol(H11Protocol):

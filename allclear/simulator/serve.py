@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import signal
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,7 +22,7 @@ from allclear.simulator.apis.cloud_run.service import CloudRun
 from allclear.simulator.apis.drill_control import ControlApi
 from allclear.simulator.apis.website import WebsiteApi
 from allclear.simulator.event_log import Clock, utc_now
-from allclear.simulator.http_server import HttpServer
+from allclear.simulator.http_server import HttpServer, made_when_asked
 from allclear.simulator.mail_server import NAME as MAIL
 from allclear.simulator.mail_server import MailServer
 from allclear.simulator.mail_server import new_secret as new_mail_secret
@@ -68,9 +69,9 @@ class Simulation:
         for fault in self.scenario.faults:
             world.faults.set(fault)
         for api in self._apis:
-            address = self._http.add(api.app(world, self.secrets.get(api.name, "")))
+            address = self._http.add(made_when_asked(partial(api.app, world, self.secrets.get(api.name, ""))))
             self.endpoints[api.name] = address + api.base_path
-        self.control = self._http.add(ControlApi(world).app())
+        self.control = self._http.add(made_when_asked(ControlApi(world).app))
         for service in world.regional_services:
             service.url = self._address_of(service)
         await self._http.start()
