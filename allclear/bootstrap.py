@@ -41,6 +41,7 @@ from allclear.engine.people.signatures import Signatures
 from allclear.engine.people.tokens import Tokens
 from allclear.engine.response.conductor import Conductor
 from allclear.engine.response.dry_run import DryRun
+from allclear.engine.response.earlier_simulation import EarlierSimulation
 from allclear.engine.response.step_context import company_with_announcements
 from allclear.journal.ports import Journal
 from allclear.journal.sql_journal import SqlJournal
@@ -173,6 +174,7 @@ class Engine:
     approval_timeouts: ApprovalTimeouts
     reminders: Reminders
     recovery: RecoveryWatcher
+    earlier_simulation: EarlierSimulation
     doctor: Doctor
     act_watch: ActWatcher
     on_call_watch: OnCallWatch
@@ -227,7 +229,8 @@ def make_engine(
     dry_run = DryRun(conductor, proposer, MessageActs(proposer, executor), company.plan)
     intake = Intake(journal, company, clock)
     approval_timeouts = ApprovalTimeouts(journal, conductor, company, clock)
-    reminders = Reminders(journal, conductor, proposer, executor, company, clock, registry.channels)
+    earlier = EarlierSimulation(journal, simulation.since if simulation else None)
+    reminders = Reminders(journal, conductor, proposer, executor, company, clock, registry.channels, earlier=earlier)
     recovery = RecoveryWatcher(journal, conductor, company, clock)
     doctor = Doctor(company, registry, context, context.secret, simulated=simulation is not None)
     return Engine(
@@ -250,6 +253,7 @@ def make_engine(
         approval_timeouts,
         reminders,
         recovery,
+        earlier,
         doctor,
         ActWatcher(journal, executor, clock),
         OnCallWatch(journal, executor, company.plan, clock),

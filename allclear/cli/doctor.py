@@ -14,8 +14,10 @@ from allclear.cli.root import PREPARE, AsJson, app, out, print_json, print_line,
 from allclear.domain.base import utc_now
 from allclear.domain.channel_test import ChannelTest
 from allclear.domain.errors import AllclearError
+from allclear.domain.incident import Incident
 from allclear.domain.scope import Scope
 from allclear.engine.doctor import WAY, Problem, SystemReport
+from allclear.engine.incidents import readable
 from allclear.journal.sql_journal import SqlJournal
 from allclear.journal.url import missing_file, shown
 from allclear.prefect_api import PrefectApi
@@ -57,22 +59,28 @@ def _why(settings: Settings) -> str:
 async def _examine(settings: Settings, only: list[str]) -> list[SystemReport]:
     async with open_doctor(settings) as doctor:
         reports = await doctor.examine(only)
-        ways = [] if only else doctor.ways(_tests(settings), utc_now())
-    return reports if only else [_journal(settings), await _prefect(settings), *reports, *ways]
+        if only:
+            return reports
+        tests, incidents = _recorded(settings)
+        known = [*doctor.ways(tests, utc_now()), *doctor.not_sent(incidents)]
+    return [_journal(settings), await _prefect(settings), *reports, *known]
 
 
-def _tests(settings: Settings) -> list[ChannelTest]:
-    """Return what the journal knows of tests of the plan's ways; nothing if it cannot be read, as its own line says."""
+def _recorded(settings: Settings) -> tuple[list[ChannelTest], list[Incident]]:
+    """Return the tests of the plan's ways and the open incidents; nothing if the journal cannot be read.
+
+    The journal has a line of its own, which says that.
+    """
     try:
         if missing_file(settings.journal_url) is not None:
-            return []
+            return [], []
         journal = SqlJournal(settings.journal_url, Scope(settings.company, simulated=settings.simulated is not None))
         try:
-            return journal.channel_tests()
+            return journal.channel_tests(), list(readable(journal, journal.incidents(open_only=True)))
         finally:
             journal.close()
     except AllclearError:
-        return []
+        return [], []
 
 
 def _journal(settings: Settings) -> SystemReport:

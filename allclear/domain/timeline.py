@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from allclear.domain.base import Model, Moment
+from allclear.domain.failed_tries import FailedTries
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
 from allclear.domain.records import (
-    ActFinished,
-    ActProposed,
     AlertJoined,
     Contained,
     Entry,
@@ -67,23 +66,28 @@ def timeline(
     """
     whole = bool(entries) and isinstance(entries[0].record, IncidentOpened)
     context = SentenceContext.of(incident or (replay(entries) if whole else None), plan)
-    repeats = _repeats(entries)
-    lines = (_line(context, entry, repeat=entry.number in repeats) for entry in entries)
+    tries, repeats = FailedTries(entries), _repeats(entries)
+    repeats |= tries.repeated
+    lines = (
+        _line(context, entry, repeat=entry.number in repeats, more=tries.others(entry.number, context.zone))
+        for entry in entries
+    )
     return [line for line in lines if routine or not line.routine]
 
 
 def newest_line(entries: Sequence[Entry], plan: Plan, incident: Incident) -> Line:
     """Return the line for the last of `entries`, the whole record of `incident` so far; no other line is written."""
     newest = entries[-1]
-    return _line(SentenceContext.of(incident, plan), newest, repeat=newest.number in _repeats(entries))
+    repeats = _repeats(entries) | FailedTries(entries).repeated
+    return _line(SentenceContext.of(incident, plan), newest, repeat=newest.number in repeats)
 
 
 def _repeats(entries: Sequence[Entry]) -> set[int]:
     """Return the numbers of entries that repeat another one.
 
-    These are a known alert, the check behind the next entry, and a message that was sent again and failed as before.
+    These are a known alert, and the check behind the next entry.
     """
-    repeated = _failed_again(entries)
+    repeated = set[int]()
     alerts: dict[tuple[str, str], str] = {}
     opening: str | None = None
     for place, entry in enumerate(entries):
@@ -104,29 +108,12 @@ def _repeats(entries: Sequence[Entry]) -> set[int]:
     return repeated
 
 
-def _failed_again(entries: Sequence[Entry]) -> set[int]:
-    """Return the numbers of the entries that say of a message or a page what its try before has said: it failed."""
-    repeated: set[int] = set()
-    messages: dict[str, tuple[str, str]] = {}
-    failures: dict[tuple[str, str], str] = {}
-    for entry in entries:
-        record = entry.record
-        if isinstance(record, ActProposed) and (record.tells or record.pages):
-            messages[record.act] = record.phase, record.step
-        elif isinstance(record, ActFinished) and (message := messages.get(record.act)):
-            sentence = "" if record.outcome.good else record.outcome.sentence
-            if sentence and failures.get(message) == sentence:
-                repeated.add(entry.number)
-            failures[message] = sentence
-    return repeated
-
-
-def _line(context: SentenceContext, entry: Entry, *, repeat: bool = False) -> Line:
+def _line(context: SentenceContext, entry: Entry, *, repeat: bool = False, more: str = "") -> Line:
     sentence = describe(context, entry)
     return Line(
         at=entry.at,
         who=context.author(entry.by),
-        text=plain(sentence.text, LONG + 2 * SHORT),
+        text=plain(sentence.text + more, LONG + 2 * SHORT),
         tone=sentence.tone,
         detail=[plain(line, LONG) for line in sentence.detail],
         routine=sentence.routine or repeat,

@@ -16,6 +16,8 @@ from allclear.company.used_systems import MissingCredential, UsedSystem, missing
 from allclear.domain.action import COMPANY, ActionContext
 from allclear.domain.channel_test import ChannelTest
 from allclear.domain.errors import AllclearError, Denied, MissingSecret, NotFound, Unreachable, VendorRefused
+from allclear.domain.failing_messages import failing_messages
+from allclear.domain.incident import Incident
 from allclear.domain.plan import MessageAction
 from allclear.domain.preflight import Passed, PreflightCheck
 from allclear.domain.text import enumerated
@@ -24,6 +26,8 @@ from allclear.engine.notify.refused_contacts import RefusedContact, refused_cont
 
 WAY = "way"
 """What the line of one of the plan's ways has in place of a system's name."""
+NOT_SENT = "not sent"
+"""What the line about messages that do not get through has in place of a system's name."""
 _TESTED_WITHIN = timedelta(days=31)
 """How old the last test of a way may be: numbers and registrations change."""
 _LONGEST = 30.0
@@ -119,6 +123,14 @@ class Doctor:
         for one in refused_contacts(self._company, self._registry):
             found.setdefault(one.way, []).append(one)
         return [_refused(way, contacts) for way, contacts in found.items()]
+
+    def not_sent(self, incidents: Iterable[Incident]) -> list[SystemReport]:
+        """Return a line for each cause for which messages of these incidents do not get through."""
+        zone = self._company.plan.zone
+        return [
+            SystemReport(NOT_SENT, "", f"{one.words(zone)}.", Problem.WRONG, one.next_step)
+            for one in failing_messages(incidents)
+        ]
 
     def _ways(self) -> Iterable[tuple[str, MessageAction]]:
         return ((name, call) for name, call in self._company.plan.ways.items() if call.action in self._registry.actions)

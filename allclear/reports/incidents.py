@@ -11,6 +11,7 @@ from typing_extensions import override
 from allclear.domain.act import Act
 from allclear.domain.base import utc_now
 from allclear.domain.durations import short_duration
+from allclear.domain.failing_messages import failing_messages
 from allclear.domain.incident import Incident
 from allclear.domain.moments import local, stamp, zone_name
 from allclear.domain.template_values import PRIVATE_TITLE, left_in_place, status, waiting
@@ -45,7 +46,8 @@ class IncidentList(Report):
     @override
     def _write(self, engine: Engine, reader: Reader, page: Page) -> list[dict[str, Any]]:
         zone = engine.company.plan.zone
-        rows = [row_of(engine, incident, reader) for incident in readable(engine.journal, engine.journal.incidents())]
+        incidents = list(readable(engine.journal, engine.journal.incidents()))
+        rows = [row_of(engine, incident, reader) for incident in incidents]
         if not rows:
             page.line("This journal has no incidents. Declare one: allclear respond --help.")
             return rows
@@ -60,6 +62,8 @@ class IncidentList(Report):
             page.line(f"{known}  {opened:{wide}}  {title}")
             for ask in row["waiting"]:
                 page.line(f"{'':10}{ask}")
+        for failing in failing_messages(one for one in incidents if not one.over):
+            page.line(f"NOT SENT: {failing.words(zone)}. {failing.next_step} Test it: allclear doctor")
         return rows
 
 

@@ -130,6 +130,7 @@ class _Parts:
             yield
 
     async def _start(self) -> None:
+        self.engine.earlier_simulation.end_incidents()  # before an alert can join one of them
         start = self._supervisor.start
         start("inbox", self._inbox.run, stuck_after=_STUCK)
         if any(SOURCES[source].reports_pages for source in self.engine.company.systems.alerts if source in SOURCES):

@@ -138,7 +138,7 @@ async def serve(scenario_path: Path, *, as_json: bool, parent: int | None = None
     watch = asyncio.create_task(_watch(parent, stop)) if parent is not None else None
     try:
         async with Simulation(scenario) as simulation:
-            said = simulation.announcement()
+            said = simulation.announcement() | {"since": utc_now().isoformat()}
             print(json.dumps(said) if as_json else _page(scenario, said), flush=True)  # noqa: T201
             await stop.wait()
     finally:

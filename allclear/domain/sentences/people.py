@@ -93,7 +93,9 @@ def _in_ledger(context: SentenceContext, entry: Entry) -> Sentence | None:
             title, reason = context.act_title(superseded.act), with_full_stop(bare(superseded.reason))
             detail = [f"The target was then: {plain(superseded.found)}."] if superseded.found else []
             text = f'{context.author(entry.by)} closed what "{title}" left in place as superseded: {reason}'
-            return Sentence(text, "person", detail=detail)
+            act = context.act(superseded.act)
+            routine = act is not None and act.proposed.pages and not entry.by.person  # the end of an incident does it
+            return Sentence(text, "person", detail=detail, routine=routine)
         case LedgerNoted() as noted:
             title = context.act_title(noted.act)
             return Sentence(f'Still in place, "{title}": {with_full_stop(bare(noted.text))}', "bad")

@@ -40,6 +40,7 @@ from allclear.engine.notify.sender import Sender
 from allclear.engine.notify.thread_sender import ThreadSender
 from allclear.engine.notify.ticket_sender import TicketSender
 from allclear.engine.response.conductor import Conductor
+from allclear.engine.response.earlier_simulation import EarlierSimulation
 from allclear.engine.response.flow_starts import loss_messages, restart_messages
 from allclear.journal.ports import Journal
 from allclear.journal.rows import IncidentRow, OutboxKind, OutboxMessage
@@ -83,11 +84,14 @@ class Reminders:
         company: Company,
         clock: Clock,
         channels: Mapping[str, Channel],
+        *,
+        earlier: EarlierSimulation,
     ) -> None:
         self._journal = journal
         self._conductor = conductor
         self._company = company
         self._clock = clock
+        self._earlier = earlier
         acts = MessageActs(proposer, executor)
         self._sender = Sender(journal, conductor, acts, company, clock)
         self._threads = ThreadSender(journal, conductor, acts, company, clock, channels)
@@ -156,6 +160,8 @@ class Reminders:
         except Unreadable as error:  # one damaged record must not hold up the other incidents
             log.warning("%s", error)
             return _NextDue(row.length, None)
+        if self._earlier.has(incident):
+            return _NextDue(incident.length, None)
         times = [reminder.due for reminder in self._reminders(incident)[:1]]
         times += [*self._sender.due_times(incident), *self._threads.due_times(incident)]
         times += [*self._tickets.due_times(incident), *self._notices.due_times(incident)]

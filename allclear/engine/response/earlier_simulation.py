@@ -1,0 +1,63 @@
+"""The incidents of an earlier simulated production, of which the vendors of the present one know nothing.
+
+The journal lasts longer than a simulated production. After a restart each message to be updated, each ticket and each
+page of before would fail, one by one, and a new alert would join an incident that can no longer be carried on. So
+these incidents are ended, and nothing is sent in them any more.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from typing import Any
+
+from allclear.domain.errors import ConcurrentWrite
+from allclear.domain.incident import Incident
+from allclear.domain.records import IncidentEnded, LedgerSuperseded
+from allclear.domain.text import enumerated
+from allclear.engine.actions.message_acts import BY, READS
+from allclear.engine.incidents import read_incident, readable
+from allclear.engine.response.ending import ending
+from allclear.journal.ports import Journal
+
+log = logging.getLogger("allclear.simulation")
+
+_WHY = "The simulated production was restarted and knows nothing of it, so it cannot be carried on there."
+
+
+class EarlierSimulation:
+    """Tells which incidents were opened before the simulated production started, and ends them."""
+
+    def __init__(self, journal: Journal, since: datetime | None) -> None:
+        """`since` is when the simulated production started; None for the real one, or if that is not known."""
+        self._journal = journal
+        self._since = since
+
+    def has(self, incident: Incident) -> bool:
+        """Return whether the incident belongs to an earlier simulated production."""
+        return self._since is not None and incident.opened_at < self._since
+
+    def end_incidents(self) -> list[str]:
+        """End those that are open, and return their ids. Raises JournalError."""
+        if self._since is None:
+            return []
+        found = readable(self._journal, self._journal.incidents(open_only=True, with_tickets=True))
+        ended = [one.id for one in found if self.has(one) and self._end(one)]
+        if ended:
+            log.warning("Ended %s: %s of an earlier simulated production. %s", enumerated(ended), len(ended), _WHY)
+        return ended
+
+    def _end(self, incident: Incident) -> bool:
+        """End one incident, and return whether no other process has. Changes in it are not in place any more."""
+        for _ in range(READS):
+            if incident.over:
+                return False
+            left: list[Any] = [LedgerSuperseded(act=act.id, reason=_WHY) for act in incident.in_place]
+            records, outbox = ending(incident, IncidentEnded(ending="false-alarm", reason=_WHY))
+            try:
+                self._journal.append(incident.id, [*left, *records], BY, expect=incident.length, outbox=outbox)
+            except ConcurrentWrite:
+                incident = read_incident(self._journal, incident.id)
+            else:
+                return True
+        raise ConcurrentWrite(f"Entries keep being written to {incident.id}.", "Try again in a moment.")
