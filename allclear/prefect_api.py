@@ -22,7 +22,7 @@ import httpx
 from allclear.deployment_names import api_path
 from allclear.domain.base import JsonDict
 from allclear.domain.errors import Unreachable, VendorRefused
-from allclear.tls import trusted_certificates
+from allclear.trusted_certificates import trusted_certificates
 
 _TIMEOUT = 10.0
 _RETRIES = 4

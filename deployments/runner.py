@@ -29,7 +29,7 @@ from allclear.company import Company, find_company
 from allclear.domain.errors import AllclearError, Unreachable
 from allclear.engine.actions.registry import Registry
 from allclear.settings import load_settings
-from allclear.tls import trusted_certificates
+from allclear.trusted_certificates import trusted_certificates
 from deployments.catalog import DeploymentSpec, deployments_of
 from deployments.due_runs import DueRuns
 from deployments.fork_server import start_fork_server

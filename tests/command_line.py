@@ -77,7 +77,7 @@ def _serve() -> None:
 
     from allclear import cli  # noqa: PLC0415
     from allclear.engine.actions.registry import Registry  # noqa: PLC0415
-    from allclear.tls import trusted_certificates  # noqa: PLC0415
+    from allclear.trusted_certificates import trusted_certificates  # noqa: PLC0415
     from tests import once_a_process  # noqa: PLC0415
 
     for name in (*cli._MODULES, "drill_person", "responder_client"):  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]

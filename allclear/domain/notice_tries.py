@@ -40,7 +40,7 @@ class Notice:
     stands_in_for: tuple[str, ...] = ()
     """Those of `audiences` of which no one could be reached, so that this person is notified instead."""
     update: int = 0
-    """The number of the update that it is, 1 for the first after the notice; 0 if it is none. See `digests.py`."""
+    """The number of the leaders' update that it is, 1 for the first after the notice; 0 if it is none."""
     ended: bool = False
     """Whether it tells how the incident ended; see `end_notices.py`."""
 

@@ -72,8 +72,8 @@ def next_update(plan: Plan, incident: Incident, audience: str, now: datetime) ->
 def last_update(plan: Plan, incident: Incident, audience: str) -> Update | None:
     """Return the last update of an audience, or None if it had none. A reminder to inform it does not count.
 
-    Either an action that informs it was verified, a notice or a digest was sent to one of its people, or a person
-    recorded it with `allclear told`.
+    Either an action that informs it was verified, a notice or a leaders' update was sent to one of its people, or a
+    person recorded it with `allclear told`.
     """
     written: list[tuple[datetime, datetime]] = [
         (act.finished_at, act.at)

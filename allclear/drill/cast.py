@@ -18,7 +18,7 @@ from allclear.domain.errors import NotAllowed, WrongState
 from allclear.domain.incident import Incident
 from allclear.domain.records import By
 from allclear.drill.script import LAST_GOOD, Line, Member, Script
-from allclear.tls import trusted_certificates
+from allclear.trusted_certificates import trusted_certificates
 
 
 class Person(Protocol):

@@ -34,7 +34,7 @@ from allclear.own_secrets import ALERT_TOKEN
 from allclear.postmortem.document import PostMortem, write_post_mortem
 from allclear.postmortem.html_page import post_mortem_page
 from allclear.stack import Ports, Stack, private_file
-from allclear.tls import trusted_certificates
+from allclear.trusted_certificates import trusted_certificates
 
 EntryListener = Callable[[Entry, Incident], None]
 """Receives each entry of the journal when it is written, with the incident."""

@@ -21,7 +21,7 @@ from allclear.domain.errors import (
     Unreachable,
     VendorRefused,
 )
-from allclear.vendors.tls import NEXT_STEP
+from allclear.vendors.tls_errors import NEXT_STEP
 
 RATE_LIMITED = frozenset({420, 429})
 """Statuspage answers 420 where others answer 429."""

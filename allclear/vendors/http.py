@@ -20,12 +20,12 @@ from urllib.parse import urlsplit
 
 from allclear.domain.backoff import Backoff
 from allclear.domain.errors import AllclearError
-from allclear.tls import trusted_certificates
+from allclear.trusted_certificates import trusted_certificates
 from allclear.vendors.access import is_loopback, redacted
 from allclear.vendors.errors import RATE_LIMITED, UNAVAILABLE, VendorRequest, hidden, seconds_to_wait
 from allclear.vendors.per_loop import PerLoop
 from allclear.vendors.retry import Attempt, Pause, RetryLimits, retry
-from allclear.vendors.tls import tls_problem
+from allclear.vendors.tls_errors import tls_problem
 
 if TYPE_CHECKING:
     import httpx

@@ -25,11 +25,11 @@ from pydantic import Field
 from allclear.domain.base import Model
 from allclear.domain.errors import AllclearError, ConfigError
 from allclear.domain.systems import Access
-from allclear.tls import trusted_certificates
+from allclear.trusted_certificates import trusted_certificates
 from allclear.vendors.access import is_loopback, options_of, secret_of
 from allclear.vendors.errors import VendorRequest, hidden, one_line
 from allclear.vendors.http import ANSWER_SECONDS
-from allclear.vendors.tls import tls_problem
+from allclear.vendors.tls_errors import tls_problem
 
 if TYPE_CHECKING:
     import aiosmtplib

@@ -14,10 +14,10 @@ from urllib.parse import urljoin, urlsplit
 
 from allclear.domain.base import JsonDict, Model
 from allclear.domain.systems import Access
-from allclear.tls import trusted_certificates
+from allclear.trusted_certificates import trusted_certificates
 from allclear.vendors.access import is_loopback, options_of
 from allclear.vendors.per_loop import PerLoop
-from allclear.vendors.tls import tls_problem
+from allclear.vendors.tls_errors import tls_problem
 
 if TYPE_CHECKING:
     import httpx

@@ -20,7 +20,7 @@ from google.cloud.run_v2.services.services.transports import ServicesGrpcAsyncIO
 from allclear.simulator.event_log import Clock, utc_now
 from allclear.simulator.scenario import Production, load_scenario
 from allclear.simulator.serve import Simulation
-from allclear.tls import trusted_certificates
+from allclear.trusted_certificates import trusted_certificates
 
 REPOSITORY = Path(__file__).parents[2]
 DRILLS = REPOSITORY / "runbooks" / "vintstreet" / "drills"

@@ -374,7 +374,7 @@ async def test_those_who_were_notified_are_told_once_how_it_ended(tmp_path: Path
         assert sorted([*sent(it.incident)]) == [("Cara", "slack"), ("Theo", "slack")]
 
 
-async def test_leaders_get_a_digest_by_the_rhythm_of_the_plan(tmp_path: Path) -> None:
+async def test_leaders_get_updates_by_the_rhythm_of_the_plan(tmp_path: Path) -> None:
     """Cara gets one an hour after her notice, once, although two processes could send it; the lead is not reminded."""
     company = notified(line("cto"))
     updates = [UpdateSchedule.model_validate({"audience": "cto", "every": "1h"})]

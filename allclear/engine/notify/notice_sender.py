@@ -15,9 +15,9 @@ from allclear.company import Company
 from allclear.domain.action import LinkedParams
 from allclear.domain.base import Clock, digest
 from allclear.domain.delivery import MAY_HAVE_IT
-from allclear.domain.digests import digest_text, due_digests
 from allclear.domain.end_notices import due_end_notices
 from allclear.domain.incident import Incident
+from allclear.domain.leader_updates import due_leader_updates, leader_update_text
 from allclear.domain.notice_tries import Notice, begun_notices
 from allclear.domain.notices import audience_states, due_notices, titles_of
 from allclear.domain.placeholders import render_all
@@ -97,7 +97,7 @@ class NoticeSender:
             due = [one for one in due_end_notices(self._plan, incident, self.reaches) if one.way in self._plan.ways]
         else:
             due = due_notices(audience_states(self._plan, incident, overrides, self.reaches))
-            due += due_digests(self._plan, incident, overrides, self.reaches)
+            due += due_leader_updates(self._plan, incident, overrides, self.reaches)
         steps = {one.step for one in due}
         return [*due, *(one for one in begun_notices(incident) if one.step not in steps)]
 
@@ -177,7 +177,7 @@ class NoticeSender:
             reader = not notice.person or may_read(self._plan, incident, notice.person)
             what = f"{incident.id} is private." + ("" if reader else f" Ask {lead} what it is about.")
         elif notice.update:
-            what = digest_text(self._plan, incident, values, notice.audiences[0], self._clock())
+            what = leader_update_text(self._plan, incident, values, notice.audiences[0], self._clock())
         else:
             what = with_full_stop(f"{incident.id} ({values['severity']}): {values['problem']}, {values['status']}")
         return f"{what}{instead}{again}{read_on}"

@@ -15,7 +15,7 @@ import httpx
 from allclear.responder.readiness import ReadinessCheck
 from allclear.responder.workers.supervisor import report_progress
 from allclear.settings import Settings
-from allclear.tls import trusted_certificates
+from allclear.trusted_certificates import trusted_certificates
 
 log = logging.getLogger("allclear.responder")
 

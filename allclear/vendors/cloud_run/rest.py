@@ -34,7 +34,7 @@ from requests import exceptions as broken
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 
 from allclear.vendors.cloud_run.errors import NOT_SENT, REDIRECTED, CallFailure, canonical_code
-from allclear.vendors.tls import untrusted_certificate
+from allclear.vendors.tls_errors import untrusted_certificate
 
 if TYPE_CHECKING:
     from google.longrunning import operations_pb2

@@ -1,4 +1,4 @@
-"""A plan that notifies its leaders, and what becomes of the messages, for the tests of notices and digests."""
+"""A plan that notifies its leaders, and what becomes of the messages, for the tests of notices and updates."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Leaders get a short digest by the rhythm of the plan, from the notice on, until the incident ends."""
+"""Leaders get a short update by the rhythm of the plan, from the notice on, until the incident ends."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
-from allclear.domain.digests import digest_text, due_digests
+from allclear.domain.leader_updates import due_leader_updates, leader_update_text
 from allclear.domain.notice_tries import Notice
 from allclear.domain.notified import notified
 from allclear.domain.plan import Person, Plan, UpdateSchedule
@@ -21,9 +21,9 @@ def hourly() -> Plan:
     return notifying(line("cto"), people=(CARA,)).model_copy(update={"updates": updates})
 
 
-def digests(of: Plan, story: Story) -> list[Notice]:
-    """Return the digests that are to be sent, now or later."""
-    return due_digests(of, story.incident, [], REACHES)
+def updates(of: Plan, story: Story) -> list[Notice]:
+    """Return the updates that are to be sent, now or later."""
+    return due_leader_updates(of, story.incident, [], REACHES)
 
 
 def begun() -> tuple[Plan, Story]:
@@ -33,72 +33,74 @@ def begun() -> tuple[Plan, Story]:
     return company, sent(story, notice, "Accepted.", good=True)
 
 
-def test_a_digest_follows_each_hour_after_the_notice_by_the_next_way_if_one_fails() -> None:
+def test_an_update_follows_each_hour_after_the_notice_by_the_next_way_if_one_fails() -> None:
     """It is no second notice: the table of who was notified has one row."""
     company, story = begun()
     told = story.now
-    (first,) = digests(company, story)
+    (first,) = updates(company, story)
     assert (first.person, first.way, first.update, first.due - told) == ("Cara", "email", 1, timedelta(hours=1))
     sent(story.after(60), first, "The vendor refused it.")
-    (other,) = digests(company, story)
+    (other,) = updates(company, story)
     assert (other.way, other.update, other.due) == ("sms", 1, story.now)
     sent(story, other, "Accepted.", good=True)
-    (second,) = digests(company, story)
+    (second,) = updates(company, story)
     assert (second.way, second.update, second.due - story.now) == ("email", 2, timedelta(hours=1))
     assert due(company, story) == []
     assert [row.way for row in notified(company, story.incident)] == ["email"]
 
 
-def test_a_digest_that_no_way_could_deliver_is_followed_by_the_next_one() -> None:
+def test_an_update_that_no_way_could_deliver_is_followed_by_the_next_one() -> None:
     """People are reminded of the update that did not arrive, and not of those that do."""
     company, story = begun()
     assert [one.due - story.now for one in update_reminders(company, story.incident)] == [timedelta(minutes=65)]
     for way in ("email", "sms"):
-        (one,) = digests(company, story)
+        (one,) = updates(company, story)
         assert (one.way, one.update) == (way, 1)
         story.now = max(story.now, one.due)
         sent(story, one, "The vendor refused it.")
     (reminder,) = update_reminders(company, story.incident)
     assert reminder.due - story.now == timedelta(minutes=5)
-    (again,) = digests(company, story)
+    (again,) = updates(company, story)
     assert (again.update, again.due - story.now) == (2, timedelta(hours=1))
 
 
-def test_the_end_and_a_lower_severity_end_the_digests() -> None:
+def test_the_end_and_a_lower_severity_end_the_updates() -> None:
     """What follows is the message of the end."""
     company, story = begun()
     story.record(SeverityChanged(was="P0", now="P1", reason="Only some pay by card."))
-    assert digests(company, story) == []
+    assert updates(company, story) == []
     story.record(SeverityChanged(was="P1", now="P0", reason="All do."))
-    assert len(digests(company, story)) == 1
+    assert len(updates(company, story)) == 1
     story.record(IncidentEnded(ending="resolved", reason="The service is healthy."))
-    assert digests(company, story) == []
+    assert updates(company, story) == []
 
 
-def test_a_digest_says_what_is_known_and_nothing_of_data_that_no_one_has_stated() -> None:
+def test_an_update_says_what_is_known_and_nothing_of_data_that_no_one_has_stated() -> None:
     """What, since when, what was done, who leads, and when the next one follows."""
     company, story = begun()
     filled = values(
         story.incident, lambda: story.entries, company, service_title="Shop", impact="Checkout fails", now=story.now
     )
-    text = digest_text(company, story.incident, filled, "cto", story.now)
+    text = leader_update_text(company, story.incident, filled, "cto", story.now)
     assert text.startswith("VS-12 (P0): ")
     assert "Impact: Checkout fails." in text
     assert "Led by " in text
     assert f"Next update by {(story.now + timedelta(hours=1)):%Y-%m-%d %H:%M} UTC." in text
     assert "data" not in text.lower()
     stated = filled.extended({"data_statement": "No card numbers were read."})
-    assert "About data: No card numbers were read." in digest_text(company, story.incident, stated, "cto", story.now)
+    assert "About data: No card numbers were read." in leader_update_text(
+        company, story.incident, stated, "cto", story.now
+    )
 
 
-def test_digests_go_on_after_hours_in_which_a_person_is_not_reached() -> None:
+def test_updates_go_on_after_hours_in_which_a_person_is_not_reached() -> None:
     """Cara is reached in one hour of the day only: those that fall into the others are left out."""
     company, story = begun()
     hour = story.now.astimezone(company.zone).hour
     contacts = {"email": {"address": "cara@example.com", "hours": f"{hour:02}:00-{hour + 1:02}:00"}}
     company = company.model_copy(update={"people": [Person.model_validate({**CARA, "contacts": contacts})]})
-    (first,) = digests(company, story)
+    (first,) = updates(company, story)
     assert (first.way, first.update, first.due - story.now) == ("email", 1, timedelta(hours=24))
     contacts["email"]["hours"] = "08:00-08:01"  # the rhythm never meets it
     company = company.model_copy(update={"people": [Person.model_validate({**CARA, "contacts": contacts})]})
-    assert digests(company, story) == []
+    assert updates(company, story) == []

@@ -1,6 +1,6 @@
-"""The updates that leaders get by themselves: a short digest for each person of a role in the plan's `updates`. Pure.
+"""The leaders' updates: short texts that each person of a role in the plan's `updates` gets by itself. Pure.
 
-Each person gets it by the rhythm of the roles that the person has, from the notice on. A digest that no way could
+Each person gets it by the rhythm of the roles that the person has, from the notice on. An update that no way could
 deliver is not sent later: the next one says what is true then.
 """
 
@@ -24,13 +24,15 @@ from allclear.domain.text import bare, enumerated, plain, with_full_stop
 from allclear.domain.update_rhythm import due_after, is_sent, next_update, rhythms_now
 
 _MOST_SKIPPED = 100
-"""How many digests in a row may fall into hours in which a person is not reached: a day of them, each 15 minutes."""
+"""How many updates in a row may fall into hours in which a person is not reached: a day of them, each 15 minutes."""
 _DONE = 3
-"""How many of the last changes of production a digest names."""
+"""How many of the last changes of production an update names."""
 
 
-def due_digests(plan: Plan, incident: Incident, overrides: Sequence[RotaOverride], reaches: Reaches) -> list[Notice]:
-    """Return the next digest of each person; none until the incident is verified, and none after its end."""
+def due_leader_updates(
+    plan: Plan, incident: Incident, overrides: Sequence[RotaOverride], reaches: Reaches
+) -> list[Notice]:
+    """Return the next update of each person; none until the incident is verified, and none after its end."""
     begun = verified_at(incident)
     if begun is None or incident.over or not incident.responds:
         return []
@@ -48,7 +50,7 @@ def due_digests(plan: Plan, incident: Incident, overrides: Sequence[RotaOverride
     return [notice for notice in found if notice is not None]
 
 
-def _next(  # noqa: PLR0913 - what a digest depends on
+def _next(  # noqa: PLR0913 - what an update depends on
     plan: Plan,
     incident: Incident,
     name: str,
@@ -57,9 +59,9 @@ def _next(  # noqa: PLR0913 - what a digest depends on
     reaches: Reaches,
     sent: Mapping[str, Act],
 ) -> Notice | None:
-    """Return the next digest of one person; None if no role of that person gets one now, or no way reaches them.
+    """Return the next update of one person; None if no role of that person gets one now, or no way reaches them.
 
-    `rhythms` has the lines of each role of the person; `since` is when the person got the notice. A digest that is due
+    `rhythms` has the lines of each role of the person; `since` is when the person got the notice. An update that is due
     in hours in which no way reaches the person is left out, and the one after it is sent.
     """
     number, skipped = 1, 0
@@ -105,7 +107,7 @@ def _notified_at(incident: Incident) -> dict[str, datetime]:
     return found
 
 
-def digest_text(plan: Plan, incident: Incident, values: Mapping[str, str], audience: str, now: datetime) -> str:
+def leader_update_text(plan: Plan, incident: Incident, values: Mapping[str, str], audience: str, now: datetime) -> str:
     """Return what leaders need: what, since when, the impact, what was done, who leads, and when the next one follows.
 
     It states about customers' data only what a person has stated. A fact that is not known is left out.

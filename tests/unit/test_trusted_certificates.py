@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from allclear.domain.errors import ConfigError
-from allclear.tls import trusted_certificates
+from allclear.trusted_certificates import trusted_certificates
 
 
 @pytest.fixture(autouse=True)

@@ -25,7 +25,7 @@ from allclear.domain.systems import Access
 from allclear.simulator.event_log import utc_now
 from allclear.simulator.mail_server import MailServer
 from allclear.simulator.world import World
-from allclear.tls import trusted_certificates
+from allclear.trusted_certificates import trusted_certificates
 from allclear.vendors.convex import Convex
 from allclear.vendors.errors import VendorRequest
 from allclear.vendors.github import Github
@@ -39,7 +39,7 @@ from allclear.vendors.statuspage import Statuspage
 from allclear.vendors.supabase import SupabaseFlags
 from allclear.vendors.supabase_management import SupabaseManagement
 from allclear.vendors.teams import Teams, TeamsOptions
-from allclear.vendors.tls import NEXT_STEP
+from allclear.vendors.tls_errors import NEXT_STEP
 from allclear.vendors.twilio import Twilio
 from allclear.vendors.vercel import Vercel
 from allclear.vendors.web import Web
