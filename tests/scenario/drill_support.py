@@ -81,14 +81,18 @@ class OneProcess(Stack):
 
 
 async def _carry_on(engine: Engine) -> None:
-    """Carry every incident through its phases, until cancelled."""
+    """Carry every incident through its phases when something was written, and twice a second, until cancelled."""
     began = utc_now()
     while True:
+        version = engine.journal.version()
         for incident in list(engine.conductor.incidents(ended_since=began)):  # the review comes after the end
             for phase in Phase:
                 if not isinstance(await engine.conductor.run(incident.id, phase, BY), Over):
                     break
-        await asyncio.sleep(0.1)
+        for _ in range(5):
+            await asyncio.sleep(0.1)
+            if engine.journal.version() != version:
+                break
 
 
 def _patient(company: Company) -> Company:

@@ -309,9 +309,9 @@ async def test_a_drill_whose_people_always_say_again_ends_at_its_own_limit(tmp_p
     text = text.replace("answers:\n", AGAIN, 1).replace("- ask: contain/roll-back\n", f"{DENIED}\n", 1)
     script.write_text(text, encoding="utf-8")
     company = load_company(folder)
-    limit, slow = timedelta(seconds=40), "contain/contained-manually"
+    limit, slow = timedelta(seconds=20), "contain/contained-manually"
     played = await play_in_one_process(company, "payment-processing-down", tmp_path / "home", limit, slow)
-    [stopped] = [miss for miss in played.misses if miss.startswith("It was stopped at its limit of 40s")]
+    [stopped] = [miss for miss in played.misses if miss.startswith("It was stopped at its limit of 20s")]
     assert "VS-1 is not contained, in the phase contain" in stopped
     assert "Waiting for people: " in stopped
     opened = [entry.record.ask.step for entry in played.entries if isinstance(entry.record, AskOpened)]
