@@ -71,14 +71,16 @@ class Command(Model, ABC):
     async def carry_out(self, engine: Engine, incident: str, by: By) -> str:
         """Do it, and return a sentence for the person.
 
-        A command that is sent again with the same `by.request` does nothing more. Raises NotFound, NotAllowed, Refused,
-        ConfigError, VendorError and JournalError, each with the next step.
+        A command that is sent again with the same `by.request` does nothing more; one with the key of another request
+        is refused, also if there is nothing to do. Raises NotFound, NotAllowed, Refused, ConfigError, VendorError and
+        JournalError, each with the next step.
         """
         if by.program and not self.for_programs:
             raise NotAllowed(
                 f"{by.actor} is a program, and only a person may do this: {self.title.lower()}.",
                 "Ask a person, or propose an action: POST /incidents/{id}/proposals.",
             )
+        engine.journal.check_request(by.request)
         if self.of_incident and self.needs_reader:
             require_reader(engine.company.plan, engine.conductor.incident(incident), by)
         if not self.assesses or is_private(engine.company.plan, engine.conductor.incident(incident)):

@@ -288,6 +288,10 @@ class Requests(Protocol):
         """Return whether the request was claimed."""
         ...
 
+    def check_request(self, request: str) -> None:
+        """Raise Refused if the key of the request was used for something else."""
+        ...
+
 
 class Baselines(Protocol):
     """Which revision served all users while it was healthy; rows are only ever added."""

@@ -31,11 +31,15 @@ def claim_request(database: Database, connection: Connection, scope: str, reques
             return True
         before = connection.execute(known).scalar()
     if before != digest:
-        raise Refused(
-            "The Idempotency-Key was used before for another request, so nothing was done.",
-            "Send a new key for each request, and the same key only to repeat it.",
-        )
+        raise _used_for_another()
     return False
+
+
+def _used_for_another() -> Refused:
+    return Refused(
+        "The Idempotency-Key was used before for another request, so nothing was done.",
+        "Send a new key for each request, and the same key only to repeat it.",
+    )
 
 
 class SqlRequests(Store):
@@ -49,9 +53,16 @@ class SqlRequests(Store):
     def has_request(self, request: str) -> bool:
         """Return whether the request was claimed."""
         parts = key_and_digest(request)
-        if parts is None:
-            return False
-        key, digest = parts
+        return parts is not None and self._digest_of(parts[0]) == parts[1]
+
+    def check_request(self, request: str) -> None:
+        """Raise Refused if the key of the request was used for something else."""
+        parts = key_and_digest(request)
+        if parts is not None and self._digest_of(parts[0]) not in {None, parts[1]}:
+            raise _used_for_another()
+
+    def _digest_of(self, key: str) -> str | None:
+        """Return the digest of what the key was used for first, or None."""
         known = select(REQUESTS.c.digest).where(REQUESTS.c.scope == self._scope_text, REQUESTS.c.key == key)
         with self._db.reading() as connection:
-            return connection.execute(known).scalar() == digest
+            return connection.execute(known).scalar()

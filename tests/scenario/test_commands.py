@@ -12,6 +12,7 @@ import pytest
 
 from allclear.bootstrap import Engine, make_engine
 from allclear.commands.answers import Answer
+from allclear.commands.assess import ChangeSeverity
 from allclear.commands.base import Command
 from allclear.commands.catalog import BY_NAME, COMMANDS, COMPANY_COMMANDS
 from allclear.commands.company import RevokeLinks, TakeOver
@@ -152,6 +153,15 @@ async def test_a_key_that_was_used_for_something_else_is_refused_everywhere(
     assert engine.journal.revocation("Ana", "") is None
     assert [row.id for row in engine.journal.incidents()] == [incident]
     await command(name).carry_out(engine, incident, keyed(name, ANA.model_copy(update={"actor": "Ben"})))
+
+
+async def test_a_used_key_is_refused_also_if_there_is_nothing_to_do(engine: Engine, incident: str) -> None:
+    """Otherwise its sender reads that the other request was carried out."""
+    await Note(text="seen").carry_out(engine, incident, keyed("a note"))
+    severity = ChangeSeverity(severity=engine.conductor.incident(incident).severity, reason="so")
+    with pytest.raises(Refused, match="was used before for another request"):
+        await severity.carry_out(engine, incident, keyed("a severity"))
+    assert "already" in await severity.carry_out(engine, incident, ANA)
 
 
 async def test_a_key_of_a_request_that_was_refused_is_free(engine: Engine, incident: str) -> None:
