@@ -32,7 +32,7 @@ _NOT_REACHED = {
 _NO_KEY = "This call cannot be acknowledged. Open the incident, and acknowledge it there."
 _KEY_ACKNOWLEDGES = (
     "acknowledge {incident}",
-    "No key was pressed, so nothing is acknowledged. The next person is notified.",
+    "No key was pressed, so nothing is acknowledged. The next way or person of the plan is tried, if there is one.",
     _NO_KEY,
 )
 _KEY_HEARD = (

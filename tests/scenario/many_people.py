@@ -15,6 +15,7 @@ from typing_extensions import override
 from allclear.bootstrap import Engine, make_engine
 from allclear.company import Company
 from allclear.domain.action import Action, Change, Fence, Finding, Params, Receipt, State, Verdict
+from allclear.domain.approval import ApprovalPolicy
 from allclear.domain.base import Clock
 from allclear.domain.plan import MessageAction, Person
 from allclear.domain.records import IncidentOpened, PhaseEntered
@@ -39,6 +40,8 @@ class LetterBox:
     """Address -> how often the change was worked out."""
     opens: asyncio.Event = field(default_factory=asyncio.Event)
     """While it is not set, no change can be worked out."""
+    waits: set[str] | None = None
+    """The addresses that wait for `opens`; None: all."""
 
 
 class Letter(Params):
@@ -66,6 +69,7 @@ def sends_to(box: LetterBox) -> type[Action[Letter, LetterState]]:
         params = Letter
         state = LetterState
         fence: ClassVar[Fence] = Fence.NONE
+        approval: ClassVar[ApprovalPolicy | None] = None
         text_params = ("text",)
         reaches: ClassVar[str | None] = "post"
         tells = True
@@ -82,7 +86,8 @@ def sends_to(box: LetterBox) -> type[Action[Letter, LetterState]]:
         async def observe_for_plan(self, params: Letter) -> LetterState:
             box.looked[params.people[0]] += 1
             await asyncio.sleep(0)  # others go on meanwhile, as with a vendor
-            await box.opens.wait()
+            if box.waits is None or params.people[0] in box.waits:
+                await box.opens.wait()
             return await self.observe(params)
 
         @override

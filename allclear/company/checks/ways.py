@@ -161,5 +161,5 @@ def _unreachable(
             yield draft.files[PLAN].warning(
                 ("people", number),
                 f"{person.name} cannot be notified{by}, as `notifications` ask for.",
-                f"Add {needed or 'an address'} to the contacts; until then the next person is notified instead.",
+                f"Add {needed or 'an address'} to the contacts. Until then the next person, if any, is notified.",
             )

@@ -7,7 +7,7 @@ is sent concurrently with all others, so that a vendor that does not answer dela
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -53,13 +53,15 @@ class NoticeSender:
         acts: MessageActs,
         company: Company,
         clock: Clock,
+        on_end: Callable[[str], None] = lambda _: None,
     ) -> None:
+        """`on_end` is called with the incident of each message that was sent or failed."""
         self._journal = journal
         self._conductor = conductor
         self._acts = acts
         self._plan, self._services = company.plan, company.systems.services
         self._clock = clock
-        self._sweep = Sweep(log, "send the notice", _AT_ONCE)
+        self._sweep = Sweep(log, "send the notice", _AT_ONCE, on_end=lambda key: on_end(key.rpartition(" of ")[2]))
         self._batches = NoticeBatches(conductor, acts, self._wanted)
         self._known: tuple[tuple[str, int, list[RotaOverride]], list[Notice]] | None = None
         """For what the due messages were worked out last (incident, length of its record, overrides), and these."""

@@ -93,11 +93,11 @@ class Reminders:
         self._clock = clock
         self._earlier = earlier
         acts = MessageActs(proposer, executor)
-        self._sender = Sender(journal, conductor, acts, company, clock)
+        self._sender = Sender(journal, conductor, acts, company, clock, on_end=self._forget)
         self._threads = ThreadSender(journal, conductor, acts, company, clock, channels)
         self._tickets = TicketSender(journal, conductor, acts, company.plan, clock, on_end=self._forget)
         self._meetings = MeetingSender(journal, conductor, acts, company.plan, clock)
-        self._notices = NoticeSender(journal, conductor, acts, company, clock)
+        self._notices = NoticeSender(journal, conductor, acts, company, clock, on_end=self._forget)
         self._facts = FactAsker(journal, conductor, company.plan, clock)
         self._next_due: dict[str, _NextDue] = {}
         self._older: list[IncidentRow] = []
@@ -115,6 +115,7 @@ class Reminders:
     async def wait(self) -> None:
         """Wait until everything that was started is recorded, and was sent or failed."""
         await self._sweep.wait()
+        await self._sender.wait()
         await self._notices.wait()
         await self._tickets.wait()
 

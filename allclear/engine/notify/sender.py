@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 
 from allclear.company import Company
 from allclear.domain.act import Act
 from allclear.domain.base import Clock
-from allclear.domain.errors import NotFound, Refused
+from allclear.domain.errors import ConcurrentWrite, NotFound, Refused
 from allclear.domain.incident import Incident, ReminderState
 from allclear.domain.placeholders import render, render_all
 from allclear.domain.plan import RotaOverride
 from allclear.domain.pseudo_phases import LIVE_MESSAGE
 from allclear.domain.ways import Way, failed
-from allclear.engine.actions.message_acts import MessageActs
+from allclear.engine.actions.message_acts import READS, MessageActs
 from allclear.engine.actions.proposals import ActionRequest
+from allclear.engine.concurrency import Sweep
 from allclear.engine.incidents import overrides_of
 from allclear.engine.notify.failed_sends import failed_page_tries, next_ways
 from allclear.engine.notify.live_messages import LiveMessage, due_live_messages
@@ -24,6 +27,11 @@ from allclear.engine.notify.page_updates import PHASE, PageUpdate, page_updates
 from allclear.engine.notify.reminder_params import ReminderParams
 from allclear.engine.response.conductor import Conductor
 from allclear.journal.ports import Journal
+
+log = logging.getLogger("allclear.reminders")
+
+_AT_ONCE = 20
+"""Reminders by the plan's `ways` that are sent at the same time."""
 
 
 class Sender:
@@ -36,25 +44,36 @@ class Sender:
         acts: MessageActs,
         company: Company,
         clock: Clock,
+        on_end: Callable[[str], None] = lambda _: None,
     ) -> None:
+        """`on_end` is called with the incident of each reminder that was sent, or failed, in a task of its own."""
         self._journal = journal
         self._conductor = conductor
         self._acts = acts
         self._company = company
         self._clock = clock
         self._reminders = ReminderParams(journal, conductor, acts, company, clock)
+        self._sweep = Sweep(log, "send the reminder", _AT_ONCE, on_end=lambda key: on_end(key.rpartition(" of ")[2]))
 
     def due_times(self, incident: Incident) -> Iterator[datetime]:
         """Yield when each message of the incident that is not sent yet is to be sent."""
-        yield from (at for _, _, at in self._unsent(incident))
+        yield from (at for _, way, at in self._unsent(incident) if _key(incident.id, way) not in self._sweep)
         yield from (at for _, at in self._failed_page_tries(incident))
         yield from (update.due for update in self._page_updates(incident))
         yield from (message.due for message in self._live_messages(incident))
 
     async def send_due(self, incident_id: str) -> None:
-        """Send the messages that are due. Raises AllclearError for the first that fails."""
+        """Send the messages that are due. Raises AllclearError for the first that fails.
+
+        A reminder by one of the plan's `ways` has a task of its own, because a call is pending for minutes; `wait`
+        waits for it.
+        """
         for state, way, at in self._unsent(self._conductor.incident(incident_id)):
-            if at <= self._clock():
+            if at > self._clock():
+                continue
+            if way.of_plan:
+                self._sweep.start(_key(incident_id, way), partial(self._send_by_way, incident_id, way))
+            else:
                 await self._send_reminder(incident_id, state, way)
         for page, at in self._failed_page_tries(self._conductor.incident(incident_id)):
             if at <= self._clock():
@@ -66,6 +85,10 @@ class Sender:
             if message.due <= self._clock():
                 await self._update_live_message(incident_id, message)
 
+    async def wait(self) -> None:
+        """Wait until every reminder that has a task of its own was sent or failed."""
+        await self._sweep.wait()
+
     # --- reminders -------------------------------------------------------------------------------------
 
     def _unsent(self, incident: Incident) -> Iterator[tuple[ReminderState, Way, datetime]]:
@@ -76,6 +99,20 @@ class Sender:
                 if state.reminder.roles:
                     chosen = self._reminders.ways(incident, state, overrides)
                     yield from ((state, way, at) for way, at in next_ways(incident, state, chosen))
+
+    async def _send_by_way(self, incident_id: str, way: Way) -> None:
+        """Send a reminder by one of the plan's `ways`, unless it is no longer due."""
+        for left in reversed(range(READS)):
+            unsent = self._unsent(self._conductor.incident(incident_id))
+            due = [state for state, one, at in unsent if one.step == way.step and at <= self._clock()]
+            try:
+                for state in due[:1]:
+                    await self._send_reminder(incident_id, state, way)
+            except ConcurrentWrite:  # something else was written meanwhile: read again
+                if not left:
+                    raise
+            else:
+                return
 
     async def _send_reminder(self, incident_id: str, state: ReminderState, way: Way) -> None:
         incident = self._conductor.incident(incident_id)
@@ -165,6 +202,10 @@ class Sender:
         kind = self._acts.kind(action)
         if not kind.text_params or kind.approval is not None:
             raise Refused(f"`{action}` does more than send a message.", "Name a message action, such as slack.post.")
+
+
+def _key(incident: str, way: Way) -> str:
+    return f"{way.step} of {incident}"
 
 
 def _question(incident: Incident, state: ReminderState) -> str:
