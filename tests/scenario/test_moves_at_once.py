@@ -47,4 +47,4 @@ async def test_a_question_that_two_processes_choose_is_asked_once(tmp_path: Path
         length = it.incident.length
         await make(it, move)
         assert it.incident.length == length
-        assert [answer.reason for answer in it.incident.asks[asked.ask.id].answers] == ["No."]
+        assert [answer.reason for answer in it.incident.asks[asked.ask.id].answers] == ["It fails."]
