@@ -116,7 +116,7 @@ def test_the_answers_of_commands_and_reports_fit_their_description(
         ("post", note, f"/incidents/{incident}/note", {"json": {"text": "another"}, "headers": ana}, 409),
         ("post", note, f"/incidents/{incident}/note", {"json": say}, 401),
         ("post", note, f"/incidents/{incident}/note", {"json": say, "headers": AUTH}, 403),
-        ("post", note, "/incidents/VS-99/note", {"json": say, "headers": ana}, 404),
+        ("post", note, "/incidents/VS-99/note", {"json": say, "headers": ana | {"Idempotency-Key": "3"}}, 404),
         ("post", note, f"/incidents/{incident}/note", {"json": {"words": 1}, "headers": ana}, 422),
         ("post", note, f"/incidents/{incident}/note", {"content": b"{", "headers": ana}, 422),
         ("post", note, f"/incidents/{incident}/note", {"content": b"x" * 2_000_000, "headers": ana}, 413),
