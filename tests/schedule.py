@@ -1,7 +1,7 @@
 """Which files the test processes take, and in which order, so that both processors are always busy.
 
-The tests of `end_to_end` mostly wait for other programs, and all others compute. If all those that wait ran at the same
-time, the processors would be idle, and the computing ones would be left for the end.
+The tests of `end_to_end` mostly wait for other programs, those of `contract` for the pauses that vendors ask for, and
+all others compute. If all those that wait ran at the same time, the processors would be idle.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ FIRST = (
 """The folders and files that are taken first, in this order, because they take the longest: in November 2026, of 350
 seconds of processor time without `end_to_end`, the drills took 31, the next files 18, 17 and 12, no other over 9."""
 
-WAITING_AT_ONCE = 2
+WAITING_AT_ONCE = 3
 """How many test processes have files that wait, while there are both kinds."""
 
 _ONE_STACK = "tests/end_to_end/one stack"
@@ -66,4 +66,4 @@ class Schedule(LoadFileScheduling):
 
 
 def _waits(scope: str) -> bool:
-    return scope.startswith("tests/end_to_end")
+    return scope.startswith(("tests/end_to_end", "tests/contract"))
