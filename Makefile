@@ -49,7 +49,7 @@ unit: $(VENV)/.dev ## Run the fast tests, those of tests/unit, on SQLite alone
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -q -m "not postgresql" tests/unit $(ARGS)
 
 test: $(VENV)/.dev $(VENV)/.ready ## Run all tests (ARGS=--durations=25: name the slow ones)
-	$(BIN)/python -m pytest -n 5 --dist loadfile --no-loadscope-reorder -q $(ARGS)
+	$(BIN)/python -m pytest -n 6 --dist loadfile --no-loadscope-reorder -q $(ARGS)
 
 ROWS ?=
 bench: $(VENV)/.ready ## Measure against a bare webhook, write docs/benchmarks.md (ROWS="1 2": print these only)

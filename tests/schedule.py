@@ -1,7 +1,7 @@
 """Which files the test processes take, and in which order, so that both processors are always busy.
 
-The tests of `end_to_end` mostly wait for other programs, those of `contract` for the pauses that vendors ask for, and
-all others compute. If all those that wait ran at the same time, the processors would be idle.
+The tests of `end_to_end` mostly wait for other programs, those of `contract` for the pauses that vendors ask for; those
+of `unit` compute, and the others do both. If all those that wait ran at the same time, the processors would be idle.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ FIRST = (
 """The folders and files that are taken first, in this order, because they take the longest: in November 2026, of 350
 seconds of processor time without `end_to_end`, the drills took 31, the next files 18, 17 and 12, no other over 9."""
 
-WAITING_AT_ONCE = 3
-"""How many test processes have files that wait, while there are both kinds."""
+AT_ONCE = {("end_to_end", "contract"): 3, ("scenario", "property"): 2}
+"""How many test processes have files of these folders, while there are others; so the one that is left computes."""
 
 _ONE_STACK = "tests/end_to_end/one stack"
 
@@ -56,14 +56,14 @@ class Schedule(LoadFileScheduling):
 
     @override
     def _assign_work_unit(self, node: WorkerController) -> None:
-        given = (unit for units in self.assigned_work.values() for unit in units.items())
-        waiting = sum(_waits(scope) for scope, tests in given if not all(tests.values()))
-        wanted = waiting < WAITING_AT_ONCE
-        chosen = next((scope for scope in self.workqueue if _waits(scope) == wanted), None)
+        units = (unit for assigned in self.assigned_work.values() for unit in assigned.items())
+        given = [scope for scope, tests in units if not all(tests.values())]
+        full = [folders for folders, most in AT_ONCE.items() if sum(_is_in(folders, scope) for scope in given) >= most]
+        chosen = next((one for one in self.workqueue if not any(_is_in(folders, one) for folders in full)), None)
         if chosen:
             self.workqueue.move_to_end(chosen, last=False)
         super()._assign_work_unit(node)
 
 
-def _waits(scope: str) -> bool:
-    return scope.startswith(("tests/end_to_end", "tests/contract"))
+def _is_in(folders: tuple[str, ...], scope: str) -> bool:
+    return scope.split("/")[1] in folders
