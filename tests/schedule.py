@@ -27,6 +27,7 @@ FIRST = (
     "property/test_one_change.py",
     "property/test_crash_anywhere.py",
     "contract/test_simulator_gcloud.py",
+    "contract/test_cloud_run_faults.py",
     "scenario",
     "property",
     "contract",
