@@ -151,7 +151,7 @@ class CompanyContext:
         self._clients.clear()
 
 
-@dataclass(frozen=True, repr=False)  # it would be the text of all runbooks, and asyncio takes it of each result
+@dataclass(frozen=True, repr=False)  # asyncio makes the repr of each result, which would be the text of all runbooks
 class Engine:
     """Everything that works on incidents, wired to one company and one journal."""
 

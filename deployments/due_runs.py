@@ -1,4 +1,4 @@
-"""Asking Prefect for the runs that are due, several times in each ten seconds, without a write each time.
+"""Asks Prefect for the runs that are due, without a write each time.
 
 The request with which Prefect's runner polls also marks every deployment as served: a task in Prefect's server that
 takes the database's one write lock. With 36 deployments it took a third of an idle server's processor time. A

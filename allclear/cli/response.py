@@ -115,7 +115,7 @@ async def _walk(declared: Declaration) -> None:
         if ticket := await engine.dry_run.ticket(incident):
             beside.append(ticket)
         if beside:
-            print_heading("\nBeside the runbook, once the trouble is verified")
+            print_heading("\nIn addition to the runbook, once the trouble is verified")
         for message in beside:
             print_line(f"{message.title}: {message.sentence}")
     print_line("Dry run: nothing was written, sent or changed.")

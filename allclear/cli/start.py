@@ -121,7 +121,7 @@ async def _test_systems(stack: Stack) -> None:
 
 
 def print_addresses(stack: Stack) -> None:
-    """Print the addresses of all parts, and the environment that commands in another terminal need."""
+    """Print the addresses of all parts, and the line that gives another terminal the environment."""
     if stack.scenario:
         out.print("SIMULATED: this acts on a simulated production; nothing real is touched.", style="bold yellow")
         print_line(f"  the shop             {stack.simulation.endpoints['storefront']}")

@@ -18,8 +18,8 @@ _Message = tuple[str, str]
 class FailedTries:
     """The failed tries of an incident's messages and pages, from its entries.
 
-    A cause is said again only if every message that failed for it has got through meanwhile. Each page has its own
-    line.
+    A cause gets a new line only if every message that failed for it has got through meanwhile. Each page has a line of
+    its own.
     """
 
     def __init__(self, entries: Sequence[Entry]) -> None:
@@ -53,7 +53,7 @@ class FailedTries:
         elif isinstance(record, ActFinished) and (act := self._acts.get(record.act)):
             if record.outcome.good:
                 self._clear((act.phase, act.step))
-            elif not act.refusals:  # the line of the proposal has said it otherwise
+            elif not act.refusals:  # the line of the proposal has said why
                 self._fail(entry, act, record.outcome.sentence)
 
     def _fail(self, entry: Entry, act: ActProposed, sentence: str) -> None:

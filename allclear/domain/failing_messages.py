@@ -64,7 +64,7 @@ def failing_messages(incidents: Iterable[Incident]) -> list[FailingMessages]:
 
 
 def _add(found: dict[str, FailingMessages], incident: Incident, act: Act) -> None:
-    assert act.outcome is not None  # noqa: S101 - the caller has asked
+    assert act.outcome is not None  # noqa: S101 - the caller has checked it
     cause, last = cause_of(act.outcome.sentence), act.finished_at or act.at
     known = found.setdefault(cause, FailingMessages(cause, act.outcome.next_step, 0, [], last))
     known.messages += 1

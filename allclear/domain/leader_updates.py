@@ -1,6 +1,6 @@
-"""The leaders' updates: short texts that each person of a role in the plan's `updates` gets by itself. Pure.
+"""The leaders' updates: short texts that allclear sends to each person of a role in the plan's `updates`. Pure.
 
-Each person gets it by the rhythm of the roles that the person has, from the notice on. An update that no way could
+Each person gets them by the rhythm of the roles that the person has, from the notice on. An update that no way could
 deliver is not sent later: the next one says what is true then.
 """
 

@@ -104,7 +104,7 @@ def _result(act: Act) -> str:
 
 
 def _left(plan: Plan, incident: Incident) -> Iterator[Notified]:
-    """Yield each audience of which people were reminded that no one is left to notify: a person must tell it."""
+    """Yield each audience for which a reminder said that no one is left to notify: a person must tell it."""
     for line in open_lines(plan, incident):
         if _is_left(incident, line.audience):
             yield Notified(audience=_title(plan, line.audience), result=_by_hand(plan, incident, line.audience))

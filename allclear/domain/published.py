@@ -70,9 +70,9 @@ def _named(acts: Sequence[Act]) -> str:
 
 
 def words_from_now_on(plan: Plan, incident: Incident, entries: Sequence[Entry], act: Act) -> Mapping[str, str]:
-    """Return the texts with which a message is changed or taken back that was sent before its incident became private.
+    """Return the texts with which to change or cancel a message from before its incident became private.
 
-    Empty for any other message: it keeps its own words.
+    Empty for any other message, which keeps its own words.
     """
     if not is_private(plan, incident) or not is_from_before(plan, entries, act):
         return {}

@@ -122,14 +122,14 @@ def _copy(incident: Incident) -> Incident:
 
 
 def _own_act(incident: Incident, act_id: str) -> Act:
-    """Return an act of the incident that no earlier state of it shares."""
+    """Put a copy in place of an act, which an earlier state of the incident may share, and return the copy."""
     act = incident.acts[act_id]
     own = incident.acts[act_id] = replace(act, asks=list(act.asks))
     return own
 
 
 def _own_ask(incident: Incident, ask_id: str) -> AskState:
-    """Return an ask of the incident that no earlier state of it shares."""
+    """Put a copy in place of an ask, which an earlier state of the incident may share, and return the copy."""
     ask = incident.asks[ask_id]
     own = incident.asks[ask_id] = replace(ask, answers=list(ask.answers), refused=list(ask.refused))
     return own

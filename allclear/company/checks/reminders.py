@@ -95,5 +95,5 @@ def _sends(kind: ActionType) -> bool:
 
 
 def _fits(kind: ActionType, name: str) -> bool:
-    """Return whether a message of that kind wakes people if it stands under `page`, and does not page otherwise."""
+    """Return whether an action fits its place: under `page` it must wake people, elsewhere it must not page."""
     return kind.pages or kind.reaches == PHONE if name == "page" else not kind.pages

@@ -90,7 +90,7 @@ class Executor:
     """Carries out acts. There is one in each process; several may share a journal."""
 
     def __init__(self, journal: Journal, registry: Registry, context: ActionContext, plan: Plan | None = None) -> None:
-        """`plan` says which incidents are private, and how the commands that are named say who gives them."""
+        """`plan` says which incidents are private, and how the commands in a next step say who gives them."""
         self._journal = journal
         self._registry = registry
         self._context = context
@@ -123,7 +123,7 @@ class Executor:
         return self._preview(action, params, change, before, done=done, refusals=refusals)
 
     async def preview_undo(self, incident_id: str, act: Act, raw: Mapping[str, Any] | None = None) -> Preview:
-        """Return what undoing `act` would change now; `raw` are its parameters with other texts, if it has any.
+        """Return what undoing `act` would change now; `raw` replaces its parameters, as with other texts.
 
         Raises Refused if its target has been changed since; the next step then names the command that closes it.
         """
@@ -409,7 +409,7 @@ async def _check_once(loaded: LoadedAct, now: State) -> Outcome | None:
 async def _issue(loaded: LoadedAct, change: Change[Any], key: str, claim: Acquired, *, too_late: str) -> Outcome:
     """Apply the claimed change, or find out what became of it if it was begun before, and return the outcome.
 
-    `too_late` is why it is not made any more, if it was not made before; empty if it still is.
+    `too_late` is why a change that the interruption left undone is not made any more; empty if it is made.
     """
     if claim.resumed:
         found = await reconcile.after_interruption(loaded, change, holder_dead=claim.holder_dead)

@@ -127,7 +127,7 @@ class Proposer:
             return Proposal(request, kind, by, error)
 
     def journal(self, incident: Incident, proposals: Sequence[Proposal]) -> list[str]:
-        """Journal proposals of one author, each of another step, in one transaction. Return their acts' ids.
+        """Journal proposals of one author for different steps in one transaction. Return their acts' ids.
 
         `incident` may have grown since they were worked out: the caller knows that they still apply, and the executor
         reads each target again before it writes. Raises ConcurrentWrite and Refused as `propose` does.

@@ -100,7 +100,7 @@ class DryRun:
         reaches = self._acts.reaches(self._plan)
         for line in open_lines(self._plan, incident):
             unknown = [self._plan.facets[name].title for name in not_known(line.when, incident.facets)]
-            depends = f" (it depends: {', '.join(unknown)})" if unknown else ""
+            depends = f" (it depends on: {', '.join(unknown)})" if unknown else ""
             told = [
                 self._first_way(line, name, now, reaches)
                 for name in first_people(self._plan, line.audience, now, overrides)

@@ -1,7 +1,7 @@
-"""The incidents of an earlier simulated production, of which the vendors of the present one know nothing.
+"""Ends the incidents of an earlier simulated production: the vendors of the present one know nothing of them.
 
-The journal lasts longer than a simulated production. After a restart each message to be updated, each ticket and each
-page of before would fail, one by one, and a new alert would join an incident that can no longer be carried on. So
+The journal lasts longer than a simulated production. After a restart each ticket, each page and each update of a
+message from before would fail, one by one, and a new alert would join an incident that can no longer be carried on. So
 these incidents are ended, and nothing is sent in them any more.
 """
 
@@ -48,7 +48,7 @@ class EarlierSimulation:
         return ended
 
     def _end(self, incident: Incident) -> bool:
-        """End one incident, and return whether no other process has. Changes in it are not in place any more."""
+        """End one incident; return False if it has ended meanwhile. Its ledger is closed: its production is gone."""
         for _ in range(READS):
             if incident.over:
                 return False
