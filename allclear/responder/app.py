@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -11,7 +12,7 @@ from pydantic import SecretStr
 
 from allclear import __version__
 from allclear.bootstrap import Engine
-from allclear.domain.errors import ConfigError
+from allclear.domain.errors import ConcurrentWrite, ConfigError, JournalError
 from allclear.engine.outbox import OutboxDelivery
 from allclear.prefect_api import PrefectApi
 from allclear.responder.authentication import make_authenticator
@@ -45,6 +46,8 @@ from allclear.responder.workers.run_recovery import RunRecovery
 from allclear.responder.workers.supervisor import Supervisor
 from allclear.responder.workers.system_tests import STUCK_AFTER, SystemTests
 from allclear.responder.workers.timers import ON_CALL_INTERVAL, Timers
+
+log = logging.getLogger("allclear.responder")
 
 _STUCK = 30.0
 """Seconds without progress after which a loop counts as stuck; each reports progress every few seconds at least."""
@@ -129,8 +132,15 @@ class _Parts:
             await self._background.run(self._start)
             yield
 
+    def _end_earlier_simulation(self) -> None:
+        """End the incidents of an earlier simulated production; a journal that does not answer stops no start."""
+        try:
+            self.engine.earlier_simulation.end_incidents()
+        except (JournalError, ConcurrentWrite) as error:
+            log.warning("Incidents of an earlier simulated production may be open: %s A new start ends them.", error)
+
     async def _start(self) -> None:
-        self.engine.earlier_simulation.end_incidents()  # before an alert can join one of them
+        self._end_earlier_simulation()  # before an alert can join one of its incidents
         start = self._supervisor.start
         start("inbox", self._inbox.run, stuck_after=_STUCK)
         if any(SOURCES[source].reports_pages for source in self.engine.company.systems.alerts if source in SOURCES):

@@ -5,14 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+from typing_extensions import override
+
 from allclear.bootstrap import Engine, make_engine
 from allclear.domain.base import utc_now
+from allclear.domain.errors import JournalError
 from allclear.domain.records import ActFinished, AskWithdrawn, IncidentEnded, LedgerSuperseded
 from allclear.domain.runbook import Phase
 from allclear.domain.timeline import timeline
+from allclear.engine.response.earlier_simulation import EarlierSimulation
 from allclear.settings import Settings
 from tests.contract.simulator_support import Simulated, recorded
 from tests.scenario.response_support import ALERT, MACHINE, broken, installed, new_journal, vintstreet
@@ -105,6 +111,26 @@ async def test_the_responder_ends_them_before_it_takes_an_alert_in(tmp_path: Pat
     async with simulation(tmp_path, watch, url) as (engine, _):
         with running_responder(engine):
             assert engine.conductor.incident(old).over
+
+
+class Unreachable(EarlierSimulation):
+    """The incidents of before, in a journal that does not answer."""
+
+    @override
+    def end_incidents(self) -> list[str]:
+        msg = "The journal does not answer."
+        raise JournalError(msg, "Wait.")
+
+
+async def test_the_responder_starts_while_the_journal_does_not_answer(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It says that incidents of before may be open."""
+    watch = Watch()
+    async with simulation(tmp_path, watch, new_journal(tmp_path)) as (engine, _):
+        away = replace(engine, earlier_simulation=Unreachable(engine.journal, watch.now))
+        with running_responder(away):
+            assert "may be open: The journal does not answer." in caplog.text
 
 
 async def test_a_real_incident_is_older_than_no_production(tmp_path: Path) -> None:
