@@ -21,6 +21,9 @@ NO_RESULT_FOR = timedelta(minutes=2)
 AGAIN = Backoff(first=60, factor=2, longest=1800)
 """The pauses, in seconds, after which a message is sent again that no way could deliver, until the incident ends."""
 
+_WRITTEN_AGAIN = 3
+"""How often a message whose words were outdated is written again at once."""
+
 _NO_NAME = "on-call"
 """Stands in a step for the person whom the pager has on call."""
 
@@ -92,6 +95,9 @@ def walk(first: Notice, chosen: Sequence[str], tried: Mapping[str, Sequence[Act]
             state.told_at, state.due = good.finished_at, []
             state.after_all = way if good is not acts[0] else ""
             return state
+        if _is_written_again(acts):
+            state.due.append(replace(notice, due=acts[-1].finished_at or start))
+            return state
         if acts[0].outcome is None:
             state.due.append(replace(notice, due=acts[0].at))
             start, repeat = acts[0].at + NO_RESULT_FOR, True
@@ -102,6 +108,12 @@ def walk(first: Notice, chosen: Sequence[str], tried: Mapping[str, Sequence[Act]
         state.failed_at = start
         state.again = _again(first, tried)
     return state
+
+
+def _is_written_again(acts: Sequence[Act]) -> bool:
+    """Return whether the message was not sent because its words were outdated, so that new ones are sent at once."""
+    outdated = [act.outcome is not None and act.outcome.drifted and not act.outcome.changed for act in acts]
+    return outdated[-1] and sum(outdated) <= _WRITTEN_AGAIN
 
 
 def _again(first: Notice, tried: Mapping[str, Sequence[Act]]) -> Notice | None:

@@ -40,6 +40,10 @@ class LetterBox:
     """Address -> how often the change was worked out."""
     opens: asyncio.Event = field(default_factory=asyncio.Event)
     """While it is not set, no change can be worked out."""
+    before_sending: asyncio.Event = field(default_factory=asyncio.Event)
+    """While it is not set, the last look before a letter is sent does not end."""
+    last_looks: int = 0
+    """How often that look, or one after it, has begun."""
     waits: set[str] | None = None
     """The addresses that wait for `opens`; None: all."""
 
@@ -80,6 +84,8 @@ def sends_to(box: LetterBox) -> type[Action[Letter, LetterState]]:
 
         @override
         async def observe(self, params: Letter) -> LetterState:
+            box.last_looks += 1
+            await box.before_sending.wait()
             return LetterState(text=dict(box.letters).get(params.message, ""))
 
         @override
@@ -88,7 +94,7 @@ def sends_to(box: LetterBox) -> type[Action[Letter, LetterState]]:
             await asyncio.sleep(0)  # others go on meanwhile, as with a vendor
             if box.waits is None or params.people[0] in box.waits:
                 await box.opens.wait()
-            return await self.observe(params)
+            return LetterState(text=dict(box.letters).get(params.message, ""))
 
         @override
         def plan(self, params: Letter, before: LetterState) -> Change[LetterState]:
@@ -185,6 +191,7 @@ def office(folder: Path, company: Company, clock: Clock, processes: int = 1) -> 
     """Return an office whose letter box is open."""
     box = LetterBox()
     box.opens.set()
+    box.before_sending.set()
     url = new_journal(folder)
     journals = [Counted(SqlJournal(url, REAL, clock)) for _ in range(processes)]
     given: Any = {"company": company, "registry": Registry.of([sends_to(box)]), "clock": clock}

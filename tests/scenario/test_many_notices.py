@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+from allclear.domain.base import utc_now
 from allclear.domain.notice_tries import step_of
-from allclear.domain.plan import Kind
+from allclear.domain.plan import Kind, MessageAction
 from allclear.domain.pseudo_phases import NOTICE
-from allclear.domain.records import ActIntended, ActProposed, By
+from allclear.domain.records import ActIntended, ActProposed, By, ReminderDue
 from tests.patience import until
 from tests.scenario.many_people import Office, office, staffed
 from tests.scenario.scenes import Watch
@@ -81,3 +82,33 @@ async def test_a_message_says_what_is_true_when_it_is_journalled(tmp_path: Path)
     await it.close()
     assert len(it.box.letters) == FEW
     assert [text for _, text in it.box.letters if "is private" not in text or "Card" in text] == []
+
+
+async def test_no_old_word_is_sent_if_the_incident_becomes_private_just_before(tmp_path: Path) -> None:
+    """The vendor is asked a last time before a letter is sent. Each person gets the new words, at once."""
+    kinds = {"outage": Kind(title="Outage"), "security": Kind(title="Breach", private_for=["on_call"])}
+    it = office(tmp_path, staffed(FEW, kinds=kinds), Watch())
+    it.box.before_sending.clear()
+    await it.engines[0].reminders.start_due()
+    await until(lambda: it.box.last_looks == FEW)
+    it.engines[0].people.assess(it.incident_id, {}, "security", "A table was copied.", ANA)
+    it.box.before_sending.set()
+    await it.engines[0].reminders.wait()
+    assert it.box.letters == []
+    await it.notify()
+    entries = it.engines[0].journal.entries(it.incident_id)
+    await it.close()
+    assert len(it.box.letters) == FEW
+    assert [text for _, text in it.box.letters if "is private" not in text or "Card" in text] == []
+    assert [
+        one.record for one in entries if isinstance(one.record, ReminderDue) and "NOT NOTIFIED" in one.record.sentence
+    ] == []
+
+
+async def test_words_that_change_with_the_time_are_sent(tmp_path: Path) -> None:
+    """The duration of the trouble is another one at each moment; the message is the same."""
+    call = {"action": "post.letter", "with": {"message": "{incident}-{number}", "text": "{name}: it lasts {duration}"}}
+    it = office(tmp_path, staffed(FEW, ways={"post": MessageAction.model_validate(call)}), utc_now)
+    await it.notify()
+    await it.close()
+    assert (len(it.box.letters), it.box.looked.total()) == (FEW, FEW)

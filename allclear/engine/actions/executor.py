@@ -275,6 +275,8 @@ class Executor:
             incident, act = self._read(incident_id, act_id)
             if act.outcome is None:
                 _require_clearance(incident, act)
+            if not act.intended and self._is_outdated(incident, act, self.action(act.proposed.action)):
+                break  # it became private while the target was read
             with suppress(ConcurrentWrite):
                 return self._journal.claim(resource, incident_id, act_id, LEASE, intent, by, expect=incident.length)
         raise ConcurrentWrite(f"Entries keep being written to {incident_id}.", "Try again in a moment.")

@@ -18,8 +18,11 @@ from allclear.engine.actions.message_acts import READS, MessageActs
 from allclear.engine.actions.proposals import ActionRequest, Proposal
 from allclear.engine.response.conductor import Conductor
 
-Wanted = Callable[[Incident, set[str]], dict[str, ActionRequest]]
-"""Returns the message that each of these steps of an incident is to send now; without those that are not due."""
+Wanted = Callable[[Incident, str], ActionRequest | None]
+"""Returns the message that a step of an incident is to send now; None if it is not due."""
+
+Render = Callable[[], ActionRequest]
+"""Returns the message of the incident as it was when the message was worked out, with the time of now."""
 
 
 _TOGETHER = 0.05
@@ -30,7 +33,7 @@ _TOGETHER = 0.05
 class _Batch:
     """The notices of one incident that wait to be journalled, by step."""
 
-    ready: dict[str, tuple[ActionRequest, Proposal]] = field(default_factory=dict[str, tuple[ActionRequest, Proposal]])
+    ready: dict[str, tuple[Render, Proposal]] = field(default_factory=dict[str, tuple[Render, Proposal]])
     task: asyncio.Task[dict[str, str]] | None = None
 
 
@@ -43,17 +46,18 @@ class NoticeBatches:
         self._wanted = wanted
         self._open: dict[str, _Batch] = {}
 
-    async def journal(self, incident_id: str, request: ActionRequest, proposal: Proposal) -> str | None:
+    async def journal(self, incident_id: str, render: Render, step: str, proposal: Proposal) -> str | None:
         """Journal the proposal of a notice and return its act's id; None if the record asks for something else now.
 
-        Raises AllclearError, ConcurrentWrite if other processes keep writing to the record.
+        `render` tells whether its words would be others now, apart from the time. Raises AllclearError, ConcurrentWrite
+        if other processes keep writing to the record.
         """
         batch = self._open.setdefault(incident_id, _Batch())
-        batch.ready[request.key] = request, proposal
-        if batch.task is None:
+        batch.ready[step] = render, proposal
+        if batch.task is None or batch.task.done():
             batch.task = asyncio.create_task(self._write(incident_id))
         acts = await asyncio.shield(batch.task)  # one notice that is cancelled must not stop the others
-        return acts.get(request.key)
+        return acts.get(step)
 
     async def _write(self, incident_id: str) -> dict[str, str]:
         """Journal what is ready and still to be sent, and return the act of each step.
@@ -65,11 +69,10 @@ class NoticeBatches:
         ready = self._open.pop(incident_id).ready
         for _ in range(READS):
             incident = self._conductor.incident(incident_id)
-            wanted = self._wanted(incident, set(ready))
             unchanged = {
                 step: proposal
-                for step, (request, proposal) in ready.items()
-                if step in wanted and _is_same(request, wanted[step]) and not _begun(incident, step)
+                for step, (render, proposal) in ready.items()
+                if not _begun(incident, step) and (now := self._wanted(incident, step)) and _is_same(render(), now)
             }
             if not unchanged:
                 return {}

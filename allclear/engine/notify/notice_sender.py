@@ -16,6 +16,7 @@ from allclear.domain.action import LinkedParams
 from allclear.domain.base import Clock, digest
 from allclear.domain.delivery import MAY_HAVE_IT
 from allclear.domain.end_notices import due_end_notices
+from allclear.domain.errors import ConcurrentWrite
 from allclear.domain.incident import Incident
 from allclear.domain.leader_updates import due_leader_updates, leader_update_text
 from allclear.domain.notice_tries import Notice, begun_notices
@@ -111,8 +112,9 @@ class NoticeSender:
                 return
             if notice.way not in self._plan.ways:  # it has its result, and the plan lost the way since
                 return
-            request = self._request(incident, notice)
-            act = await self._batches.journal(incident_id, request, await self._acts.work_out(incident, request))
+            render = partial(self._request, incident, notice)
+            proposal = await self._acts.work_out(incident, render())
+            act = await self._batches.journal(incident_id, render, notice.step, proposal)
             if act is not None:
                 await self._acts.finish(incident_id, act)
                 return
@@ -120,15 +122,16 @@ class NoticeSender:
             if found is None:
                 return
             notice = found
+        raise ConcurrentWrite(f"What is to be sent in {incident_id} keeps changing.", "Try again in a moment.")
 
     def _due_now(self, incident: Incident) -> dict[str, Notice]:
         """Return what is to be sent now, by step."""
         return {one.step: one for one in self._due(incident) if one.due <= self._clock()}
 
-    def _wanted(self, incident: Incident, steps: set[str]) -> dict[str, ActionRequest]:
-        """Return the message that each of `steps` is to send now; without those that are not due."""
-        due = self._due_now(incident)
-        return {step: self._request(incident, due[step]) for step in steps & due.keys()}
+    def _wanted(self, incident: Incident, step: str) -> ActionRequest | None:
+        """Return the message that a step is to send now; None if it is not due."""
+        due = self._due_now(incident).get(step)
+        return self._request(incident, due) if due else None
 
     def _request(self, incident: Incident, notice: Notice) -> ActionRequest:
         call, plan = self._plan.ways[notice.way], self._plan

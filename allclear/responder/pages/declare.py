@@ -8,6 +8,7 @@ from fastapi import Request, Response
 
 from allclear.commands.company import Declare
 from allclear.domain.errors import AllclearError, JournalError, NotAllowed
+from allclear.domain.incident_ticket import only_a_ticket
 from allclear.responder.pages.command_forms import company_form
 from allclear.responder.pages.failures import DECLARING, status_of
 from allclear.responder.pages.forms import author, check_origin, command_from, hidden_fields, read_fields, shown_form
@@ -49,7 +50,12 @@ class DeclarePage(PageBase):
             return self._failed(error)
         except AllclearError as error:
             return self._shown(viewer, typed, error)
-        return self._back(incident, viewer, f"{incident} is open.", good=True)
+        state = await asyncio.to_thread(self._engine.conductor.incident, incident)
+        if state.over:  # the form was sent before, for an incident that has ended since
+            said = f"{incident} has ended, and nothing was declared. Load the form again to declare another incident."
+        else:
+            said = only_a_ticket(state) if state.opened.ticket else f"{incident} is open."
+        return self._back(incident, viewer, said, good=not state.over)
 
     async def _declared(self, viewer: Viewer, fields: dict[str, str]) -> str:
         """Declare the incident, and return its id. Raises what `People.declare` raises."""

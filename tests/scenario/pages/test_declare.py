@@ -10,8 +10,9 @@ from pathlib import Path
 import httpx
 
 from allclear.domain.proof import Proof
+from allclear.domain.records import By
 from allclear.engine.people.signatures import Purpose, Statement
-from tests.scenario.pages.pages_support import OURS, Waiting, asked, hidden
+from tests.scenario.pages.pages_support import OURS, Waiting, asked, hidden, notice
 
 SAID = {"title": "Users cannot pay", "service": "storefront", "runbook": "broken-feature", "severity": "P1"}
 
@@ -71,6 +72,19 @@ async def test_a_form_that_is_sent_twice_declares_once(tmp_path: Path) -> None:
         first, second = [await ana.post("/declare", data=fields, headers=OURS) for _ in range(2)]
         assert first.headers["location"] == second.headers["location"]
         assert len(list(at.engine.conductor.incidents())) == 2  # the one of the alert, and this one
+
+
+async def test_the_page_says_what_became_of_the_form(tmp_path: Path) -> None:
+    """A severity may make only a ticket, and a form may be sent again after its incident has ended."""
+    async with asked(tmp_path) as (at, _), signed_in(at) as ana:
+        ticket = await send(ana, **SAID | {"severity": "P3"})
+        assert "is open." not in notice((await ana.get(ticket.headers["location"])).text)
+        fields = hidden((await ana.get("/declare")).text) | SAID
+        first = await ana.post("/declare", data=fields, headers=OURS)
+        incident = first.headers["location"].removeprefix("/i/")
+        at.engine.people.false_alarm(incident, "a test", By(actor="Ana", role="on_call", via="cli"))
+        await ana.post("/declare", data=fields, headers=OURS)
+        assert "has ended, and nothing was declared" in notice((await ana.get(f"/i/{incident}")).text)
 
 
 async def test_a_refused_form_is_shown_again_with_what_was_typed(tmp_path: Path) -> None:
