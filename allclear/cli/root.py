@@ -31,6 +31,12 @@ app = typer.Typer(
 )
 out = Console(highlight=False)
 
+
+@app.callback()
+def commands() -> None:
+    """Have the first word name a command, also if only the module of one command is imported."""
+
+
 RESPOND = "Respond to an incident"
 READ = "Read the record"
 ACT = "Act by hand, and undo"

@@ -5,6 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
+from allclear.cli import _MODULES  # pyright: ignore[reportPrivateUsage]
 from tests.contract.simulator_support import REPOSITORY
 
 CODE = """
@@ -20,6 +23,13 @@ for module, commands in cli._MODULES.items():
 print("each in its module")
 """
 """Imports the modules one after the other, and compares the commands that each adds with those of the table."""
+
+USAGE = """
+import sys
+from allclear import cli
+sys.argv = ["allclear", sys.argv[1], "--help"]
+cli.main()
+"""
 
 IMPORTS = """
 import sys
@@ -46,3 +56,12 @@ def test_a_command_imports_nothing_of_the_others() -> None:
         [sys.executable, "-c", IMPORTS], cwd=REPOSITORY, capture_output=True, text=True, check=False
     )
     assert done.stdout.endswith("[]\n"), done.stderr
+
+
+@pytest.mark.parametrize("command", [words[0] for words in _MODULES.values() if len(words) == 1])
+def test_a_command_that_is_alone_in_its_module_has_its_name(command: str) -> None:
+    """Otherwise its name would be read as its first argument."""
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", USAGE, command], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert f"Usage: allclear {command} " in done.stdout, done.stdout + done.stderr
