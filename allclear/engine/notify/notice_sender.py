@@ -35,6 +35,7 @@ from allclear.engine.concurrency import Sweep
 from allclear.engine.incidents import overrides_of
 from allclear.engine.notify.notice_batches import NoticeBatches
 from allclear.engine.notify.refused_contacts import refusal_of
+from allclear.engine.notify.task_keys import incident_in, task_key
 from allclear.engine.response.conductor import Conductor
 from allclear.journal.ports import Journal
 
@@ -62,7 +63,7 @@ class NoticeSender:
         self._acts = acts
         self._plan, self._services = company.plan, company.systems.services
         self._clock = clock
-        self._sweep = Sweep(log, "send the notice", _AT_ONCE, on_end=lambda key: on_end(key.rpartition(" of ")[2]))
+        self._sweep = Sweep(log, "send the notice", _AT_ONCE, on_end=lambda key: on_end(incident_in(key)))
         self._batches = NoticeBatches(conductor, acts, self._wanted)
         self._known: tuple[tuple[str, int, list[RotaOverride]], list[Notice]] | None = None
         """For what the due messages were worked out last (incident, length of its record, overrides), and these."""
@@ -74,12 +75,12 @@ class NoticeSender:
 
     def due_times(self, incident: Incident) -> Iterator[datetime]:
         """Yield when each message is to be sent, without those that are being sent now."""
-        yield from (one.due for one in self._due(incident) if _key(incident.id, one) not in self._sweep)
+        yield from (one.due for one in self._due(incident) if task_key(incident.id, one.step) not in self._sweep)
 
     def start_due(self, incident_id: str) -> None:
         """Start sending what is due; `wait` waits for it."""
         for notice in self._due_now(self._conductor.incident(incident_id)).values():
-            self._sweep.start(_key(incident_id, notice), partial(self._send, incident_id, notice))
+            self._sweep.start(task_key(incident_id, notice.step), partial(self._send, incident_id, notice))
 
     async def wait(self) -> None:
         """Wait until everything that was started was sent or failed."""
@@ -191,7 +192,3 @@ class NoticeSender:
 def _number(incident: Incident, step: str) -> str:
     """Return a number that no other message of the incident has, and that does not depend on who else is notified."""
     return str(int(digest([step, len(incident.tries.get((NOTICE, step), ()))])[:10], 16))
-
-
-def _key(incident: str, notice: Notice) -> str:
-    return f"{notice.step} of {incident}"

@@ -25,6 +25,7 @@ from allclear.engine.notify.failed_sends import failed_page_tries, next_ways
 from allclear.engine.notify.live_messages import LiveMessage, due_live_messages
 from allclear.engine.notify.page_updates import PHASE, PageUpdate, page_updates
 from allclear.engine.notify.reminder_params import ReminderParams
+from allclear.engine.notify.task_keys import incident_in, task_key
 from allclear.engine.response.conductor import Conductor
 from allclear.journal.ports import Journal
 
@@ -53,11 +54,11 @@ class Sender:
         self._company = company
         self._clock = clock
         self._reminders = ReminderParams(journal, conductor, acts, company, clock)
-        self._sweep = Sweep(log, "send the reminder", _AT_ONCE, on_end=lambda key: on_end(key.rpartition(" of ")[2]))
+        self._sweep = Sweep(log, "send the reminder", _AT_ONCE, on_end=lambda key: on_end(incident_in(key)))
 
     def due_times(self, incident: Incident) -> Iterator[datetime]:
         """Yield when each message of the incident that is not sent yet is to be sent."""
-        yield from (at for _, way, at in self._unsent(incident) if _key(incident.id, way) not in self._sweep)
+        yield from (at for _, way, at in self._unsent(incident) if task_key(incident.id, way.step) not in self._sweep)
         yield from (at for _, at in self._failed_page_tries(incident))
         yield from (update.due for update in self._page_updates(incident))
         yield from (message.due for message in self._live_messages(incident))
@@ -72,7 +73,7 @@ class Sender:
             if at > self._clock():
                 continue
             if way.of_plan:
-                self._sweep.start(_key(incident_id, way), partial(self._send_by_way, incident_id, way))
+                self._sweep.start(task_key(incident_id, way.step), partial(self._send_by_way, incident_id, way))
             else:
                 await self._send_reminder(incident_id, state, way)
         for page, at in self._failed_page_tries(self._conductor.incident(incident_id)):
@@ -202,10 +203,6 @@ class Sender:
         kind = self._acts.kind(action)
         if not kind.text_params or kind.approval is not None:
             raise Refused(f"`{action}` does more than send a message.", "Name a message action, such as slack.post.")
-
-
-def _key(incident: str, way: Way) -> str:
-    return f"{way.step} of {incident}"
 
 
 def _question(incident: Incident, state: ReminderState) -> str:
