@@ -118,7 +118,8 @@ class KeyedTasks:
 class Sweep:
     """Visits many items concurrently, usually open incidents.
 
-    A limited number of visits works at once. A visit that fails is logged and holds up no other visit.
+    A limited number of visits works at once. A visit that fails is logged and holds up no other visit. Visits that
+    need different systems can have slots of their own, so that a system that hangs delays only its own visits.
     """
 
     def __init__(
@@ -130,24 +131,29 @@ class Sweep:
         retry_after: float | None = None,
         on_end: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`task` completes the log line "Could not … VS-1". After `retry_after` seconds a failed visit is repeated.
+        """`task` completes the log line "Could not … VS-1". At most `at_once` visits of the same system work at once.
 
-        Without `retry_after` a failed visit ends, and the next round may repeat it. `on_end` is called with the key of
-        each visit that `start` began and that has ended.
+        After `retry_after` seconds a failed visit is repeated. Without it a failed visit ends, and the next round may
+        repeat it. `on_end` is called with the key of each visit that `start` began and that has ended.
         """
         self._log = log
         self._task = task
         self._retry_after = retry_after
-        self._slots = ConcurrencySlots(at_once)
+        self._at_once = at_once
+        self._slots: dict[str, ConcurrencySlots] = {}
+        """System -> the slots of its visits."""
         self._running = KeyedTasks(on_end)
 
     def __contains__(self, key: str) -> bool:
         """Return whether a visit that `start` began is running for this key."""
         return key in self._running
 
-    def start(self, key: str, visit: Callable[[], Awaitable[object]]) -> bool:
-        """Start a visit without waiting for it. Return False if one is running for this key already."""
-        return self._running.start(key, partial(self._until_done, key, visit))
+    def start(self, key: str, visit: Callable[[], Awaitable[object]], system: str = "") -> bool:
+        """Start a visit without waiting for it. Return False if one is running for this key already.
+
+        `system` names what the visit may have to wait for; only visits with the same name share slots.
+        """
+        return self._running.start(key, partial(self._until_done, key, visit, system))
 
     async def wait(self, prefix: str = "", within: float | None = None) -> None:
         """Wait until no started visit runs whose key starts with `prefix`, for at most `within` seconds."""
@@ -174,15 +180,16 @@ class Sweep:
         done = await asyncio.gather(*(one(key, item) for key, item in pairs))
         return [key for (key, _), good in zip(pairs, done, strict=True) if good]
 
-    async def _until_done(self, key: str, visit: Callable[[], Awaitable[object]]) -> None:
-        while not await self._visit(key, visit):
+    async def _until_done(self, key: str, visit: Callable[[], Awaitable[object]], system: str) -> None:
+        while not await self._visit(key, visit, system):
             if self._retry_after is None:
                 return
             await asyncio.sleep(self._retry_after)
 
-    async def _visit(self, key: str, visit: Callable[[], Awaitable[object]]) -> bool:
+    async def _visit(self, key: str, visit: Callable[[], Awaitable[object]], system: str = "") -> bool:
         """Make one visit, and return whether it did not fail."""
-        async with self._slots.slot():
+        slots = self._slots.setdefault(system, ConcurrencySlots(self._at_once))
+        async with slots.slot():
             try:
                 await visit()
             except ConcurrentWrite:  # another process or a person wrote first: the next round decides anew

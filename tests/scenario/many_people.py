@@ -62,20 +62,20 @@ class LetterState(State):
     text: str = ""
 
 
-def sends_to(box: LetterBox) -> type[Action[Letter, LetterState]]:
-    """Return the action that puts letters into `box`."""
+def sends_to(box: LetterBox, action: str, contact: str) -> type[Action[Letter, LetterState]]:
+    """Return the action of that name, which puts letters into `box` for people with that kind of contact."""
 
     class SendLetter(Action[Letter, LetterState]):
         """Puts a letter into the box."""
 
-        name = "post.letter"
+        name = action
         title = "Send a letter"
         params = Letter
         state = LetterState
         fence: ClassVar[Fence] = Fence.NONE
         approval: ClassVar[ApprovalPolicy | None] = None
         text_params = ("text",)
-        reaches: ClassVar[str | None] = "post"
+        reaches: ClassVar[str | None] = contact
         tells = True
 
         @override
@@ -126,6 +126,18 @@ def sends_to(box: LetterBox) -> type[Action[Letter, LetterState]]:
     return SendLetter
 
 
+LETTER = {"message": "{incident}-notice-{number}", "text": "{name}: {notice}"}
+
+WAYS = {
+    name: MessageAction.model_validate({"action": f"{name}.letter", "with": LETTER}) for name in ("post", "courier")
+}
+
+
+def addressed(name: str, contact: str = "post") -> Person:
+    """Return a person with the CTO's role who is reached by post or by courier, at `Box of NAME`."""
+    return Person.model_validate({"name": name, "roles": ["cto"], "contacts": {contact: f"Box of {name}"}})
+
+
 def staffed(count: int, **changes: Any) -> Company:  # noqa: ANN401 - fields of the plan
     """Return a company in which so many people have the CTO's role and are reached by letter."""
     company = vintstreet()
@@ -134,11 +146,10 @@ def staffed(count: int, **changes: Any) -> Company:  # noqa: ANN401 - fields of 
         for number in range(count)
     ]
     people.append(Person.model_validate({"name": "Ana", "roles": ["on_call"]}))
-    letter = {"message": "{incident}-notice-{number}", "text": "{name}: {notice}"}
     parts = {
         "people": people,
         "rotas": [],
-        "ways": {"post": MessageAction.model_validate({"action": "post.letter", "with": letter})},
+        "ways": {"post": WAYS["post"]},
         "notifications": [line("cto")],
         "updates": [],
         "incident_tickets": None,
@@ -194,7 +205,8 @@ def office(folder: Path, company: Company, clock: Clock, processes: int = 1) -> 
     box.before_sending.set()
     url = new_journal(folder)
     journals = [Counted(SqlJournal(url, REAL, clock)) for _ in range(processes)]
-    given: Any = {"company": company, "registry": Registry.of([sends_to(box)]), "clock": clock}
+    registry = Registry.of([sends_to(box, "post.letter", "post"), sends_to(box, "courier.letter", "courier")])
+    given: Any = {"company": company, "registry": registry, "clock": clock}
     engines = [
         make_engine(Settings(company="vintstreet", journal_url=url), environ={}, **given, journal=journal)
         for journal in journals

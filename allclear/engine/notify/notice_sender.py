@@ -1,7 +1,7 @@
 """Notifies each person of the plan's `notifications`, by the next way as soon as one has failed.
 
 What is due follows from the record, the plan and the rota alone (`allclear.domain.notices`). Each message is an act and
-is sent concurrently with all others, so that a vendor that does not answer delays no one else.
+is sent concurrently with the others. Each way has its own slots, so a vendor that hangs delays only its own messages.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from allclear.journal.ports import Journal
 log = logging.getLogger("allclear.notices")
 
 _AT_ONCE = 50
-"""Messages that are sent at the same time."""
+"""Messages that are sent at the same time by one way."""
 
 
 class NoticeSender:
@@ -80,7 +80,8 @@ class NoticeSender:
     def start_due(self, incident_id: str) -> None:
         """Start sending what is due; `wait` waits for it."""
         for notice in self._due_now(self._conductor.incident(incident_id)).values():
-            self._sweep.start(task_key(incident_id, notice.step), partial(self._send, incident_id, notice))
+            key = task_key(incident_id, notice.step)
+            self._sweep.start(key, partial(self._send, incident_id, notice), system=notice.way)
 
     async def wait(self) -> None:
         """Wait until everything that was started was sent or failed."""

@@ -32,7 +32,7 @@ from allclear.journal.ports import Journal
 log = logging.getLogger("allclear.reminders")
 
 _AT_ONCE = 20
-"""Reminders by the plan's `ways` that are sent at the same time."""
+"""Reminders by the plan's `ways` that one action sends at the same time."""
 
 
 class Sender:
@@ -73,7 +73,8 @@ class Sender:
             if at > self._clock():
                 continue
             if way.of_plan:
-                self._sweep.start(task_key(incident_id, way.step), partial(self._send_by_way, incident_id, way))
+                key = task_key(incident_id, way.step)
+                self._sweep.start(key, partial(self._send_by_way, incident_id, way), system=way.message.action)
             else:
                 await self._send_reminder(incident_id, state, way)
         for page, at in self._failed_page_tries(self._conductor.incident(incident_id)):
