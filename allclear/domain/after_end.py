@@ -66,8 +66,7 @@ def may_still_begin(incident: Incident, act: Act) -> bool:
 
 def is_too_late(incident: Incident, act: Act) -> bool:
     """Return whether an act is a notice that was begun before the incident ended: it tells of what is over."""
-    begun, ended = act.intended_at, incident.ended_at
-    return act.proposed.phase == NOTICE and begun is not None and ended is not None and begun < ended
+    return act.proposed.phase == NOTICE and 0 < act.issued < incident.ended_number
 
 
 def may_still_be_written(record: Any) -> bool:  # noqa: ANN401 - a record of any kind

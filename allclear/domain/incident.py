@@ -174,6 +174,8 @@ class Incident:
     """When the company became aware of it, if a person said so: clocks that count from awareness start then."""
     ended: IncidentEnded | None = None
     ended_at: datetime | None = None
+    ended_number: int = 0
+    """The number of the entry that ended it; 0 while it is open."""
     reviewed_at: datetime | None = None
 
     @property

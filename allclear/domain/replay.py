@@ -238,7 +238,8 @@ def _apply_state(incident: Incident, entry: Entry) -> bool:
         case Recovered() as recovered:
             apply_recovered(incident, entry, recovered)
         case IncidentEnded() as ended:
-            incident.ended, incident.ended_at = incident.ended or ended, incident.ended_at or entry.at
+            if incident.ended is None:
+                incident.ended, incident.ended_at, incident.ended_number = ended, entry.at, entry.number
         case _:
             return False
     return True

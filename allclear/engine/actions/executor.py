@@ -9,10 +9,11 @@ the outcome. After a crash an intent without an outcome is never applied blindly
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from allclear.domain.act import Act
@@ -231,9 +232,9 @@ class Executor:
             if act.intended:
                 raise
             return self._finish_unclaimed(incident.id, act.id, by, reconcile.failed(error))
-        outdated = self._is_outdated(incident, act, loaded.action)
         if not act.intended:
-            outcome, now = (_outdated(incident), now) if outdated else await _final_check(loaded, now)
+            old = self._says_what_is_private_now(incident, act)
+            outcome, now = (_not_sent(incident), now) if old else await _final_check(loaded, now)
             if outcome is not None:
                 return self._finish_unclaimed(incident.id, act.id, by, outcome)
         change = loaded.change if act.intended else loaded.change.model_copy(update={"before": now})
@@ -249,18 +250,25 @@ class Executor:
                 return None
             case Acquired():
                 async with self._renewed(change.resource, claim.token):
-                    late = "the incident has ended" if is_too_late(incident, act) else ""
-                    why = f"{incident.id} has become private" if outdated else late
-                    outcome = await _issue(loaded, change, f"{incident.id}/{act.id}", claim, too_late=why)
+                    why = partial(self._why_too_late, incident.id, act.id)
+                    outcome = await _issue(loaded, change, f"{incident.id}/{act.id}", claim, why_too_late=why)
                 finished = ActFinished(act=act.id, outcome=outcome)
                 if self._journal.finish(change.resource, claim.token, incident.id, finished, by):
                     return outcome
                 return None
 
-    def _is_outdated(self, incident: Incident, act: Act, action: AnyAction) -> bool:
+    def _why_too_late(self, incident_id: str, act_id: str) -> str:
+        """Return why an interrupted message is not sent any more, as of now; empty if it is sent."""
+        incident, act = self._read(incident_id, act_id)
+        if self._says_what_is_private_now(incident, act):
+            return f"{incident.id} has become private"
+        return "the incident has ended" if is_too_late(incident, act) else ""
+
+    def _says_what_is_private_now(self, incident: Incident, act: Act) -> bool:
         """Return whether it is a message whose words are from before its incident became private."""
-        speaks = bool(action.text_params) or action.pages or action.public
-        if self._plan is None or not speaks or not is_private(self._plan, incident):
+        action = self.action(act.proposed.action)
+        has_words = bool(action.text_params) or action.pages or action.public
+        if self._plan is None or not has_words or not is_private(self._plan, incident):
             return False
         return is_from_before(self._plan, self._journal.entries(incident.id), act)
 
@@ -275,7 +283,7 @@ class Executor:
             incident, act = self._read(incident_id, act_id)
             if act.outcome is None:
                 _require_clearance(incident, act)
-            if not act.intended and self._is_outdated(incident, act, self.action(act.proposed.action)):
+            if not act.intended and self._says_what_is_private_now(incident, act):
                 break  # it became private while the target was read
             with suppress(ConcurrentWrite):
                 return self._journal.claim(resource, incident_id, act_id, LEASE, intent, by, expect=incident.length)
@@ -352,7 +360,8 @@ def supersede_command(incident_id: str, act_id: str) -> str:
     return f"If it is to stay as it is now: allclear supersede {incident_id} {act_id} --reason WHY {AS_NAME}"
 
 
-def _outdated(incident: Incident) -> Outcome:
+def _not_sent(incident: Incident) -> Outcome:
+    """Return the outcome of a message whose words are from before its incident became private."""
     return Outcome(
         status=ActStatus.FAILED,
         changed=False,
@@ -408,16 +417,19 @@ async def _check_once(loaded: LoadedAct, now: State) -> Outcome | None:
     return reconcile.refused(standing) if standing else None
 
 
-async def _issue(loaded: LoadedAct, change: Change[Any], key: str, claim: Acquired, *, too_late: str) -> Outcome:
+async def _issue(
+    loaded: LoadedAct, change: Change[Any], key: str, claim: Acquired, *, why_too_late: Callable[[], str]
+) -> Outcome:
     """Apply the claimed change, or find out what became of it if it was begun before, and return the outcome.
 
-    `too_late` is why a change that the interruption left undone is not made any more; empty if it is made.
+    `why_too_late` is asked right before the write: it returns why a change that the interruption left undone is not
+    made any more; empty if it is made.
     """
     if claim.resumed:
         found = await reconcile.after_interruption(loaded, change, holder_dead=claim.holder_dead)
         if isinstance(found, Outcome):
             return found
-        if too_late:
-            return reconcile.too_late(loaded.action, too_late)
+        if why := why_too_late():
+            return reconcile.too_late(loaded.action, why)
         change = found
     return await Write(loaded, change, key, sent_before=claim.resumed).issue()

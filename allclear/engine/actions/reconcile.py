@@ -71,6 +71,7 @@ def too_late(action: AnyAction, why: str) -> Outcome:
     return Outcome(
         status=ActStatus.INDETERMINATE if hidden else ActStatus.FAILED,
         changed=hidden,
+        drifted=not hidden,  # a message that is still due is written anew, as one that had not begun
         sentence=f"{sentence} It may have been sent before." if hidden else sentence,
     )
 

@@ -1,0 +1,96 @@
+"""A process died after it had begun a message: whether the message is still sent is decided right before the write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from allclear.bootstrap import Engine
+from allclear.domain.plan import Kind
+from allclear.domain.pseudo_phases import NOTICE
+from allclear.domain.records import ActIntended, By
+from allclear.engine.actions.executor import LEASE
+from allclear.engine.actions.message_acts import BY
+from allclear.journal.rows import Acquired
+from allclear.journal.sql_journal import SqlJournal
+from tests.patience import until
+from tests.scenario.many_people import REAL, Office, office, staffed
+from tests.scenario.scenes import Watch
+
+ANA = By(actor="Ana", role="on_call", via="cli")
+KINDS = {"outage": Kind(title="Outage"), "security": Kind(title="Breach", private_for=["on_call"])}
+
+Change = Callable[[Engine, str], object]
+
+
+def becomes_private(engine: Engine, incident: str) -> None:
+    """Make the incident private."""
+    engine.people.assess(incident, {}, "security", "A table was copied.", ANA)
+
+
+def ends(engine: Engine, incident: str) -> None:
+    """End the incident."""
+    engine.people.false_alarm(incident, "It was a test.", ANA)
+
+
+def begun_and_died(it: Office, folder: Path) -> None:
+    """Leave the one message of the incident with an intent of a process that has died."""
+    act = it.engines[0].conductor.incident(it.incident_id).tries[NOTICE, "person-0-post"][-1]
+    change = it.engines[0].conductor.incident(it.incident_id).acts[act].change or {}
+    journal = SqlJournal(f"sqlite:///{folder / 'journal.db'}", REAL, it.clock)
+    intent = ActIntended(act=act, digest="d", change=change, holder=journal.holder)
+    assert isinstance(journal.claim(change["resource"], it.incident_id, act, LEASE, intent, BY), Acquired)
+    journal.close()
+
+
+async def let_it_look(it: Office, count: int) -> None:
+    """Let the look at the letter box that has begun end, and wait until the next one has begun."""
+    it.box.before_sending.set()
+    it.box.before_sending.clear()
+    await until(lambda: it.box.last_looks == count)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [(becomes_private, "VS-1 has become private since"), (ends, "the incident has ended since")],
+    ids=["private", "ended"],
+)
+@pytest.mark.parametrize("looks", [1, 2], ids=["before the claim", "after the claim"])
+async def test_a_resumed_message_is_not_sent_if_what_it_says_is_over(
+    tmp_path: Path, change: Change, why: str, looks: int
+) -> None:
+    """The record changes during the first look at the letter box, or during the look after the claim."""
+    it = office(tmp_path, staffed(1, kinds=KINDS), Watch())
+    engine = it.engines[0]
+    it.box.before_sending.clear()
+    await engine.reminders.start_due()
+    await until(lambda: it.box.last_looks == 1)
+    begun_and_died(it, tmp_path)
+    if looks == 2:
+        await let_it_look(it, 2)
+    change(engine, it.incident_id)
+    it.box.before_sending.set()
+    await engine.reminders.wait()
+    (first,) = engine.conductor.incident(it.incident_id).acts.values()
+    assert first.outcome is not None
+    assert (why in first.outcome.sentence, it.box.letters) == (True, [])
+    await it.notify()
+    await it.close()
+    assert [text for _, text in it.box.letters if "Card" in text] == []
+
+
+async def test_a_resumed_message_that_was_not_sent_is_written_anew(tmp_path: Path) -> None:
+    """It had not been sent, so the person gets the new words, at once."""
+    it = office(tmp_path, staffed(1, kinds=KINDS), Watch())
+    it.box.before_sending.clear()
+    await it.engines[0].reminders.start_due()
+    await until(lambda: it.box.last_looks == 1)
+    begun_and_died(it, tmp_path)
+    becomes_private(it.engines[0], it.incident_id)
+    it.box.before_sending.set()
+    await it.engines[0].reminders.wait()
+    await it.notify()
+    await it.close()
+    assert ["is private" in text for _, text in it.box.letters] == [True]
