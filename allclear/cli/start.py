@@ -134,7 +134,7 @@ def print_addresses(stack: Stack) -> None:
     journal = stack.environment["ALLCLEAR_JOURNAL_URL"]
     print_line(f"  the journal          {shown(journal)}")
     print_line(f"  logs                 {stack.home / 'logs'}")
-    print_line("In another terminal, the first line makes allclear's commands work on this:")
+    print_line("In another terminal, this line makes allclear's commands work on this:")
     print_line(f"  {source_line(write_exports(stack))}")
     for line in not_exported(stack):
         print_line(f"  {line}")

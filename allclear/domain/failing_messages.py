@@ -40,7 +40,7 @@ class FailingMessages:
     def words(self, zone: tzinfo) -> str:
         """Return the cause, and how many messages of how many incidents it holds up."""
         of = f"{counted(self.messages, 'message')} of {counted(len(self.incidents), 'incident')}"
-        return f"{self.cause} ({of}, tried last at {stamp(self.last, zone)})"
+        return f"{self.cause} ({of}, last tried at {stamp(self.last, zone)})"
 
 
 def cause_of(sentence: str) -> str:

@@ -51,5 +51,7 @@ async def test_a_dry_run_says_by_which_way_each_person_would_be_notified(tmp_pat
     async with scene(tmp_path, company, broken(), ALERT) as it:
         told = {one.title: one.sentence for one in it.engine.dry_run.notices(it.incident, [], it.watch.now)}
         assert told["CTO"] == "Cara, by slack"
-        assert told["Tech Lead"].startswith("NOT Theo: Theo has no contact: add `slack` or `pagerduty`")
+        assert told["Tech Lead"].startswith(
+            "Theo would not be notified, because Theo has no contact: add `slack` or `pagerduty`"
+        )
         assert sent(it.incident) == []

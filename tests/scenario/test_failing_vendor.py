@@ -35,7 +35,7 @@ async def test_one_line_for_a_vendor_that_refuses_every_message(tmp_path: Path) 
         await later(it, minutes=5)
         (line,) = listed(it)
         assert line.startswith("NOT SENT: Slack ")
-        assert "of 1 incident, tried last at " in line
+        assert "of 1 incident, last tried at " in line
         assert line.endswith("Test it: allclear doctor")
         (report,) = it.engine.doctor.not_sent([it.incident])
         assert (report.system, report.failed) == (NOT_SENT, True)

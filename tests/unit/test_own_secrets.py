@@ -87,7 +87,7 @@ def test_up_writes_the_environment_and_prints_no_secret(
     stack = Stack("vintstreet", tmp_path / "a home", Ports(4200, 8077))
     print_addresses(stack)
     printed, file = capsys.readouterr().out, tmp_path / "a home" / "environment.sh"
-    assert f"\n  source '{file}'\n" in printed
+    assert f"In another terminal, this line makes allclear's commands work on this:\n  source '{file}'\n" in printed
     assert "export" not in printed
     written = file.read_text()
     assert f"""export ALLCLEAR_ALERT_TOKEN="$(cat '{tmp_path}/a home/alert-token')\"""" in written

@@ -111,7 +111,9 @@ class DryRun:
 
     def _first_way(self, line: Notification, name: str, now: datetime, reaches: Reaches) -> str:
         found, why = ways_to(self._plan, line, name, now, reaches)
-        return f"{plain(name, 60)}, by {found[0]}" if found else f"NOT {plain(name, 60)}: {why}"
+        return (
+            f"{plain(name, 60)}, by {found[0]}" if found else f"{plain(name, 60)} would not be notified, because {why}"
+        )
 
     async def ticket(self, incident: Incident) -> DryRunMessage | None:
         """Return the ticket that would be opened, or why it cannot be; None if the plan opens none."""

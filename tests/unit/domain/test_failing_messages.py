@@ -89,7 +89,7 @@ def test_the_messages_of_several_incidents_are_counted_by_cause() -> None:
         ("Slack refuses: channel_not_found", 3, ["VS-1", "VS-2"], NEXT),
         ("PagerDuty refuses: not found", 1, ["VS-1"], NEXT),
     ]
-    assert found[0].words(UTC).startswith("Slack refuses: channel_not_found (3 messages of 2 incidents, tried last at ")
+    assert found[0].words(UTC).startswith("Slack refuses: channel_not_found (3 messages of 2 incidents, last tried at ")
 
 
 @pytest.mark.parametrize(
