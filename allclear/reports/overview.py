@@ -1,4 +1,4 @@
-"""The open incidents, and which question waits for whom: what `allclear` prints without a command."""
+"""The open incidents, then the ended ones in which a question waits: what `allclear` prints without a command."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from allclear.domain.base import utc_now
 from allclear.domain.durations import short_duration
 from allclear.domain.incident import Incident
 from allclear.domain.links import LinkTo
+from allclear.domain.plan import Plan
 from allclear.domain.template_values import PRIVATE_TITLE, held_words, lead, status, waiting
 from allclear.domain.text import answer_commands, asked_words, plain, signature
 from allclear.reports.base import Page, Reader, Report
@@ -37,14 +38,20 @@ class Overview(Report):
             for incident in engine.conductor.incidents(ended_since=utc_now() - _REVIEWS_SINCE)
             if not incident.over or waiting(incident)
         ]
-        for incident in shown:
+        open_now = [incident for incident in shown if not incident.over]
+        for incident in open_now:
             if reader.may_read(engine.company.plan, incident):
                 _incident(engine, incident, page)
-            elif not incident.over:
+            else:
                 page.heading(f"{incident.id}  {incident.severity}  {status(incident)}  {PRIVATE_TITLE}")
                 page.line("  It is private, and not for you. Ask its incident lead for a role in it.\n")
-        if not any(not incident.over for incident in shown):
+        if not open_now:
             page.line("No incident is open. Declare one: allclear respond --help")
+        ended = [one for one in shown if one.over and reader.may_read(engine.company.plan, one)]
+        if ended:
+            page.heading(f"{'' if open_now else chr(10)}Ended, and questions still wait for people:")
+        for incident in ended:
+            _incident(engine, incident, page)
         page.line("All commands: allclear --help")
         return [row_of(engine, incident, reader) for incident in shown]
 
@@ -52,12 +59,10 @@ class Overview(Report):
 def _incident(engine: Engine, incident: Incident, page: Page) -> None:
     simulated = "[SIMULATED] " if incident.opened.simulated else ""
     page.heading(f"{simulated}{incident.id}  {incident.severity}  {status(incident)}  {plain(incident.title)}")
-    leader = lead(incident, engine.company.plan)
-    leads = f"{leader} leads" if leader else "no one leads"
-    page.line(f"  {leads}; open for {short_duration(utc_now() - incident.opened_at)}. allclear show {incident.id}")
+    page.line(f"  {_lead_and_age(incident, engine.company.plan)}. allclear show {incident.id}")
     if held := held_words(incident, engine.company.plan):
         page.line(f"  {held}")
-    for role, offer in incident.offers.items():
+    for role, offer in () if incident.over else incident.offers.items():
         title, sign = engine.company.plan.role_title(role), signature(engine.company.plan, role)
         page.line(f"  {plain(offer.to, 60)} is asked to be {title}: allclear take-role {incident.id} {role} {sign}")
     if link := engine.links.href(LinkTo(incident=incident.id)):
@@ -70,6 +75,14 @@ def _incident(engine: Engine, incident: Incident, page: Page) -> None:
     if not states and not incident.over:
         page.line("  No question waits for people.")
     page.line("")
+
+
+def _lead_and_age(incident: Incident, plan: Plan) -> str:
+    """Return who leads and for how long the incident has been open, or how long ago it ended."""
+    if incident.ended_at:
+        return f"ended {short_duration(utc_now() - incident.ended_at)} ago"
+    leader = lead(incident, plan)
+    return f"{leader or 'no one'} leads; open for {short_duration(utc_now() - incident.opened_at)}"
 
 
 def _question(engine: Engine, state: AskState, page: Page) -> None:

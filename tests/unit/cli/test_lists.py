@@ -17,9 +17,9 @@ from allclear.cli.root import app
 from allclear.domain.action import ActStatus, Outcome
 from allclear.domain.approval import ONE_PERSON
 from allclear.domain.errors import NotAllowed, NotFound
-from allclear.domain.records import ActFinished, ActProposed, AskOpened, By
+from allclear.domain.records import ActFinished, ActProposed, AskOpened, By, IncidentEnded, RoleOffered
 from allclear.engine.actions.approval_requests import check_again_ask
-from tests.scenario.response_support import ALERT, MACHINE, engine_on, new_journal, received
+from tests.scenario.response_support import ALERT, MACHINE, OPENED, engine_on, new_journal, received
 from tests.scenario.test_damaged_records import damage
 
 COMMANDS = (alerts, incidents, overview)
@@ -85,6 +85,28 @@ def test_one_damaged_record_hides_no_other_incident(engine: Engine) -> None:
     assert other in printed("incidents")
     assert [row["id"] for row in json.loads(CliRunner().invoke(app, ["incidents", "--json"]).stdout)] == [other]
     assert "Nothing is left in place" in printed("in-place")
+
+
+def test_an_ended_incident_stands_below_the_open_ones_under_a_heading_of_its_own(engine: Engine) -> None:
+    """What is open is said first, so that "No incident is open" is not below an incident."""
+    incident, _ = engine.journal.open_incident("VS", OPENED, MACHINE)
+    ask = check_again_ask(engine.conductor.incident(incident), "review", "meeting", "Hold it", "f", ONE_PERSON)
+    ended = IncidentEnded(ending="resolved", reason="All is well.")
+    engine.journal.append(incident, [RoleOffered(role="on_call", to="Ben"), ended, AskOpened(ask=ask)], MACHINE)
+    none_open, blank, heading, over, since, *asked = printed().splitlines()
+    assert (none_open, blank) == ("No incident is open. Declare one: allclear respond --help", "")
+    assert heading == "Ended, and questions still wait for people:"
+    assert over.startswith(f"{incident}  P0  RESOLVED")
+    assert since.startswith("  ended ")
+    assert since.endswith(f" ago. allclear show {incident}")
+    assert "take-role" not in "".join(asked)  # after the end it would be refused
+
+    other, _ = engine.journal.open_incident("VS", OPENED, MACHINE)
+    lines = printed().splitlines()
+    assert lines[0].startswith(f"{other}  P0  INVESTIGATING")
+    assert "no one leads; open for " in lines[1]
+    assert lines.index(heading) < lines.index(over)
+    assert not any("No incident is open" in line for line in lines)
 
 
 def test_the_list_of_alerts_has_a_heading(engine: Engine) -> None:
