@@ -18,7 +18,6 @@ from pydantic import Field, create_model
 
 from allclear.bootstrap import Engine
 from allclear.commands.answers import Answer as AnswerCommand
-from allclear.domain.answer_window import text_now
 from allclear.domain.approval import Ask
 from allclear.domain.ask_state import AskState
 from allclear.domain.base import digest, utc_now
@@ -27,7 +26,7 @@ from allclear.domain.errors import AllclearError, JournalError
 from allclear.domain.incident import Incident
 from allclear.domain.links import LinkTo
 from allclear.domain.privacy import is_private, where_to_read
-from allclear.domain.question import question_of
+from allclear.domain.question import question_of, text_now
 from allclear.domain.records import AnswerRefused, By
 from allclear.domain.template_values import held_words
 from allclear.domain.text import answer_commands, markdown_safe, with_full_stop, with_proof

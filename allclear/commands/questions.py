@@ -9,12 +9,12 @@ from pydantic import BaseModel, Field
 
 from allclear.domain.act import Act
 from allclear.domain.action import ActStatus
-from allclear.domain.answer_window import text_now
 from allclear.domain.approval import AskKind
 from allclear.domain.ask_state import AskState
 from allclear.domain.base import utc_now
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
+from allclear.domain.question import text_now
 from allclear.domain.records import ActFinished, ActSettled, Contained, Entry, StepDone
 from allclear.domain.template_values import waiting
 from allclear.domain.text import answer_commands, asked_words, plain

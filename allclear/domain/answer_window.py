@@ -37,15 +37,6 @@ def window_words(incident: Incident, state: AskState, now: datetime, zone: tzinf
     )
 
 
-def text_now(incident: Incident, state: AskState, now: datetime, zone: tzinfo) -> str:
-    """Return the text of a question, with what is true now in the place of what was promised when it was asked."""
-    words = window_words(incident, state, now, zone)
-    if not words:
-        return state.ask.text
-    paragraphs = state.ask.text.split("\n\n")
-    return "\n\n".join(words if is_promise(one) else one for one in paragraphs)
-
-
 def is_promise(paragraph: str) -> bool:
     """Return whether the paragraph of a question says what happens without an answer."""
     return any(promise in paragraph for promise in _PROMISES)

@@ -5,14 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
-from allclear.domain.answer_window import window_words
+from allclear.domain.answer_window import is_promise, window_words
 from allclear.domain.ask_state import Answer, AskState
 from allclear.domain.base import JsonDict
 from allclear.domain.decisions import closed_because
 from allclear.domain.incident import Incident
 from allclear.domain.moments import named_clock
 from allclear.domain.plan import Plan
-from allclear.domain.text import LONG, WHOLE, asked_words, change_rows, plain, role_words, with_full_stop
+from allclear.domain.text import (
+    LONG,
+    WHOLE,
+    asked_words,
+    change_rows,
+    markdown_safe,
+    plain,
+    role_words,
+    with_full_stop,
+)
+
+_WHY = "Why: "
+"""How the paragraph of a question about a change begins that says why it is needed."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +70,46 @@ def change_of(incident: Incident, state: AskState) -> JsonDict:
     return (act.proposed.change if act else None) or {}
 
 
+def text_now(incident: Incident, state: AskState, now: datetime, zone: tzinfo) -> str:
+    """Return the text of a question in Markdown, with what is true now in place of what was when it was asked.
+
+    That is why the change is needed, with the last check, and what happens without an answer.
+    """
+    words = window_words(incident, state, now, zone)
+    why = why_paragraph(incident, zone) if change_of(incident, state) else ""
+
+    def current(paragraph: str) -> str:
+        if why and paragraph.startswith(_WHY):
+            return why
+        return words if words and is_promise(paragraph) else paragraph
+
+    return "\n\n".join(current(paragraph) for paragraph in state.ask.text.split("\n\n"))
+
+
+def why_paragraph(incident: Incident, zone: tzinfo) -> str:
+    """Return the paragraph of a question about a change that says why it is needed, in Markdown."""
+    return f"{_WHY}{markdown_safe(situation(incident, zone))}"
+
+
 def situation(incident: Incident, zone: tzinfo) -> str:
     """Return what fails, and what the last check that decides about containment or recovery has found, and when."""
-    check, last = incident.last_check, ""
-    if check is not None:
-        what = "the service" if check.health_check else "containment"
-        since = ", before the last change" if check.begun < incident.service_changed else ""
-        last = f" Last check of {what}, {named_clock(check.at, zone)}{since}: {check.finding.sentence}"
+    check = last_check_words(incident, zone)
+    last = f" Last check of {check}" if check else ""
     return f"{incident.id}, {incident.severity}: {with_full_stop(incident.title)}{last}"
+
+
+def last_check_words(incident: Incident, zone: tzinfo) -> str:
+    """Return what the newest check that decides about containment or recovery was of, when, and what it has found.
+
+    For example `containment, 14:31 UTC: 20 requests: 0 failed.`; empty before the first one. It may hold what strangers
+    wrote.
+    """
+    check = incident.last_check
+    if check is None:
+        return ""
+    what = "the service" if check.health_check else "containment"
+    since = ", before the last change" if check.begun < incident.service_changed else ""
+    return f"{what}, {named_clock(check.at, zone)}{since}: {check.finding.sentence}"
 
 
 def answer_words(state: AskState, answer: Answer, plan: Plan) -> str:

@@ -25,6 +25,7 @@ from allclear.domain.notified import notified
 from allclear.domain.plan import Plan
 from allclear.domain.plan_text import help_lines
 from allclear.domain.published import published_before
+from allclear.domain.question import last_check_words
 from allclear.domain.records import Entry
 from allclear.domain.reminder import LEAD
 from allclear.domain.sentences.sentence import Tone
@@ -39,7 +40,16 @@ from allclear.domain.template_values import (
     status_words,
     waiting,
 )
-from allclear.domain.text import WHOLE, answer_commands, asked_words, change_rows, markdown_safe, plain, role_words
+from allclear.domain.text import (
+    LONG,
+    WHOLE,
+    answer_commands,
+    asked_words,
+    change_rows,
+    markdown_safe,
+    plain,
+    role_words,
+)
 from allclear.domain.timeline import Line, timeline
 from allclear.postmortem.acts_table import markdown_acts
 
@@ -132,6 +142,8 @@ def _head(incident: Incident, plan: Plan) -> Group:
         grid.add_row(
             name, Text(f"{stamp(at, plan.zone)}{after}" if at else "not known" if name == "Began" else "not yet")
         )
+    if check := last_check_words(incident, plan.zone):
+        grid.add_row("Last check", Text(plain(check, LONG)))
     return Group(title, grid)
 
 

@@ -14,7 +14,7 @@ from allclear.domain.incident import Incident
 from allclear.domain.moments import named_clock
 from allclear.domain.plan import Plan
 from allclear.domain.pseudo_phases import FACT
-from allclear.domain.question import situation
+from allclear.domain.question import why_paragraph
 from allclear.domain.records import By
 from allclear.domain.runbook import Step
 from allclear.domain.text import LONG, WHOLE, change_rows, markdown_safe, plain, with_full_stop
@@ -71,7 +71,7 @@ def approval_ask(
             "|---|---|---|",
             *rows,
             "",
-            f"Why: {markdown_safe(situation(incident, zone))}",
+            why_paragraph(incident, zone),
             "",
             f"Risk: {markdown_safe(change.risk)}",
             "",

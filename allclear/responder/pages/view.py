@@ -22,7 +22,7 @@ from allclear.domain.plan import Plan
 from allclear.domain.plan_text import help_lines
 from allclear.domain.pseudo_phases import MESSAGES
 from allclear.domain.published import published_before
-from allclear.domain.question import closing_words
+from allclear.domain.question import closing_words, last_check_words
 from allclear.domain.records import AlertJoined, DecisionMade, Entry
 from allclear.domain.reminder import LEAD
 from allclear.domain.roles import may_have, roles_of
@@ -224,10 +224,8 @@ def _impact_facts(source: Source) -> list[str]:
     """Return what the last check and the count of users' requests say, and for how long users are affected."""
     incident, zone = source.incident, source.plan.zone
     facts: list[str] = []
-    checks = [state for state in incident.steps.values() if "failed" in state.finding.facts]
-    if checks:
-        last = max(checks, key=lambda state: state.number)
-        facts.append(f"Last check, {named_clock(last.at, zone)}: {plain(last.finding.sentence, LONG)}")
+    if check := last_check_words(incident, zone):
+        facts.append(f"Last check of {plain(check, LONG)}")
     counted = measure(incident, source.entries)
     if counted.traffic:
         facts.append(f"Users: {requests_affected(counted, zone).replace(chr(92), '')}.")

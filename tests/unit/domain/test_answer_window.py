@@ -7,9 +7,10 @@ from datetime import timedelta
 import pytest
 
 from allclear.domain.action import Finding, Verdict
-from allclear.domain.answer_window import is_promise, text_now, window_check_key, window_words
+from allclear.domain.answer_window import is_promise, window_check_key, window_words
 from allclear.domain.approval import ONE_PERSON, AnswerWindow, Ask, AskKind
 from allclear.domain.ask_state import AskState
+from allclear.domain.question import text_now
 from allclear.domain.records import AskOpened, HoldStarted, StepDone
 from allclear.domain.runbook import Phase
 from tests.unit.engine.response.next_move_support import PLAN, PhaseStory

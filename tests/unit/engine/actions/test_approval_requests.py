@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from io import StringIO
+from typing import Any, cast
+
+from rich.console import Console
 
 from allclear.domain.action import Change, Finding, State, Verdict
-from allclear.domain.approval import ONE_PERSON
+from allclear.domain.approval import ONE_PERSON, Ask
 from allclear.domain.incident import Incident
+from allclear.domain.proof import Proof
+from allclear.domain.question import text_now
 from allclear.domain.records import StepDone
 from allclear.engine.actions.approval_requests import approval_ask
+from allclear.postmortem.incident_summary import show
+from allclear.responder.pages.sign_in import Viewer
+from allclear.responder.pages.view import Source, incident_page
 from tests.unit.domain.stories import HEALTH, TROUBLE, Story, plan
 
 
@@ -19,8 +28,8 @@ class Setting(State):
     value: str
 
 
-def reason(incident: Incident) -> str:
-    """Return why the change is asked for."""
+def asked(incident: Incident) -> Ask:
+    """Return the question whether an update is published."""
     change = Change[Any](
         resource="run:web",
         action="status_page.update",
@@ -31,8 +40,12 @@ def reason(incident: Incident) -> str:
         risk="Customers read it.",
         undo="Publish again.",
     )
-    ask = approval_ask(incident, ("contain", "tell", "contain/tell"), change, ONE_PERSON, plan().zone)
-    return next(line for line in ask.text.splitlines() if line.startswith("Why: "))
+    return approval_ask(incident, ("contain", "roll-back", "contain/roll-back"), change, ONE_PERSON, plan().zone)
+
+
+def reason(incident: Incident, text: str = "") -> str:
+    """Return why the change is asked for, in the text of a question: by default, one that is asked now."""
+    return next(line for line in (text or asked(incident).text).splitlines() if line.startswith("Why: "))
 
 
 def checked(finding: Finding, *, health_check: bool = False, proves: Any = None) -> StepDone:  # noqa: ANN401 - a literal
@@ -64,3 +77,21 @@ def test_the_reason_says_if_the_check_was_before_the_last_change() -> None:
 def test_without_such_a_check_the_reason_names_none() -> None:
     """The title ends the line."""
     assert "check" not in reason(Story().opened().incident)
+
+
+def test_the_newest_check_stands_in_the_question_on_the_page_and_on_the_command_line() -> None:
+    """A question that was asked before the check gives it as the reason, too; the rest of its text stays."""
+    story = Story().opened().record(checked(TROUBLE, health_check=True)).roll_back_proposed()
+    before, (state,) = asked(story.incident), story.incident.asks.values()
+    state = replace(state, ask=before)
+    incident = story.after(20).record(checked(HEALTH, proves="containment")).incident
+    text, newest = text_now(incident, state, story.now, plan().zone), f"containment, 14:50 UTC: {HEALTH.sentence}"
+    assert reason(incident, text).endswith(f"Last check of {newest}")
+    assert text.replace(reason(incident, text), reason(incident, before.text)) == before.text
+    viewer = Viewer("Ana", Proof.LINK, "on_call")
+    page = incident_page(Source(incident, story.entries, plan(), "VintStreet", viewer, story.now))
+    assert f"Last check of {newest}" in page.impact_facts
+    terminal = Console(width=200, file=StringIO())
+    terminal.print(show(incident, story.entries, plan(), story.now))
+    (row,) = [line for line in cast("StringIO", terminal.file).getvalue().splitlines() if "Last check" in line]
+    assert row.split(maxsplit=2)[2].strip() == newest
