@@ -11,7 +11,7 @@ from allclear.domain.moments import stamp
 from allclear.domain.notices import AudienceState, audience_states
 from allclear.domain.plan import Plan, RotaOverride
 from allclear.domain.recipients import Reaches
-from allclear.domain.reminder import ON_CALL, Reminder, led_by
+from allclear.domain.reminder import ON_CALL, Reminder, led_by, level_given, reported_not_told
 from allclear.domain.text import plain, signature
 from allclear.domain.ways import LIST_NOT_TOLD, NOT_TOLD, told_command
 
@@ -77,27 +77,30 @@ def _not_told(plan: Plan, incident: Incident, left: list[AudienceState]) -> Iter
 
     It is a page if a message failed, and not if the plan only lacks a name: that is known before the incident.
     """
+    level, reported = level_given(incident, NOT_TOLD), reported_not_told(incident)
     for at in sorted({max(state.left_at or state.since, state.since) for state in left}):
-        yield _not_told_at(plan, incident, [one for one in left if max(one.left_at or at, one.since) <= at], at)
+        by_then = [one for one in left if max(one.left_at or at, one.since) <= at]
+        if new := {one.audience for one in by_then} - reported:
+            level, reported = level + 1, reported | new
+            yield _not_told_at(plan, incident, by_then, at, level)
 
 
-def _not_told_at(plan: Plan, incident: Incident, left: list[AudienceState], at: datetime) -> Reminder:
+def _not_told_at(plan: Plan, incident: Incident, left: list[AudienceState], at: datetime, level: int) -> Reminder:
     """Return the message about the audiences for which no one is left at `at`."""
-    tried = {one for act in incident.acts.values() if act.proposed.notice for one in act.proposed.notice.audiences}
     what = "; ".join(f"{plain(plan.role_title(state.audience), 60)} ({_reasons(state)})" for state in left)
     sentence = f"NOT NOTIFIED, and no one is left to notify instead: {what}. {_by_hand(plan, incident, left)}"
     urgent = any(one.tried for state in left for one in state.everyone)
     roles = tuple(plan.roles) if urgent else led_by(plan, incident, ON_CALL)
-    # An audience that a person has told since then still counts: otherwise the next message would have the same level.
-    by_hand = (tried - set(plan.mailing_lists)) & set(incident.told)
-    return Reminder(NOT_TOLD, len(left) + len(by_hand), at, sentence, roles, urgent=urgent)
+    audiences = tuple(state.audience for state in left)
+    return Reminder(NOT_TOLD, level, at, sentence, roles, urgent=urgent, audiences=audiences)
 
 
 def _list_not_told(plan: Plan, incident: Incident, state: AudienceState) -> Reminder:
     """Return the message that a mailing list could not be notified. It is no page: the people on call know already."""
     title, at = plain(plan.role_title(state.audience), 60), max(state.left_at or state.since, state.since)
     sentence = f"{title} could not be notified: {_reasons(state)}. {_by_hand(plan, incident, [state])}"
-    return Reminder(f"{LIST_NOT_TOLD}:{state.audience}", 1, at, sentence, led_by(plan, incident, ON_CALL))
+    roles = led_by(plan, incident, ON_CALL)
+    return Reminder(f"{LIST_NOT_TOLD}:{state.audience}", 1, at, sentence, roles, audiences=(state.audience,))
 
 
 def _by_hand(plan: Plan, incident: Incident, states: Sequence[AudienceState]) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from allclear.domain.act import Act
-from allclear.domain.audiences import no_one
+from allclear.domain.audiences import next_people, no_one
 from allclear.domain.base import Model
 from allclear.domain.deadlines import notifications_due
 from allclear.domain.incident import Incident
@@ -16,9 +16,10 @@ from allclear.domain.notices import titles_of, unknown_until, verified_at
 from allclear.domain.plan import Notification, Person, Plan, is_blank, not_known
 from allclear.domain.pseudo_phases import MANUAL, NOTICE, REMINDER
 from allclear.domain.reached import reached_at
-from allclear.domain.reminder import ON_CALL
+from allclear.domain.recipients import has_rota
+from allclear.domain.reminder import ON_CALL, reported_not_told
 from allclear.domain.text import bare, enumerated, plain, signature
-from allclear.domain.ways import reported_not_told, told_command
+from allclear.domain.ways import told_command
 
 _CELL = 200
 
@@ -35,15 +36,22 @@ class Notified(Model):
     """delivered, acknowledged, accepted, failed, unknown, being sent; or why there is none yet."""
     reached: bool = False
     """Whether the message got through, as far as the vendor can tell."""
+    not_notified: bool = False
+    """Whether no message can reach the audience any more, so that a person must tell it."""
+    tell: str = ""
+    """The audience in the plan that a person must tell now; empty if no one has to."""
+    then_run: str = ""
+    """The command that records that a person told it; empty if no one has to."""
 
     def words(self, plan: Plan) -> str:
         """Return the row as one line: `CTO: Cara by slack, 2026-11-22 03:00 UTC: accepted`."""
         by = " ".join(part for part in (self.person, f"by {self.way}" if self.way else "") if part)
         at = f", {stamp(self.at, plan.zone)}" if self.at else ""
-        return f"{self.audience}: {by}{at}: {self.result}" if by else f"{self.audience}: {self.result}{at}"
+        then = f" Then run: {self.then_run}" if self.then_run else ""
+        return f"{self.audience}: {by}{at}: {self.result}" if by else f"{self.audience}: {self.result}{at}{then}"
 
 
-def notified(plan: Plan, incident: Incident) -> list[Notified]:
+def notified(plan: Plan, incident: Incident, now: datetime) -> list[Notified]:
     """Return whom a person must tell, then who was notified, in the order of the messages, then who was not yet."""
     acts = [act for act in incident.acts.values() if not (act.proposed.notice and act.proposed.notice.update)]
     newest = {(act.proposed.phase, act.proposed.step): act for act in acts}
@@ -53,8 +61,9 @@ def notified(plan: Plan, incident: Incident) -> list[Notified]:
         for audience, at in incident.told.items()
         if any(line.audience == audience for line in plan.notifications)
     ]
-    left = list(_left(plan, incident))
-    return [*left, *sent, *by_hand, *(_waiting(plan, incident) if not incident.over else ())]
+    waiting = list(_waiting(plan, incident, now))
+    left = [*_left(plan, incident), *(row for row in waiting if row.not_notified)]
+    return [*left, *sent, *by_hand, *(row for row in waiting if not row.not_notified and not incident.over)]
 
 
 def open_lines(plan: Plan, incident: Incident) -> list[Notification]:
@@ -107,23 +116,43 @@ def _left(plan: Plan, incident: Incident) -> Iterator[Notified]:
     """Yield each audience for which a reminder said that no one is left to notify: a person must tell it."""
     for line in open_lines(plan, incident):
         if _is_left(incident, line.audience):
-            yield Notified(audience=_title(plan, line.audience), result=_by_hand(plan, incident, line.audience))
+            lacks = _lacks(plan, incident, line.audience)
+            why = f"because {lacks}" if lacks else "and no one is left to notify instead"
+            yield _by_hand(plan, incident, line.audience, why)
 
 
 def _is_left(incident: Incident, audience: str) -> bool:
     notices = [(act, act.proposed.notice) for act in incident.acts.values() if act.proposed.notice]
     under_way = any(act.outcome is None and audience in notice.audiences for act, notice in notices)
-    return not under_way and reported_not_told(incident, audience)
+    return not under_way and audience in reported_not_told(incident)
 
 
-def _by_hand(plan: Plan, incident: Incident, audience: str) -> str:
-    """Return whom to tell, how to reach them, and what to run then."""
+def _by_hand(plan: Plan, incident: Incident, audience: str, why: str) -> Notified:
+    """Return the row that says whom a person must tell, how to reach them, and what to run then."""
+    title = _title(plan, audience)
     if incident.over:
-        return "NOT NOTIFIED, and no one recorded that it was told by hand"
+        result = f"NOT NOTIFIED, {why}. No one recorded that a person told them."
+        return Notified(audience=title, result=result, not_notified=True)
     listed = plan.mailing_lists.get(audience)
-    people = plain(listed.address, 80) if listed else enumerated([_contacts(one) for one in plan.holders(audience)])
+    address = [plain(listed.address, 80)] if listed and listed.known else []
+    people = enumerated(address or [_contacts(one) for one in plan.holders(audience)]) or "them"
     command = f"{told_command(incident, audience)} {signature(plan)}"
-    return f"NOT NOTIFIED, and no one is left to notify instead. Tell {people or 'them'} yourself, then run: {command}"
+    result = f"NOT NOTIFIED, {why}. Tell {people} yourself."
+    return Notified(audience=title, result=result, not_notified=True, tell=audience, then_run=command)
+
+
+def _lacks(plan: Plan, incident: Incident, audience: str) -> str:
+    """Return what plan.yaml lacks, so that no message can be sent for an audience; empty if it names someone.
+
+    The pager knows who is on call without the plan, and a rota always names people.
+    """
+    if audience in plan.mailing_lists:
+        return "" if plan.mailing_lists[audience].known else no_one(plan, audience)
+    if audience not in plan.roles:
+        return "it is no role and no mailing list of the plan"
+    if audience == ON_CALL or has_rota(plan, audience) or plan.holders(audience):
+        return ""
+    return "" if any(next_people(plan, incident, audience, incident.opened_at, ())) else no_one(plan, audience)
 
 
 def _contacts(person: Person) -> str:
@@ -136,31 +165,35 @@ def _contacts(person: Person) -> str:
     return plain(person.name, 60) + (f" ({', '.join(contacts)})" if contacts else "")
 
 
-def _waiting(plan: Plan, incident: Incident) -> Iterator[Notified]:
+def _waiting(plan: Plan, incident: Incident, now: datetime) -> Iterator[Notified]:
+    """Yield each audience for which no message was begun, and why."""
     begun = {
         audience for act in incident.acts.values() if act.proposed.notice for audience in act.proposed.notice.audiences
     }
     for line in open_lines(plan, incident):
         if line.audience not in begun and not _is_left(incident, line.audience):
-            yield Notified(audience=_title(plan, line.audience), result=_why_not_yet(plan, incident, line))
+            yield _not_begun(plan, incident, line, incident.ended_at or now)
 
 
-def _why_not_yet(plan: Plan, incident: Incident, line: Notification) -> str:
+def _not_begun(plan: Plan, incident: Incident, line: Notification, now: datetime) -> Notified:
+    """Return why no message to an audience was begun: it is not due yet, or nothing can be sent."""
     unknown = [plain(plan.facets[name].title) for name in not_known(line.when, incident.facets) if name in plan.facets]
-    if line.audience in plan.mailing_lists:
-        listed = plan.mailing_lists[line.audience]
-        return "not notified yet" if listed.known else f"not notified: {no_one(plan, line.audience)}"
-    if line.audience not in plan.roles:
-        return "not notified: it is no role and no mailing list of the plan; tell it yourself"
-    if unknown:
-        until = stamp(unknown_until(plan, incident, line), plan.zone)
-        return f"not notified yet: it depends ({', '.join(unknown)}); without an answer, to be notified at {until}"
-    if verified_at(incident) is None:
-        return "not notified yet: the incident is not verified"
-    if not plan.holders(line.audience):
-        command = f"{told_command(incident, line.audience)} {signature(plan)}"
-        return f"not notified: plan.yaml names no one under `people`. Tell them yourself, then run: {command}"
-    return "not notified yet"
+    lacks, until = _lacks(plan, incident, line.audience), unknown_until(plan, incident, line)
+    shown = stamp(until, plan.zone)
+    if unknown and now < until:
+        then = f"a person must tell them at {shown}, because {lacks}" if lacks else f"to be notified at {shown}"
+        result = f"not notified yet: it depends ({', '.join(unknown)}); without an answer, {then}"
+    elif verified_at(incident) is None:
+        result = "not notified yet: the incident is not verified"
+    elif lacks:
+        return _by_hand(plan, incident, line.audience, f"because {lacks}")
+    elif unknown:
+        return _by_hand(plan, incident, line.audience, f"and nothing was sent, although it was due at {shown}")
+    elif incident.over:
+        return _by_hand(plan, incident, line.audience, "and nothing was sent before the incident ended")
+    else:
+        result = "not notified yet"
+    return Notified(audience=_title(plan, line.audience), result=result)
 
 
 def _title(plan: Plan, audience: str) -> str:

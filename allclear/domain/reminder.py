@@ -7,6 +7,7 @@ from datetime import datetime
 
 from allclear.domain.incident import Incident, ReminderState
 from allclear.domain.plan import Plan
+from allclear.domain.records import ReminderDue
 
 LEAD = "incident_commander"
 """The role that leads an incident."""
@@ -29,6 +30,20 @@ class Reminder:
     """Whether it is sent as a page; otherwise it is a message to the team's channel."""
     becomes: str | None = None
     """For an escalation: the severity that the incident gets."""
+    audiences: tuple[str, ...] = ()
+    """The audiences that no one could notify, so that a person must tell them."""
+
+    def record(self) -> ReminderDue:
+        """Return the record that it was due."""
+        return ReminderDue(
+            topic=self.topic,
+            level=self.level,
+            sentence=self.sentence,
+            roles=list(self.roles),
+            people=list(self.people),
+            urgent=self.urgent,
+            audiences=list(self.audiences),
+        )
 
 
 def last_given(incident: Incident, topic: str) -> ReminderState | None:
@@ -41,6 +56,13 @@ def level_given(incident: Incident, topic: str) -> int:
     """Return the highest level of a topic that was given; 0 for none."""
     last = last_given(incident, topic)
     return last.reminder.level if last else 0
+
+
+def reported_not_told(incident: Incident) -> set[str]:
+    """Return the audiences that people were reminded to tell themselves, because no one is left to notify instead."""
+    return {
+        audience for states in incident.reminders.values() for state in states for audience in state.reminder.audiences
+    }
 
 
 def known_roles(plan: Plan, *roles: str | None) -> tuple[str, ...]:

@@ -41,13 +41,6 @@ def told_command(incident: Incident, audience: str) -> str:
     return f"allclear told {incident.id} {shell_word(audience)}"
 
 
-def reported_not_told(incident: Incident, audience: str) -> bool:
-    """Return whether people were reminded to tell an audience themselves, because no one is left to notify instead."""
-    topics = (NOT_TOLD, f"{LIST_NOT_TOLD}:{audience}")
-    sent = [state.reminder.sentence for topic in topics for state in incident.reminders.get(topic, [])]
-    return any(f"{told_command(incident, audience)} " in sentence for sentence in sent)
-
-
 STALE_MESSAGE = "stale-message"
 """The kind of topic of a live message that could not be brought up to date."""
 

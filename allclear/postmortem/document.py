@@ -123,7 +123,7 @@ def _record(source: PostMortem) -> dict[str, str]:
         "targets": targets_table(incident, plan, source.now),
         "acts": acts_table(incident, plan),
         "messages": messages_list(incident, plan) or "None.",
-        "notified": _notified(incident, plan),
+        "notified": _notified(source),
         "in_place": markdown_in_place(incident, plan),
         "action_items": _action_items(incident, plan),
         "full_timeline": "\n".join(_lines(incident, timeline(entries, plan, incident=incident), silent, plan.zone)),
@@ -273,11 +273,12 @@ def _ticket(incident: Incident, plan: Plan, number: int) -> str:
     return f" - {markdown_safe(words)}" + (f" (<{link.url}>)" if link and link.url else "")
 
 
-def _notified(incident: Incident, plan: Plan) -> str:
+def _notified(source: PostMortem) -> str:
     """Return who was notified by the plan, a table."""
+    zone = source.plan.zone
     rows = [
-        (one.audience, one.person, one.way, stamp(one.at, plan.zone) if one.at else "", one.result)
-        for one in notified(plan, incident)
+        (one.audience, one.person, one.way, stamp(one.at, zone) if one.at else "", one.result)
+        for one in notified(source.plan, source.incident, source.now)
     ]
     head = ["| Audience | Person | By | When | How far it got |", "|---|---|---|---|---|"]
     cells = [f"| {' | '.join(markdown_safe(cell) for cell in row)} |" for row in rows]

@@ -65,7 +65,7 @@ def show(incident: Incident, entries: Sequence[Entry], plan: Plan, now: datetime
     `crop=False`, so that each command stays on one line and can be copied.
     """
     due = [] if incident.over else deadline_lines(incident, plan, now)
-    told = [row.words(plan) for row in notified(plan, incident)]
+    told = [row.words(plan) for row in notified(plan, incident, now)]
     left, published = left_lines(incident, plan), published_before(plan, incident, entries)
     rows = [row for ask in waiting(incident) for row in _waiting(incident, ask, plan, now)]
     zone = zone_name(plan.zone, incident.opened_at, now)

@@ -109,7 +109,7 @@ async def test_each_audience_is_reached_once_by_the_first_channel_that_works(tmp
             assert all(one.at - begun <= in_time(it) for one in arrived)
             repeats = case.repeat == ("leaders" if role in LEADERS[case.company] else role)
             assert [one.repeat for one in arrived] == [*([False] * (len(arrived) - 1)), repeats], role
-        rows = notified(it.engine.company.plan, it.incident)
+        rows = notified(it.engine.company.plan, it.incident, it.watch.now)
         lost = [row.audience for row in rows if "NOT NOTIFIED" in row.result]
         assert lost == case.unreached or case.kind == "answer_lost"
 
@@ -128,7 +128,10 @@ async def hang(it: Rehearsal, case: Case) -> None:
 async def test_with_every_channel_broken_everyone_reads_what_could_not_be_delivered(
     tmp_path: Path, company: str
 ) -> None:
-    """The record, the page and `allclear show` name each audience, whom to call at which number, and what to run."""
+    """The record, the page and `allclear show` name each audience, and whom to call at which number.
+
+    The record and the terminal say what to run then; the page leads to the form instead.
+    """
     async with rehearsal(tmp_path, company) as it:
         for channel in BREAKS:
             it.break_down(channel, "permission_denied")
@@ -138,16 +141,19 @@ async def test_with_every_channel_broken_everyone_reads_what_could_not_be_delive
         engine, plan = it.engine, it.engine.company.plan
         shown = Show(incident=it.incident_id, width=1000).show(engine, Reader()).text
         source = Source(it.incident, engine.journal.entries(it.incident_id), plan, "App", ANA, it.watch.now)
-        on_page = "\n".join(f"{row.audience}: {row.result}" for row in incident_page(source).notified)
+        on_page = incident_page(source).notified
         for role in [*LEADERS[company], *(["on_call"] if company == "vintstreet" else [])]:
             (person,) = plan.holders(role)
             title, number = plan.role_title(role), person.contacts["phone"].address
             command = f"allclear told {it.incident_id} {role} "
             assert title in sentence
             assert command in sentence
-            for text in (shown, on_page):
-                (line,) = [line for line in text.splitlines() if f"{title}: NOT NOTIFIED" in line]
-                assert all(part in line for part in (person.name, number, command))
+            (line,) = [line for line in shown.splitlines() if f"{title}: NOT NOTIFIED" in line]
+            assert all(part in line for part in (person.name, number, command))
+            (row,) = [row for row in on_page if (row.audience, row.at) == (title, "")]
+            assert (row.tone, row.tell) == ("bad", role)
+            assert all(part in row.result for part in ("NOT NOTIFIED", person.name, number))
+            assert "allclear " not in row.result
         assert "NO WAY IS LEFT to tell people" in shown
         assert "Call the person on call now." in shown
 

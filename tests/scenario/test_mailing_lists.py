@@ -48,7 +48,11 @@ async def test_a_mailing_list_is_notified_once_and_at_the_end(tmp_path: Path) ->
         assert mail.message["To"] == TEAM
         assert mail.message["Subject"] == "[SIMULATED] VS-1: Engineering team"
         assert "Engineering team: VS-1 (P0): Payment processing down" in mail.text
-        (row,) = [one for one in rows_of(it.engine.company.plan, it.incident) if one.audience == "Engineering team"]
+        (row,) = [
+            one
+            for one in rows_of(it.engine.company.plan, it.incident, it.watch.now)
+            if one.audience == "Engineering team"
+        ]
         assert (row.person, row.way, row.result) == (f"{TEAM} (mailing list)", "email", "accepted")
         assert it.incident.acknowledged_by is None
         it.engine.people.false_alarm(it.incident_id, "The probe was wrong.", ANA)

@@ -159,12 +159,14 @@ async def test_the_page_and_the_reminder_agree_on_who_was_not_notified(tmp_path:
     async with scene(tmp_path, notified(line("cto"), people={name: {} for name in PEOPLE}), broken(), ALERT) as it:
         await it.to(Phase.DETECT)
         plan = it.engine.company.plan
-        assert [row.result for row in rows_of(plan, it.incident) if row.audience == "CTO"] == ["not notified yet"]
+        assert [row.result for row in rows_of(plan, it.incident, it.watch.now) if row.audience == "CTO"] == [
+            "not notified yet"
+        ]
         await later(it)
         assert sent(it.incident) == []
         (state,) = it.incident.reminders["not-told"]
         assert "NOT NOTIFIED, and no one is left to notify instead: CTO (" in state.reminder.sentence
-        (row,) = [row for row in rows_of(plan, it.incident) if row.audience == "CTO"]
+        (row,) = [row for row in rows_of(plan, it.incident, it.watch.now) if row.audience == "CTO"]
         assert row.result.startswith("NOT NOTIFIED, and no one is left to notify instead. Tell Cara yourself")
 
 
@@ -187,7 +189,7 @@ async def test_when_no_one_is_left_everyone_is_told_what_could_not_be_delivered(
         assert paged(it, "Cara") == []
         (after,) = it.incident.reminders["after-all:cto"]
         assert after.reminder.sentence.startswith("Notified after all: CTO (Cara), by slack at ")
-        rows = rows_of(it.engine.company.plan, it.incident)
+        rows = rows_of(it.engine.company.plan, it.incident, it.watch.now)
         assert not any(row.result.startswith("NOT NOTIFIED") for row in rows)
         await later(it, minutes=40)
         assert len(to(it, "Cara")) == 1
@@ -304,7 +306,7 @@ async def test_people_see_who_was_notified_when_by_what_and_how_far_it_got(tmp_p
         await it.to(Phase.DETECT)
         await later(it)
         plan = it.engine.company.plan
-        rows = rows_of(plan, it.incident)
+        rows = rows_of(plan, it.incident, it.watch.now)
         got = [(row.audience, row.person, row.way, row.result.partition(":")[0]) for row in rows]
         assert ("On-Call", "the person on call", "pagerduty", "accepted") in got
         assert sum(row[3] == "failed" for row in got) == 1

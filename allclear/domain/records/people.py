@@ -55,6 +55,9 @@ class ReminderDue(Model):
     roles: list[str] = Field(default=[], description="The roles that it is for.")
     people: list[str] = Field(default=[], description="The people that it is for, if it is not for whole roles.")
     urgent: bool = Field(default=False, description="Whether it is sent as a page.")
+    audiences: list[str] = Field(
+        default=[], description="The audiences that no one could notify, so that a person must tell them."
+    )
 
 
 class RoleOffered(Model):

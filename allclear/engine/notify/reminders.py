@@ -24,7 +24,7 @@ from allclear.domain.escalation import POSTPONED_BY
 from allclear.domain.follow_up_reminders import FOLLOW_UP
 from allclear.domain.incident import Incident
 from allclear.domain.privacy import is_private
-from allclear.domain.records import ReminderDue, SeverityChanged, StepDone
+from allclear.domain.records import SeverityChanged, StepDone
 from allclear.domain.reminder import Reminder
 from allclear.domain.reminders import reminders
 from allclear.domain.ways import NO_WAY_LEFT
@@ -191,7 +191,7 @@ class Reminders:
                 await self._escalate(incident, reminder, reminder.becomes)
             else:
                 outbox = [_alarm(incident, reminder)] if reminder.topic.startswith(f"{NO_WAY_LEFT}:") else []
-                self._journal.append(incident.id, [_record(reminder)], BY, expect=incident.length, outbox=outbox)
+                self._journal.append(incident.id, [reminder.record()], BY, expect=incident.length, outbox=outbox)
                 if outbox:
                     private = is_private(self._company.plan, incident)
                     log.critical("%s: %s", incident.id, _NO_WAY if private else reminder.sentence)
@@ -223,10 +223,10 @@ class Reminders:
             sentence = (
                 f"Not escalated to {severity}: the service is healthy. The next check is in {in_words(POSTPONED_BY)}."
             )
-            records = [probed, _record(reminder).model_copy(update={"sentence": sentence, "roles": []})]
+            records = [probed, reminder.record().model_copy(update={"sentence": sentence, "roles": []})]
         else:
             raised = SeverityChanged(was=incident.severity, now=severity, reason=reminder.sentence)
-            records = [probed, raised, _record(reminder)]
+            records = [probed, raised, reminder.record()]
             outbox = restart_messages(incident, self._company.plan, severity)
         outbox += loss_messages(incident, probed, self._clock())
         self._journal.append(incident.id, records, BY, expect=incident.length, outbox=outbox)
@@ -235,17 +235,6 @@ class Reminders:
 def _alarm(incident: Incident, reminder: Reminder) -> OutboxMessage:
     """Return the message that shows in Prefect that no way to people is left. It carries no text of an alert."""
     return OutboxMessage(OutboxKind.ALARM, incident.id, f"alarm:{incident.id}:{reminder.topic}", {})
-
-
-def _record(reminder: Reminder) -> ReminderDue:
-    return ReminderDue(
-        topic=reminder.topic,
-        level=reminder.level,
-        sentence=reminder.sentence,
-        roles=list(reminder.roles),
-        people=list(reminder.people),
-        urgent=reminder.urgent,
-    )
 
 
 def _highest(found: list[Reminder], now: datetime) -> list[Reminder]:

@@ -70,6 +70,8 @@ class NotifiedRow(NamedTuple):
     at: str
     result: str
     tone: str
+    tell: str
+    """The audience that a person must tell, for the form that records it; empty if no one has to."""
 
 
 class InPlaceRow(NamedTuple):

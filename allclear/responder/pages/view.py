@@ -164,7 +164,7 @@ def incident_page(source: Source) -> IncidentPage:
         has_chart=bool(measured.samples),
         legend=legend(measured, marked, plan.zone),
         deadlines=[_deadline(one, plan, source.now) for one in deadlines(plan, incident) if one.due],
-        notified=[_notified(one, plan) for one in notified(plan, incident)],
+        notified=[_notified(one, plan) for one in notified(plan, incident, source.now)],
         roles=_roles(source),
         acts=[_act(incident, act, plan) for act in incident.acts.values() if _is_shown(act) and not _only_tells(act)],
         messages=[_act(incident, act, plan) for act in incident.acts.values() if _is_shown(act) and _only_tells(act)],
@@ -235,9 +235,8 @@ def _impact_facts(source: Source) -> list[str]:
 
 def _notified(one: Notified, plan: Plan) -> NotifiedRow:
     at = stamp(one.at, plan.zone) if one.at else ""
-    return NotifiedRow(
-        one.audience, one.person, one.way, at, one.result, "good" if one.reached else "bad" if one.at else ""
-    )
+    tone = "good" if one.reached else "bad" if one.at or one.not_notified else ""
+    return NotifiedRow(one.audience, one.person, one.way, at, one.result, tone, one.tell)
 
 
 def _deadline(one: Deadline, plan: Plan, now: datetime) -> DeadlineRow:

@@ -119,7 +119,7 @@ def _details(incident: Incident, entries: Sequence[Entry], plan: Plan, reader: s
         acts=now.acts,
         next_deadlines=_deadlines(incident, plan),
         roles={role: plain(person, 60) for role, person in incident.roles.items()},
-        notified=notified(plan, incident),
+        notified=notified(plan, incident, utc_now()),
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 
 from allclear.domain.plan import Plan
-from allclear.domain.records import ReminderDue
 from allclear.domain.reminder import Reminder
 from allclear.domain.reminders import reminders
 from tests.unit.domain.stories import START, Story
@@ -25,13 +24,4 @@ def minutes(found: list[Reminder]) -> list[float]:
 
 def given(story: Story, reminder: Reminder) -> Story:
     """Record that a reminder was given."""
-    return story.record(
-        ReminderDue(
-            topic=reminder.topic,
-            level=reminder.level,
-            sentence=reminder.sentence,
-            roles=list(reminder.roles),
-            people=list(reminder.people),
-            urgent=reminder.urgent,
-        )
-    )
+    return story.record(reminder.record())

@@ -46,7 +46,7 @@ def test_an_update_follows_each_hour_after_the_notice_by_the_next_way_if_one_fai
     (second,) = updates(company, story)
     assert (second.way, second.update, second.due - story.now) == ("email", 2, timedelta(hours=1))
     assert due(company, story) == []
-    assert [row.way for row in notified(company, story.incident)] == ["email"]
+    assert [row.way for row in notified(company, story.incident, story.now)] == ["email"]
 
 
 def test_an_update_that_no_way_could_deliver_is_followed_by_the_next_one() -> None:

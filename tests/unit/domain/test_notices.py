@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from allclear.domain.end_notices import due_end_notices
@@ -10,9 +12,12 @@ from allclear.domain.notice_tries import Notice
 from allclear.domain.notices import titles_of
 from allclear.domain.notified import notified
 from allclear.domain.plan import Role
-from allclear.domain.records import IncidentEnded, ReminderDue
+from allclear.domain.records import AudienceTold, IncidentEnded
+from allclear.domain.reminders import reminders
 from allclear.domain.timeline import timeline
+from allclear.domain.ways import NOT_TOLD
 from tests.unit.domain.notices_support import ANA, BREACH, CARA, REACHES, all_fail, due, line, notifying, sent
+from tests.unit.domain.reminders_support import given
 from tests.unit.domain.stories import Story, plan
 
 
@@ -25,7 +30,9 @@ def test_a_person_with_two_roles_is_notified_as_soon_as_one_line_applies() -> No
     assert (notice.audiences, notice.due) == (("tech_lead",), story.now)
     sent(story, notice, "Accepted.", good=True)
     assert due(company, story.after(60)) == []
-    assert [(row.audience, row.reached) for row in notified(company, story.incident)] == [("Tech Lead", True)]
+    assert [(row.audience, row.reached) for row in notified(company, story.incident, story.now)] == [
+        ("Tech Lead", True)
+    ]
 
 
 def test_who_stands_in_is_not_called_by_a_line_that_does_not_apply_yet() -> None:
@@ -60,13 +67,66 @@ def test_whom_no_message_reached_stands_first_with_the_contacts_and_the_command(
     company = notifying(line("cto"), people=(CARA,))
     story = all_fail(company, Story().opened().verified().paged_only())
     (reminder,) = notice_reminders(company, story.incident, [], REACHES)
-    story.record(ReminderDue(topic=reminder.topic, level=1, sentence=reminder.sentence, roles=list(reminder.roles)))
-    first, *others = notified(company, story.incident)
+    given(story, reminder)
+    first, *others = notified(company, story.incident, story.now)
     assert first.words(company) == (
         "CTO: NOT NOTIFIED, and no one is left to notify instead. "
-        "Tell Cara (email 10@example.com, phone +491510000010) yourself, then run: allclear told VS-12 cto --as NAME"
+        "Tell Cara (email 10@example.com, phone +491510000010) yourself. Then run: allclear told VS-12 cto --as NAME"
     )
+    assert (first.not_notified, first.tell) == (True, "cto")
     assert [(row.way, row.reached) for row in others] == [("email", False), ("sms", False)]
+
+
+def test_an_audience_without_a_name_is_shown_as_not_notified_as_soon_as_its_time_is_over() -> None:
+    """No one has said whether it is a breach. The row does not need the reminder, which may still have to be given."""
+    company = notifying(BREACH, people=({"name": "[Name]", "roles": ["pr_team"]},))
+    story = Story().opened().verified().paged_only()
+    (row,) = notified(company, story.incident, story.now)
+    assert row.words(company) == (
+        "PR team: not notified yet: it depends (Whether it is a security breach); without an answer, a person must "
+        "tell them at 2026-11-22 14:40 UTC, "
+        "because no one is named as PR team: write the name under `people` in plan.yaml"
+    )
+    (row,) = notified(company, story.incident, story.after(10).now)
+    assert row.words(company) == (
+        "PR team: NOT NOTIFIED, because no one is named as PR team: write the name under `people` in plan.yaml. "
+        "Tell them yourself. Then run: allclear told VS-12 pr_team --as NAME --role tech_lead"
+    )
+    assert (row.not_notified, row.tell) == (True, "pr_team")
+    ended = story.record(IncidentEnded(ending="resolved", reason="Fixed.")).incident
+    (row,) = notified(company, ended, story.now)
+    assert row.words(company) == (
+        "PR team: NOT NOTIFIED, because no one is named as PR team: write the name under `people` in plan.yaml. "
+        "No one recorded that a person told them."
+    )
+
+
+def test_a_person_who_has_a_contact_is_shown_as_not_notified_if_nothing_was_sent_in_time() -> None:
+    """The responder was stopped: the row does not name a moment that has passed as if it still came."""
+    company = notifying(BREACH, people=({"name": "Pia", "roles": ["pr_team"]},))
+    story = Story().opened().verified().paged_only()
+    (row,) = notified(company, story.incident, story.now)
+    assert row.result.endswith("without an answer, to be notified at 2026-11-22 14:40 UTC")
+    (row,) = notified(company, story.incident, story.after(13).now)
+    assert row.result == (
+        "NOT NOTIFIED, and nothing was sent, although it was due at 2026-11-22 14:40 UTC. "
+        "Tell Pia (email 10@example.com, phone +491510000010) yourself."
+    )
+
+
+def test_who_is_left_later_is_reported_although_a_person_has_told_the_first_ones() -> None:
+    """A person has called the CTO, whom no one can reach either, before the time of the PR team was over."""
+    company = notifying(line("cto"), BREACH, people=({"name": "[Name]", "roles": ["cto"]},))
+    story = Story().opened().verified().paged_only()
+    first, _ = [one for one in notice_reminders(company, story.incident, [], REACHES) if one.topic == NOT_TOLD]
+    assert (first.audiences, first.due) == (("cto",), story.now)
+    given(story, first).record(AudienceTold(audience="cto", text="By phone."))
+    (second,) = [one for one in reminders(company, story.incident, [], REACHES) if one.topic == NOT_TOLD]
+    assert (second.audiences, second.due) == (("pr_team",), story.incident.opened_at + timedelta(minutes=10))
+    given(story.after(10), second)
+    assert not [one for one in reminders(company, story.incident, [], REACHES) if one.topic == NOT_TOLD]
+    rows = {row.audience: row.not_notified for row in notified(company, story.incident, story.now)}
+    assert rows == {"CTO": False, "PR team": True}
 
 
 def test_a_message_that_is_sent_again_and_fails_as_before_has_one_line() -> None:
@@ -94,7 +154,10 @@ def test_whom_no_way_reached_is_sent_the_message_again_with_growing_pauses() -> 
     (first,) = due(company, story)
     sent(story.after(8), first, "Accepted.", good=True)
     assert due(company, story) == []
-    assert [(row.way, row.reached) for row in notified(company, story.incident)] == [("email", True), ("sms", False)]
+    assert [(row.way, row.reached) for row in notified(company, story.incident, story.now)] == [
+        ("email", True),
+        ("sms", False),
+    ]
     (reminder,) = notice_reminders(company, story.incident, [], REACHES)
     assert reminder.sentence.startswith("Notified after all: CTO (Cara), by email at ")
 
