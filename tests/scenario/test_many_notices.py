@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime, timedelta
 from pathlib import Path
 
-from allclear.domain.base import utc_now
+from typing_extensions import override
+
 from allclear.domain.notice_tries import step_of
 from allclear.domain.plan import Kind, MessageAction
 from allclear.domain.pseudo_phases import NOTICE
@@ -106,9 +108,18 @@ async def test_no_old_word_is_sent_if_the_incident_becomes_private_just_before(t
 
 
 async def test_words_that_change_with_the_time_are_sent(tmp_path: Path) -> None:
-    """The duration of the trouble is another one at each moment; the message is the same."""
+    """The duration of the trouble is another one at each look at the clock; the message is the same."""
+
+    class Ticking(Watch):
+        """A clock that is a second later at each look."""
+
+        @override
+        def __call__(self) -> datetime:
+            self.now += timedelta(seconds=1)
+            return self.now
+
     call = {"action": "post.letter", "with": {"message": "{incident}-{number}", "text": "{name}: it lasts {duration}"}}
-    it = office(tmp_path, staffed(FEW, ways={"post": MessageAction.model_validate(call)}), utc_now)
+    it = office(tmp_path, staffed(FEW, ways={"post": MessageAction.model_validate(call)}), Ticking())
     await it.notify()
     await it.close()
     assert (len(it.box.letters), it.box.looked.total()) == (FEW, FEW)

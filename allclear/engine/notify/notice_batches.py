@@ -10,7 +10,9 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
+from allclear.domain.base import Clock
 from allclear.domain.errors import ConcurrentWrite
 from allclear.domain.incident import Incident
 from allclear.domain.pseudo_phases import NOTICE
@@ -18,11 +20,11 @@ from allclear.engine.actions.message_acts import READS, MessageActs
 from allclear.engine.actions.proposals import ActionRequest, Proposal
 from allclear.engine.response.conductor import Conductor
 
-Wanted = Callable[[Incident, str], ActionRequest | None]
-"""Returns the message that a step of an incident is to send now; None if it is not due."""
+Wanted = Callable[[Incident, str, datetime], ActionRequest | None]
+"""Returns the message that a step of an incident is to send at a time; None if it is not due."""
 
-Render = Callable[[], ActionRequest]
-"""Returns the message of the incident as it was when the message was worked out, with the time of now."""
+Render = Callable[[datetime], ActionRequest]
+"""Returns the message of the incident as it was when the message was worked out, with the words of a time."""
 
 
 _TOGETHER = 0.05
@@ -40,7 +42,8 @@ class _Batch:
 class NoticeBatches:
     """Journals the notices of all incidents of a company."""
 
-    def __init__(self, conductor: Conductor, acts: MessageActs, wanted: Wanted) -> None:
+    def __init__(self, conductor: Conductor, acts: MessageActs, wanted: Wanted, clock: Clock) -> None:
+        self._clock = clock
         self._conductor = conductor
         self._acts = acts
         self._wanted = wanted
@@ -68,11 +71,12 @@ class NoticeBatches:
         await asyncio.sleep(_TOGETHER)
         ready = self._open.pop(incident_id).ready
         for _ in range(READS):
-            incident = self._conductor.incident(incident_id)
+            # The words of both messages are those of the same time: a text may name how long the trouble lasts.
+            incident, now = self._conductor.incident(incident_id), self._clock()
             unchanged = {
                 step: proposal
                 for step, (render, proposal) in ready.items()
-                if not _begun(incident, step) and (now := self._wanted(incident, step)) and _is_same(render(), now)
+                if not _begun(incident, step) and _is_same(render(now), self._wanted(incident, step, now))
             }
             if not unchanged:
                 return {}
@@ -88,6 +92,10 @@ def _begun(incident: Incident, step: str) -> bool:
     return act is not None and act.outcome is None
 
 
-def _is_same(one: ActionRequest, other: ActionRequest) -> bool:
+def _is_same(one: ActionRequest, other: ActionRequest | None) -> bool:
     """Return whether two requests send the same message, or are refused for the same reason."""
-    return str(one.refused) == str(other.refused) and replace(one, refused=None) == replace(other, refused=None)
+    return (
+        other is not None
+        and str(one.refused) == str(other.refused)
+        and replace(one, refused=None) == replace(other, refused=None)
+    )

@@ -64,7 +64,7 @@ class NoticeSender:
         self._plan, self._services = company.plan, company.systems.services
         self._clock = clock
         self._sweep = Sweep(log, "send the notice", _AT_ONCE, on_end=lambda key: on_end(incident_in(key)))
-        self._batches = NoticeBatches(conductor, acts, self._wanted)
+        self._batches = NoticeBatches(conductor, acts, self._wanted, clock)
         self._known: tuple[tuple[str, int, list[RotaOverride]], list[Notice]] | None = None
         """For what the due messages were worked out last (incident, length of its record, overrides), and these."""
 
@@ -115,7 +115,7 @@ class NoticeSender:
             if notice.way not in self._plan.ways:  # it has its result, and the plan lost the way since
                 return
             render = partial(self._request, incident, notice)
-            proposal = await self._acts.work_out(incident, render())
+            proposal = await self._acts.work_out(incident, render(self._clock()))
             act = await self._batches.journal(incident_id, render, notice.step, proposal)
             if act is not None:
                 await self._acts.finish(incident_id, act)
@@ -130,21 +130,21 @@ class NoticeSender:
         """Return what is to be sent now, by step."""
         return {one.step: one for one in self._due(incident) if one.due <= self._clock()}
 
-    def _wanted(self, incident: Incident, step: str) -> ActionRequest | None:
+    def _wanted(self, incident: Incident, step: str, now: datetime) -> ActionRequest | None:
         """Return the message that a step is to send now; None if it is not due."""
         due = self._due_now(incident).get(step)
-        return self._request(incident, due) if due else None
+        return self._request(incident, due, now) if due else None
 
-    def _request(self, incident: Incident, notice: Notice) -> ActionRequest:
+    def _request(self, incident: Incident, notice: Notice, now: datetime) -> ActionRequest:
         call, plan = self._plan.ways[notice.way], self._plan
         kind = self._acts.kind(call.action)
         titles = titles_of(plan, notice.person, notice.audiences, notice.stands_in_for)
-        values = self._conductor.values_for(incident, kind)
+        values = self._conductor.values_for(incident, kind, now)
         listed = plan.mailing_list_at(notice.person)
         filled = {
             "audience": titles,
             "name": plain(listed.title if listed else notice.person, 60),
-            "notice": self._text(incident, notice, linked=issubclass(kind.params, LinkedParams)),
+            "notice": self._text(incident, notice, now, linked=issubclass(kind.params, LinkedParams)),
             "number": _number(incident, notice.step),
         }
         params = render_all(call.with_, values.extended(filled))
@@ -167,12 +167,12 @@ class NoticeSender:
             NOTICE, notice.step, call.action, params, title, authorised=True, notice=told, refused=refused
         )
 
-    def _text(self, incident: Incident, notice: Notice, *, linked: bool) -> str:
+    def _text(self, incident: Incident, notice: Notice, now: datetime, *, linked: bool) -> str:
         """Return what happened; of a private incident only its id, and where a reader reads on.
 
         `linked`: the action itself adds the link.
         """
-        values = self._conductor.values(incident)
+        values = self._conductor.values(incident, now)
         page = str(values["page"])
         where = page if page.startswith("http") else f"allclear show {incident.id}"
         read_on = "" if linked else f" Read on: {where}"
@@ -184,7 +184,7 @@ class NoticeSender:
             reader = not notice.person or may_read(self._plan, incident, notice.person)
             what = f"{incident.id} is private." + ("" if reader else f" Ask {lead} what it is about.")
         elif notice.update:
-            what = leader_update_text(self._plan, incident, values, notice.audiences[0], self._clock())
+            what = leader_update_text(self._plan, incident, values, notice.audiences[0], now)
         else:
             what = with_full_stop(f"{incident.id} ({values['severity']}): {values['problem']}, {values['status']}")
         return f"{what}{instead}{again}{read_on}"

@@ -110,13 +110,13 @@ class Conductor:
         """Return the runbook that the incident follows. Raises NotFound."""
         return self._steps.runbook(incident)
 
-    def values(self, incident: Incident) -> TemplateValues:
-        """Return the present value of every placeholder. Raises JournalError."""
-        return self._steps.values(incident)
+    def values(self, incident: Incident, now: datetime | None = None) -> TemplateValues:
+        """Return the value of every placeholder, as `StepContext.values` does. Raises JournalError."""
+        return self._steps.values(incident, now)
 
-    def values_for(self, incident: Incident, action: ActionType) -> TemplateValues:
+    def values_for(self, incident: Incident, action: ActionType, now: datetime | None = None) -> TemplateValues:
         """Return the values for the parameters of an action, as `StepContext.values_for` does."""
-        return self._steps.values_for(incident, action)
+        return self._steps.values_for(incident, action, now)
 
     async def check(self, call: ProbeCall, values: Mapping[str, str]) -> Finding:
         """Run a probe and return its finding, as `Checks.check` does."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 from allclear.company import Company
 from allclear.domain.base import Clock
@@ -36,8 +37,8 @@ class StepContext:
         """Return the runbook that the incident follows. Raises NotFound."""
         return self._company.runbook(incident.opened.runbook)
 
-    def values(self, incident: Incident) -> TemplateValues:
-        """Return the present value of every placeholder. Raises JournalError."""
+    def values(self, incident: Incident, now: datetime | None = None) -> TemplateValues:
+        """Return the value of every placeholder at `now`, by default the present one. Raises JournalError."""
         company, runbook = self._company, self.runbook(incident)
         service = company.systems.services.get(incident.opened.service)
         service_title = service.title if service else incident.opened.service
@@ -47,7 +48,7 @@ class StepContext:
             company.plan,
             service_title=service_title,
             impact=impact_words(incident, service_title),
-            now=self._clock(),
+            now=now or self._clock(),
             templates=company.templates,
             runbook_title=runbook.title,
             page=self._links.href(LinkTo(incident=incident.id)) if incident.length else "",
@@ -58,14 +59,16 @@ class StepContext:
         entries = self._journal.entries(incident.id) if incident.length else []
         return [entry for entry in entries if entry.number <= incident.length]
 
-    def values_for(self, incident: Incident, action: ActionType) -> TemplateValues:
-        """Return the values for the parameters of an action. A message tells the public only what the public may read.
+    def values_for(self, incident: Incident, action: ActionType, now: datetime | None = None) -> TemplateValues:
+        """Return the values for the parameters of an action, as `values` does. Raises JournalError.
 
-        A message about a private incident has nothing of what the incident is about. Raises JournalError.
+        A message tells the public only what the public may read. A message about a private incident has nothing of
+        what the incident is about.
         """
-        values, audience = self.values(incident), audience_of(action.name)
+        now = now or self._clock()
+        values, audience = self.values(incident, now), audience_of(action.name)
         if audience in PUBLIC:  # its text is an update itself, and promises the next one
-            promised = next_update(self.plan, incident, audience, self._clock())
+            promised = next_update(self.plan, incident, audience, now)
             values = values.extended({"next_update": update_words(self.plan, promised)})
         values = values.public() if action.public else values
         tells = action.pages or action.text_params or action.public
