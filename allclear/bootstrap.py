@@ -37,7 +37,7 @@ from allclear.engine.people.facade import People
 from allclear.engine.people.grouped_pages import GroupedPages
 from allclear.engine.people.identity import Identity
 from allclear.engine.people.personal_links import PersonalLinks
-from allclear.engine.people.signatures import Signatures
+from allclear.engine.people.signed_statements import Signatures
 from allclear.engine.people.tokens import Tokens
 from allclear.engine.response.conductor import Conductor
 from allclear.engine.response.dry_run import DryRun

@@ -12,7 +12,7 @@ from allclear.bootstrap import Engine
 from allclear.domain.base import utc_now
 from allclear.domain.incident import Incident
 from allclear.domain.links import LinkTo
-from allclear.domain.moments import zone_name
+from allclear.domain.local_times import zone_name
 from allclear.domain.plan import Plan
 from allclear.domain.plan_text import help_lines
 from allclear.domain.privacy import is_private, where_to_read

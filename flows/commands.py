@@ -19,11 +19,11 @@ from allclear.commands.base import Command, read_fields
 from allclear.commands.close import FalseAlarm, Resolve
 from allclear.commands.company import Declare, RevokeLinks, TakeOver
 from allclear.commands.hold import Hold, Release
-from allclear.commands.in_place import Undo
 from allclear.commands.meetings import CancelMeeting, InvitePeople, MoveMeeting
 from allclear.commands.notes import Decide, FollowUp, FollowUpDone, Note, Told
 from allclear.commands.post_mortem import WritePostMortem
 from allclear.commands.roles import Acknowledge, HandOver, TakeRole
+from allclear.commands.undo import Undo
 from flows.artifacts import publish
 from flows.manual_action import manual_action
 from flows.respond import respond

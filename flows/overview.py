@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from allclear.domain.ask_state import AskState
 from allclear.domain.incident import Incident
-from allclear.domain.moments import named_clock
+from allclear.domain.local_times import named_clock
 from allclear.domain.plan import Plan
 from allclear.domain.template_values import held_words, lead, phase_words, status_words, waiting
 from allclear.domain.text import answer_commands, asked_words, markdown_safe, plain, signature

@@ -17,8 +17,8 @@ from allclear.domain.action import Change, Finding, Params, Receipt, State, Verd
 from allclear.domain.base import digest
 from allclear.domain.durations import Duration
 from allclear.domain.errors import Refused
+from allclear.domain.local_times import stamp
 from allclear.domain.meeting import MeetingState
-from allclear.domain.moments import stamp
 from tasks.email.addresses import Subject
 from tasks.slack import DEADLINE, MessageParams, MessageState, PostMessage
 

@@ -15,7 +15,7 @@ from allclear.cli.root import READ, AsJson, app, print_heading, print_json, prin
 from allclear.company import find_company
 from allclear.domain.base import utc_now
 from allclear.domain.errors import NotFound
-from allclear.domain.moments import local, zone_name
+from allclear.domain.local_times import local, zone_name
 from allclear.engine.alerts.explain import alert_text, decision_text
 from allclear.responder.authentication import AlertAuthenticator, make_authenticator
 from allclear.responder.deliveries import retry_delivery

@@ -22,7 +22,7 @@ from allclear.domain.base import utc_now
 from allclear.domain.durations import counted, parse_duration, plausible, short_duration
 from allclear.domain.errors import ConfigError
 from allclear.domain.incident import Incident
-from allclear.domain.moments import local, zone_name
+from allclear.domain.local_times import local, zone_name
 from allclear.domain.plan import ClockStop, Plan
 from allclear.domain.records import Entry
 from allclear.domain.timeline import beside_its_author, newest_line

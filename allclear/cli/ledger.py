@@ -18,8 +18,8 @@ from allclear.cli.root import (
 )
 from allclear.cli.send import give, sender
 from allclear.commands.acts import Supersede
-from allclear.commands.in_place import Undo
 from allclear.commands.previews import ChangeView, PreviewUndo
+from allclear.commands.undo import Undo
 from allclear.domain.errors import Refused
 
 ActId = Annotated[str, typer.Argument(metavar="ACT", help="As contain/roll-back; `allclear in-place` lists them.")]

@@ -9,11 +9,11 @@ from allclear.commands.base import Command
 from allclear.commands.close import FalseAlarm, Resolve
 from allclear.commands.company import Declare, RevokeLinks, TakeOver
 from allclear.commands.hold import Hold, Release
-from allclear.commands.in_place import Undo
 from allclear.commands.meetings import CancelMeeting, InvitePeople, MoveMeeting
 from allclear.commands.notes import Decide, FollowUp, FollowUpDone, Note, Told
 from allclear.commands.post_mortem import WritePostMortem
 from allclear.commands.roles import Acknowledge, HandOver, TakeRole
+from allclear.commands.undo import Undo
 
 COMMANDS: tuple[type[Command], ...] = (
     Answer,

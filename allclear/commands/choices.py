@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from allclear.commands.inputs import Input, Option
 from allclear.domain.incident import Incident
+from allclear.domain.local_times import day, local
 from allclear.domain.meeting import meeting_of
-from allclear.domain.moments import day, local
 from allclear.domain.plan import UNKNOWN, is_blank
 from allclear.domain.post_mortem import NOTE_FOR
 from allclear.domain.review_meeting import may_be_invited

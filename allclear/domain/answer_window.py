@@ -7,7 +7,7 @@ from datetime import datetime, tzinfo
 from allclear.domain.approval import AnswerWindow
 from allclear.domain.ask_state import AskState
 from allclear.domain.incident import Incident
-from allclear.domain.moments import named_clock
+from allclear.domain.local_times import named_clock
 
 _PROMISES = ("It is done automatically at ", "If no one answers by ")
 """How the paragraph of a question begins that was true when it was asked."""

@@ -9,7 +9,7 @@ from allclear.domain.approval import Ask, AskKind
 from allclear.domain.ask_state import AskState
 from allclear.domain.errors import NotAllowed
 from allclear.domain.incident import Incident
-from allclear.domain.moments import named_clock
+from allclear.domain.local_times import named_clock
 from allclear.domain.plan import Plan
 from allclear.domain.template_values import waiting
 from allclear.domain.text import answer_commands, plain

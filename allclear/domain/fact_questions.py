@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from allclear.domain.incident import Incident
-from allclear.domain.moments import stamp
+from allclear.domain.local_times import stamp
 from allclear.domain.notices import unknown_until, verified_at
 from allclear.domain.notified import open_lines
 from allclear.domain.plan import Facet, Notification, Plan, holds, not_known

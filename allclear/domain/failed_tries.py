@@ -7,7 +7,7 @@ from datetime import datetime, tzinfo
 
 from allclear.domain.durations import counted
 from allclear.domain.failing_messages import cause_of
-from allclear.domain.moments import stamp
+from allclear.domain.local_times import stamp
 from allclear.domain.pseudo_phases import MESSAGES
 from allclear.domain.records import ActFinished, ActProposed, Entry
 

@@ -10,7 +10,7 @@ from datetime import datetime, tzinfo
 from allclear.domain.act import Act
 from allclear.domain.durations import counted
 from allclear.domain.incident import Incident
-from allclear.domain.moments import stamp
+from allclear.domain.local_times import stamp
 from allclear.domain.pseudo_phases import MESSAGES
 from allclear.domain.text import bare, plain
 

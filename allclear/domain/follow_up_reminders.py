@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from allclear.domain.base import person_key
 from allclear.domain.incident import Incident
-from allclear.domain.moments import stamp
+from allclear.domain.local_times import stamp
 from allclear.domain.plan import Plan
 from allclear.domain.reminder import LEAD, ON_CALL, Reminder, known_roles
 from allclear.domain.text import plain, signature

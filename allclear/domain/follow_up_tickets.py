@@ -7,7 +7,7 @@ import re
 from allclear.domain.act import Act
 from allclear.domain.base import TicketLink
 from allclear.domain.incident import Incident
-from allclear.domain.moments import day
+from allclear.domain.local_times import day
 from allclear.domain.plan import Plan
 from allclear.domain.privacy import is_private
 from allclear.domain.pseudo_phases import TICKET

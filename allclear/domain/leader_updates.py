@@ -13,7 +13,7 @@ from allclear.domain.act import Act
 from allclear.domain.audiences import first_people, ways_to
 from allclear.domain.base import person_key
 from allclear.domain.incident import Incident
-from allclear.domain.moments import stamp
+from allclear.domain.local_times import stamp
 from allclear.domain.notice_tries import Notice, step_of
 from allclear.domain.notices import verified_at
 from allclear.domain.placeholders import Unknown

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from allclear.domain.incident import Incident
-from allclear.domain.moments import day
+from allclear.domain.local_times import day
 from allclear.domain.placeholders import Unknown
 from allclear.domain.plan import Plan
 from allclear.domain.post_mortem import said

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from allclear.domain.deadlines import clock_start
 from allclear.domain.incident import Incident
-from allclear.domain.moments import stamp
+from allclear.domain.local_times import stamp
 from allclear.domain.notices import AudienceState, audience_states
 from allclear.domain.plan import Plan, RotaOverride
 from allclear.domain.recipients import Reaches

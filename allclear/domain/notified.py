@@ -11,7 +11,7 @@ from allclear.domain.audiences import next_people, no_one
 from allclear.domain.base import Model
 from allclear.domain.deadlines import notifications_due
 from allclear.domain.incident import Incident
-from allclear.domain.moments import stamp
+from allclear.domain.local_times import stamp
 from allclear.domain.notices import titles_of, unknown_until, verified_at
 from allclear.domain.plan import Notification, Person, Plan, is_blank, not_known
 from allclear.domain.pseudo_phases import MANUAL, NOTICE, REMINDER

@@ -10,7 +10,7 @@ from allclear.domain.ask_state import Answer, AskState
 from allclear.domain.base import JsonDict
 from allclear.domain.decisions import closed_because
 from allclear.domain.incident import Incident
-from allclear.domain.moments import named_clock
+from allclear.domain.local_times import named_clock
 from allclear.domain.plan import Plan
 from allclear.domain.text import (
     LONG,

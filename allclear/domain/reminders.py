@@ -18,8 +18,8 @@ from allclear.domain.escalation import page_escalation, question_escalation, sev
 from allclear.domain.fact_questions import fact_reminders
 from allclear.domain.follow_up_reminders import follow_up_reminders
 from allclear.domain.incident import Incident
+from allclear.domain.local_times import named_clock, stamp
 from allclear.domain.meeting_reminders import meeting_reminders
-from allclear.domain.moments import named_clock, stamp
 from allclear.domain.notice_reminders import notice_reminders
 from allclear.domain.pager_reminders import pager_reminders
 from allclear.domain.plan import (

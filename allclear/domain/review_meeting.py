@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from allclear.domain.deadlines import deadlines
 from allclear.domain.incident import Incident
-from allclear.domain.moments import stamp
+from allclear.domain.local_times import stamp
 from allclear.domain.plan import Plan, is_blank
 from allclear.domain.plan.people import Person
 from allclear.domain.privacy import is_private, may_read

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 from allclear.domain.deadlines import Deadline
 from allclear.domain.incident import Incident
+from allclear.domain.local_times import stamp
 from allclear.domain.meeting import meeting_of
-from allclear.domain.moments import stamp
 from allclear.domain.plan import Plan
 from allclear.domain.reminder import Reminder, last_given, led_by
 from allclear.domain.review_meeting import MEETING

@@ -14,7 +14,7 @@ from allclear.domain.durations import counted, short_duration
 from allclear.domain.errors import ConfigError
 from allclear.domain.incident import Incident
 from allclear.domain.learnings import learned
-from allclear.domain.moments import clock, stamp
+from allclear.domain.local_times import clock, stamp
 from allclear.domain.notified import open_lines
 from allclear.domain.placeholders import INTERNAL, PLACEHOLDERS, Unknown, render_template, unknown_placeholders
 from allclear.domain.plan import Plan, not_known

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from allclear.domain.deadlines import status_word
 from allclear.domain.incident import Incident
-from allclear.domain.moments import stamp
+from allclear.domain.local_times import stamp
 from allclear.domain.plan import Plan, StatusWord, UpdateSchedule
 from allclear.domain.reminder import LEAD, Reminder, known_roles, last_given, level_given
 from allclear.domain.states import StateHistory

@@ -8,7 +8,7 @@ from allclear.domain.ask_state import Answer, AskState
 from allclear.domain.follow_up_tickets import shown_ticket
 from allclear.domain.incident import Incident
 from allclear.domain.incident_ticket import is_own_ticket
-from allclear.domain.moments import clock, zone_name
+from allclear.domain.local_times import clock, zone_name
 from allclear.domain.plan import Plan
 from allclear.domain.pseudo_phases import LIVE_MESSAGE, MEETING, NOTICE, THREAD, TICKET
 from allclear.domain.sentences.acts import outcome_words

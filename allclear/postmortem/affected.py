@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, tzinfo
 
 from allclear.domain.durations import in_words
 from allclear.domain.incident import Incident
-from allclear.domain.moments import local
+from allclear.domain.local_times import local
 from allclear.domain.states import Period, StateHistory
 
 BRIEF = timedelta(minutes=15)

@@ -11,7 +11,7 @@ from allclear.domain.durations import counted, in_words, short_duration
 from allclear.domain.errors import ConfigError
 from allclear.domain.follow_up_tickets import ticket_of, ticket_words
 from allclear.domain.incident import Incident
-from allclear.domain.moments import clock, day, local, named_clock, stamp
+from allclear.domain.local_times import clock, day, local, named_clock, stamp
 from allclear.domain.notified import notified
 from allclear.domain.placeholders import render, unknown_placeholders
 from allclear.domain.plan import Plan

@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 
 from allclear.domain.base import JsonDict
 from allclear.domain.incident import Incident
-from allclear.domain.moments import local
+from allclear.domain.local_times import local
 from allclear.domain.text import SHORT, bare, plain
 from allclear.postmortem.acts_table import changes_production
 from allclear.postmortem.affected import BRIEF

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from allclear.domain.act import Act
 from allclear.domain.durations import counted, short_duration
 from allclear.domain.incident import Incident
-from allclear.domain.moments import day, local
+from allclear.domain.local_times import day, local
 from allclear.domain.plan import Plan
 from allclear.domain.post_mortem import field_of
 from allclear.domain.records import (

@@ -12,7 +12,7 @@ from allclear.domain.approval import AskKind
 from allclear.domain.deadlines import Deadline, deadlines
 from allclear.domain.durations import counted, short_duration
 from allclear.domain.incident import Incident
-from allclear.domain.moments import clock
+from allclear.domain.local_times import clock
 from allclear.domain.plan import Plan
 from allclear.domain.pseudo_phases import REMINDER, THREAD
 from allclear.domain.records import Entry

@@ -12,7 +12,7 @@ from allclear.domain.action import Finding
 from allclear.domain.base import JsonDict
 from allclear.domain.durations import in_words
 from allclear.domain.incident import Incident
-from allclear.domain.moments import clock
+from allclear.domain.local_times import clock
 from allclear.domain.records import Contained, Entry, Recovered, StepDone
 from allclear.domain.text import markdown_safe
 from allclear.domain.traffic import TRAFFIC, Traffic

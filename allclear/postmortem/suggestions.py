@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from allclear.domain.durations import counted, in_words
 from allclear.domain.incident import Incident
-from allclear.domain.moments import clock
+from allclear.domain.local_times import clock
 from allclear.domain.plan import Plan
 from allclear.domain.post_mortem import Said, said
 from allclear.domain.sentences.sentence import SentenceContext

@@ -12,7 +12,7 @@ from allclear.domain.base import utc_now
 from allclear.domain.errors import JournalError
 from allclear.domain.incident import Incident
 from allclear.domain.links import LinkTo
-from allclear.domain.moments import local, zone_name
+from allclear.domain.local_times import local, zone_name
 from allclear.engine.alerts.explain import Explanation, alert_text, decision_text, explain
 from allclear.postmortem.document import PostMortem, write_post_mortem
 from allclear.postmortem.html_page import post_mortem_page

@@ -18,7 +18,7 @@ from allclear.prefect_api import PrefectApi
 from allclear.responder.authentication import make_authenticator
 from allclear.responder.callers import Callers, admit_all
 from allclear.responder.channels.receiver import ReceiverServices, receivers_of
-from allclear.responder.head_requests import HeadAsGet
+from allclear.responder.head_as_get import HeadAsGet
 from allclear.responder.limits import Limits
 from allclear.responder.metrics import Metrics, RequestMetrics
 from allclear.responder.pages.changes import Changes

@@ -14,7 +14,7 @@ from allclear.domain.errors import Refused
 from allclear.vendors.cloud_run.views import RunRevision
 from tasks.cloud_run.assessment import Assessment, assess, newest_known, only_failing, total_of
 from tasks.cloud_run.evidence import ALL, EvidenceKind, Past, clock_time
-from tasks.cloud_run.rolled_back import against
+from tasks.cloud_run.failed_revisions import against
 from tasks.cloud_run.traffic_state import TrafficState, shares_in_words, unfit
 
 _NAMED = 3

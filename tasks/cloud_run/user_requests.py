@@ -11,7 +11,7 @@ from typing_extensions import override
 from allclear.domain.action import Finding, ParamProblem, Verdict
 from allclear.domain.base import utc_now
 from allclear.domain.errors import AllclearError
-from allclear.domain.moments import clock
+from allclear.domain.local_times import clock
 from allclear.domain.probe import Probe
 from allclear.domain.systems import Service
 from allclear.domain.traffic import MOST_SPANS, TRAFFIC, Traffic

@@ -19,8 +19,8 @@ from allclear.domain.delivery import MAY_BE_REPEAT, ON_THE_WAY, Delivery
 from allclear.domain.durations import Duration
 from allclear.domain.errors import AllclearError, AnswerLost, Refused
 from allclear.domain.invitation import Method, invitation
+from allclear.domain.local_times import stamp
 from allclear.domain.meeting import MeetingState
-from allclear.domain.moments import stamp
 from allclear.domain.text import enumerated
 from allclear.vendors.smtp import Taken
 from tasks.email.actions import shown

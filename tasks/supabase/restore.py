@@ -41,7 +41,7 @@ from allclear.domain.errors import (
     VendorError,
     VendorRefused,
 )
-from allclear.domain.moments import read_past
+from allclear.domain.local_times import read_past
 from allclear.domain.preflight import Preflight
 from allclear.domain.systems import Handle, Service
 from allclear.engine.concurrency import sleep_without_slot

@@ -11,7 +11,7 @@ from typing_extensions import override
 from allclear.domain.action import State
 from allclear.domain.base import utc_now
 from allclear.domain.errors import NotAllowed, Refused, VendorError
-from allclear.domain.moments import named_clock, read_past
+from allclear.domain.local_times import named_clock, read_past
 from allclear.vendors.supabase_management import HEALTHY, RESTORING, UNHEALTHY, Recovery, SupabaseManagement
 
 TYPED = "Day and time, as 2026-11-22 14:30:00 UTC"

@@ -27,7 +27,7 @@ from allclear.domain.approval import ONE_PERSON, ONE_PERSON_WITH_REASON
 from allclear.domain.base import utc_now
 from allclear.domain.durations import counted
 from allclear.domain.errors import Refused
-from allclear.domain.moments import stamp
+from allclear.domain.local_times import stamp
 from allclear.domain.preflight import Preflight
 from allclear.domain.systems import Handle
 from allclear.vendors.vercel import Vercel, VercelHandle

@@ -22,7 +22,8 @@ from allclear.domain.errors import AllclearError, AnswerLost, Denied, NotFound, 
 from allclear.domain.links import Links, NoLinks
 from allclear.domain.systems import Access, Service, Smoke, SmokePath
 from allclear.simulator.scenario import Production
-from tasks.cloud_run.actions import Revisions, RollbackTraffic
+from tasks.cloud_run.list_revisions import Revisions
+from tasks.cloud_run.rollback import RollbackTraffic
 from tasks.maintenance_handle import MaintenanceHandle
 from tests.contract.simulator_support import Simulated, quick
 from tests.patience import HUNG, patient_kind

@@ -24,7 +24,9 @@ from allclear.domain.systems import Access, Service
 from allclear.simulator.faults import Fault
 from allclear.simulator.scenario_schema import OtherServiceSpec, RevisionSpec, TrafficSpec, UsersSpec
 from allclear.vendors.cloud_run.client import CloudRun
-from tasks.cloud_run.actions import RestoreLatest, Revisions, RollbackTraffic
+from tasks.cloud_run.list_revisions import Revisions
+from tasks.cloud_run.restore_latest import RestoreLatest
+from tasks.cloud_run.rollback import RollbackTraffic
 from tasks.maintenance import DisableMaintenance, EnableMaintenance
 from tests.contract.acts_support import Acts
 from tests.contract.fake_cloud_run import Entry, FakeCloudRun

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from allclear.domain.action import AnyAction, Verdict
-from tasks.cloud_run.actions import RestoreLatest, RollbackTraffic
+from tasks.cloud_run.restore_latest import RestoreLatest
+from tasks.cloud_run.rollback import RollbackTraffic
 from tasks.feature_flags import DisableFlag, EnableFlag
 from tasks.maintenance import DisableMaintenance, EnableMaintenance, MaintenanceParams
 from tasks.maintenance_handle import MaintenanceHandle

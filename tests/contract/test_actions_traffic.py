@@ -7,8 +7,8 @@ import pytest
 from allclear.domain.action import Verdict
 from allclear.domain.errors import AnswerLost, Conflict, Denied, Refused
 from allclear.vendors.cloud_run.client import CloudRun
-from tasks.cloud_run.actions import RestoreLatest
 from tasks.cloud_run.location import CloudRunParams
+from tasks.cloud_run.restore_latest import RestoreLatest
 from tasks.http_probes import SmokeTest
 from tasks.maintenance import DisableMaintenance, EnableMaintenance
 from tasks.maintenance_handle import MaintenanceHandle

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from allclear.domain.action import ActStatus, Verdict
-from tasks.cloud_run.actions import Revisions, RollbackTraffic
+from tasks.cloud_run.list_revisions import Revisions
 from tasks.cloud_run.location import CloudRunParams
+from tasks.cloud_run.rollback import RollbackTraffic
 from tasks.maintenance import EnableMaintenance
 from tasks.maintenance_handle import MaintenanceHandle
 from tests.contract.cloud_run_stages import (

@@ -11,7 +11,7 @@ from allclear.domain.base import utc_now
 from allclear.domain.template_values import left_in_place
 from allclear.engine.actions.act_watch import ActWatcher
 from allclear.vendors.cloud_run.views import Traffic
-from tasks.cloud_run.actions import RestoreLatest
+from tasks.cloud_run.restore_latest import RestoreLatest
 from tests.contract.cloud_run_stages import BAD, FIX, GOOD, NAME, OLDER, Scene, Setting
 from tests.unit.domain.stories import plan
 

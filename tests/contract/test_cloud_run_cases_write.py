@@ -9,7 +9,7 @@ from allclear.domain.action import ActStatus
 from allclear.domain.records import ActFinished
 from allclear.engine.actions.reconcile import PROPOSED_AGAIN
 from allclear.vendors.cloud_run.views import Traffic
-from tasks.cloud_run.actions import RestoreLatest
+from tasks.cloud_run.restore_latest import RestoreLatest
 from tests.contract.cloud_run_stages import (
     BAD,
     FIX,

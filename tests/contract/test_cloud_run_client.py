@@ -34,7 +34,7 @@ from allclear.vendors.cloud_run.errors import NOT_SENT, CallFailure, canonical_c
 from allclear.vendors.cloud_run.rest import call_library
 from allclear.vendors.cloud_run.transport import TransportKind
 from allclear.vendors.cloud_run.views import Traffic
-from tasks.cloud_run.actions import RollbackParams, RollbackTraffic
+from tasks.cloud_run.rollback import RollbackParams, RollbackTraffic
 from tests.contract.fake_cloud_run import FAILED, PROJECT, SUCCEEDED, FakeCloudRun
 from tests.contract.fake_cloud_run_servers import Line, serving
 from tests.scenario.response_support import vintstreet

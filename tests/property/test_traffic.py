@@ -13,7 +13,8 @@ from allclear.domain.action import AnyAction, Change
 from allclear.domain.baseline import Baseline
 from allclear.domain.errors import Refused
 from allclear.vendors.cloud_run.views import OperationResult, RunRevision, RunService, Traffic
-from tasks.cloud_run.actions import RestoreLatest, RollbackTraffic
+from tasks.cloud_run.restore_latest import RestoreLatest
+from tasks.cloud_run.rollback import RollbackTraffic
 from tasks.maintenance import DisableMaintenance, EnableMaintenance
 from tasks.maintenance_handle import MaintenanceHandle
 from tests.contract.cloud_run_stages import CompanyContext

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 def test_loading_the_actions_loads_no_vendors_library() -> None:
     """The responder starts in half a second: the heavy libraries come when they are used."""
     check = (
-        "import sys, tasks.cloud_run.actions, tasks.feature_flags, tasks.maintenance, tasks.slack, tasks.pagerduty,"
+        "import sys, tasks.cloud_run.rollback, tasks.feature_flags, tasks.maintenance, tasks.slack, tasks.pagerduty,"
         " tasks.statuspage, tasks.http_probes, tasks.vercel.actions;"
         "print([name for name in ('grpc', 'google.cloud', 'postgrest', 'supabase', 'httpx', 'prefect')"
         " if name in sys.modules])"

@@ -28,7 +28,7 @@ from allclear.engine.actions.known_good import (
 from allclear.engine.actions.registry import Registry
 from allclear.journal.sql_journal import SqlJournal
 from allclear.settings import Settings
-from tasks.cloud_run.rolled_back import rolled_back_from
+from tasks.cloud_run.failed_revisions import rolled_back_from
 from tasks.http_probes import SmokeTest
 from tasks.service_params import ServiceParams
 from tests.contract.simulator_support import BAD, GOOD, SERVICE, Simulated, control, quick

@@ -9,7 +9,7 @@ from allclear.company import Company
 from allclear.domain.approval import AskKind
 from allclear.domain.runbook import Phase
 from allclear.engine.people.personal_links import page_path
-from allclear.engine.people.signatures import Purpose
+from allclear.engine.people.signed_statements import Purpose
 from tests.scenario.response_support import ALERT, broken, vintstreet
 from tests.scenario.scenes import Scene, scene
 from tests.scenario.test_messages_reach_people import due, with_rota

@@ -32,7 +32,7 @@ from allclear.domain.links import LinkTo
 from allclear.domain.plan import Person
 from allclear.domain.records import Entry
 from allclear.domain.systems import AlertSource
-from allclear.engine.notify.message_words import card
+from allclear.engine.notify.thread_words import card
 from allclear.responder.app import make_app
 from allclear.settings import Settings
 from allclear.simulator.slack_people import SlackPeople, form_of, signed

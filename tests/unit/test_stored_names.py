@@ -60,7 +60,7 @@ KEYS_IN_SOURCE = {
         "responder/workers/run_recovery.py",
         'f"{needed.key}/again-{len(runs)}"',
     ),
-    "claim, traffic of Cloud Run": ("../tasks/cloud_run/actions.py", 'f"traffic:{run.path(name)}"'),
+    "claim, traffic of Cloud Run": ("../tasks/cloud_run/traffic_action.py", 'f"traffic:{run.path(name)}"'),
     "claim, feature flag": ("../tasks/feature_flags.py", 'f"flag:{params.flag}"'),
     "claim, domain on Vercel": ("../tasks/vercel/actions.py", 'f"domain:{handle.project}/{handle.domain}"'),
     "claim, revert on GitHub": (

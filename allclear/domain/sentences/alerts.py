@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from allclear.domain.moments import stamp
+from allclear.domain.local_times import stamp
 from allclear.domain.records import FIRES_AGAIN, AlertJoined, AlertsCollapsed, Entry, StormJoined, StormPassed
 from allclear.domain.sentences.sentence import Sentence, SentenceContext
 from allclear.domain.text import LONG, SHORT, bare, plain, with_full_stop

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from allclear.domain.moments import day, stamp
+from allclear.domain.local_times import day, stamp
 from allclear.domain.records import (
     Acknowledged,
     AudienceTold,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from allclear.domain.action import Finding, Verdict
 from allclear.domain.durations import counted, short_duration
-from allclear.domain.moments import stamp
+from allclear.domain.local_times import stamp
 from allclear.domain.records import (
     Assessed,
     Contained,

@@ -11,7 +11,7 @@ from allclear.domain.approval import ONE_PERSON, AnswerWindow, ApprovalPolicy, A
 from allclear.domain.base import Candidate
 from allclear.domain.fact_questions import FactQuestion
 from allclear.domain.incident import Incident
-from allclear.domain.moments import named_clock
+from allclear.domain.local_times import named_clock
 from allclear.domain.plan import Plan
 from allclear.domain.pseudo_phases import FACT
 from allclear.domain.question import why_paragraph

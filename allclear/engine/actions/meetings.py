@@ -15,8 +15,8 @@ from allclear.company import Company
 from allclear.domain.base import Clock, is_blank
 from allclear.domain.errors import MissingText, NotAllowed, NotFound, Refused
 from allclear.domain.incident import Incident
+from allclear.domain.local_times import read_future, stamp
 from allclear.domain.meeting import Meeting, meeting_of
-from allclear.domain.moments import read_future, stamp
 from allclear.domain.plan import Plan
 from allclear.domain.privacy import is_private
 from allclear.domain.pseudo_phases import MEETING

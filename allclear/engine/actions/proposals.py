@@ -13,7 +13,7 @@ from allclear.domain.approval import ApprovalPolicy
 from allclear.domain.base import Clock
 from allclear.domain.errors import AllclearError, Refused
 from allclear.domain.incident import Incident
-from allclear.domain.moments import named_clock
+from allclear.domain.local_times import named_clock
 from allclear.domain.plan import Plan
 from allclear.domain.privacy import is_private, is_proven, require_reader
 from allclear.domain.pseudo_phases import MESSAGES

@@ -19,8 +19,8 @@ from allclear.domain.reminder import ON_CALL
 from allclear.domain.states import Turn
 from allclear.engine.actions.message_acts import MessageActs
 from allclear.engine.actions.proposals import ActionRequest
-from allclear.engine.notify.message_words import card, card_text, private_card, private_card_text, turn_text
 from allclear.engine.notify.recipients import RecipientFinder
+from allclear.engine.notify.thread_words import card, card_text, private_card, private_card_text, turn_text
 from allclear.engine.notify.threads import DuePost, due_posts
 from allclear.engine.response.conductor import Conductor
 from allclear.journal.ports import Journal

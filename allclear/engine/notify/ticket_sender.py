@@ -19,7 +19,7 @@ from allclear.domain.errors import ConcurrentWrite
 from allclear.domain.follow_up_tickets import closing_step, opening_step, ticket_of, wants_tickets
 from allclear.domain.incident import Incident
 from allclear.domain.incident_ticket import CLOSE, closing_call, ends_at, opening_acts, opening_call, opening_of
-from allclear.domain.moments import day
+from allclear.domain.local_times import day
 from allclear.domain.placeholders import render_all
 from allclear.domain.plan import Plan, TicketAction
 from allclear.domain.pseudo_phases import TICKET

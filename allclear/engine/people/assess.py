@@ -10,7 +10,7 @@ from allclear.company import Company
 from allclear.domain.base import Clock, person_key
 from allclear.domain.errors import NotAllowed, NotFound
 from allclear.domain.incident import Incident
-from allclear.domain.moments import read_past
+from allclear.domain.local_times import read_past
 from allclear.domain.plan import UNKNOWN, assess
 from allclear.domain.records import Assessed, By, SeverityChanged
 from allclear.domain.roles import acting_as

@@ -7,7 +7,7 @@ from typing import Any
 from allclear.company import Company
 from allclear.domain.errors import WrongState
 from allclear.domain.incident import Incident
-from allclear.domain.moments import stamp
+from allclear.domain.local_times import stamp
 from allclear.domain.records import By, HoldEnded, HoldStarted
 from allclear.domain.text import plain, signature
 from allclear.engine.people.incident_writer import IncidentWriter, required_text

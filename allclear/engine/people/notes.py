@@ -8,7 +8,7 @@ from typing import Any
 from allclear.company import Company
 from allclear.domain.errors import NotAllowed, NotFound
 from allclear.domain.incident import Incident
-from allclear.domain.moments import day, stamp
+from allclear.domain.local_times import day, stamp
 from allclear.domain.post_mortem import NOTE_FOR
 from allclear.domain.records import (
     AudienceTold,

@@ -14,7 +14,7 @@ from allclear.domain.links import LinkTo, Revocation
 from allclear.domain.proof import Proof
 from allclear.domain.records import PROGRAM
 from allclear.engine.people.identity import Identity
-from allclear.engine.people.signatures import Purpose, Signatures, SignedStatement, Statement
+from allclear.engine.people.signed_statements import Purpose, Signatures, SignedStatement, Statement
 from allclear.journal.ports import Journal
 
 _IDENTIFY = frozenset({Purpose.LINK, Purpose.SESSION, Purpose.TOKEN})

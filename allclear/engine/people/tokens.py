@@ -8,7 +8,7 @@ from allclear.domain.proof import Proof
 from allclear.domain.records import PROGRAM, By
 from allclear.engine.people.identity import Identity
 from allclear.engine.people.personal_links import PersonalLinks
-from allclear.engine.people.signatures import Purpose, Statement
+from allclear.engine.people.signed_statements import Purpose, Statement
 
 
 class Tokens:

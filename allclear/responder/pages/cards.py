@@ -12,7 +12,7 @@ from markupsafe import Markup
 from allclear.domain.ask_state import AskState
 from allclear.domain.base import Candidate, person_key
 from allclear.domain.incident import Incident
-from allclear.domain.moments import named_clock
+from allclear.domain.local_times import named_clock
 from allclear.domain.plan import Plan
 from allclear.domain.question import Question, change_of, closing_words, question_of
 from allclear.domain.roles import role_for, roles_of

@@ -21,7 +21,7 @@ from allclear.domain.base import person_key
 from allclear.domain.errors import NotAllowed
 from allclear.domain.records import By
 from allclear.engine.people.personal_links import PersonalLinks
-from allclear.engine.people.signatures import Purpose, SignedStatement, Statement
+from allclear.engine.people.signed_statements import Purpose, SignedStatement, Statement
 from allclear.responder.callers import with_request
 from allclear.responder.pages.sign_in import Viewer
 

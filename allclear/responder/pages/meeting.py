@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from allclear.domain.errors import NotFound
 from allclear.domain.incident import Incident
+from allclear.domain.local_times import stamp
 from allclear.domain.meeting import meeting_of
-from allclear.domain.moments import stamp
 from allclear.domain.plan import Plan
 from allclear.domain.text import plain
 

@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from allclear.bootstrap import Engine
 from allclear.domain.errors import AllclearError, JournalError, NotAllowed
 from allclear.engine.people.personal_links import page_path
-from allclear.engine.people.signatures import Purpose, Statement
+from allclear.engine.people.signed_statements import Purpose, Statement
 from allclear.responder.limits import Limits
 from allclear.responder.pages.changes import Changes
 from allclear.responder.pages.failures import DECLARE_ELSEWHERE, DECLARING, LIST, ONE_PAGE, OPEN_LINK, TITLES, status_of

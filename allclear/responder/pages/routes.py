@@ -23,7 +23,7 @@ from allclear.domain.roles import roles_of
 from allclear.domain.text import plain, signature
 from allclear.engine.incidents import readable
 from allclear.engine.people.personal_links import page_path
-from allclear.engine.people.signatures import Purpose
+from allclear.engine.people.signed_statements import Purpose
 from allclear.responder.pages.chart import chart_svg
 from allclear.responder.pages.command_forms import CommandForm, forms_of, next_form, with_effect
 from allclear.responder.pages.declare import DeclarePage
@@ -42,7 +42,7 @@ from allclear.responder.pages.page_base import NOTICE, NotSignedIn, PageBase, Pa
 from allclear.responder.pages.rendering import HEADERS, NO_REFERRER, page, static_file
 from allclear.responder.pages.sign_in import Viewer
 from allclear.responder.pages.view import IncidentPage, Source, incident_page, list_row
-from allclear.responder.routes.late_route import LateRoute
+from allclear.responder.routes.lazy_route import LateRoute
 
 log = logging.getLogger("allclear.responder")
 

@@ -16,7 +16,7 @@ from allclear.domain.errors import NotAllowed
 from allclear.domain.proof import Proof
 from allclear.domain.records import PROGRAM, By
 from allclear.engine.people.personal_links import page_path
-from allclear.engine.people.signatures import LIFETIME, Purpose, SignedStatement, Statement
+from allclear.engine.people.signed_statements import LIFETIME, Purpose, SignedStatement, Statement
 from allclear.responder.pages.identity_proxy import IdentityProxy
 
 _BEARER = "bearer "

@@ -16,7 +16,7 @@ from allclear.domain.follow_up_tickets import follow_up_line, ticket_of, ticket_
 from allclear.domain.incident import Incident
 from allclear.domain.incident_ticket import ticket_link
 from allclear.domain.incident_ticket import ticket_words as own_ticket
-from allclear.domain.moments import clock, day, local, named_clock, stamp, zone_name
+from allclear.domain.local_times import clock, day, local, named_clock, stamp, zone_name
 from allclear.domain.notified import Notified, notified
 from allclear.domain.plan import Plan
 from allclear.domain.plan_text import help_lines

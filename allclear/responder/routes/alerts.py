@@ -22,7 +22,7 @@ from allclear.responder.authentication import AlertAuthenticator
 from allclear.responder.callers import Callers
 from allclear.responder.deliveries import body_rejection, is_sent_once, retry_delivery, stored_parts
 from allclear.responder.limits import Limits
-from allclear.responder.routes.late_route import LateRoute
+from allclear.responder.routes.lazy_route import LateRoute
 from allclear.responder.routes.models import (
     AlertAccepted,
     DeliveryView,

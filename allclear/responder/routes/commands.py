@@ -27,7 +27,7 @@ from allclear.domain.text import plain
 from allclear.responder import strict_json
 from allclear.responder.callers import LONGEST_KEY, Callers, Described, with_request
 from allclear.responder.limits import Limits
-from allclear.responder.routes.late_route import LateRoute
+from allclear.responder.routes.lazy_route import LateRoute
 from allclear.responder.routes.models import Responses
 from allclear.responder.routes.problems import (
     BAD_GATEWAY,

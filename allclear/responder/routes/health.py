@@ -11,7 +11,7 @@ from allclear.responder.callers import Guard
 from allclear.responder.limits import RETRY_AFTER
 from allclear.responder.metrics import CONTENT_TYPE, Metrics
 from allclear.responder.readiness import ReadinessCheck
-from allclear.responder.routes.late_route import LateRoute
+from allclear.responder.routes.lazy_route import LateRoute
 from allclear.responder.routes.models import Health, Readiness
 from allclear.responder.routes.problems import UNAUTHORIZED
 

@@ -24,7 +24,7 @@ from allclear.domain.template_values import PRIVATE_TITLE, held_words, lead, sta
 from allclear.domain.text import plain
 from allclear.engine.incidents import readable
 from allclear.responder.callers import Callers
-from allclear.responder.routes.late_route import LateRoute
+from allclear.responder.routes.lazy_route import LateRoute
 from allclear.responder.routes.models import (
     DeadlineView,
     IncidentDetails,

@@ -29,7 +29,7 @@ from allclear.domain.records import By
 from allclear.domain.reminder import ON_CALL
 from allclear.domain.requests import pressed_key
 from allclear.responder.limits import Limits
-from allclear.responder.routes.late_route import LateRoute
+from allclear.responder.routes.lazy_route import LateRoute
 from allclear.responder.routes.problems import UNAVAILABLE, problem
 from allclear.vendors.twilio import KEYS_PATH, SIGNATURE, Twilio, is_signed, signing_token
 

@@ -14,7 +14,7 @@ from allclear.domain.records import By
 from allclear.reports.base import Reader, Report, Shown
 from allclear.reports.catalog import REPORTS
 from allclear.responder.callers import Callers, Described
-from allclear.responder.routes.late_route import LateRoute
+from allclear.responder.routes.lazy_route import LateRoute
 from allclear.responder.routes.problems import FORBIDDEN, INVALID, NOT_FOUND, UNAUTHORIZED, UNAVAILABLE
 
 _NOT_A_PERSON = By(actor="the holder of ALLCLEAR_ALERT_TOKEN", role="reader", via="api")

@@ -15,7 +15,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 
 from allclear.responder import strict_json
 from allclear.responder.limits import Limits
-from allclear.responder.routes.late_route import LateRoute
+from allclear.responder.routes.lazy_route import LateRoute
 from allclear.responder.routes.problems import UNAVAILABLE, problem
 from allclear.responder.slack.payloads import Received, read_command, read_interaction
 

@@ -20,7 +20,7 @@ from allclear.domain.records import Acknowledged, AskWithdrawn, NoteAdded
 from allclear.domain.scope import Scope
 from allclear.engine.people.identity import Identity
 from allclear.engine.people.personal_links import PersonalLinks
-from allclear.engine.people.signatures import Purpose, Signatures, Statement
+from allclear.engine.people.signed_statements import Purpose, Signatures, Statement
 from allclear.responder.app import make_app
 from tests.scenario.pages.pages_support import ADDRESS, OURS, Waiting, ask_for, asked, hidden, notice
 from tests.scenario.private_support import private

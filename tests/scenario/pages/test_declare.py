@@ -11,7 +11,7 @@ import httpx
 
 from allclear.domain.proof import Proof
 from allclear.domain.records import By
-from allclear.engine.people.signatures import Purpose, Statement
+from allclear.engine.people.signed_statements import Purpose, Statement
 from tests.scenario.pages.pages_support import OURS, Waiting, asked, hidden, notice
 
 SAID = {"title": "Users cannot pay", "service": "storefront", "runbook": "broken-feature", "severity": "P1"}

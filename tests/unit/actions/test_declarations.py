@@ -14,8 +14,9 @@ from allclear.domain.probe import Probe
 from allclear.engine.actions.registry import read_params
 from allclear.vendors.pagerduty import LONGEST_KEY, fitting
 from tasks.cloud_armor.actions import BlockArmorAddresses, UnblockArmorAddresses
-from tasks.cloud_run.actions import RestoreLatest, RollbackTraffic
 from tasks.cloud_run.location import CloudRunParams
+from tasks.cloud_run.restore_latest import RestoreLatest
+from tasks.cloud_run.rollback import RollbackTraffic
 from tasks.email.actions import SendEmail, WriteToCustomers
 from tasks.email.meetings import InviteToMeeting
 from tasks.feature_flags import DisableFlag, EnableFlag

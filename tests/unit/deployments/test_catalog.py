@@ -135,9 +135,9 @@ def test_the_default_role_is_one_of_the_plan(company: str) -> None:
 def test_the_modules_of_the_companys_systems_are_preloaded() -> None:
     """For RetailGen these are Vercel's actions, without Cloud Run's library."""
     ours, theirs = (preload(find_company(company), Registry.installed()) for company in ("vintstreet", "retailgen"))
-    assert {"tasks.cloud_run.actions", "google.cloud.run_v2", "postgrest", "tasks.slack"} <= set(ours)
+    assert {"tasks.cloud_run.rollback", "google.cloud.run_v2", "postgrest", "tasks.slack"} <= set(ours)
     assert "tasks.vercel.actions" in theirs
-    assert not {"tasks.cloud_run.actions", "google.cloud.run_v2", "postgrest"} & set(theirs)
+    assert not {"tasks.cloud_run.rollback", "google.cloud.run_v2", "postgrest"} & set(theirs)
 
 
 @pytest.mark.parametrize("company", ["vintstreet", "retailgen"])

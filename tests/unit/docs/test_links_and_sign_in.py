@@ -16,7 +16,7 @@ from allclear.bootstrap import Engine, make_engine
 from allclear.cli import tokens
 from allclear.cli.root import app
 from allclear.domain.errors import NotAllowed
-from allclear.engine.people.signatures import Purpose
+from allclear.engine.people.signed_statements import Purpose
 from allclear.settings import Settings
 from tests.contract.simulator_support import REPOSITORY
 from tests.scenario.response_support import ALERT, installed, new_journal, vintstreet

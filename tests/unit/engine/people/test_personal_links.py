@@ -20,7 +20,7 @@ from allclear.domain.proof import Proof
 from allclear.domain.scope import Scope
 from allclear.engine.people.identity import Identity
 from allclear.engine.people.personal_links import PersonalLinks
-from allclear.engine.people.signatures import LEEWAY, LIFETIME, Purpose, Signatures, Statement
+from allclear.engine.people.signed_statements import LEEWAY, LIFETIME, Purpose, Signatures, Statement
 from allclear.journal.sql_journal import SqlJournal
 from tests.scenario.response_support import new_journal, vintstreet
 from tests.unit.domain.stories import START

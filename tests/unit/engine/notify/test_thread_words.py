@@ -15,7 +15,7 @@ from allclear.domain.incident import Incident
 from allclear.domain.proof import Proof
 from allclear.domain.question import closing_words
 from allclear.domain.records import By, IncidentEnded, IncidentOpened
-from allclear.engine.notify.message_words import card, private_card
+from allclear.engine.notify.thread_words import card, private_card
 from tests.unit.domain.stories import plan
 
 AT = datetime(2026, 11, 22, 14, 30, tzinfo=UTC)

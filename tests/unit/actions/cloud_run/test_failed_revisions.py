@@ -11,8 +11,8 @@ from allclear.domain.baseline import Baseline, Containing
 from allclear.domain.errors import Refused
 from allclear.vendors.cloud_run.views import Traffic
 from tasks.cloud_run.evidence import Evidence, Past
+from tasks.cloud_run.failed_revisions import ROLLBACK, rolled_back_from
 from tasks.cloud_run.previous_revision import choose_named, choose_previous
-from tasks.cloud_run.rolled_back import ROLLBACK, rolled_back_from
 from tests.unit.actions.cloud_run.test_previous_revision import (
     FOUR,
     LATEST,

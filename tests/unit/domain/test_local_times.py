@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from allclear.domain.errors import NotAllowed
-from allclear.domain.moments import read_future, read_past
+from allclear.domain.local_times import read_future, read_past
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)

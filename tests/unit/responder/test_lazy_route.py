@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from fastapi.testclient import TestClient
 
-from allclear.responder.routes.late_route import LateRoute
+from allclear.responder.routes.lazy_route import LateRoute
 
 
 def test_a_route_is_read_at_its_first_request_and_described_in_full() -> None:
