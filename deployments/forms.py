@@ -20,7 +20,7 @@ from allclear.domain.approval import ANSWER_WORDS
 from allclear.domain.base import JsonDict
 from allclear.domain.plan import UNKNOWN
 from allclear.domain.plan_text import severity_help
-from allclear.domain.post_mortem import NOTE_FOR
+from allclear.domain.review.post_mortem import NOTE_FOR
 from allclear.drill.script import scripts
 from allclear.postmortem.placeholders import FIELDS
 

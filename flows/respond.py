@@ -10,8 +10,8 @@ from allclear.bootstrap import Engine
 from allclear.commands.assess import read_facts
 from allclear.commands.base import read_fields
 from allclear.commands.company import Declare
-from allclear.domain.incident_ticket import only_a_ticket
 from allclear.domain.records import By
+from allclear.domain.review.incident_ticket import only_a_ticket
 from allclear.domain.runbook import Phase
 from allclear.domain.template_values import waiting
 from allclear.engine.response.flow_starts import start_message

@@ -17,8 +17,8 @@ from typing_extensions import override
 from allclear.bootstrap import Engine, open_engine
 from allclear.domain.errors import AllclearError, NotFound
 from allclear.domain.links import LinkTo
+from allclear.domain.notify.published import became_private
 from allclear.domain.privacy import NotAReader, is_private, where_to_read
-from allclear.domain.published import became_private
 from allclear.engine.prefect_privacy import hide_in_prefect
 from allclear.prefect_api import PrefectApi
 from flows.run_context import Ended, not_done

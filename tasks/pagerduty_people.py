@@ -14,8 +14,8 @@ from typing_extensions import override
 
 from allclear.domain.action import Action, Change, Client, Fence, Finding, LinkedParams, Params, Receipt, State, Verdict
 from allclear.domain.approval import ApprovalPolicy
-from allclear.domain.delivery import from_command_line
 from allclear.domain.errors import Refused
+from allclear.domain.notify.delivery import from_command_line
 from allclear.domain.preflight import Preflight
 from allclear.vendors.pagerduty import fitting
 from allclear.vendors.pagerduty_rest import USER, PagerDutyRest, PagerStatus

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from typing_extensions import override
 
-from allclear.domain.channel import Channel, Post
+from allclear.domain.notify.channel import Channel, Post
 from allclear.domain.proof import Proof
 from tasks.slack import PostMessage
 

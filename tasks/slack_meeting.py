@@ -18,7 +18,7 @@ from allclear.domain.base import digest
 from allclear.domain.durations import Duration
 from allclear.domain.errors import Refused
 from allclear.domain.local_times import stamp
-from allclear.domain.meeting import MeetingState
+from allclear.domain.review.meeting import MeetingState
 from tasks.email.addresses import Subject
 from tasks.slack import DEADLINE, MessageParams, MessageState, PostMessage
 

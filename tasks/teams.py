@@ -32,9 +32,9 @@ from allclear.domain.action import (
 )
 from allclear.domain.approval import ApprovalPolicy
 from allclear.domain.base import digest
-from allclear.domain.channel import Card
-from allclear.domain.delivery import MAY_BE_REPEAT, Delivery, Sent
 from allclear.domain.errors import Refused
+from allclear.domain.notify.channel import Card
+from allclear.domain.notify.delivery import MAY_BE_REPEAT, Delivery, Sent
 from allclear.domain.preflight import PlannedUse, Preflight, PreflightCheck, Unproven
 from allclear.domain.systems import Service
 from allclear.vendors.teams import Teams

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from typing_extensions import override
 
-from allclear.domain.channel import Channel, Post
+from allclear.domain.notify.channel import Channel, Post
 from tasks.teams import PostInTeams
 
 

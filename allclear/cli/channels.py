@@ -8,7 +8,7 @@ import typer
 
 from allclear.bootstrap import open_engine
 from allclear.cli.root import PREPARE, AsJson, app, out, print_json, print_line, run
-from allclear.domain.channel_test import NOT_TESTED, ChannelTest
+from allclear.domain.notify.channel_test import NOT_TESTED, ChannelTest
 
 _STYLE = {"delivered": "green", "acknowledged": "green", "failed": "bold red", NOT_TESTED: "dim"}
 

@@ -12,9 +12,9 @@ import typer
 from allclear.bootstrap import open_doctor
 from allclear.cli.root import PREPARE, AsJson, app, out, print_json, print_line, run
 from allclear.domain.base import utc_now
-from allclear.domain.channel_test import ChannelTest
 from allclear.domain.errors import AllclearError
 from allclear.domain.incident import Incident
+from allclear.domain.notify.channel_test import ChannelTest
 from allclear.domain.scope import Scope
 from allclear.engine.doctor import WAY, Problem, SystemReport
 from allclear.engine.incidents import readable

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ValidationError
 from allclear.domain.base import Model
 from allclear.domain.errors import ConfigError, NotAllowed
 from allclear.domain.incident import Incident
+from allclear.domain.notify.published import published_before
 from allclear.domain.privacy import is_private, require_reader
-from allclear.domain.published import published_before
 from allclear.domain.records import By
 from allclear.domain.text import plain
 

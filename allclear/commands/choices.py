@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from allclear.commands.inputs import Input, Option
 from allclear.domain.incident import Incident
 from allclear.domain.local_times import day, local
-from allclear.domain.meeting import meeting_of
 from allclear.domain.plan import UNKNOWN, is_blank
-from allclear.domain.post_mortem import NOTE_FOR
-from allclear.domain.review_meeting import may_be_invited
+from allclear.domain.review.meeting import meeting_of
+from allclear.domain.review.post_mortem import NOTE_FOR
+from allclear.domain.review.review_meeting import may_be_invited
 from allclear.domain.template_values import left_in_place
 from allclear.domain.text import LONG, plain
 

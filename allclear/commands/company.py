@@ -11,8 +11,8 @@ from allclear.commands.base import Command
 from allclear.commands.choices import all_facets, all_kinds, all_runbooks, all_services, all_severities
 from allclear.commands.inputs import EachOfCompany, OneOfCompany
 from allclear.domain.errors import NotAllowed
-from allclear.domain.incident_ticket import only_a_ticket
 from allclear.domain.records import By
+from allclear.domain.review.incident_ticket import only_a_ticket
 
 if TYPE_CHECKING:
     from allclear.bootstrap import Engine

@@ -16,8 +16,8 @@ from allclear.commands.choices import invitable, invited, meeting_time
 from allclear.commands.inputs import LINES, NOT_ASKED, LocalTime, OneOf
 from allclear.domain.errors import Refused
 from allclear.domain.incident import Incident
-from allclear.domain.meeting import meeting_of
 from allclear.domain.records import By
+from allclear.domain.review.meeting import meeting_of
 from allclear.domain.text import must_answer
 
 if TYPE_CHECKING:

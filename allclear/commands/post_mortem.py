@@ -8,8 +8,8 @@ from pydantic import Field
 from typing_extensions import override
 
 from allclear.commands.base import Command, Section
-from allclear.domain.post_mortem import PostMortemField
 from allclear.domain.records import By
+from allclear.domain.review.post_mortem import PostMortemField
 
 if TYPE_CHECKING:
     from allclear.bootstrap import Engine

@@ -31,8 +31,8 @@ from allclear.company.validation_errors import read_model
 from allclear.company.yaml_file import Place, YamlFile, read_yaml
 from allclear.domain.base import Model
 from allclear.domain.plan import Plan
-from allclear.domain.post_mortem import PostMortemField
 from allclear.domain.records import Record
+from allclear.domain.review.post_mortem import PostMortemField
 from allclear.domain.runbook import Phase, Step
 
 LINES = "lines.yaml"

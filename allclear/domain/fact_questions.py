@@ -8,11 +8,11 @@ from datetime import datetime
 
 from allclear.domain.incident import Incident
 from allclear.domain.local_times import stamp
-from allclear.domain.notices import unknown_until, verified_at
-from allclear.domain.notified import open_lines
+from allclear.domain.notify.notices import unknown_until, verified_at
+from allclear.domain.notify.notified import open_lines
 from allclear.domain.plan import Facet, Notification, Plan, holds, not_known
 from allclear.domain.pseudo_phases import FACT
-from allclear.domain.reminder import Reminder, led_by
+from allclear.domain.reminders.reminder import Reminder, led_by
 from allclear.domain.text import answer_commands, enumerated, plain, with_full_stop
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from allclear.domain.act import Act
 from allclear.domain.action import Finding
 from allclear.domain.ask_state import AskState
-from allclear.domain.page_news import PagerState
+from allclear.domain.notify.page_news import PagerState
 from allclear.domain.pseudo_phases import MESSAGES
 from allclear.domain.records import (
     AlertJoined,

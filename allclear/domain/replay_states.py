@@ -15,7 +15,7 @@ from allclear.domain.action import ActStatus, Finding, Verdict
 from allclear.domain.approval import AskKind
 from allclear.domain.base import person_key
 from allclear.domain.incident import Incident, RoleNews
-from allclear.domain.page_news import RING_AGAIN, PagerState
+from allclear.domain.notify.page_news import RING_AGAIN, PagerState
 from allclear.domain.records import (
     Acknowledged,
     ActFinished,
@@ -43,7 +43,7 @@ REPEATED = "checks"
 def apply_author(incident: Incident, entry: Entry) -> None:
     """Apply that a person wrote the entry: a person who declares the incident or acts in it has acknowledged it.
 
-    That stops a clock. Whether it answers a page is decided by `allclear.domain.on_call`.
+    That stops a clock. Whether it answers a page is decided by `allclear.domain.notify.on_call`.
     """
     key = person_key(entry.by.actor)
     incident.actors[key] = entry.by

@@ -11,8 +11,8 @@ from pydantic import Field, model_validator
 from allclear.domain.approval import ApprovalPolicy, AutoApproval, Fallback
 from allclear.domain.base import Model, Slug, wrong_at
 from allclear.domain.durations import Duration
-from allclear.domain.post_mortem import PostMortemField
 from allclear.domain.recovery import RecoveryRule
+from allclear.domain.review.post_mortem import PostMortemField
 
 
 class Phase(StrEnum):

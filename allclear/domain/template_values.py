@@ -9,23 +9,23 @@ from types import MappingProxyType
 from allclear.domain.act import Act
 from allclear.domain.after_end import is_still_asked
 from allclear.domain.ask_state import AskState
-from allclear.domain.deadlines import deadlines, notifications_due
 from allclear.domain.durations import counted, short_duration
 from allclear.domain.errors import ConfigError
 from allclear.domain.incident import Incident
-from allclear.domain.learnings import learned
 from allclear.domain.local_times import clock, stamp
-from allclear.domain.notified import open_lines
+from allclear.domain.notify.notified import open_lines
+from allclear.domain.notify.update_rhythm import STATUS_PAGE, last_update
 from allclear.domain.placeholders import INTERNAL, PLACEHOLDERS, Unknown, render_template, unknown_placeholders
 from allclear.domain.plan import Plan, not_known
-from allclear.domain.post_mortem import said
 from allclear.domain.records import Entry
-from allclear.domain.reminder import lead_of
-from allclear.domain.review_meeting import meeting_people, meeting_start
+from allclear.domain.reminders.deadlines import deadlines, notifications_due
+from allclear.domain.reminders.reminder import lead_of
+from allclear.domain.review.learnings import learned
+from allclear.domain.review.post_mortem import said
+from allclear.domain.review.review_meeting import meeting_people, meeting_start
 from allclear.domain.runbook import Phase
 from allclear.domain.text import LONG, answer_commands, plain, role_words, signature
 from allclear.domain.timeline import timeline
-from allclear.domain.update_rhythm import STATUS_PAGE, last_update
 
 DATA_STATEMENT = "data-statement"
 """The step whose note is the statement to customers about their data."""

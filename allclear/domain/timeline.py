@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from allclear.domain.base import Model, Moment
-from allclear.domain.failed_tries import FailedTries
 from allclear.domain.incident import Incident
+from allclear.domain.notify.failed_tries import FailedTries
 from allclear.domain.plan import Plan
 from allclear.domain.records import (
     AlertJoined,

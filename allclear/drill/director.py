@@ -17,14 +17,14 @@ from allclear.company import Company
 from allclear.domain.approval import AskKind
 from allclear.domain.ask_state import AskState
 from allclear.domain.base import utc_now
-from allclear.domain.channel_test import ChannelTest
 from allclear.domain.durations import counted, short_duration
 from allclear.domain.errors import ConfigError
 from allclear.domain.incident import Incident
+from allclear.domain.notify.channel_test import ChannelTest
+from allclear.domain.notify.reached import page_of
 from allclear.domain.pseudo_phases import TICKET
-from allclear.domain.reached import page_of
 from allclear.domain.records import Entry
-from allclear.domain.reminder import ON_CALL
+from allclear.domain.reminders.reminder import ON_CALL
 from allclear.domain.text import enumerated, plain
 from allclear.drill.cast import TERMINAL, Cast, Person, finished
 from allclear.drill.script import Script, find_script

@@ -14,10 +14,10 @@ from pathlib import Path
 from allclear.company import Company
 from allclear.company.used_systems import MissingCredential, UsedSystem, missing_credentials, used_systems
 from allclear.domain.action import COMPANY, ActionContext
-from allclear.domain.channel_test import ChannelTest
 from allclear.domain.errors import AllclearError, Denied, MissingSecret, NotFound, Unreachable, VendorRefused
-from allclear.domain.failing_messages import failing_messages
 from allclear.domain.incident import Incident
+from allclear.domain.notify.channel_test import ChannelTest
+from allclear.domain.notify.failing_messages import failing_messages
 from allclear.domain.plan import MessageAction
 from allclear.domain.preflight import Passed, PreflightCheck
 from allclear.domain.text import enumerated

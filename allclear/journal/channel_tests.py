@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import insert, select
 
-from allclear.domain.channel_test import ChannelTest
+from allclear.domain.notify.channel_test import ChannelTest
 from allclear.journal.store import Store
 from allclear.journal.tables import CHANNEL_TESTS
 

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 from allclear.domain.alert import AlertDecision, AlertState
 from allclear.domain.baseline import Baseline
-from allclear.domain.channel_test import ChannelTest
 from allclear.domain.links import Revocation
+from allclear.domain.notify.channel_test import ChannelTest
 from allclear.domain.plan import RotaOverride
 from allclear.domain.records import ActFinished, ActIntended, By, Entry, IncidentOpened
 from allclear.domain.scope import Scope

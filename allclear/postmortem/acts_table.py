@@ -5,12 +5,12 @@ from __future__ import annotations
 from allclear.domain.act import Act
 from allclear.domain.action import ActStatus
 from allclear.domain.ask_state import Answer, AskState
-from allclear.domain.follow_up_tickets import shown_ticket
 from allclear.domain.incident import Incident
-from allclear.domain.incident_ticket import is_own_ticket
 from allclear.domain.local_times import clock, zone_name
 from allclear.domain.plan import Plan
 from allclear.domain.pseudo_phases import LIVE_MESSAGE, MEETING, NOTICE, THREAD, TICKET
+from allclear.domain.review.follow_up_tickets import shown_ticket
+from allclear.domain.review.incident_ticket import is_own_ticket
 from allclear.domain.sentences.acts import outcome_words
 from allclear.domain.template_values import left_lines
 from allclear.domain.text import change_rows, markdown_safe, plain, role_words

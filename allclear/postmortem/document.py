@@ -9,14 +9,14 @@ from typing import NamedTuple
 
 from allclear.domain.durations import counted, in_words, short_duration
 from allclear.domain.errors import ConfigError
-from allclear.domain.follow_up_tickets import ticket_of, ticket_words
 from allclear.domain.incident import Incident
 from allclear.domain.local_times import clock, day, local, named_clock, stamp
-from allclear.domain.notified import notified
+from allclear.domain.notify.notified import notified
 from allclear.domain.placeholders import render, unknown_placeholders
 from allclear.domain.plan import Plan
-from allclear.domain.post_mortem import PostMortemField
 from allclear.domain.records import Entry, PostMortemWritten
+from allclear.domain.review.follow_up_tickets import ticket_of, ticket_words
+from allclear.domain.review.post_mortem import PostMortemField
 from allclear.domain.template_values import duration, lead, status_words
 from allclear.domain.text import emphasised, markdown_safe, plain, signature
 from allclear.domain.timeline import Line, timeline

@@ -15,19 +15,19 @@ from allclear.domain.approval import AskKind
 from allclear.domain.ask_state import AskState
 from allclear.domain.base import person_key
 from allclear.domain.durations import short_duration
-from allclear.domain.escalation import roles_to_notify
-from allclear.domain.follow_up_tickets import follow_up_line, ticket_of, ticket_words
 from allclear.domain.incident import Incident
-from allclear.domain.incident_ticket import ticket_link
-from allclear.domain.incident_ticket import ticket_words as own_ticket
 from allclear.domain.local_times import clock, day, named_clock, stamp, zone_name
-from allclear.domain.notified import notified
+from allclear.domain.notify.notified import notified
+from allclear.domain.notify.published import published_before
 from allclear.domain.plan import Plan
 from allclear.domain.plan_text import help_lines
-from allclear.domain.published import published_before
 from allclear.domain.question import last_check_words
 from allclear.domain.records import Entry
-from allclear.domain.reminder import LEAD
+from allclear.domain.reminders.escalation import roles_to_notify
+from allclear.domain.reminders.reminder import LEAD
+from allclear.domain.review.follow_up_tickets import follow_up_line, ticket_of, ticket_words
+from allclear.domain.review.incident_ticket import ticket_link
+from allclear.domain.review.incident_ticket import ticket_words as own_ticket
 from allclear.domain.sentences.sentence import Tone
 from allclear.domain.states import StateHistory
 from allclear.domain.template_values import (

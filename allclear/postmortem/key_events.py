@@ -11,7 +11,6 @@ from allclear.domain.durations import counted, short_duration
 from allclear.domain.incident import Incident
 from allclear.domain.local_times import day, local
 from allclear.domain.plan import Plan
-from allclear.domain.post_mortem import field_of
 from allclear.domain.records import (
     FIRES_AGAIN,
     ActFinished,
@@ -29,6 +28,7 @@ from allclear.domain.records import (
     SeverityChanged,
     StepDone,
 )
+from allclear.domain.review.post_mortem import field_of
 from allclear.domain.sentences import describe
 from allclear.domain.sentences.sentence import SentenceContext
 from allclear.domain.states import StateHistory

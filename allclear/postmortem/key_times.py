@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import NamedTuple
 
-from allclear.domain.deadlines import Deadline, deadlines
 from allclear.domain.durations import short_duration
 from allclear.domain.incident import Incident
 from allclear.domain.local_times import local, stamp, zone_name
 from allclear.domain.plan import ClockStop, Plan
+from allclear.domain.reminders.deadlines import Deadline, deadlines
 from allclear.domain.states import StateHistory
 from allclear.domain.text import markdown_safe
 from allclear.postmortem.affected import BRIEF, held

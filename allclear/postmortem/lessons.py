@@ -9,14 +9,14 @@ from itertools import pairwise
 from allclear.domain.act import Act
 from allclear.domain.action import ActStatus
 from allclear.domain.approval import AskKind
-from allclear.domain.deadlines import Deadline, deadlines
 from allclear.domain.durations import counted, short_duration
 from allclear.domain.incident import Incident
 from allclear.domain.local_times import clock
 from allclear.domain.plan import Plan
 from allclear.domain.pseudo_phases import REMINDER, THREAD
 from allclear.domain.records import Entry
-from allclear.domain.reminder import LEAD
+from allclear.domain.reminders.deadlines import Deadline, deadlines
+from allclear.domain.reminders.reminder import LEAD
 from allclear.domain.sentences.acts import outcome_words
 from allclear.domain.text import SHORT, bare, plain, with_full_stop
 from allclear.postmortem.acts_table import changes_production

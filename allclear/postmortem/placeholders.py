@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-from allclear.domain.post_mortem import PostMortemField
+from allclear.domain.review.post_mortem import PostMortemField
 
 
 class Field(NamedTuple):

@@ -10,7 +10,7 @@ from allclear.domain.durations import counted, in_words
 from allclear.domain.incident import Incident
 from allclear.domain.local_times import clock
 from allclear.domain.plan import Plan
-from allclear.domain.post_mortem import Said, said
+from allclear.domain.review.post_mortem import Said, said
 from allclear.domain.sentences.sentence import SentenceContext
 from allclear.domain.text import SHORT, bare, plain, with_full_stop
 

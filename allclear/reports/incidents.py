@@ -11,9 +11,9 @@ from typing_extensions import override
 from allclear.domain.act import Act
 from allclear.domain.base import utc_now
 from allclear.domain.durations import short_duration
-from allclear.domain.failing_messages import failing_messages
 from allclear.domain.incident import Incident
 from allclear.domain.local_times import local, stamp, zone_name
+from allclear.domain.notify.failing_messages import failing_messages
 from allclear.domain.template_values import PRIVATE_TITLE, left_in_place, status, waiting
 from allclear.domain.text import plain, signature
 from allclear.engine.incidents import readable

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from allclear.domain.base import JsonDict
-from allclear.domain.channel import Card
+from allclear.domain.notify.channel import Card
 from allclear.vendors.lengths import head, shortened
 from allclear.vendors.teams import LARGEST
 

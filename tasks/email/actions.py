@@ -10,8 +10,8 @@ from typing_extensions import override
 from allclear.domain.action import Change, LinkedParams, Params, Receipt, State
 from allclear.domain.approval import SPEAKERS, ApprovalPolicy
 from allclear.domain.base import digest, utc_now
-from allclear.domain.delivery import MAY_BE_REPEAT, Delivery
 from allclear.domain.links import with_link
+from allclear.domain.notify.delivery import MAY_BE_REPEAT, Delivery
 from allclear.domain.text import enumerated
 from tasks.email.addresses import Readable
 from tasks.email.compose import composed

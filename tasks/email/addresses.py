@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator
 
-from allclear.domain.delivery import from_command_line
+from allclear.domain.notify.delivery import from_command_line
 from allclear.domain.text import is_visible, plain, printable
 from allclear.vendors.lengths import shortened
 from allclear.vendors.smtp import ADDRESS

@@ -17,8 +17,8 @@ from typing_extensions import override
 
 from allclear.domain.action import Action, Change, Client, Fence, Finding, Params, Receipt, Verdict
 from allclear.domain.approval import ApprovalPolicy
-from allclear.domain.delivery import ON_THE_WAY, Delivery, Sent
 from allclear.domain.errors import Refused
+from allclear.domain.notify.delivery import ON_THE_WAY, Delivery, Sent
 from allclear.domain.preflight import Passed, PlannedUse, Preflight, PreflightCheck
 from allclear.domain.systems import Service
 from allclear.domain.text import enumerated

@@ -15,12 +15,12 @@ from typing_extensions import override
 
 from allclear.domain.action import Change, Finding, Params, Receipt, State, Verdict
 from allclear.domain.base import digest, utc_now
-from allclear.domain.delivery import MAY_BE_REPEAT, ON_THE_WAY, Delivery
 from allclear.domain.durations import Duration
 from allclear.domain.errors import AllclearError, AnswerLost, Refused
-from allclear.domain.invitation import Method, invitation
 from allclear.domain.local_times import stamp
-from allclear.domain.meeting import MeetingState
+from allclear.domain.notify.delivery import MAY_BE_REPEAT, ON_THE_WAY, Delivery
+from allclear.domain.review.invitation import Method, invitation
+from allclear.domain.review.meeting import MeetingState
 from allclear.domain.text import enumerated
 from allclear.vendors.smtp import Taken
 from tasks.email.actions import shown

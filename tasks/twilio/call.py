@@ -16,7 +16,7 @@ from pydantic import Field
 from typing_extensions import override
 
 from allclear.domain.action import Params
-from allclear.domain.delivery import MAY_BE_REPEAT, Delivery
+from allclear.domain.notify.delivery import MAY_BE_REPEAT, Delivery
 from allclear.domain.requests import pressed_key
 from allclear.domain.text import plain
 from allclear.vendors.lengths import shortened

@@ -12,7 +12,7 @@ from typing import ClassVar
 from typing_extensions import override
 
 from allclear.domain.action import Params
-from allclear.domain.delivery import Delivery
+from allclear.domain.notify.delivery import Delivery
 from allclear.vendors.lengths import shortened
 from allclear.vendors.twilio import LONGEST_TEXT, Text, meaning_of, next_step_for
 from tasks.twilio.messages import PhoneAction, PhoneParams, Reached

@@ -16,9 +16,9 @@ from pydantic import SecretStr
 
 from allclear.domain.action import ActStatus, AnyAction, Change, Outcome, Verdict
 from allclear.domain.approval import SPEAKERS
-from allclear.domain.delivery import MAY_BE_REPEAT, Delivery
 from allclear.domain.errors import AllclearError, AnswerLost, ConfigError, Denied, Refused, Unreachable, VendorRefused
 from allclear.domain.links import LinkTo
+from allclear.domain.notify.delivery import MAY_BE_REPEAT, Delivery
 from allclear.domain.systems import Access
 from allclear.engine.actions.loaded_act import LoadedAct
 from allclear.engine.actions.registry import read_params

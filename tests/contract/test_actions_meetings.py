@@ -10,8 +10,8 @@ import pytest
 import vobject
 
 from allclear.domain.action import ActStatus
-from allclear.domain.delivery import MAY_BE_REPEAT
 from allclear.domain.errors import ConfigError, Refused
+from allclear.domain.notify.delivery import MAY_BE_REPEAT
 from allclear.engine.actions.registry import read_params
 from allclear.simulator.faults import Fault
 from allclear.simulator.mailbox import Mail

@@ -9,10 +9,10 @@ import pytest
 from allclear.domain.action import Verdict
 from allclear.domain.approval import ONE_PERSON, Ask, AskKind
 from allclear.domain.base import Candidate
-from allclear.domain.channel import Card, CardButton, CardRow, Post, button_value, read_button
 from allclear.domain.errors import AnswerLost, VendorRefused
 from allclear.domain.links import LinkTo
-from allclear.domain.slack_ids import slack_user_id
+from allclear.domain.notify.channel import Card, CardButton, CardRow, Post, button_value, read_button
+from allclear.domain.notify.slack_ids import slack_user_id
 from allclear.vendors.slack_blocks import mentions
 from tasks.slack import MessageParams, PostMessage
 from tasks.slack_channel import SlackChannel

@@ -8,10 +8,10 @@ import httpx
 import pytest
 
 from allclear.domain.action import Verdict
-from allclear.domain.channel import Card
-from allclear.domain.delivery import MAY_BE_REPEAT, Delivery
 from allclear.domain.errors import AllclearError, AnswerLost, Denied
 from allclear.domain.links import LinkTo
+from allclear.domain.notify.channel import Card
+from allclear.domain.notify.delivery import MAY_BE_REPEAT, Delivery
 from allclear.simulator.teams_flow import text_of
 from tasks.teams import PostInTeams
 from tests.contract.actions_support import SimulatedContext, each_write_fault, production, worked_out

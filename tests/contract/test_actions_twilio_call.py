@@ -17,8 +17,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from allclear.domain.action import ActStatus, Outcome
-from allclear.domain.delivery import MAY_BE_REPEAT
 from allclear.domain.links import NoLinks
+from allclear.domain.notify.delivery import MAY_BE_REPEAT
 from allclear.domain.preflight import PlannedUse
 from allclear.domain.requests import pressed_key
 from allclear.simulator.http_server import HttpServer

@@ -14,10 +14,10 @@ import pytest
 
 from allclear.company import Company, load_company
 from allclear.company.check import check_company
-from allclear.domain.deadlines import deadlines
 from allclear.domain.incident import Incident
 from allclear.domain.plan import ClockStart
 from allclear.domain.records import Entry
+from allclear.domain.reminders.deadlines import deadlines
 from allclear.domain.replay import replay
 from allclear.drill.check import check_drills
 from allclear.engine.actions.registry import Registry

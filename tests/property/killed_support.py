@@ -19,7 +19,7 @@ from typing import Any, Literal, cast
 
 from allclear.bootstrap import Engine, make_engine
 from allclear.company import Company
-from allclear.domain.delivery import MAY_BE_REPEAT
+from allclear.domain.notify.delivery import MAY_BE_REPEAT
 from allclear.domain.plan import MessageAction, Notification, Person
 from allclear.domain.pseudo_phases import NOTICE
 from allclear.domain.records import PhaseEntered

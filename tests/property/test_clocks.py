@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from allclear.domain.action import Finding, Verdict
-from allclear.domain.deadlines import Deadline, clock_start, clock_stops, deadlines, duties
 from allclear.domain.incident import Incident
 from allclear.domain.plan import ClockStart, ClockStop, Plan, Span, WorkingTime
 from allclear.domain.plan.working_time import WEEKDAYS
@@ -26,6 +25,7 @@ from allclear.domain.records import (
     SeverityChanged,
     StepDone,
 )
+from allclear.domain.reminders.deadlines import Deadline, clock_start, clock_stops, deadlines, duties
 from allclear.domain.replay import replay
 from tests.unit.domain.stories import ANA, HEALTH, MACHINE, Story, plan
 

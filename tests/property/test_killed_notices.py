@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from allclear.domain.base import utc_now
-from allclear.domain.notice_tries import begun_notices
+from allclear.domain.notify.notice_tries import begun_notices
 from allclear.domain.records import By
 from allclear.simulator.scenario import Production
 from allclear.simulator.scenario_schema import PhoneSpec

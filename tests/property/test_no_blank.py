@@ -36,7 +36,7 @@ from allclear.domain.records import (
     RunStarted,
     SeverityChanged,
 )
-from allclear.domain.reminder import LEAD
+from allclear.domain.reminders.reminder import LEAD
 from allclear.domain.runbook import Phase, Runbook
 from allclear.domain.template_values import impact_words, values
 from allclear.domain.text import markdown_safe, plain

@@ -15,8 +15,8 @@ import pytest
 
 from allclear.bootstrap import Engine
 from allclear.domain.base import utc_now
-from allclear.domain.incident_ticket import ticket_link, ticket_words
 from allclear.domain.records import By, PhaseEntered, PhaseLeft
+from allclear.domain.review.incident_ticket import ticket_link, ticket_words
 from allclear.engine.actions.message_acts import MessageActs
 from allclear.engine.notify.ticket_sender import TicketSender
 from allclear.journal.sql_journal import SqlJournal

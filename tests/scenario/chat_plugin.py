@@ -10,7 +10,7 @@ from fastapi import APIRouter, Header, HTTPException
 from pydantic import BaseModel, Field
 from typing_extensions import override
 
-from allclear.domain.channel import Channel, Post, read_button
+from allclear.domain.notify.channel import Channel, Post, read_button
 from allclear.responder.channels.answers import ChannelAnswers
 from allclear.responder.channels.receiver import Receiver
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from allclear.domain.notified import notified
+from allclear.domain.notify.notified import notified
 from allclear.domain.proof import Proof
 from allclear.reports.base import Reader
 from allclear.reports.incident import Show

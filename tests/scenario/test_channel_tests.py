@@ -21,8 +21,8 @@ from allclear.cli.root import app
 from allclear.company import Company
 from allclear.company.traceability import COMMANDS as OF_LINES
 from allclear.domain.base import utc_now
-from allclear.domain.channel_test import ChannelTest
 from allclear.domain.errors import NotFound, Refused
+from allclear.domain.notify.channel_test import ChannelTest
 from allclear.domain.plan import MessageAction, Person
 from allclear.domain.systems import System
 from allclear.engine.doctor import Problem, SystemReport

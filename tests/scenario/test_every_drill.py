@@ -14,7 +14,6 @@ import vobject
 from allclear.company import find_company, load_company
 from allclear.domain.action import ActStatus
 from allclear.domain.approval import AskKind
-from allclear.domain.incident_ticket import is_own_ticket
 from allclear.domain.proof import Proof
 from allclear.domain.pseudo_phases import TICKET
 from allclear.domain.records import (
@@ -27,6 +26,7 @@ from allclear.domain.records import (
     LedgerHandedOver,
     Recovered,
 )
+from allclear.domain.review.incident_ticket import is_own_ticket
 from allclear.drill.director import Played
 from allclear.drill.script import scripts
 from tests.contract.simulator_support import REPOSITORY

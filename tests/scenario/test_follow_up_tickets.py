@@ -14,9 +14,9 @@ from rich.console import Console
 
 from allclear.company import Company, load_company
 from allclear.domain.action import ActStatus
-from allclear.domain.follow_up_tickets import ticket_of, ticket_words
 from allclear.domain.pseudo_phases import TICKET
 from allclear.domain.records import By
+from allclear.domain.review.follow_up_tickets import ticket_of, ticket_words
 from allclear.engine.people.declare import Declaration
 from allclear.postmortem.document import PostMortem, write_post_mortem
 from allclear.postmortem.incident_summary import show

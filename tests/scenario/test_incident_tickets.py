@@ -14,11 +14,11 @@ from rich.console import Console
 
 from allclear.company import Company, load_company
 from allclear.domain.action import ActStatus, Finding, Verdict
-from allclear.domain.incident_ticket import ticket_link, ticket_words
 from allclear.domain.plan import IncidentTickets
 from allclear.domain.proof import Proof
 from allclear.domain.pseudo_phases import TICKET
 from allclear.domain.records import By, Recovered, StepDone
+from allclear.domain.review.incident_ticket import ticket_link, ticket_words
 from allclear.domain.runbook import Phase
 from allclear.engine.people.declare import Declaration
 from allclear.postmortem.document import PostMortem, write_post_mortem

@@ -9,7 +9,7 @@ import pytest
 
 from allclear.company import Company
 from allclear.domain.errors import NotAllowed
-from allclear.domain.notified import notified as rows_of
+from allclear.domain.notify.notified import notified as rows_of
 from allclear.domain.plan import MailingList, MessageAction
 from allclear.domain.runbook import Phase
 from tests.scenario.notice_support import fault, later, line, notified, sent

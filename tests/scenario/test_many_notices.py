@@ -8,7 +8,7 @@ from pathlib import Path
 
 from typing_extensions import override
 
-from allclear.domain.notice_tries import step_of
+from allclear.domain.notify.notice_tries import step_of
 from allclear.domain.plan import Kind, MessageAction
 from allclear.domain.pseudo_phases import NOTICE
 from allclear.domain.records import ActIntended, ActProposed, By, ReminderDue

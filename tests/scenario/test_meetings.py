@@ -15,12 +15,12 @@ import pytest
 from allclear.commands.base import Command
 from allclear.commands.meetings import CancelMeeting, InvitePeople, MoveMeeting
 from allclear.domain.errors import AllclearError, MissingText, NotAllowed, NotFound, Refused
-from allclear.domain.meeting import Meeting, meeting_of
 from allclear.domain.plan import Person
 from allclear.domain.pseudo_phases import MEETING
 from allclear.domain.records import By, DecisionMade
-from allclear.domain.reminders import reminders
-from allclear.domain.review_meeting import may_be_invited
+from allclear.domain.reminders.due_reminders import reminders
+from allclear.domain.review.meeting import Meeting, meeting_of
+from allclear.domain.review.review_meeting import may_be_invited
 from allclear.domain.runbook import Phase
 from allclear.engine.actions.manual import ManualRequest
 from allclear.engine.actions.meetings import cancellation

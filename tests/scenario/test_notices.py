@@ -12,8 +12,8 @@ from rich.console import Console
 
 from allclear.bootstrap import make_engine
 from allclear.domain.action import ActStatus
-from allclear.domain.notice_tries import begun_notices
-from allclear.domain.notified import notified as rows_of
+from allclear.domain.notify.notice_tries import begun_notices
+from allclear.domain.notify.notified import notified as rows_of
 from allclear.domain.plan import UpdateSchedule
 from allclear.domain.proof import Proof
 from allclear.domain.pseudo_phases import NOTICE

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from allclear.company import Company
-from allclear.domain.on_call import page_answered
+from allclear.domain.notify.on_call import page_answered
 from allclear.domain.plan import Person
 from allclear.domain.proof import Proof
 from allclear.domain.records import Acknowledged, Entry, NoteAdded, PageHeard

@@ -13,7 +13,7 @@ from allclear.commands.answers import Answer
 from allclear.commands.roles import Acknowledge
 from allclear.domain.ask_state import AskState
 from allclear.domain.errors import NotAllowed
-from allclear.domain.on_call import page_answered
+from allclear.domain.notify.on_call import page_answered
 from allclear.domain.plan import EscalationPolicy, Rota
 from allclear.domain.privacy import is_private, may_read
 from allclear.domain.runbook import Phase

@@ -11,8 +11,8 @@ from allclear.bootstrap import make_engine
 from allclear.commands.assess import Assess, ChangeSeverity
 from allclear.commands.base import Command
 from allclear.company import Company
+from allclear.domain.notify.published import became_private
 from allclear.domain.plan.severity import SeverityRule
-from allclear.domain.published import became_private
 from allclear.domain.records import AskOpened, AskWithdrawn, By, IncidentOpened, NoteAdded, PhaseEntered, PhaseLeft
 from allclear.engine.actions.approval_requests import step_ask
 from allclear.engine.flow_runs import QUESTION, numbered, tags_of

@@ -8,10 +8,10 @@ from datetime import timedelta
 from pathlib import Path
 
 from allclear.bootstrap import make_engine
-from allclear.domain.deadlines import deadlines
 from allclear.domain.placeholders import LEARNED, Unknown
 from allclear.domain.privacy import is_private
 from allclear.domain.records import By, StepDone
+from allclear.domain.reminders.deadlines import deadlines
 from allclear.domain.runbook import Phase, Step
 from allclear.engine.response.moves import Wait
 from tasks.slack import PostMessage

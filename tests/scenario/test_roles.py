@@ -6,7 +6,7 @@ from pathlib import Path
 
 from allclear.commands.roles import HandOver, TakeRole
 from allclear.domain.records import By
-from allclear.domain.reminder import LEAD, lead_of
+from allclear.domain.reminders.reminder import LEAD, lead_of
 from allclear.domain.runbook import Phase
 from tests.scenario.response_support import ALERT, broken, vintstreet
 from tests.scenario.scenes import Scene, scene

@@ -11,7 +11,7 @@ import pytest
 
 from allclear.bootstrap import Engine, make_engine
 from allclear.domain.records import AskOpened, By, IncidentEnded, IncidentOpened, PhaseEntered, PhaseLeft, RunStarted
-from allclear.domain.reminders import reminders
+from allclear.domain.reminders.due_reminders import reminders
 from allclear.domain.scope import Scope
 from allclear.engine.actions.approval_requests import step_ask
 from allclear.engine.flow_runs import QUESTION, numbered, run_name, tags_of

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from allclear.company import Company
-from allclear.domain.channel import Post, button_value
+from allclear.domain.notify.channel import Post, button_value
 from allclear.domain.plan.people import Contact
 from allclear.domain.proof import Proof
 from allclear.domain.records import AskAnswered

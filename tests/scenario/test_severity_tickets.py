@@ -15,9 +15,9 @@ from allclear.company import Company, load_company
 from allclear.domain.action import ActStatus
 from allclear.domain.errors import NotAllowed, WrongState
 from allclear.domain.incident import Incident
-from allclear.domain.incident_ticket import SILENT_FOR, ticket_link
 from allclear.domain.plan import Limit, Storm, TicketAction
 from allclear.domain.records import By
+from allclear.domain.review.incident_ticket import SILENT_FOR, ticket_link
 from allclear.domain.runbook import Phase
 from allclear.domain.timeline import timeline
 from allclear.engine.actions.manual import ManualRequest

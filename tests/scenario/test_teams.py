@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from allclear.company import Company
-from allclear.domain.delivery import MAY_BE_REPEAT
+from allclear.domain.notify.delivery import MAY_BE_REPEAT
 from allclear.domain.plan.people import Person
 from allclear.domain.pseudo_phases import LIVE_MESSAGE
 from allclear.domain.runbook import Phase

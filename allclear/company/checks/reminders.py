@@ -8,7 +8,7 @@ from allclear.company.capabilities import ActionType, Capabilities
 from allclear.company.checks.calls import check_contact, check_params, is_numbered, unknown_action
 from allclear.company.diagnostics import Diagnostic
 from allclear.company.load import PLAN, Draft
-from allclear.domain.audiences import PHONE
+from allclear.domain.notify.audiences import PHONE
 from allclear.domain.placeholders import REMINDER_PLACEHOLDERS
 from allclear.domain.plan import MessageAction
 

@@ -9,10 +9,10 @@ from allclear.company.capabilities import ActionType, Capabilities
 from allclear.company.checks.calls import check_contact, check_params, check_recipient, is_numbered, unknown_action
 from allclear.company.diagnostics import Diagnostic, suggestion
 from allclear.company.load import PLAN, Draft
-from allclear.domain.audiences import EMAIL
+from allclear.domain.notify.audiences import EMAIL
 from allclear.domain.placeholders import NOTICE_PLACEHOLDERS
 from allclear.domain.plan import MessageAction, Notification, Person, Plan, is_blank
-from allclear.domain.reminder import ON_CALL
+from allclear.domain.reminders.reminder import ON_CALL
 from allclear.domain.text import enumerated
 
 

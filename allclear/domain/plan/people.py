@@ -11,10 +11,10 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from allclear.domain.base import Model, Moment, Slug, person_key, wrong_at
 from allclear.domain.durations import Duration
-from allclear.domain.phone_numbers import e164
+from allclear.domain.notify.phone_numbers import e164
+from allclear.domain.notify.slack_ids import slack_user_id
 from allclear.domain.plan.assumptions import MayBeAssumed, is_blank
 from allclear.domain.plan.working_time import WEEKDAYS, DayHours, Weekday, WorkingTime, Zone
-from allclear.domain.slack_ids import slack_user_id
 
 
 def _spaced(name: str) -> str:

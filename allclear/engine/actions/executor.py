@@ -41,9 +41,9 @@ from allclear.domain.errors import (
     Refused,
 )
 from allclear.domain.incident import Incident
+from allclear.domain.notify.published import is_from_before
 from allclear.domain.plan import Plan
 from allclear.domain.privacy import is_private
-from allclear.domain.published import is_from_before
 from allclear.domain.records import ActFinished, ActIntended, By
 from allclear.domain.text import AS_NAME, must_answer, signature
 from allclear.engine.actions import reconcile

@@ -16,13 +16,13 @@ from allclear.domain.base import Clock, is_blank
 from allclear.domain.errors import MissingText, NotAllowed, NotFound, Refused
 from allclear.domain.incident import Incident
 from allclear.domain.local_times import read_future, stamp
-from allclear.domain.meeting import Meeting, meeting_of
+from allclear.domain.notify.published import words_from_now_on
 from allclear.domain.plan import Plan
 from allclear.domain.privacy import is_private
 from allclear.domain.pseudo_phases import MEETING
-from allclear.domain.published import words_from_now_on
 from allclear.domain.records import By, DecisionMade
-from allclear.domain.review_meeting import may_be_invited, outside_window
+from allclear.domain.review.meeting import Meeting, meeting_of
+from allclear.domain.review.review_meeting import may_be_invited, outside_window
 from allclear.domain.text import enumerated, plain
 from allclear.engine.actions.executor import Executor, Preview
 from allclear.engine.actions.manual import ManualActions, ManualResult

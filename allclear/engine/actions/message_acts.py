@@ -7,8 +7,8 @@ from contextlib import suppress
 
 from allclear.domain.errors import NotFound
 from allclear.domain.incident import Incident
+from allclear.domain.notify.recipients import Reaches
 from allclear.domain.plan import Plan
-from allclear.domain.recipients import Reaches
 from allclear.domain.records import By
 from allclear.engine.actions.executor import Executor
 from allclear.engine.actions.proposals import ActionRequest, Proposal, Proposer

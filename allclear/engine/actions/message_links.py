@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from allclear.domain.base import Clock
-from allclear.domain.delivery import from_command_line
 from allclear.domain.incident import Incident
 from allclear.domain.links import LinkTo
-from allclear.domain.on_call import person_on_call
+from allclear.domain.notify.delivery import from_command_line
+from allclear.domain.notify.on_call import person_on_call
 from allclear.domain.plan import Plan
-from allclear.domain.reminder import ON_CALL
+from allclear.domain.reminders.reminder import ON_CALL
 from allclear.engine.actions.registry import ActionType
 from allclear.engine.incidents import overrides_of
 from allclear.journal.ports import Journal

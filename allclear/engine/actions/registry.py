@@ -14,8 +14,8 @@ from pydantic import ValidationError
 
 from allclear.company.capabilities import AlertSourceType
 from allclear.domain.action import Action, Params
-from allclear.domain.channel import Channel
 from allclear.domain.errors import ConfigError, NotFound
+from allclear.domain.notify.channel import Channel
 from allclear.domain.probe import Probe
 from allclear.extensions import ACTIONS, ALERT_SOURCES, CHANNELS, PROBES, Extensions, installed, load
 

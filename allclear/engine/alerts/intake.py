@@ -9,8 +9,8 @@ from allclear.domain.alert import Alert, AlertState
 from allclear.domain.base import Clock
 from allclear.domain.durations import short_duration
 from allclear.domain.incident import Incident
-from allclear.domain.incident_ticket import named_ticket
 from allclear.domain.records import FIRES_AGAIN
+from allclear.domain.review.incident_ticket import named_ticket
 from allclear.domain.text import plain
 from allclear.engine.alerts.flapping import hold, is_flapping, recent_changes
 from allclear.engine.alerts.joining import IncidentJoiner

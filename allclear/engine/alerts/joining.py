@@ -8,10 +8,10 @@ from typing import Any
 from allclear.company import Company
 from allclear.domain.durations import short_duration
 from allclear.domain.incident import Incident
-from allclear.domain.incident_ticket import ticket_call
 from allclear.domain.plan import Route
 from allclear.domain.privacy import has_same_readers
 from allclear.domain.records import FIRES_AGAIN, Assessed, IncidentOpened, SeverityChanged, StormJoined, StormPassed
+from allclear.domain.review.incident_ticket import ticket_call
 from allclear.engine.alerts.received import IntakeResult, ReceivedAlert
 from allclear.engine.alerts.storm import Buckets, Umbrella
 from allclear.engine.incidents import open_under, read_incident, readable

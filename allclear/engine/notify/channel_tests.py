@@ -14,9 +14,9 @@ from typing import Any, cast
 from allclear.company import Company
 from allclear.domain.action import ActionContext, ActStatus, AnyAction, Change, Outcome
 from allclear.domain.base import Clock
-from allclear.domain.channel_test import NOT_TESTED, ChannelTest
-from allclear.domain.delivery import Delivery
 from allclear.domain.errors import AllclearError, ConfigError, NotFound, Refused
+from allclear.domain.notify.channel_test import NOT_TESTED, ChannelTest
+from allclear.domain.notify.delivery import Delivery
 from allclear.domain.plan import Person
 from allclear.domain.text import plain
 from allclear.engine.actions.loaded_act import LoadedAct

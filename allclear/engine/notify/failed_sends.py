@@ -8,10 +8,10 @@ from datetime import datetime
 from allclear.domain.act import Act
 from allclear.domain.action import ActStatus
 from allclear.domain.incident import Incident, ReminderState
-from allclear.domain.notice_tries import may_have_arrived
+from allclear.domain.notify.notice_tries import may_have_arrived
+from allclear.domain.notify.ways import Way, failed, failed_pages
 from allclear.domain.plan import Plan, RotaOverride
 from allclear.domain.pseudo_phases import REMINDER
-from allclear.domain.ways import Way, failed, failed_pages
 from allclear.engine.notify.message_retries import next_try
 
 

@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from allclear.domain.approved_change import clearance
 from allclear.domain.base import Clock
 from allclear.domain.incident import Incident
-from allclear.domain.meeting import Meeting, meeting_of
-from allclear.domain.meeting_reminders import CANCEL, TRIES
 from allclear.domain.plan import Plan
 from allclear.domain.pseudo_phases import MEETING
+from allclear.domain.reminders.meetings import CANCEL, TRIES
+from allclear.domain.review.meeting import Meeting, meeting_of
 from allclear.engine.actions.meetings import cancellation, meeting_params
 from allclear.engine.actions.message_acts import MessageActs
 from allclear.engine.notify.message_retries import next_try

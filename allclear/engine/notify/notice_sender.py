@@ -1,7 +1,8 @@
 """Notifies each person of the plan's `notifications`, by the next way as soon as one has failed.
 
-What is due follows from the record, the plan and the rota alone (`allclear.domain.notices`). Each message is an act and
-is sent concurrently with the others. Each way has its own slots, so a vendor that hangs delays only its own messages.
+What is due follows from the record, the plan and the rota alone (`allclear.domain.notify.notices`). Each message is an
+act and is sent concurrently with the others. Each way has its own slots, so a vendor that hangs delays only its own
+messages.
 """
 
 from __future__ import annotations
@@ -14,20 +15,20 @@ from functools import partial
 from allclear.company import Company
 from allclear.domain.action import LinkedParams
 from allclear.domain.base import Clock, digest
-from allclear.domain.delivery import MAY_HAVE_IT
-from allclear.domain.end_notices import due_end_notices
 from allclear.domain.errors import ConcurrentWrite
 from allclear.domain.incident import Incident
-from allclear.domain.leader_updates import due_leader_updates, leader_update_text
-from allclear.domain.notice_tries import Notice, begun_notices
-from allclear.domain.notices import audience_states, due_notices, titles_of
+from allclear.domain.notify.delivery import MAY_HAVE_IT
+from allclear.domain.notify.end_notices import due_end_notices
+from allclear.domain.notify.leader_updates import due_leader_updates, leader_update_text
+from allclear.domain.notify.notice_tries import Notice, begun_notices
+from allclear.domain.notify.notices import audience_states, due_notices, titles_of
+from allclear.domain.notify.recipients import Reaches
 from allclear.domain.placeholders import render_all
 from allclear.domain.plan import RotaOverride
 from allclear.domain.privacy import is_private, may_read
 from allclear.domain.pseudo_phases import NOTICE
-from allclear.domain.recipients import Reaches
 from allclear.domain.records import NoticeOf
-from allclear.domain.reminder import lead_of
+from allclear.domain.reminders.reminder import lead_of
 from allclear.domain.text import enumerated, plain, with_full_stop
 from allclear.engine.actions.message_acts import READS, MessageActs
 from allclear.engine.actions.proposals import ActionRequest

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from allclear.domain.act import Act
 from allclear.domain.incident import Incident
-from allclear.domain.on_call import page_answered
+from allclear.domain.notify.on_call import page_answered
 from allclear.domain.plan import Plan, RotaOverride
 from allclear.domain.pseudo_phases import REMINDER as PHASE
 from allclear.engine.notify.message_retries import next_try

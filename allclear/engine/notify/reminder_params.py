@@ -8,18 +8,18 @@ from typing import Any
 
 from allclear.company import Company
 from allclear.domain.base import Clock
-from allclear.domain.delivery import MAY_HAVE_IT
 from allclear.domain.errors import Refused
 from allclear.domain.incident import Incident, ReminderState
-from allclear.domain.notice_tries import may_have_arrived
-from allclear.domain.on_call import page_answered
+from allclear.domain.notify.delivery import MAY_HAVE_IT
+from allclear.domain.notify.notice_tries import may_have_arrived
+from allclear.domain.notify.on_call import page_answered
+from allclear.domain.notify.recipients import address_at, people_of_reminder
+from allclear.domain.notify.ways import Way, ways
 from allclear.domain.placeholders import render_all
 from allclear.domain.plan import RotaOverride
 from allclear.domain.privacy import is_private
 from allclear.domain.pseudo_phases import REMINDER
-from allclear.domain.recipients import address_at, people_of_reminder
 from allclear.domain.text import enumerated, plain, with_full_stop
-from allclear.domain.ways import Way, ways
 from allclear.engine.actions.message_acts import MessageActs
 from allclear.engine.incidents import overrides_of
 from allclear.engine.notify.recipients import RecipientFinder, recipients_text
@@ -54,7 +54,7 @@ class ReminderParams:
         self._recipients = RecipientFinder(journal, company.plan)
 
     def ways(self, incident: Incident, state: ReminderState, overrides: Sequence[RotaOverride]) -> list[Way]:
-        """Return the ways for a reminder, as `allclear.domain.ways` does."""
+        """Return the ways for a reminder, as `allclear.domain.notify.ways` does."""
         return ways(self._plan, incident, state, self._acts.reaches(self._plan), overrides)
 
     def message(self, incident: Incident, state: ReminderState, way: Way) -> ReminderMessage:

@@ -1,7 +1,7 @@
 """Records each reminder and escalation once when it is due, and has it sent.
 
-What is due follows from the record alone (`allclear.domain.reminders`), so a restart loses nothing and repeats nothing.
-A reminder is an entry first and a message then (`sender.py`).
+What is due follows from the record alone (`allclear.domain.reminders.due_reminders`), so a restart loses nothing and
+repeats nothing. A reminder is an entry first and a message then (`sender.py`).
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from typing import Any
 from allclear.company import Company
 from allclear.domain.action import Verdict
 from allclear.domain.base import Clock
-from allclear.domain.channel import Channel
 from allclear.domain.durations import in_words
 from allclear.domain.errors import ConcurrentWrite, Unreadable
-from allclear.domain.escalation import POSTPONED_BY
-from allclear.domain.follow_up_reminders import FOLLOW_UP
 from allclear.domain.incident import Incident
+from allclear.domain.notify.channel import Channel
+from allclear.domain.notify.ways import NO_WAY_LEFT
 from allclear.domain.privacy import is_private
 from allclear.domain.records import SeverityChanged, StepDone
-from allclear.domain.reminder import Reminder
-from allclear.domain.reminders import reminders
-from allclear.domain.ways import NO_WAY_LEFT
+from allclear.domain.reminders.due_reminders import reminders
+from allclear.domain.reminders.escalation import POSTPONED_BY
+from allclear.domain.reminders.follow_ups import FOLLOW_UP
+from allclear.domain.reminders.reminder import Reminder
 from allclear.engine.actions.executor import Executor
 from allclear.engine.actions.message_acts import BY, READS, MessageActs
 from allclear.engine.actions.proposals import Proposer

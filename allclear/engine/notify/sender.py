@@ -13,10 +13,10 @@ from allclear.domain.act import Act
 from allclear.domain.base import Clock
 from allclear.domain.errors import ConcurrentWrite, NotFound, Refused
 from allclear.domain.incident import Incident, ReminderState
+from allclear.domain.notify.ways import Way, failed
 from allclear.domain.placeholders import render, render_all
 from allclear.domain.plan import RotaOverride
 from allclear.domain.pseudo_phases import LIVE_MESSAGE
-from allclear.domain.ways import Way, failed
 from allclear.engine.actions.message_acts import READS, MessageActs
 from allclear.engine.actions.proposals import ActionRequest
 from allclear.engine.concurrency import Sweep

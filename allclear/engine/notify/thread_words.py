@@ -9,9 +9,9 @@ import re
 
 from allclear.domain.approval import Ask
 from allclear.domain.ask_state import AskState
-from allclear.domain.channel import MOST_BUTTONS, Card, CardButton, CardRow, button_value
 from allclear.domain.decisions import Decision, decisions
 from allclear.domain.incident import Incident
+from allclear.domain.notify.channel import MOST_BUTTONS, Card, CardButton, CardRow, button_value
 from allclear.domain.plan import Plan
 from allclear.domain.privacy import is_private
 from allclear.domain.question import Question, closing_words, question_of

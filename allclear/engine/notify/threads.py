@@ -1,8 +1,8 @@
 """What is due in the thread under an incident's summary message: each turn, and a card for each question.
 
-The summary is the live message of a channel (`allclear.domain.channel`); only its thread notifies people, because an
-updated message notifies no one. What is due follows from the record alone, as for reminders. A card is posted when its
-question is asked, and updated once when the question is closed: then its buttons vanish.
+The summary is the live message of a channel (`allclear.domain.notify.channel`); only its thread notifies people,
+because an updated message notifies no one. What is due follows from the record alone, as for reminders. A card is
+posted when its question is asked, and updated once when the question is closed: then its buttons vanish.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from datetime import datetime, timedelta
 from allclear.domain.act import Act
 from allclear.domain.action import ActStatus
 from allclear.domain.ask_state import AskState
-from allclear.domain.channel import Channel
 from allclear.domain.incident import Incident
+from allclear.domain.notify.channel import Channel
 from allclear.domain.pseudo_phases import THREAD
 from allclear.domain.runbook import Phase, Runbook
 from allclear.domain.states import Turn

@@ -16,16 +16,16 @@ from functools import partial
 
 from allclear.domain.base import Clock
 from allclear.domain.errors import ConcurrentWrite
-from allclear.domain.follow_up_tickets import closing_step, opening_step, ticket_of, wants_tickets
 from allclear.domain.incident import Incident
-from allclear.domain.incident_ticket import CLOSE, closing_call, ends_at, opening_acts, opening_call, opening_of
 from allclear.domain.local_times import day
 from allclear.domain.placeholders import render_all
 from allclear.domain.plan import Plan, TicketAction
 from allclear.domain.pseudo_phases import TICKET
 from allclear.domain.records import IncidentEnded
+from allclear.domain.reminders.tickets import TRIES
+from allclear.domain.review.follow_up_tickets import closing_step, opening_step, ticket_of, wants_tickets
+from allclear.domain.review.incident_ticket import CLOSE, closing_call, ends_at, opening_acts, opening_call, opening_of
 from allclear.domain.text import plain
-from allclear.domain.ticket_reminders import TRIES
 from allclear.engine.actions.message_acts import BY, READS, MessageActs
 from allclear.engine.actions.proposals import ActionRequest
 from allclear.engine.concurrency import Sweep

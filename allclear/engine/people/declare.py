@@ -11,9 +11,9 @@ from allclear.company import Company
 from allclear.domain.base import digest, is_blank
 from allclear.domain.errors import NotAllowed
 from allclear.domain.incident import Incident
-from allclear.domain.incident_ticket import ticket_call
 from allclear.domain.privacy import has_same_readers, is_reader
 from allclear.domain.records import Assessed, By, IncidentOpened, NoteAdded
+from allclear.domain.review.incident_ticket import ticket_call
 from allclear.engine.incidents import find_open, find_request, open_under
 from allclear.engine.people.assess import Assessments
 from allclear.engine.people.incident_writer import IncidentWriter

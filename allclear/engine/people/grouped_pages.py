@@ -18,7 +18,7 @@ from allclear.domain.act import Act
 from allclear.domain.action import AnyAction
 from allclear.domain.base import Clock
 from allclear.domain.errors import AllclearError, JournalError, NotFound, Unreachable, VendorRefused
-from allclear.domain.page_news import PAGE, PEOPLE_PAGE, PageNews
+from allclear.domain.notify.page_news import PAGE, PEOPLE_PAGE, PageNews
 from allclear.engine.actions.executor import Executor
 from allclear.engine.incidents import readable
 from allclear.journal.ports import Journal

@@ -12,7 +12,7 @@ from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
 from allclear.domain.privacy import is_reader
 from allclear.domain.records import By, RoleTaken
-from allclear.domain.reminder import LEAD
+from allclear.domain.reminders.reminder import LEAD
 
 SUPPORTING = ("communications_lead", "scribe")
 

@@ -9,7 +9,6 @@ from allclear.company import Company
 from allclear.domain.errors import NotAllowed, NotFound
 from allclear.domain.incident import Incident
 from allclear.domain.local_times import day, stamp
-from allclear.domain.post_mortem import NOTE_FOR
 from allclear.domain.records import (
     AudienceTold,
     By,
@@ -19,6 +18,7 @@ from allclear.domain.records import (
     NoteAdded,
     PostMortemWritten,
 )
+from allclear.domain.review.post_mortem import NOTE_FOR
 from allclear.domain.text import signature
 from allclear.engine.people.incident_writer import IncidentWriter, required_text
 

@@ -11,7 +11,7 @@ from allclear.domain.incident import Incident
 from allclear.domain.plan import RotaOverride
 from allclear.domain.privacy import is_proven, is_reader, reading_roles
 from allclear.domain.records import Acknowledged, By, RoleOffered, RoleTaken
-from allclear.domain.reminder import lead_of
+from allclear.domain.reminders.reminder import lead_of
 from allclear.engine.people.identity import Identity
 from allclear.engine.people.incident_writer import IncidentWriter, required_text
 from allclear.engine.people.leading import conflicting_role

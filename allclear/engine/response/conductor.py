@@ -12,7 +12,7 @@ from allclear.domain.action import ActionContext, Finding, Verdict
 from allclear.domain.base import Clock
 from allclear.domain.errors import ConcurrentWrite, NotAllowed, Refused
 from allclear.domain.incident import Incident
-from allclear.domain.on_call import acting_on_call
+from allclear.domain.notify.on_call import acting_on_call
 from allclear.domain.placeholders import render, render_all
 from allclear.domain.plan import Plan
 from allclear.domain.records import (

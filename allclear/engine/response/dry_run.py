@@ -7,17 +7,17 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from allclear.domain.audiences import first_people, is_pager, no_one, ways_to
 from allclear.domain.base import utc_now
 from allclear.domain.errors import AllclearError, Refused
 from allclear.domain.incident import Incident
-from allclear.domain.incident_ticket import planned_call, ticket_call
-from allclear.domain.notified import open_lines
+from allclear.domain.notify.audiences import first_people, is_pager, no_one, ways_to
+from allclear.domain.notify.notified import open_lines
+from allclear.domain.notify.recipients import Reaches
 from allclear.domain.placeholders import Unknown, render, render_all
 from allclear.domain.plan import Notification, Plan, RotaOverride, not_known
 from allclear.domain.pseudo_phases import TICKET
-from allclear.domain.recipients import Reaches
 from allclear.domain.records import By, IncidentOpened
+from allclear.domain.review.incident_ticket import planned_call, ticket_call
 from allclear.domain.runbook import Phase, ProbeCall, Runbook, Step
 from allclear.domain.text import plain
 from allclear.engine.actions.message_acts import MessageActs

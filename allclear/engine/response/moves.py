@@ -73,7 +73,7 @@ class CarryOut:
 
 @dataclass(frozen=True)
 class AskPeople:
-    """A question to people. `phase` is `allclear.domain.deadlines.DUTY` for a duty of the plan."""
+    """A question to people. `phase` is `allclear.domain.reminders.deadlines.DUTY` for a duty of the plan."""
 
     phase: Phase | str
     step: Step

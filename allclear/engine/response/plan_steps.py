@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from allclear.domain.ask_state import AskState
-from allclear.domain.deadlines import duties
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Assignment, Duty, Evidence, Plan
 from allclear.domain.pseudo_phases import DUTY
+from allclear.domain.reminders.deadlines import duties
 from allclear.domain.runbook import Step
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from allclear.company import Company
 from allclear.domain.approval import Ask, AskKind
-from allclear.domain.deadlines import deadlines
 from allclear.domain.incident import Incident
 from allclear.domain.local_times import stamp
 from allclear.domain.placeholders import render
+from allclear.domain.reminders.deadlines import deadlines
 from allclear.domain.runbook import Phase, Step
 from allclear.engine.actions import approval_requests
 from allclear.engine.actions.registry import Registry

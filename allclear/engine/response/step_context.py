@@ -9,12 +9,12 @@ from allclear.company import Company
 from allclear.domain.base import Clock
 from allclear.domain.incident import Incident
 from allclear.domain.links import Links, LinkTo
+from allclear.domain.notify.update_rhythm import PUBLIC, audience_of, next_update
 from allclear.domain.plan import Plan
 from allclear.domain.privacy import is_private
 from allclear.domain.records import Entry
 from allclear.domain.runbook import Phase, Runbook
 from allclear.domain.template_values import TemplateValues, impact_words, update_words, values
-from allclear.domain.update_rhythm import PUBLIC, audience_of, next_update
 from allclear.engine.actions.registry import ActionType, Registry
 from allclear.journal.ports import Journal
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from allclear.bootstrap import Engine
 from allclear.commands.answers import Answer
 from allclear.domain.ask_state import AskState
-from allclear.domain.channel import Channel, Pressed
 from allclear.domain.decisions import Decision, asked_now
 from allclear.domain.errors import NotAllowed
 from allclear.domain.incident import Incident
+from allclear.domain.notify.channel import Channel, Pressed
 from allclear.domain.privacy import require_reader
 from allclear.responder.channels.authors import author
 
 
 class ChannelAnswers:
-    """Gives the answers of pressed buttons (`allclear.domain.channel.read_button`), each for the change that it showed.
+    """Gives the answers of pressed buttons, each for the change that it showed (`read_button` reads them).
 
     The channel must have proven who pressed, and that it comes from the channel itself.
     """

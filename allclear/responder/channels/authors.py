@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from allclear.domain.approval import ApprovalPolicy
-from allclear.domain.channel import Channel
 from allclear.domain.errors import NotAllowed
 from allclear.domain.incident import Incident
+from allclear.domain.notify.channel import Channel
 from allclear.domain.plan import Plan
 from allclear.domain.records import By
 from allclear.domain.roles import role_for, roles_of

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple, cast
 from fastapi import APIRouter
 
 from allclear.bootstrap import Engine
-from allclear.domain.channel import Channel
 from allclear.domain.errors import ConfigError
+from allclear.domain.notify.channel import Channel
 from allclear.responder.limits import Limits
 
 

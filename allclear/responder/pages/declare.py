@@ -8,7 +8,7 @@ from fastapi import Request, Response
 
 from allclear.commands.company import Declare
 from allclear.domain.errors import AllclearError, JournalError, NotAllowed
-from allclear.domain.incident_ticket import only_a_ticket
+from allclear.domain.review.incident_ticket import only_a_ticket
 from allclear.responder.pages.command_forms import company_form
 from allclear.responder.pages.failures import DECLARING, status_of
 from allclear.responder.pages.forms import author, check_origin, command_from, hidden_fields, read_fields, shown_form

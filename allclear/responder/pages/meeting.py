@@ -7,8 +7,8 @@ from typing import NamedTuple
 from allclear.domain.errors import NotFound
 from allclear.domain.incident import Incident
 from allclear.domain.local_times import stamp
-from allclear.domain.meeting import meeting_of
 from allclear.domain.plan import Plan
+from allclear.domain.review.meeting import meeting_of
 from allclear.domain.text import plain
 
 HEADERS = {"Content-Disposition": 'attachment; filename="meeting.ics"'}
@@ -38,7 +38,7 @@ def meeting_row(incident: Incident, plan: Plan) -> MeetingRow | None:
 
 def calendar_file(incident: Incident) -> bytes:
     """Return the meeting as a calendar file. Raises NotFound if no one was invited to one."""
-    from allclear.domain.invitation import invitation  # noqa: PLC0415 - the responder starts without calendars
+    from allclear.domain.review.invitation import invitation  # noqa: PLC0415 - the responder starts without calendars
 
     meeting = meeting_of(incident)
     if meeting is None:

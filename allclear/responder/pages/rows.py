@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from allclear.domain.post_mortem import PostMortemField
+from allclear.domain.review.post_mortem import PostMortemField
 
 
 class DeadlineRow(NamedTuple):

@@ -10,21 +10,21 @@ from allclear.domain.act import Act
 from allclear.domain.action import ActStatus
 from allclear.domain.alert import AlertDecision
 from allclear.domain.base import TicketLink, person_key
-from allclear.domain.deadlines import Deadline, deadlines
 from allclear.domain.durations import short_duration
-from allclear.domain.follow_up_tickets import follow_up_line, ticket_of, ticket_words
 from allclear.domain.incident import Incident
-from allclear.domain.incident_ticket import ticket_link
-from allclear.domain.incident_ticket import ticket_words as own_ticket
 from allclear.domain.local_times import clock, day, local, named_clock, stamp, zone_name
-from allclear.domain.notified import Notified, notified
+from allclear.domain.notify.notified import Notified, notified
+from allclear.domain.notify.published import published_before
 from allclear.domain.plan import Plan
 from allclear.domain.plan_text import help_lines
 from allclear.domain.pseudo_phases import MESSAGES
-from allclear.domain.published import published_before
 from allclear.domain.question import closing_words, last_check_words
 from allclear.domain.records import AlertJoined, DecisionMade, Entry
-from allclear.domain.reminder import LEAD
+from allclear.domain.reminders.deadlines import Deadline, deadlines
+from allclear.domain.reminders.reminder import LEAD
+from allclear.domain.review.follow_up_tickets import follow_up_line, ticket_of, ticket_words
+from allclear.domain.review.incident_ticket import ticket_link
+from allclear.domain.review.incident_ticket import ticket_words as own_ticket
 from allclear.domain.roles import may_have, roles_of
 from allclear.domain.sentences.acts import outcome_words
 from allclear.domain.template_values import (

@@ -13,12 +13,12 @@ from allclear.bootstrap import Engine
 from allclear.commands.questions import incident_now
 from allclear.domain.act import Act
 from allclear.domain.base import utc_now
-from allclear.domain.deadlines import deadlines
 from allclear.domain.incident import Incident
-from allclear.domain.notified import notified
+from allclear.domain.notify.notified import notified
 from allclear.domain.plan import Plan
 from allclear.domain.privacy import is_private, may_read
 from allclear.domain.records import Entry
+from allclear.domain.reminders.deadlines import deadlines
 from allclear.domain.runbook import Phase
 from allclear.domain.template_values import PRIVATE_TITLE, held_words, lead, status, waiting
 from allclear.domain.text import plain

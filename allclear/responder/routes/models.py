@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from allclear.commands.questions import ActView, QuestionView
 from allclear.domain.action import ActStatus
-from allclear.domain.notified import Notified
+from allclear.domain.notify.notified import Notified
 
 
 class AlertAccepted(BaseModel):

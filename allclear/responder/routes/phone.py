@@ -19,14 +19,14 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from allclear.bootstrap import Engine
 from allclear.commands.roles import Acknowledge
 from allclear.domain.act import Act
-from allclear.domain.delivery import from_command_line
 from allclear.domain.errors import AllclearError, ConfigError
 from allclear.domain.incident import Incident
-from allclear.domain.phone_numbers import e164
+from allclear.domain.notify.delivery import from_command_line
+from allclear.domain.notify.phone_numbers import e164
 from allclear.domain.plan import Person
 from allclear.domain.proof import Proof
 from allclear.domain.records import By
-from allclear.domain.reminder import ON_CALL
+from allclear.domain.reminders.reminder import ON_CALL
 from allclear.domain.requests import pressed_key
 from allclear.responder.limits import Limits
 from allclear.responder.routes.lazy_route import LateRoute

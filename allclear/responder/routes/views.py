@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 from allclear.domain.alert import AlertDecision, Decision
-from allclear.domain.incident_ticket import ticket_state
 from allclear.domain.plan import Plan
 from allclear.domain.privacy import is_private
+from allclear.domain.review.incident_ticket import ticket_state
 from allclear.domain.template_values import PRIVATE_TITLE
 from allclear.engine.incidents import read_or_none
 from allclear.journal.ports import Journal

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from allclear.bootstrap import Engine
-from allclear.domain.channel import Pressed, read_button
 from allclear.domain.errors import AllclearError
-from allclear.domain.incident_ticket import only_a_ticket
 from allclear.domain.links import LinkTo
+from allclear.domain.notify.channel import Pressed, read_button
+from allclear.domain.notify.slack_ids import slack_user_id
 from allclear.domain.records import By
-from allclear.domain.slack_ids import slack_user_id
+from allclear.domain.review.incident_ticket import only_a_ticket
 from allclear.engine.people.declare import Declaration
 from allclear.responder.channels.answers import ChannelAnswers
 from allclear.responder.channels.authors import author, person_of

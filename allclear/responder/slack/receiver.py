@@ -8,8 +8,8 @@ from fastapi import APIRouter
 from typing_extensions import override
 
 from allclear.bootstrap import Engine
-from allclear.domain.channel import Channel
 from allclear.domain.errors import ConfigError
+from allclear.domain.notify.channel import Channel
 from allclear.responder.channels.receiver import Receiver, ReceiverServices, Worker
 from allclear.responder.slack.handler import SlackHandler
 from allclear.responder.slack.routes import SlackServices, slack_routes

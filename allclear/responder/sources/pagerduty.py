@@ -28,7 +28,7 @@ from urllib.parse import urlsplit
 
 from allclear.domain.alert import Alert
 from allclear.domain.base import JsonDict
-from allclear.domain.page_news import PageEvent, PageNews
+from allclear.domain.notify.page_news import PageEvent, PageNews
 from allclear.responder.sources.payload import Body, Identifier, State, Text, Timestamp, iso_time, key, labels, validate
 from allclear.responder.sources.request import RawRequest, json_request
 from allclear.responder.sources.signatures import AuthenticationResult, Credentials, hmac_hex, verify_any_hmac

@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 
 from allclear.domain.alert import Alert
 from allclear.domain.base import Model
-from allclear.domain.page_news import PageNews
+from allclear.domain.notify.page_news import PageNews
 from allclear.responder.sources.request import RawRequest
 from allclear.responder.sources.signatures import (
     AuthenticationResult,

@@ -18,7 +18,7 @@ from typing import Any, get_args
 from allclear.bootstrap import Engine
 from allclear.domain.alert import Alert, Decision
 from allclear.domain.errors import AllclearError, JournalError, Unreadable
-from allclear.domain.page_news import PageNews
+from allclear.domain.notify.page_news import PageNews
 from allclear.domain.text import plain
 from allclear.engine.alerts.received import IntakeResult
 from allclear.journal.ports import INCIDENTS

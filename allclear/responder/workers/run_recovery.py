@@ -23,9 +23,9 @@ from allclear.domain.base import utc_now
 from allclear.domain.errors import Unreachable
 from allclear.domain.incident import Incident
 from allclear.domain.links import LinkTo
+from allclear.domain.notify.published import became_private
 from allclear.domain.plan import Plan
 from allclear.domain.privacy import is_private
-from allclear.domain.published import became_private
 from allclear.domain.records import By, RunReplaced
 from allclear.domain.runbook import Phase
 from allclear.engine.concurrency import Sweep

@@ -10,7 +10,7 @@ from typing import Any
 import icalendar
 import vobject
 
-from allclear.domain.meeting import meeting_of
+from allclear.domain.review.meeting import meeting_of
 from allclear.engine.actions.manual import ManualRequest
 from tests.scenario.pages.pages_support import Waiting, waiting
 from tests.scenario.pages.test_command_forms import confirm, say, shown

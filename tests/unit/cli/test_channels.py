@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from allclear.cli.channels import print_tests
-from allclear.domain.channel_test import ChannelTest
+from allclear.domain.notify.channel_test import ChannelTest
 
 
 def test_the_longest_result_is_apart_from_the_way(capsys: pytest.CaptureFixture[str]) -> None:

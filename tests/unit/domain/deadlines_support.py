@@ -6,9 +6,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from allclear.domain.deadlines import Deadline, deadlines
 from allclear.domain.plan import Plan
 from allclear.domain.records import By, Contained, IncidentEnded, IncidentOpened, Recovered, SeverityChanged
+from allclear.domain.reminders.deadlines import Deadline, deadlines
 from tests.unit.domain.stories import ANA, HEALTH, MACHINE, START, Story, plan
 
 

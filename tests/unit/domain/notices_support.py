@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from allclear.domain.action import ActStatus, Outcome
-from allclear.domain.notice_tries import Notice
-from allclear.domain.notices import audience_states, due_notices
+from allclear.domain.notify.notice_tries import Notice
+from allclear.domain.notify.notices import audience_states, due_notices
 from allclear.domain.plan import Facet, MessageAction, Notification, Person, Plan, Role
 from allclear.domain.pseudo_phases import NOTICE
 from allclear.domain.records import ActFinished, ActProposed, NoticeOf

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from allclear.domain.plan import Plan
-from allclear.domain.reminder import Reminder
-from allclear.domain.reminders import reminders
+from allclear.domain.reminders.due_reminders import reminders
+from allclear.domain.reminders.reminder import Reminder
 from tests.unit.domain.stories import START, Story
 
 

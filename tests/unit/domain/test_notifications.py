@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from allclear.domain.deadlines import notifications_due
 from allclear.domain.records import Assessed, AudienceTold
+from allclear.domain.reminders.deadlines import notifications_due
 from allclear.domain.template_values import deadline_lines
 from tests.unit.domain.deadlines_support import (
     FALSE_ALARM,

@@ -24,7 +24,7 @@ from allclear.domain.records import (
     LedgerHandedOver,
     PhaseLeft,
 )
-from allclear.domain.reminders import reminders
+from allclear.domain.reminders.due_reminders import reminders
 from tests.unit.domain.deadlines_support import RECOVERED, opened, plan_with, target
 from tests.unit.domain.reminders_support import given, minutes, of_kind
 from tests.unit.domain.stories import ANA, HEALTH, START, Story

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from allclear.domain.action import Finding, Verdict
-from allclear.domain.deadlines import deadlines, status_word
 from allclear.domain.plan import Plan, Severity, Span, Target
 from allclear.domain.records import (
     Acknowledged,
@@ -23,8 +22,9 @@ from allclear.domain.records import (
     RoleTaken,
     StepDone,
 )
-from allclear.domain.reminder import Reminder
-from allclear.domain.reminders import reminders
+from allclear.domain.reminders.deadlines import deadlines, status_word
+from allclear.domain.reminders.due_reminders import reminders
+from allclear.domain.reminders.reminder import Reminder
 from allclear.domain.template_values import status
 from allclear.domain.timeline import timeline
 from tests.unit.domain.stories import ANA, BEN, HEALTH, START, TROUBLE, Story, plan

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from allclear.domain.plan import Plan
 from allclear.domain.plan.working_time import WorkingTime
-from allclear.domain.reminders import reminders
+from allclear.domain.reminders.due_reminders import reminders
 from allclear.domain.timeline import timeline
 from allclear.postmortem.document import PostMortem, write_post_mortem
 from allclear.postmortem.html_page import post_mortem_page

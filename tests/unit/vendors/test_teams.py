@@ -8,8 +8,8 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from allclear.domain.channel import Card, CardRow
 from allclear.domain.errors import AnswerLost, ConfigError, Denied, VendorRefused
+from allclear.domain.notify.channel import Card, CardRow
 from allclear.domain.systems import Access, System
 from allclear.vendors.teams import LARGEST, Teams, TeamsOptions
 from allclear.vendors.teams_cards import IN_RECORD, ON_PAGE, TeamsMessage, news, size

@@ -9,7 +9,7 @@ import pytest
 from allclear.domain.action import ActStatus
 from allclear.domain.errors import Unreachable
 from allclear.domain.records import ActSettled, LedgerNoted
-from allclear.domain.reminders import reminders
+from allclear.domain.reminders.due_reminders import reminders
 from allclear.engine.actions.act_watch import NEWS_EVERY, ActWatcher
 from allclear.engine.actions.executor import LEASE
 from tests.unit.domain.stories import MACHINE, plan

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from allclear.domain.alert import Alert
 from allclear.domain.records import AlertJoined, AlertsCollapsed, Contained, IncidentEnded, StormJoined
-from allclear.domain.reminders import reminders
+from allclear.domain.reminders.due_reminders import reminders
 from allclear.domain.timeline import line_of
 from allclear.engine.actions.auto_approval import reasons_against
 from allclear.engine.alerts.intake import Intake

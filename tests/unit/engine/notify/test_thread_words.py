@@ -10,8 +10,8 @@ import pytest
 from allclear.domain.approval import ONE_PERSON, AnswerWindow, Ask, AskKind
 from allclear.domain.ask_state import Answer, AskState
 from allclear.domain.base import Candidate
-from allclear.domain.channel import MOST_BUTTONS
 from allclear.domain.incident import Incident
+from allclear.domain.notify.channel import MOST_BUTTONS
 from allclear.domain.proof import Proof
 from allclear.domain.question import closing_words
 from allclear.domain.records import By, IncidentEnded, IncidentOpened
