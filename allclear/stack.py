@@ -9,6 +9,7 @@ import asyncio
 import ctypes
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -37,6 +38,8 @@ _START_SECONDS = 600
 
 _STOP_SECONDS = 4
 
+_FOR_LISTENERS = range(20_000, 32_768)
+"""Ports that no system gives to outgoing connections: Linux begins at 32768, macOS at 49152."""
 _OWNER_ONLY, _OWNER_ONLY_FOLDER, _UMASK = 0o600, 0o700, 0o077
 """Logs, addresses with secrets and the databases are for their owner alone."""
 
@@ -50,8 +53,9 @@ class Ports:
 
     @staticmethod
     def free() -> Ports:
-        """Return two free ports."""
-        return Ports(_free_port(), _free_port())
+        """Return two free ports. Raises ConfigError if there are none."""
+        first = free_port()
+        return Ports(first, free_port(besides=first))
 
 
 class Stack:
@@ -316,10 +320,19 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+def free_port(*, besides: int = 0) -> int:
+    """Return a port of 127.0.0.1 on which nothing listens. Raises ConfigError if there is none.
+
+    A port that the kernel chooses could be given to an outgoing connection before the process that is to listen on it
+    has started. So it is one below those that Linux and macOS give to outgoing connections.
+    """
+    for port in random.sample(_FOR_LISTENERS, k=100):
+        with socket.socket() as one, suppress(OSError):
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            one.bind(("127.0.0.1", port))
+            if port != besides:
+                return port
+    raise ConfigError("No port of 127.0.0.1 is free.", "End what listens on so many ports, then try again.")
 
 
 def port_taken(port: int) -> bool:

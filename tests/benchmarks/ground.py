@@ -14,9 +14,10 @@ from typing import Any, NamedTuple, Self
 
 import httpx
 
+from allclear.stack import free_port
 from tests.benchmarks.company import REGIONS, names
 from tests.benchmarks.ours import Ours
-from tests.benchmarks.processes import Process, free_port
+from tests.benchmarks.processes import Process
 
 NOWHERE = "http://127.0.0.1:9/api"
 """An address that refuses: Prefect is down."""

@@ -23,8 +23,9 @@ from allclear.domain.errors import AllclearError
 from allclear.domain.incident import Incident
 from allclear.domain.records import AskAnswered, By, IncidentEnded
 from allclear.settings import Settings
+from allclear.stack import free_port
 from tests.benchmarks.company import REGIONS, write_company
-from tests.benchmarks.processes import Process, free_port
+from tests.benchmarks.processes import Process
 from tests.benchmarks.production import PROJECT
 
 TOKEN = "only-for-the-benchmark"

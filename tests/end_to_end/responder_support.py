@@ -16,7 +16,8 @@ from allclear.domain.incident import Incident
 from allclear.domain.replay import replay
 from allclear.journal.sql_journal import SqlJournal
 from allclear.settings import Simulation
-from tests.end_to_end.stack_support import LIMIT, ROOT, environment, free_port, until
+from allclear.stack import free_port
+from tests.end_to_end.stack_support import LIMIT, ROOT, environment, until
 from tests.scopes import DRILL
 
 TOKEN = "a-long-secret-of-this-test"

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -42,13 +41,6 @@ def until(condition: Callable[[], Any], otherwise: Callable[[], object] = lambda
         return None
 
     return wait_until(answered, otherwise, pause=0.2)
-
-
-def free_port() -> int:
-    """Return a port that is free."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def environment(**more: str) -> dict[str, str]:

@@ -17,8 +17,9 @@ from ruamel.yaml import YAML
 
 from allclear.domain.approval import AskKind
 from allclear.domain.incident import Incident
+from allclear.stack import free_port
 from tests.end_to_end.responder_support import TOKEN, Alone, alone
-from tests.end_to_end.stack_support import LIMIT, ROOT, allclear, free_port
+from tests.end_to_end.stack_support import LIMIT, ROOT, allclear
 
 ALERTMANAGER = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
 

@@ -22,9 +22,10 @@ from allclear.domain.proof import Proof
 from allclear.domain.records import AskAnswered, Contained
 from allclear.responder.app import make_app
 from allclear.settings import Settings
+from allclear.stack import free_port
 from tests.contract.simulator_support import REPOSITORY, Simulated
 from tests.end_to_end.browser_support import BrowserThread, needs_browser, page_in
-from tests.end_to_end.stack_support import free_port, until
+from tests.end_to_end.stack_support import until
 from tests.scenario.response_support import ALERT, announced, broken, installed, new_journal, vintstreet
 from tests.unit.responder.responder_support import TOKEN, served
 

@@ -21,7 +21,8 @@ import pytest
 from allclear.domain.incident import Incident
 from allclear.domain.replay import replay
 from allclear.journal.sql_journal import SqlJournal
-from tests.end_to_end.stack_support import LIMIT, ROOT, allclear, environment, free_port, processes_of, until
+from allclear.stack import free_port
+from tests.end_to_end.stack_support import LIMIT, ROOT, allclear, environment, processes_of, until
 from tests.missing_secrets import VARIABLES, environment_without_secrets
 from tests.scopes import REAL
 

@@ -17,7 +17,8 @@ import httpx
 import pytest
 
 from allclear.journal.sql_journal import SqlJournal
-from tests.end_to_end.stack_support import LIMIT, ROOT, environment, free_port, processes_of, until
+from allclear.stack import free_port
+from tests.end_to_end.stack_support import LIMIT, ROOT, environment, processes_of, until
 from tests.scopes import DRILL
 
 pytestmark = [

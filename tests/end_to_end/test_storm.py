@@ -28,7 +28,8 @@ from ruamel.yaml import YAML
 from allclear.domain.records import AlertJoined, AlertsCollapsed
 from allclear.domain.scope import Scope
 from allclear.journal.sql_journal import SqlJournal
-from tests.end_to_end.stack_support import LIMIT, ROOT, environment, free_port, until
+from allclear.stack import free_port
+from tests.end_to_end.stack_support import LIMIT, ROOT, environment, until
 
 pytestmark = pytest.mark.slow
 

@@ -18,7 +18,8 @@ from allclear.domain.incident import Incident
 from allclear.domain.records import Entry
 from allclear.domain.replay import replay
 from allclear.journal.sql_journal import SqlJournal
-from tests.end_to_end.stack_support import LIMIT, ROOT, allclear, environment, free_port, make, patient_companies, until
+from allclear.stack import free_port
+from tests.end_to_end.stack_support import LIMIT, ROOT, allclear, environment, make, patient_companies, until
 from tests.scopes import DRILL
 
 ROLLBACK = "cloud_run.rollback_traffic"
