@@ -18,8 +18,8 @@ from tasks.cloud_run.rollback import RollbackTraffic
 from tasks.maintenance import DisableMaintenance, EnableMaintenance
 from tasks.maintenance_handle import MaintenanceHandle
 from tests.contract.cloud_run_stages import CompanyContext
-from tests.unit.actions.cloud_run.test_previous_revision import made
 from tests.unit.fakes_context import FakeRecord
+from tests.unit.tasks.cloud_run.test_previous_revision import made
 
 NAMES = ("a", "b", "c", "d", "e")
 KINDS: tuple[type[AnyAction], ...] = (RollbackTraffic, RestoreLatest, EnableMaintenance, DisableMaintenance)

@@ -12,7 +12,7 @@ from allclear.vendors.cloud_run.views import RunRevision, RunService, Traffic
 from tasks.cloud_run.evidence import Past, Pin
 from tasks.cloud_run.previous_revision import choose_previous, passed_over, who_pinned
 from tasks.cloud_run.traffic_state import TrafficState, state_of
-from tests.unit.actions.cloud_run.test_previous_revision import NOW, counted, made, past, recorded, seen
+from tests.unit.tasks.cloud_run.test_previous_revision import NOW, counted, made, past, recorded, seen
 
 PINNED = [Traffic(revision="shop-00041", percent=100)]
 LATEST = [Traffic(revision=None, percent=100)]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.company.checks.test_plan import diagnostics_of, plan
 from tests.unit.company.company_support import Edit
-from tests.unit.company.test_check_plan import diagnostics_of, plan
 
 WAYS = """\
 ways:

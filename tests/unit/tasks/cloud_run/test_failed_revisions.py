@@ -13,7 +13,7 @@ from allclear.vendors.cloud_run.views import Traffic
 from tasks.cloud_run.evidence import Evidence, Past
 from tasks.cloud_run.failed_revisions import ROLLBACK, rolled_back_from
 from tasks.cloud_run.previous_revision import choose_named, choose_previous
-from tests.unit.actions.cloud_run.test_previous_revision import (
+from tests.unit.tasks.cloud_run.test_previous_revision import (
     FOUR,
     LATEST,
     NOW,

@@ -10,7 +10,7 @@ from allclear.domain.action import Receipt, Verdict
 from allclear.domain.errors import Refused
 from allclear.vendors.cloud_run.views import Traffic
 from tasks.cloud_run.traffic_state import TrafficState, restored, sending_all, traffic_finding, traffic_reached
-from tests.unit.actions.cloud_run.test_previous_revision import LATEST, THREE, made, seen
+from tests.unit.tasks.cloud_run.test_previous_revision import LATEST, THREE, made, seen
 
 PINNED = Traffic(revision="b", percent=100)
 

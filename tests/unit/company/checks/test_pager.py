@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.unit.company.test_check_runbooks import ROTA, company_folder, found, plan
+from tests.unit.company.checks.test_runbooks import ROTA, company_folder, found, plan
 
 FOLLOWS = ROTA.replace("role: on_call,", "role: on_call, from_pager: true,")
 
