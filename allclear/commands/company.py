@@ -8,8 +8,8 @@ from pydantic import Field
 from typing_extensions import override
 
 from allclear.commands.base import Command
-from allclear.commands.choices import all_facets, all_kinds, all_runbooks, all_services, all_severities
-from allclear.commands.inputs import EachOfCompany, OneOfCompany
+from allclear.commands.choices import facets, kinds, runbooks, services, severities, severity_needed
+from allclear.commands.inputs import EachOf, OneOf
 from allclear.domain.errors import NotAllowed
 from allclear.domain.records import By
 from allclear.domain.review.incident_ticket import only_a_ticket
@@ -26,17 +26,15 @@ class Declare(Command):
     of_incident: ClassVar[bool] = False
 
     title_: str = Field(alias="title", description="What is wrong, as users notice it.")
-    service: Annotated[str, OneOfCompany(all_services)] = Field(description="The service that is affected.")
-    runbook: Annotated[str, OneOfCompany(all_runbooks)] = Field(description="The runbook to follow.")
-    severity: Annotated[str | None, OneOfCompany(all_severities, "As the facts imply")] = Field(
-        default=None, description="On the plan's own scale. Default: as the facts imply."
+    service: Annotated[str, OneOf(services)] = Field(description="The service that is affected.")
+    runbook: Annotated[str, OneOf(runbooks)] = Field(description="The runbook to follow.")
+    severity: Annotated[str | None, OneOf(severities, unchosen="As the facts imply", why_required=severity_needed)] = (
+        Field(default=None, description="On the plan's own scale. Default: as the facts imply.")
     )
-    kind: Annotated[str | None, OneOfCompany(all_kinds, "The runbook's")] = Field(
+    kind: Annotated[str | None, OneOf(kinds, unchosen="The runbook's")] = Field(
         default=None, description="The kind, as security. Default: the runbook's."
     )
-    facts: Annotated[dict[str, str], EachOfCompany(all_facets)] = Field(
-        default={}, description="Facet -> value, as in the plan."
-    )
+    facts: Annotated[dict[str, str], EachOf(facets)] = Field(default={}, description="Facet -> value, as in the plan.")
     began: str = Field(default="", description="When the trouble began, as 2026-11-20 17:00 in the plan's time zone.")
     known_since: str = Field(default="", description="When the company became aware of it.")
 

@@ -7,7 +7,7 @@ that its text has several lines (`LINES`), or that no one types it (`NOT_ASKED`)
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, get_origin
 
@@ -56,87 +56,74 @@ class Input:
     """The words for choosing none of the options."""
 
 
-Options = Callable[["Engine", Incident], list[Option]]
-Parts = Callable[["Engine", Incident, Mapping[str, str]], list[Input]]
+@dataclass(frozen=True)
+class FormContext:
+    """What the inputs of a form depend on."""
+
+    engine: Engine
+    about: Incident | None = None
+    """The incident that the command belongs to; None for a command that belongs to none, as to declare one."""
+    known: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What has been said already: the name of an input -> its value."""
+
+    @property
+    def incident(self) -> Incident:
+        """Return the incident. Raises LookupError for a command that belongs to none."""
+        if self.about is None:
+            raise LookupError("this form belongs to no incident")
+        return self.about
 
 
 @dataclass(frozen=True)
 class OneOf:
     """The value is one of these; or any text, if `others`."""
 
-    options: Options
+    options: Callable[[FormContext], list[Option]]
     others: bool = False
-
-
-@dataclass(frozen=True)
-class OneOfCompany:
-    """The value is one of these, for a command that belongs to no incident."""
-
-    options: Callable[[Engine], list[Option]]
     unchosen: str = "None"
+    """The words for choosing none of them."""
+    why_required: Callable[[FormContext], str] | None = None
+    """Returns why one must be chosen, for a field that may be left out at other times; empty if none must be."""
 
 
 @dataclass(frozen=True)
 class LocalTime:
     """The value is a day and a time in the company's zone; the function returns the one that the form shows first."""
 
-    first: Callable[[Engine, Incident], str]
+    first: Callable[[FormContext], str]
 
 
 @dataclass(frozen=True)
 class EachOf:
     """The field is a mapping, and has an input for each of these. They may depend on what is known already."""
 
-    parts: Parts
+    parts: Callable[[FormContext], list[Input]]
 
 
-@dataclass(frozen=True)
-class EachOfCompany:
-    """The field is a mapping, and has an input for each of these, for a command that belongs to no incident."""
-
-    parts: Callable[[Engine], list[Input]]
-
-
-def company_inputs_of(command: type[Command], engine: Engine) -> list[Input]:
-    """Return the inputs of a command that belongs to no incident, in the order of its fields."""
-    found: list[Input] = []
-    for name, field in command.model_fields.items():
-        each = next((one for one in field.metadata if isinstance(one, EachOfCompany)), None)
-        chosen = next((one for one in field.metadata if isinstance(one, OneOfCompany)), None)
-        if each is not None:
-            found += each.parts(engine)
-        else:
-            options, unchosen = (chosen.options(engine), chosen.unchosen) if chosen else ([], "None")
-            found.append(replace(_input(field.alias or name, field, tuple(options)), unchosen=unchosen))
-    return found
-
-
-def inputs_of(command: type[Command], engine: Engine, incident: Incident, known: Mapping[str, str]) -> list[Input]:
-    """Return the inputs of a command's form, in the order of its fields; `known` is what has been said already."""
+def inputs_of(command: type[Command], form: FormContext) -> list[Input]:
+    """Return the inputs of a command's form, in the order of its fields."""
     asked = {name: field for name, field in command.model_fields.items() if NOT_ASKED not in field.metadata}
-    return [one for name, field in asked.items() for one in _inputs(name, field, engine, incident, known)]
+    found = [one for name, field in asked.items() for one in _inputs(field.alias or name, field, form)]
+    return [replace(one, value=form.known.get(one.name, one.value)) for one in found]
 
 
-def _inputs(name: str, field: FieldInfo, engine: Engine, incident: Incident, known: Mapping[str, str]) -> list[Input]:
+def _inputs(name: str, field: FieldInfo, form: FormContext) -> list[Input]:
     each = next((one for one in field.metadata if isinstance(one, EachOf)), None)
-    if each is not None:
-        return [_with(one, known) for one in each.parts(engine, incident, known)]
-    return [_with(input_of(name, field, engine, incident), known)]
+    return each.parts(form) if each is not None else [input_of(name, field, form)]
 
 
-def _with(one: Input, known: Mapping[str, str]) -> Input:
-    return replace(one, value=known.get(one.name, one.value))
-
-
-def input_of(name: str, field: FieldInfo, engine: Engine, incident: Incident) -> Input:
+def input_of(name: str, field: FieldInfo, form: FormContext) -> Input:
     """Return the input of one field."""
     moment = next((one for one in field.metadata if isinstance(one, LocalTime)), None)
     if moment is not None:
-        first, label = moment.first(engine, incident), field.title or name
+        first, label = moment.first(form), field.title or name
         return Input(name, label, field.description or "", "datetime-local", field.is_required(), first)
     chosen = next((one for one in field.metadata if isinstance(one, OneOf)), None)
-    options = tuple(chosen.options(engine, incident)) if chosen else ()
-    return _input(name, field, options, others=chosen is not None and chosen.others)
+    if chosen is None:
+        return _input(name, field, ())
+    found = replace(_input(name, field, tuple(chosen.options(form)), others=chosen.others), unchosen=chosen.unchosen)
+    why = chosen.why_required(form) if chosen.why_required else ""
+    return replace(found, required=True, about=why) if why else found
 
 
 def _input(name: str, field: FieldInfo, options: tuple[Option, ...], *, others: bool = False) -> Input:

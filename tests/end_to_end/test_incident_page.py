@@ -194,7 +194,7 @@ def two_taps(browser: Browser, night: Night, size: tuple[int, int], *, dark: boo
         assert ("more to read below" in page.evaluate(MORE_TO_READ)) is (size == PHONE)
         watched.save(f"incident-page-{'phone' if size == PHONE else 'desktop'}.png")
         approve.click()  # the second
-        expect(page.locator(".notice.good")).to_contain_text("Approved: ")
+        expect(page.locator(".form-result.good")).to_contain_text("Approved: ")
         expect(page.locator(".tag.status")).to_have_text("CONTAINED")  # without loading the page again
         [answer] = night.incident.asks[f"{night.id}/contain/roll-back"].answers
         assert (answer.by.actor, answer.by.proof, answer.by.via) == ("Ana Ruiz", Proof.PAGE_LINK, "page")
@@ -221,7 +221,7 @@ def the_rest(browser: Browser, night: Night) -> None:
         page.keyboard.press("Tab")  # where the post-mortem shows it
         page.keyboard.press("Tab")
         page.keyboard.press("Enter")
-        expect(page.locator(".notice.good")).to_contain_text("Noted in")
+        expect(page.locator(".form-result.good")).to_contain_text("Noted in")
         expect(page.get_by_text("Support has 14 tickets", exact=True)).to_be_visible()
         page.goto(f"{night.address}/i/{night.id}/undo?act=contain/roll-back")
         expect(page.get_by_role("heading", level=1)).to_have_text("Nothing was done")  # it is not carried out yet
@@ -230,7 +230,7 @@ def the_rest(browser: Browser, night: Night) -> None:
         page.goto(night.link)
         expect(page.get_by_role("link", name="Load the page again")).to_be_visible()
         page.locator("#contain-roll-back").get_by_role("button", name="Deny").click()
-        expect(page.locator(".notice.good")).to_contain_text("Deny: ")
+        expect(page.locator(".form-result.good")).to_contain_text("Deny: ")
     answers = night.incident.asks[f"{night.id}/contain/roll-back"].answers
     assert [(answer.by.actor, answer.yes) for answer in answers] == [("Ana Ruiz", False)]
 

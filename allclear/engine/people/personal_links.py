@@ -18,7 +18,7 @@ from allclear.engine.people.signed_statements import Purpose, Signatures, Signed
 from allclear.journal.ports import Journal
 
 _IDENTIFY = frozenset({Purpose.LINK, Purpose.SESSION, Purpose.TOKEN})
-"""The purposes of what says by itself who a person is; a form and a notice belong to one of these."""
+"""The purposes of what says by itself who a person is; a form and its result belong to one of these."""
 
 
 class PersonalLinks:

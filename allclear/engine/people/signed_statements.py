@@ -29,7 +29,7 @@ class Purpose(StrEnum):
     """Keeps that person signed in, for that incident, in the browser that opened the link."""
     FORM = "form"
     """Proves that a form came from our own page and was shown to this person."""
-    NOTICE = "notice"
+    FORM_RESULT = "form-result"
     """Shows what became of a form on the next page, once."""
     TOKEN = "token"  # noqa: S105 - a purpose
     """Identifies one person to the API."""
@@ -39,7 +39,7 @@ LIFETIME: dict[Purpose, timedelta] = {
     Purpose.LINK: timedelta(hours=24),
     Purpose.SESSION: timedelta(hours=12),
     Purpose.FORM: timedelta(hours=12),
-    Purpose.NOTICE: timedelta(minutes=2),
+    Purpose.FORM_RESULT: timedelta(minutes=2),
     Purpose.TOKEN: timedelta(days=90),
 }
 """How long a statement is accepted after it was signed."""
@@ -51,7 +51,7 @@ _NAMES: dict[Purpose, tuple[str, str]] = {
     Purpose.LINK: ("This link", "Open the newest message or page of this incident: its link is new."),
     Purpose.SESSION: ("Your sign-in", "Open your link again, or sign in again."),
     Purpose.FORM: ("This form", "Load the page again; nothing was done."),
-    Purpose.NOTICE: ("This notice", "Load the page again."),
+    Purpose.FORM_RESULT: ("This result", "Load the page again."),
     Purpose.TOKEN: ("This token", "Make a new one: allclear token NAME."),
 }
 
@@ -65,7 +65,7 @@ class Statement(Model):
     ask: str = Field(default="", description="The only question that it is for; empty for all.")
     proof: Proof = Proof.LINK
     digest: str = Field(default="", description="The hash of the change that was shown, in a form.")
-    text: str = Field(default="", description="What became of a form, in a notice.")
+    text: str = Field(default="", description="What became of a form, in its result.")
 
 
 class SignedStatement(Statement):

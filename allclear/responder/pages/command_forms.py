@@ -14,7 +14,7 @@ from allclear.bootstrap import Engine
 from allclear.commands.base import Command, Section
 from allclear.commands.catalog import PAGE_COMMANDS
 from allclear.commands.effects import Effect
-from allclear.commands.inputs import Input, company_inputs_of, inputs_of
+from allclear.commands.inputs import FormContext, Input, inputs_of
 from allclear.commands.notes import Note
 from allclear.domain.errors import NotFound
 from allclear.domain.incident import Incident
@@ -44,15 +44,14 @@ def forms_of(engine: Engine, incident: Incident) -> dict[Section, list[CommandFo
     found: dict[Section, list[CommandForm]] = {section: [] for section in get_args(Section)}
     for command in PAGE_COMMANDS:
         if command.offered(incident) and (command is Note or not incident.opened.ticket):
-            inputs = [] if command.confirm else inputs_of(command, engine, incident, {})
+            inputs = [] if command.confirm else inputs_of(command, FormContext(engine, incident))
             found[command.section].append(_form(command, inputs))
     return found
 
 
 def company_form(kind: type[Command], engine: Engine, typed: Mapping[str, str]) -> CommandForm:
     """Return the form of a command that belongs to no incident, with what was typed already."""
-    inputs = company_inputs_of(kind, engine)
-    return _form(kind, [replace(one, value=typed.get(one.name, one.value)) for one in inputs])
+    return _form(kind, inputs_of(kind, FormContext(engine, known=typed)))
 
 
 def next_form(kind: type[Command], engine: Engine, incident: Incident, said: Mapping[str, str]) -> CommandForm:
@@ -63,7 +62,7 @@ def next_form(kind: type[Command], engine: Engine, incident: Incident, said: Map
     unknown = [name for name in said if name.partition(".")[0] not in kind.model_fields]
     if unknown:
         raise NotFound(f"{kind.title} has no field {unknown[0]}.", "Go back to the incident's page.")
-    inputs = inputs_of(kind, engine, incident, said)
+    inputs = inputs_of(kind, FormContext(engine, incident, said))
     known = tuple((name, value) for name, value in said.items() if value)
     for field in kind.asked_before:
         parts = [one for one in inputs if one.name.partition(".")[0] == field]

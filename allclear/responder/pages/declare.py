@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 
 from fastapi import Request, Response
 
@@ -73,9 +74,11 @@ class DeclarePage(PageBase):
             self._written()
 
     def _shown(self, viewer: Viewer, typed: dict[str, str], error: AllclearError | None = None) -> Response:
+        """Return the form, with what was typed; a service or a severity that the plan lacks is no missing page: 422."""
+        refused = status_of(error) if error else 200
         return page(
             "declare.html",
-            status_of(error) if error else 200,
+            HTTPStatus.UNPROCESSABLE_ENTITY if refused == HTTPStatus.NOT_FOUND else refused,
             form=company_form(Declare, self._engine, typed),
             hidden=hidden_fields(self._engine.links, viewer, ""),
             refused=error,

@@ -18,10 +18,24 @@ OPEN_LINK = (
     "Open your personal link: it is in the page or message that you received, and the command allclear link makes one. "
     "A link opens the page of one incident, and no other."
 )
-ONE_PAGE = "A personal link opens the page of one incident. On the command line the list is: allclear incidents."
 NEW_LINK = "To come back, open a new personal link, which this makes: allclear link {incident} {signature}."
-DECLARE_ELSEWHERE = (
-    "A personal link is for one incident. Declare it in Slack with /incident, or on the command line: allclear respond."
-)
 LIST = "the list of incidents"
 DECLARING = "the form to declare an incident"
+
+_HEADER = "send your personal token, which the command allclear token NAME makes, in the header Authorization: Bearer"
+_ELSEWHERE = {
+    LIST: "A personal link opens the page of one incident. On the command line the list is: allclear incidents.",
+    DECLARING: "A personal link is for one incident. Without signing in, declare it in Slack with /incident, or on the "
+    "command line: allclear respond.",
+}
+"""What opens only for a person who has signed in for all incidents, and what to do otherwise."""
+
+
+def how_to_sign_in(what: str, *, has_proxy: bool) -> str:
+    """Return how a reader gets in, for a page that shows `what`: the list, the form to declare, or one incident."""
+    if what not in _ELSEWHERE:
+        return f"{OPEN_LINK} Or sign in through your company's identity proxy." if has_proxy else OPEN_LINK
+    if has_proxy:
+        return f"Sign in through your company's identity proxy, or {_HEADER}. {_ELSEWHERE[what]}"
+    none = "No identity proxy is set up here; with one, people sign in without a token."
+    return f"{_HEADER[0].upper()}{_HEADER[1:]}. {none} {_ELSEWHERE[what]}"

@@ -1,4 +1,4 @@
-"""What all pages share: who reads them, what a refusal looks like, and the notice of what became of a form."""
+"""What all pages share: who reads them, what a refusal looks like, and what became of a form."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from allclear.engine.people.personal_links import page_path
 from allclear.engine.people.signed_statements import Purpose, Statement
 from allclear.responder.limits import Limits
 from allclear.responder.pages.changes import Changes
-from allclear.responder.pages.failures import DECLARE_ELSEWHERE, DECLARING, LIST, ONE_PAGE, OPEN_LINK, TITLES, status_of
+from allclear.responder.pages.failures import TITLES, how_to_sign_in, status_of
 from allclear.responder.pages.forms import without_commands
 from allclear.responder.pages.rendering import HEADERS, page
 from allclear.responder.pages.sign_in import SignIn, Viewer
 
-NOTICE = "said"
+RESULT_COOKIE = "said"
 """The cookie that carries what became of a form to the next page."""
-_LONGEST_NOTICE = 600
+_LONGEST_RESULT = 600
 """Characters: a browser keeps 4 KB in a cookie."""
 
 
@@ -58,17 +58,17 @@ class PageBase:
         self._written = services.written
 
     def _back(self, incident: str, viewer: Viewer, said: str, *, good: bool) -> RedirectResponse:
-        """Return to the page, with a signed notice in a cookie that only this page receives."""
+        """Return to the page, with what became of the form, signed, in a cookie that only this page receives."""
         response = RedirectResponse(page_path(incident), 303, HEADERS)
-        notice = Statement(
+        result = Statement(
             person=viewer.person,
             incident=incident,
             digest="good" if good else "bad",
-            text=without_commands(said)[:_LONGEST_NOTICE],
+            text=without_commands(said)[:_LONGEST_RESULT],
         )
         response.set_cookie(
-            NOTICE,
-            self._engine.links.sign(Purpose.NOTICE, notice),
+            RESULT_COOKIE,
+            self._engine.links.sign(Purpose.FORM_RESULT, result),
             max_age=60,
             path=page_path(incident),
             httponly=True,
@@ -110,9 +110,7 @@ class PageBase:
     def _unknown(self, reason: NotAllowed | None, what: str, done: str = "") -> HTMLResponse:
         """Return the page for a reader who has not signed in: how to sign in, and nothing of the incident."""
         sentence = f"{done}{reason.message}" if reason else f"{done}You have not signed in, so {what} is not shown."
-        proxy = " Or sign in through your company's identity proxy." if self._sign_in.has_proxy else ""
-        link = {LIST: ONE_PAGE, DECLARING: DECLARE_ELSEWHERE}.get(what, OPEN_LINK)
-        step = reason.next_step if reason else f"{link}{proxy}"
+        step = reason.next_step if reason else how_to_sign_in(what, has_proxy=self._sign_in.has_proxy)
         response = page("message.html", 401, title="Sign in", sentence=sentence, next_step=step, back="", **self._frame)
         response.headers["WWW-Authenticate"] = "Bearer"
         return response

@@ -38,7 +38,7 @@ from allclear.responder.pages.forms import (
 )
 from allclear.responder.pages.meeting import HEADERS as FILE_HEADERS
 from allclear.responder.pages.meeting import MEDIA_TYPE, calendar_file
-from allclear.responder.pages.page_base import NOTICE, NotSignedIn, PageBase, PageServices
+from allclear.responder.pages.page_base import RESULT_COOKIE, NotSignedIn, PageBase, PageServices
 from allclear.responder.pages.rendering import HEADERS, NO_REFERRER, page, static_file
 from allclear.responder.pages.sign_in import Viewer
 from allclear.responder.pages.view import IncidentPage, Source, incident_page, list_row
@@ -130,9 +130,9 @@ class _Pages(PageBase):
         except AllclearError as error:
             return self._failed(error)
         template = "main.html" if part == "main" else "incident.html"
-        notice = await self._notice(request, incident, viewer) if not part else None
-        response = page(template, page=view, hidden=self._hidden(view), notice=notice, forms_in=forms)
-        return self._noticed(request, response, incident) if not part else response
+        result = await self._form_result(request, incident, viewer) if not part else None
+        response = page(template, page=view, hidden=self._hidden(view), result=result, forms_in=forms)
+        return self._without_result(request, response, incident) if not part else response
 
     async def _private(self, request: Request, incident: str, error: NotAReader) -> Response:
         """Return the page for a person who may not read a private incident: that person may acknowledge it."""
@@ -141,7 +141,7 @@ class _Pages(PageBase):
         state = await asyncio.to_thread(engine.conductor.incident, incident)
         role = next(iter(roles_of(viewer.person, state, engine.company.plan, viewer.role)), "")
         hidden = "" if state.over else hidden_fields(engine.links, viewer, incident, role)
-        notice = await self._notice(request, incident, viewer)
+        result = await self._form_result(request, incident, viewer)
         response = page(
             "private.html",
             403,
@@ -150,15 +150,15 @@ class _Pages(PageBase):
             sentence=error.message,
             next_step=error.next_step,
             hidden=hidden,
-            notice=notice,
+            result=result,
             **self._frame,
         )
-        return self._noticed(request, response, incident)
+        return self._without_result(request, response, incident)
 
-    def _noticed(self, request: Request, response: Response, incident: str) -> Response:
-        """Remove the notice that the page has shown."""
-        if NOTICE in request.cookies:
-            response.delete_cookie(NOTICE, path=page_path(incident))
+    def _without_result(self, request: Request, response: Response, incident: str) -> Response:
+        """Remove what became of the last form, which the page has shown."""
+        if RESULT_COOKIE in request.cookies:
+            response.delete_cookie(RESULT_COOKIE, path=page_path(incident))
         return response
 
     async def events(self, request: Request, incident: IncidentPath, length: int = 0) -> Response:
@@ -294,12 +294,12 @@ class _Pages(PageBase):
         self._sign_in.end(response, incident)
         return response
 
-    async def _notice(self, request: Request, incident: str, viewer: Viewer) -> tuple[str, str] | None:
+    async def _form_result(self, request: Request, incident: str, viewer: Viewer) -> tuple[str, str] | None:
         """Return what became of the last form: `good` or `bad`, and the sentence."""
-        if NOTICE not in request.cookies:
+        if RESULT_COOKIE not in request.cookies:
             return None
         try:
-            read = await asyncio.to_thread(self._engine.links.read, Purpose.NOTICE, request.cookies[NOTICE])
+            read = await asyncio.to_thread(self._engine.links.read, Purpose.FORM_RESULT, request.cookies[RESULT_COOKIE])
         except AllclearError:
             return None
         return (read.digest, read.text) if (read.incident, read.person) == (incident, viewer.person) else None

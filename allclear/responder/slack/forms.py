@@ -36,7 +36,8 @@ def reason_form(ask: Ask, decision: Decision, remembered: JsonDict) -> JsonDict:
 def declare_form(company: Company, title: str, remembered: JsonDict) -> JsonDict:
     """Return the form that declares an incident."""
     plan = company.plan
-    severities = {one.name: one.name for one in plan.severities} | {BY_RULES: "by the plan's rules"}
+    by_rules = {BY_RULES: "by the plan's rules"} if plan.assess else {}
+    severities = {one.name: one.name for one in plan.severities} | by_rules
     services = {name: service.title for name, service in company.systems.services.items()}
     runbooks = {name: runbook.title for name, runbook in company.runbooks.items()}
     blocks = [

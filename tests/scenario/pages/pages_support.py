@@ -114,9 +114,9 @@ class Browser:
         return await self.after(await self.send("answer", {**await self.form("answer", ask), "word": word, **more}))
 
     async def after(self, sent: httpx.Response) -> str:
-        """Return the notice of the page to which a form leads back."""
+        """Return what the page says to which a form leads back."""
         assert (sent.status_code, sent.headers.get("location")) == (303, f"/i/{self.at.id}"), sent.text
-        return notice(await self.page())
+        return form_result(await self.page())
 
 
 def hidden(form: str) -> dict[str, str]:
@@ -124,9 +124,9 @@ def hidden(form: str) -> dict[str, str]:
     return dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', form))
 
 
-def notice(page: str) -> str:
+def form_result(page: str) -> str:
     """Return what the page says became of the last form; empty if nothing."""
-    found = re.search(r'<p class="notice (good|bad)"[^>]*>(.*?)</p>', page, re.DOTALL)
+    found = re.search(r'<p class="form-result (good|bad)"[^>]*>(.*?)</p>', page, re.DOTALL)
     return found.group(2).replace("&#39;", "'") if found else ""
 
 

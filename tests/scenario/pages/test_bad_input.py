@@ -22,7 +22,7 @@ from allclear.engine.people.identity import Identity
 from allclear.engine.people.personal_links import PersonalLinks
 from allclear.engine.people.signed_statements import Purpose, Signatures, Statement
 from allclear.responder.app import make_app
-from tests.scenario.pages.pages_support import ADDRESS, OURS, Waiting, ask_for, asked, hidden, notice
+from tests.scenario.pages.pages_support import ADDRESS, OURS, Waiting, ask_for, asked, form_result, hidden
 from tests.scenario.private_support import private
 from tests.scenario.response_support import MACHINE, installed, vintstreet
 from tests.unit.responder.responder_support import TOKEN
@@ -407,7 +407,7 @@ async def test_a_person_who_may_not_read_a_private_incident_can_only_acknowledge
         sent = await ana.send("acknowledge", fields)
         assert sent.status_code == 303
         after = await ana.http.get(f"/i/{at.id}")
-        assert "is acknowledged by Ana. It is private, and not for Ana" in notice(after.text)
+        assert "is acknowledged by Ana. It is private, and not for Ana" in form_result(after.text)
         assert "people are called until a reader acknowledges it" in after.text
         assert "<form" not in after.text
         (known,) = [one for one in at.engine.journal.entries(at.id) if isinstance(one.record, Acknowledged)]

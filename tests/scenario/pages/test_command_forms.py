@@ -13,7 +13,7 @@ from typing_extensions import override
 from allclear.bootstrap import Engine
 from allclear.commands.base import Command
 from allclear.commands.catalog import PAGE_COMMANDS
-from allclear.commands.inputs import LINES, Input, OneOf, Option, inputs_of
+from allclear.commands.inputs import LINES, FormContext, Input, OneOf, Option, inputs_of
 from allclear.domain.proof import Proof
 from allclear.domain.records import By
 from allclear.domain.runbook import Phase
@@ -48,14 +48,14 @@ async def shown(ana: Browser, command: str, **known: str) -> str:
 
 
 async def confirm(ana: Browser, command: str, reason: str, **known: str) -> str:
-    """Confirm a command on the page that shows what it does, and return the notice."""
+    """Confirm a command on the page that shows what it does, and return what the page says then."""
     page = await shown(ana, command, **known)
     fields = hidden(form_of(page, f"/i/{ana.at.id}/{command}"))
     return html.unescape(await ana.after(await ana.send(command, fields | {"reason": reason})))
 
 
 async def say(ana: Browser, command: str, **fields: str) -> str:
-    """Send a form of the incident's page, and return the notice."""
+    """Send a form of the incident's page, and return what the page says then."""
     return html.unescape(await ana.after(await ana.send(command, await ana.form(command) | fields)))
 
 
@@ -194,7 +194,7 @@ class Weather(Command):
     name: ClassVar[str] = "weather"
     title: ClassVar[str] = "Tell the weather"
 
-    sky: Annotated[str, OneOf(lambda _engine, incident: [Option("blue", f"blue over {incident.id}")])]
+    sky: Annotated[str, OneOf(lambda form: [Option("blue", f"blue over {form.incident.id}")])]
     words: Annotated[str, LINES] = Field(default="", title="In your words", description="As you see it.")
     degrees: int = 20
 
@@ -206,7 +206,7 @@ class Weather(Command):
 async def test_a_new_command_has_its_form_from_its_fields_alone(tmp_path: Path) -> None:
     """Labels, help, choices and what is required; nothing else has to be written."""
     async with asked(tmp_path) as (at, _):
-        sky, words, degrees = inputs_of(Weather, at.engine, at.incident, {})
+        sky, words, degrees = inputs_of(Weather, FormContext(at.engine, at.incident))
         assert sky == Input("sky", "Sky", kind="choice", required=True, options=(Option("blue", f"blue over {at.id}"),))
         assert words == Input("words", "In your words", "As you see it.", "lines")
         assert (degrees.kind, degrees.value, degrees.required) == ("number", "20", False)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import html
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 
+from allclear.domain.plan import SeverityRule
 from allclear.domain.proof import Proof
 from allclear.domain.records import By
 from allclear.engine.people.signed_statements import Purpose, Statement
-from tests.scenario.pages.pages_support import OURS, Waiting, asked, hidden, notice
+from tests.scenario.pages.pages_support import OURS, Waiting, asked, form_result, hidden
+from tests.scenario.response_support import vintstreet
 
 SAID = {"title": "Users cannot pay", "service": "storefront", "runbook": "broken-feature", "severity": "P1"}
 
@@ -78,13 +81,13 @@ async def test_the_page_says_what_became_of_the_form(tmp_path: Path) -> None:
     """A severity may make only a ticket, and a form may be sent again after its incident has ended."""
     async with asked(tmp_path) as (at, _), signed_in(at) as ana:
         ticket = await send(ana, **SAID | {"severity": "P3"})
-        assert "is open." not in notice((await ana.get(ticket.headers["location"])).text)
+        assert "is open." not in form_result((await ana.get(ticket.headers["location"])).text)
         fields = hidden((await ana.get("/declare")).text) | SAID
         first = await ana.post("/declare", data=fields, headers=OURS)
         incident = first.headers["location"].removeprefix("/i/")
         at.engine.people.false_alarm(incident, "a test", By(actor="Ana", role="on_call", via="cli"))
         await ana.post("/declare", data=fields, headers=OURS)
-        assert "has ended, and nothing was declared" in notice((await ana.get(f"/i/{incident}")).text)
+        assert "has ended, and nothing was declared" in form_result((await ana.get(f"/i/{incident}")).text)
 
 
 async def test_a_refused_form_is_shown_again_with_what_was_typed(tmp_path: Path) -> None:
@@ -97,12 +100,60 @@ async def test_a_refused_form_is_shown_again_with_what_was_typed(tmp_path: Path)
             ({"began": "the day after tomorrow"}, "the day after tomorrow"),
         ):
             sent = await send(ana, **SAID | {"title": "Users cannot <pay>"} | wrong)
-            assert sent.status_code in {403, 404}, sent.text
+            assert sent.status_code in {403, 422}, sent.text
             shown = html.unescape(sent.text)
-            said = shown[shown.index('class="notice bad"') :]
+            said = shown[shown.index('class="form-result bad"') :]
             assert sentence in said[: said.index("</p>")]
             assert wrong.get("title") or 'value="Users cannot &lt;pay&gt;"' in sent.text
         assert len(list(at.engine.conductor.incidents())) == 1
+
+
+async def test_a_severity_is_required_if_the_plan_has_no_rule_that_gives_one(tmp_path: Path) -> None:
+    """VintStreet's plan has no such rules: the form says so, and a browser does not send it without a severity."""
+    async with asked(tmp_path) as (at, _), signed_in(at) as ana:
+        form = html.unescape((await ana.get("/declare")).text)
+        assert "Choose it yourself, because the plan has no rules that give one." in form
+        assert form.count('name="severity" value="P0" required') == 1
+        assert "As the facts imply" not in form
+        sent = await send(ana, **SAID | {"severity": "", "facts.customer_facing": "yes"})
+        assert sent.status_code == 422
+        shown = html.unescape(sent.text)
+        assert "Not declared: The plan has no rule that gives a severity for this. Name one: P0, P1" in shown
+        assert 'value="Users cannot pay"' in shown
+        assert '<option value="yes" selected>' in shown
+        assert len(list(at.engine.conductor.incidents())) == 1
+
+
+async def test_a_severity_is_left_to_the_rules_as_long_as_one_may_apply(tmp_path: Path) -> None:
+    """With facts to which no rule applies, the form is shown again, and a severity must be chosen."""
+    company = vintstreet()
+    rules = [SeverityRule(severity="P0", when={"customer_facing": "yes"})]
+    company = replace(company, plan=company.plan.model_copy(update={"assess": rules}))
+    async with asked(tmp_path, company=company) as (at, _), signed_in(at) as ana:
+        assert "As the facts imply" in (await ana.get("/declare")).text
+        refused = await send(ana, **SAID | {"severity": "", "facts.customer_facing": "no"})
+        assert refused.status_code == 422
+        assert "because no rule of the plan gives one for these facts." in refused.text
+        sent = await send(ana, **SAID | {"severity": "", "facts.customer_facing": "yes"})
+        incident = at.engine.conductor.incident(sent.headers["location"].removeprefix("/i/"))
+        assert incident.severity == "P0"
+
+
+async def test_who_has_not_signed_in_reads_how_to(tmp_path: Path) -> None:
+    """By a personal token, and by the identity proxy if there is one; the list says the same."""
+    for number, (settings, proxy) in enumerate(
+        (
+            ({}, "No identity proxy is set up here"),
+            ({"proxy_audience": "allclear"}, "Sign in through your company's identity proxy"),
+        )
+    ):
+        async with asked(tmp_path / str(number), **settings) as (at, _), at.browser() as stranger:
+            for address in ("/declare", "/"):
+                sent = await stranger.get(address)
+                assert sent.status_code == 401
+                shown = html.unescape(sent.text)
+                assert proxy in shown
+                assert "allclear token NAME makes, in the header Authorization: Bearer" in shown
 
 
 async def test_no_one_else_declares(tmp_path: Path) -> None:
