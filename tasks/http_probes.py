@@ -17,10 +17,12 @@ from typing_extensions import override
 
 from allclear.domain.action import Client, Finding, Verdict
 from allclear.domain.base import JsonDict
+from allclear.domain.durations import counted
 from allclear.domain.errors import Unreachable
 from allclear.domain.preflight import Passed, PlannedUse, Preflight, PreflightCheck, Unproven
 from allclear.domain.probe import Probe
 from allclear.domain.systems import Service, Smoke, SmokePath
+from allclear.domain.text import enumerated
 from allclear.vendors.access import redacted
 from allclear.vendors.web import Web, WebAnswer
 from tasks.read_together import read_together
@@ -29,6 +31,8 @@ from tasks.service_params import ServiceParams
 AT_ONCE = 10
 """Concurrent requests of one smoke test, which must not become a load test."""
 _OUR_FAULT = frozenset({401, 403, 407, 429})
+_PATHS_NAMED = 5
+"""The most paths of a smoke test that a sentence names."""
 _CHALLENGE = "the firewall's challenge, which only a browser passes"
 _CLIENT_ERROR = 400
 _SERVER_ERROR = 500
@@ -63,6 +67,12 @@ class Health(Probe[ServiceParams]):
     # `needs` is empty, because the service itself is not one of the systems in systems.yaml.
     preflights = (WebPreflight,)
 
+    @classmethod
+    @override
+    def looks_at(cls, params: ServiceParams, services: Mapping[str, Service]) -> str:
+        service = services.get(params.service)
+        return f"the health check of {params.service}{f' (GET {service.health})' if service else ''}"
+
     @override
     async def check(self, params: ServiceParams) -> Finding:
         service = self.context.service(params.service)
@@ -95,6 +105,17 @@ class SmokeTest(Probe[ServiceParams]):
     title = "Run the smoke test"
     params = ServiceParams
     preflights = (WebPreflight,)
+
+    @classmethod
+    @override
+    def looks_at(cls, params: ServiceParams, services: Mapping[str, Service]) -> str:
+        service = services.get(params.service)
+        if service is None:
+            return cls.title
+        paths = [f"{one.method} {one.path}" for one in service.smoke.paths]
+        more = [f"{len(paths) - _PATHS_NAMED} others"] if len(paths) > _PATHS_NAMED else []
+        named = enumerated([*paths[:_PATHS_NAMED], *more])
+        return f"{counted(service.smoke.requests, 'request')} to {params.service} ({named})"
 
     @override
     async def check(self, params: ServiceParams) -> Finding:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
 from allclear.cli.root import print_json, print_line
 from allclear.cli.send import Sender
@@ -50,7 +51,7 @@ async def print_outcome(to: Sender, ask: str, sentence: str, *, as_json: bool = 
         patience = PATIENCE if to.has_responder() else 0
         if not as_json:
             print_line(f"Waiting for its outcome, {PATIENCE / 60:.0f} minutes at most …" if patience else _NOT_YET)
-        now, act = await follow(to, incident, act, patience)
+        now, act = await follow(to, incident, act, patience, say=_say_nothing if as_json else print_line)
     if as_json:
         known = {"contained": now.contained_at is not None, "sentences": act.told} if act else {}
         outcome = act.model_dump(mode="json") if act and act.ended else None
@@ -58,23 +59,49 @@ async def print_outcome(to: Sender, ask: str, sentence: str, *, as_json: bool = 
     elif act:
         for told in act.told:
             print_line(told)
-        contained = f"{incident} is {'not contained' if now.contained_at is None else 'contained'}."
-        print_line(contained if act.ended else f"It has no outcome yet. Follow it: allclear show {incident}")
+        for line in what_follows(incident, now, act):
+            print_line(line)
     if act and act.ended and not act.good:
         raise Refused(f"{act.id}: {act.sentence}", act.next_step or f"Read on: allclear show {incident}.")
 
 
+def what_follows(incident: str, now: IncidentNow, act: ActView) -> list[str]:
+    """Return what is so after an act: after a measure whether it contains the incident, else what comes next."""
+    if not act.ended:
+        return [f"It has no outcome yet. Follow it: allclear show {incident}"]
+    if act.measure and act.settled:
+        return [f"{incident} is {'not contained' if now.contained_at is None else 'contained'}."]
+    if now.checking:
+        return [now.checking]
+    if now.open_asks:
+        return ["Asked now:", *(f"    {question.command(question.words[0])}" for question in now.open_asks)]
+    return [f"What comes next: allclear show {incident}"]
+
+
 async def follow(
-    to: Sender, incident: str, act: ActView, patience: float, *, pause: float = _POLL
+    to: Sender,
+    incident: str,
+    act: ActView,
+    patience: float,
+    *,
+    pause: float = _POLL,
+    say: Callable[[str], None],
 ) -> tuple[IncidentNow, ActView]:
     """Return the incident and the act once its outcome and the check after it are there, `patience` seconds at most.
 
-    `pause` is the time between two looks, in seconds.
+    `say` is called once, with the check that is waited for. `pause` is the time between two reads, in seconds.
     """
-    end = time.monotonic() + patience
+    end, told = time.monotonic() + patience, False
     while True:
         now = await to.incident(incident)
         act = next(one for one in now.acts if one.id == act.id)
         if act.settled or time.monotonic() >= end:
             return now, act
+        if act.ended and now.checking and not told:
+            say(now.checking)
+            told = True
         await asyncio.sleep(pause)
+
+
+def _say_nothing(_: str) -> None:
+    """Say nothing: a script reads what is printed."""

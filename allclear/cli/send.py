@@ -114,8 +114,9 @@ class ToJournal(Sender):
 
     @override
     async def incident(self, incident: str) -> IncidentNow:
-        engine = self._engine
-        return incident_now(engine.conductor.incident(incident), engine.journal.entries(incident), engine.company.plan)
+        engine, now = self._engine, self._engine.conductor.incident(incident)
+        entries, checking = engine.journal.entries(incident), engine.conductor.running_check(now)
+        return incident_now(now, entries, engine.company.plan, checking)
 
     @override
     async def waiting(self) -> list[str]:

@@ -59,6 +59,7 @@ class ActView(BaseModel):
     told: list[str] = Field(
         default=[], description="The timeline's lines about its outcome, and about the check of containment after it."
     )
+    measure: bool = Field(default=False, description="Whether it is to contain: containment is checked after it.")
     settled: bool = Field(
         default=False,
         description="Whether it has its outcome and, if it is a measure, the check of containment after it, too.",
@@ -76,6 +77,7 @@ class IncidentNow(BaseModel):
     open_asks: list[QuestionView]
     acts: list[ActView]
     contained_at: datetime | None
+    checking: str = Field(default="", description="Which check is made now, for how long, and at what it looks.")
 
     def approved_by(self, ask: str) -> ActView | None:
         """Return the act whose outcome is to come because the question is granted; None if there is none.
@@ -88,12 +90,13 @@ class IncidentNow(BaseModel):
         return None if any(question.id == ask for question in self.open_asks) else act
 
 
-def incident_now(incident: Incident, entries: Sequence[Entry], plan: Plan) -> IncidentNow:
-    """Return what a person who answers sees of an incident."""
+def incident_now(incident: Incident, entries: Sequence[Entry], plan: Plan, checking: str) -> IncidentNow:
+    """Return what a person who answers sees of an incident. `checking` says which check is made now."""
     return IncidentNow(
         open_asks=[question_view(state, incident, plan) for state in waiting(incident)],
         acts=[act_view(act, incident, entries, plan) for act in incident.acts.values()],
         contained_at=incident.contained_at,
+        checking=checking,
     )
 
 
@@ -118,7 +121,7 @@ def question_view(state: AskState, incident: Incident, plan: Plan) -> QuestionVi
 
 def act_view(act: Act, incident: Incident, entries: Sequence[Entry], plan: Plan) -> ActView:
     """Return an act and what became of it."""
-    outcome, told = act.outcome, _told(entries, act.id)
+    outcome, told = act.outcome, _told(entries, act)
     return ActView(
         id=act.id,
         title=plain(act.proposed.title),
@@ -132,23 +135,28 @@ def act_view(act: Act, incident: Incident, entries: Sequence[Entry], plan: Plan)
         sentence=plain(outcome.sentence) if outcome else "",
         next_step=plain(outcome.next_step) if outcome else "",
         told=[line_of(entry, incident, plan).text for entry in told],
+        measure=_is_measure(act),
         settled=outcome is not None and not _is_checked_still(incident, act, told),
     )
 
 
-def _told(entries: Sequence[Entry], act: str) -> list[Entry]:
-    """Return the entries with the act's outcome and with the first check of containment after it."""
-    outcome = [e for e in entries if isinstance(e.record, ActFinished | ActSettled) and e.record.act == act]
-    if not outcome:
-        return []
+def _told(entries: Sequence[Entry], act: Act) -> list[Entry]:
+    """Return the entries with the act's outcome and, after a measure, with the first check of containment."""
+    outcome = [e for e in entries if isinstance(e.record, ActFinished | ActSettled) and e.record.act == act.id]
+    if not outcome or not _is_measure(act):
+        return outcome[-1:]
     after = [entry for entry in entries if entry.number > outcome[0].number]
     contained = [entry for entry in after if isinstance(entry.record, Contained)]
     proof = [entry for entry in after if isinstance(entry.record, StepDone) and entry.record.proves == "containment"]
     return [*outcome[-1:], *(contained or proof)[:1]]
 
 
+def _is_measure(act: Act) -> bool:
+    """Return whether the act is to contain the incident, and undoes nothing."""
+    return act.proposed.phase == "contain" and act.proposed.changes_service and not act.proposed.undoes
+
+
 def _is_checked_still(incident: Incident, act: Act, told: Sequence[Entry]) -> bool:
     """Return whether the check that decides about containment is still to come."""
-    measure = act.proposed.phase == "contain" and act.proposed.changes_service and not act.proposed.undoes
     good = act.outcome is not None and act.outcome.good and act.outcome.changed
-    return measure and good and len(told) == 1 and not incident.over
+    return _is_measure(act) and good and len(told) == 1 and not incident.over

@@ -35,6 +35,14 @@ class Probe(ABC, Generic[P]):
         """Return why `params` do not fit the company's services. Reads nothing: `allclear check` calls it."""
         return ()
 
+    @classmethod
+    def looks_at(cls, params: P, services: Mapping[str, Service]) -> str:  # noqa: ARG003 - the port
+        """Return at what it looks, for people who wait for it, as `20 requests to shop: GET /checkout`.
+
+        By default its title.
+        """
+        return cls.title
+
     @abstractmethod
     async def check(self, params: P) -> Finding:
         """Return what was observed. An unreachable system is a finding, not an error."""

@@ -58,11 +58,19 @@ __all__ = ["markdown_acts", "markdown_timeline", "show"]
 _STYLES: dict[Tone, str] = {"plain": "", "good": "green", "bad": "red", "ask": "yellow", "person": "cyan"}
 
 
-def show(incident: Incident, entries: Sequence[Entry], plan: Plan, now: datetime, *, routine: bool = False) -> Group:
+def show(
+    incident: Incident,
+    entries: Sequence[Entry],
+    plan: Plan,
+    now: datetime,
+    *,
+    routine: bool = False,
+    checking: str = "",
+) -> Group:
     """Return the incident's page: status, open questions, what is in place, what is due, and the timeline.
 
-    `routine` adds the details and the lines for auditors. No text in it is read as rich's markup. Print it with
-    `crop=False`, so that each command stays on one line and can be copied.
+    `checking` says which check is made now. `routine` adds the details and the lines for auditors. No text in it is
+    read as rich's markup. Print it with `crop=False`, so that each command stays on one line and can be copied.
     """
     due = [] if incident.over else deadline_lines(incident, plan, now)
     told = [row.words(plan) for row in notified(plan, incident, now)]
@@ -71,7 +79,7 @@ def show(incident: Incident, entries: Sequence[Entry], plan: Plan, now: datetime
     zone = zone_name(plan.zone, incident.opened_at, now)
     nothing = [] if incident.over else [Text("Nothing.", style="dim")]
     return Group(
-        _head(incident, plan),
+        _head(incident, plan, checking),
         *_part("Waiting for people", "yellow", rows or nothing),
         *_part("Still in place", "red", _points(left)),
         *_part("Published before", "red", _points([published] if published else [])),
@@ -108,7 +116,7 @@ def _follow_ups(incident: Incident, plan: Plan) -> list[str]:
     return lines
 
 
-def _head(incident: Incident, plan: Plan) -> Group:
+def _head(incident: Incident, plan: Plan, checking: str) -> Group:
     title = Text()
     if incident.opened.simulated:
         title.append("[SIMULATED] ", style="bold magenta")
@@ -144,6 +152,8 @@ def _head(incident: Incident, plan: Plan) -> Group:
         )
     if check := last_check_words(incident, plan.zone):
         grid.add_row("Last check", Text(plain(check, LONG)))
+    if checking:
+        grid.add_row("Now", Text(checking))
     return Group(title, grid)
 
 

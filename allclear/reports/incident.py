@@ -54,7 +54,8 @@ class Show(_OfIncident):
             _explanation(reasons, engine.company.plan.zone, page)
             return reasons.as_json()
         entries = engine.journal.entries(self.incident)
-        page.draw(show(incident, entries, engine.company.plan, utc_now(), routine=self.every))
+        checking = engine.conductor.running_check(incident)
+        page.draw(show(incident, entries, engine.company.plan, utc_now(), routine=self.every, checking=checking))
         if link := engine.links.href(LinkTo(incident=self.incident)):
             page.line(f"\nIts page: {link}")
         return [entry.model_dump(mode="json", by_alias=True) for entry in entries]

@@ -69,7 +69,9 @@ def _incident(engine: Engine, incident: Incident, page: Page) -> None:
         page.line(f"  Its page: {link}")
     if not incident.acknowledged and not incident.over:
         page.line(f"  It is not acknowledged: allclear ack {incident.id} {signature(engine.company.plan)}")
-    states = waiting(incident)
+    checking, states = engine.conductor.running_check(incident), waiting(incident)
+    if checking:
+        page.line(f"  {checking}")
     for state in states:
         _question(engine, state, page)
     if not states and not incident.over:

@@ -151,6 +151,34 @@ def test_a_change_that_was_not_done_ends_with_its_exit_code(responder: type[Resp
     assert "Cloud Run refused it." in done.exception.message
 
 
+def test_after_an_act_that_is_no_measure_no_old_containment_is_told(engine: Engine, responder: type[Responder]) -> None:
+    """An update of the status page is published; that the incident was contained before is not its result."""
+    act = "resolve/status-resolved"
+    proposed = ActProposed(
+        act=act,
+        phase="resolve",
+        step="status-resolved",
+        action="status_page.resolve",
+        title="Publish it",
+        params={},
+        change=None,
+        digest="2" * 64,
+    )
+    asked = engine.conductor.incident("VS-1").asks[f"VS-1/{ACT}"].ask
+    update = {"id": f"VS-1/{act}", "phase": "resolve", "step": "status-resolved", "act": act, "digest": "2" * 64}
+    contained = Contained(by="Roll back", finding=GOOD)
+    engine.journal.append("VS-1", [contained, proposed, AskOpened(ask=asked.model_copy(update=update))], MACHINE)
+    outcome = Outcome(status=ActStatus.VERIFIED, changed=True, sentence="The status page says resolved.")
+    again = StepDone(phase="contain", step="proof", title="Checked again", finding=GOOD, proves="containment")
+    responder.records = (ActFinished(act=act, outcome=outcome), again)
+    lines = CliRunner().invoke(app, ["approve", f"VS-1/{act}", *ME]).stdout.splitlines()
+    assert lines[-3:] == [
+        "Done and verified: Publish it. The status page says resolved.",
+        "Asked now:",
+        f"    allclear approve VS-1/{ACT} --as NAME --role on_call",
+    ]
+
+
 def test_scripts_get_the_outcome_as_json(responder: type[Responder]) -> None:
     """One document, and nothing beside it."""
     responder.records = (finished(ActStatus.VERIFIED, "Served by 41."), Contained(by="Roll back", finding=GOOD))

@@ -52,6 +52,7 @@ from allclear.engine.response.moves import (
 )
 from allclear.engine.response.next_move import next_move
 from allclear.engine.response.questions import Questions
+from allclear.engine.response.running_check import running_check
 from allclear.engine.response.step_context import StepContext
 from allclear.engine.response.step_keys import STILL_CONTAINED, undo_key
 from allclear.engine.response.withdrawals import questions_to_withdraw, withdrawal
@@ -117,6 +118,10 @@ class Conductor:
     def values_for(self, incident: Incident, action: ActionType, now: datetime | None = None) -> TemplateValues:
         """Return the values for the parameters of an action, as `StepContext.values_for` does."""
         return self._steps.values_for(incident, action, now)
+
+    def running_check(self, incident: Incident) -> str:
+        """Return which check of containment or recovery is made now, for how long and at what; empty if none is."""
+        return "" if incident.over else running_check(incident, self._company, self._registry, self.values(incident))
 
     async def check(self, call: ProbeCall, values: Mapping[str, str]) -> Finding:
         """Run a probe and return its finding, as `Checks.check` does."""

@@ -330,7 +330,8 @@ class _Pages(PageBase):
         service = engine.company.systems.services.get(incident.opened.service)
         title = service.title if service else incident.opened.service
         decisions = engine.journal.decisions(incident=incident.id)
-        source = Source(incident, entries, engine.company.plan, title, viewer, utc_now(), decisions)
+        checking = engine.conductor.running_check(incident)
+        source = Source(incident, entries, engine.company.plan, title, viewer, utc_now(), decisions, checking)
         return incident_page(source), forms_of(engine, incident)
 
     def _chart(self, incident: Incident) -> str:

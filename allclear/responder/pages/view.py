@@ -129,6 +129,8 @@ class Source:
     now: datetime
     decisions: Sequence[AlertDecision] = ()
     """What was decided about the incident's alerts."""
+    checking: str = ""
+    """Which check of containment or recovery is made now, in a sentence; empty if none is."""
 
 
 def incident_page(source: Source) -> IncidentPage:
@@ -221,9 +223,9 @@ def _held(source: Source) -> str:
 
 
 def _impact_facts(source: Source) -> list[str]:
-    """Return what the last check and the count of users' requests say, and for how long users are affected."""
+    """Return what is checked, what the last check and the users' requests say, and for how long users are affected."""
     incident, zone = source.incident, source.plan.zone
-    facts: list[str] = []
+    facts = [source.checking] if source.checking else []
     if check := last_check_words(incident, zone):
         facts.append(f"Last check of {plain(check, LONG)}")
     counted = measure(incident, source.entries)

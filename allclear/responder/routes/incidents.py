@@ -53,7 +53,8 @@ def incident_routes(engine: Engine, callers: Callers) -> APIRouter:
 
     def found(incident_id: str, reader: str | None) -> IncidentDetails:
         incident = engine.conductor.incident(incident_id)
-        return _details(incident, engine.journal.entries(incident_id), plan, reader)
+        entries, checking = engine.journal.entries(incident_id), engine.conductor.running_check(incident)
+        return _details(incident, entries, plan, checking, reader)
 
     @router.get(
         "/incidents",
@@ -94,7 +95,9 @@ def _list_item(incident: Incident, plan: Plan) -> IncidentListItem:
     )
 
 
-def _details(incident: Incident, entries: Sequence[Entry], plan: Plan, reader: str | None) -> IncidentDetails:
+def _details(
+    incident: Incident, entries: Sequence[Entry], plan: Plan, checking: str, reader: str | None
+) -> IncidentDetails:
     """Return the details; of a private incident, only those that say nothing of what it is about.
 
     `reader` is the person whose own token was sent, who may read all of it if the plan says so.
@@ -109,11 +112,12 @@ def _details(incident: Incident, entries: Sequence[Entry], plan: Plan, reader: s
             next_deadlines=[],
             roles={},
         )
-    now = incident_now(incident, entries, plan)
+    now = incident_now(incident, entries, plan, checking)
     return IncidentDetails(
         **_summary(incident, plan, hidden=False),
         began_at=incident.began_at,
         acknowledged_at=incident.acknowledged_at,
+        checking=now.checking,
         open_asks=now.open_asks,
         in_place=[_in_place(act, plan) for act in incident.in_place],
         acts=now.acts,

@@ -110,6 +110,10 @@ class IncidentDetails(IncidentSummary):
 
     began_at: datetime | None = Field(description="When the problem began, if its source knew.")
     acknowledged_at: datetime | None
+    checking: str = Field(
+        default="",
+        description="Which check of containment or recovery is made now, for how long, and at what it looks.",
+    )
     open_asks: list[QuestionView]
     in_place: list[InPlaceView]
     acts: list[ActView] = Field(default=[], description="Every act, oldest first.")

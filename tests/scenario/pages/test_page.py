@@ -16,13 +16,14 @@ from sqlalchemy import event
 from allclear.domain.proof import Proof
 from allclear.domain.records import NoteAdded
 from allclear.domain.runbook import Phase
+from allclear.engine.response.moves import Over, Wait
 from allclear.journal.sql_journal import SqlJournal
 from allclear.responder.pages.changes import Changes
 from allclear.simulator.scenario_schema import RevisionSpec
 from tests.patience import HUNG
 from tests.scenario.pages.pages_support import asked, hidden, waiting
 from tests.scenario.response_support import FIX, MACHINE, run_phase
-from tests.unit.responder.responder_support import make_patient_app, served
+from tests.unit.responder.responder_support import AUTH, make_patient_app, served
 
 
 async def test_a_personal_link_leads_to_the_change_and_the_form_approves_it(tmp_path: Path) -> None:
@@ -169,3 +170,21 @@ async def test_a_request_reads_its_incident_once(tmp_path: Path) -> None:
             await ana.page()
         assert tables.count("incidents") <= 1
         assert tables.count("entries") <= 1
+
+
+async def test_a_check_that_is_being_made_is_told_on_the_page_in_the_api_and_in_the_terminal(tmp_path: Path) -> None:
+    """Until it is over no question waits, so that people would not know what they wait for."""
+    async with waiting(tmp_path) as at, at.signed_in("Ana") as ana:
+        requests = "4 requests to storefront (GET /, GET /api/listings, GET /api/checkout and GET /api/streams)."
+        checking = f"Checking whether it is contained: {requests}"
+        assert checking not in await ana.page()
+        await ana.answer("approve")
+        await at.engine.executor.carry_out(at.id, "contain/roll-back", MACHINE)
+        assert checking in await ana.page()
+        async with at.browser(**AUTH) as http:
+            assert (await http.get(f"/incidents/{at.id}")).json()["checking"] == checking
+            for report in ("overview", f"show?incident={at.id}&width=200"):
+                assert checking in (await http.get(f"/reports/{report}")).json()["text"]
+        assert isinstance(await at.engine.conductor.run(at.id, Phase.CONTAIN, MACHINE), Over | Wait)
+        assert at.incident.contained
+        assert "Checking whether" not in await ana.page()

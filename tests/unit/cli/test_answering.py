@@ -7,15 +7,23 @@ from typing import Any, cast
 
 import pytest
 
-from allclear.cli.answering import follow
+from allclear.cli.answering import follow, what_follows
 from allclear.cli.send import Sender
 from allclear.commands.questions import IncidentNow
 
 ASK = "VS-1/contain/roll-back"
+CHECKING = "Checking whether it is contained: 20 requests to shop (GET /)."
 
 
-def seen(
-    *, settled: bool, asked: bool = False, act: str = "contain/roll-back", status: str = "verified"
+def seen(  # noqa: PLR0913 - what a test sets
+    *,
+    settled: bool,
+    asked: bool = False,
+    act: str = "contain/roll-back",
+    status: str = "verified",
+    ended: bool = False,
+    measure: bool = True,
+    checking: str = "",
 ) -> IncidentNow:
     """Return an incident as `GET /incidents/{id}` has it."""
     shown = {
@@ -26,23 +34,26 @@ def seen(
         "reason": "",
         "asks": [ASK],
         "status": status,
-        "ended": settled,
+        "ended": settled or ended,
         "good": settled,
         "sentence": "",
         "next_step": "",
         "settled": settled,
+        "measure": measure,
     }
     question: dict[str, Any] = {
         "id": ASK,
         "kind": "approval",
         "title": "",
         "asked": "",
-        "commands": [],
+        "words": ["approve", "deny"],
+        "commands": [f"allclear approve {ASK}", f"allclear deny {ASK}"],
         "acts_at": None,
     }
     asks = [question | {"since": "2026-11-22T03:00:00Z"}] if asked else []
     contained = "2026-11-22T03:00:00Z" if settled else None
-    return IncidentNow.model_validate({"acts": [shown], "open_asks": asks, "contained_at": contained})
+    fields = {"acts": [shown], "open_asks": asks, "contained_at": contained, "checking": checking}
+    return IncidentNow.model_validate(fields)
 
 
 class Shows:
@@ -59,16 +70,36 @@ class Shows:
 
 def test_the_outcome_of_an_approved_change_is_waited_for() -> None:
     """It is asked for until it and the check after it are there, and no longer than the patience."""
+    said = list[str]()
 
     def followed(patience: float, *views: IncidentNow) -> tuple[bool, bool]:
         act = views[0].approved_by(ASK)
         assert act is not None
         to = cast("Sender", cast("Any", Shows(*views)))
-        now, act = asyncio.run(follow(to, "VS-1", act, patience, pause=0))
+        now, act = asyncio.run(follow(to, "VS-1", act, patience, pause=0, say=said.append))
         return act.settled, now.contained_at is not None
 
     assert followed(60, seen(settled=False), seen(settled=False), seen(settled=True)) == (True, True)
     assert followed(0, seen(settled=False)) == (False, False)
+    assert said == []
+    checked = seen(settled=False, ended=True, checking=CHECKING)
+    assert followed(60, seen(settled=False, checking="another"), checked, checked, seen(settled=True)) == (True, True)
+    assert said == [CHECKING]  # once, and not before the change is made
+
+
+@pytest.mark.parametrize(
+    ("now", "lines"),
+    [
+        (seen(settled=True), ["VS-1 is contained."]),
+        (seen(settled=True, measure=False, checking=CHECKING, asked=True), [CHECKING]),
+        (seen(settled=True, measure=False, asked=True), ["Asked now:", f"    allclear approve {ASK}"]),
+        (seen(settled=True, measure=False), ["What comes next: allclear show VS-1"]),
+        (seen(settled=False), ["It has no outcome yet. Follow it: allclear show VS-1"]),
+    ],
+)
+def test_after_an_act_people_read_what_it_did_or_what_comes_next(now: IncidentNow, lines: list[str]) -> None:
+    """Only a measure is followed by whether the incident is contained: of an update it would be old news."""
+    assert what_follows("VS-1", now, now.acts[0]) == lines
 
 
 @pytest.mark.parametrize(
