@@ -211,7 +211,7 @@ def make_engine(
     registry = registry or Registry.installed()
     company = company_with_announcements(company, registry)
     simulation = settings.simulated
-    scope = Scope(company.name, simulated=simulation is not None)
+    scope = Scope(company.name, simulated=simulation is not None, simulation=simulation.id if simulation else "")
     journal = journal or SqlJournal(settings.journal_url, scope, clock)
     if journal.scope != scope:
         msg = f"a journal of {journal.scope} was handed to the engine of {scope}"
@@ -229,7 +229,7 @@ def make_engine(
     dry_run = DryRun(conductor, proposer, MessageActs(proposer, executor), company.plan)
     intake = Intake(journal, company, clock)
     approval_timeouts = ApprovalTimeouts(journal, conductor, company, clock)
-    earlier = EarlierSimulation(journal, simulation.since if simulation else None)
+    earlier = EarlierSimulation(journal)
     reminders = Reminders(journal, conductor, proposer, executor, company, clock, registry.channels, earlier=earlier)
     recovery = RecoveryWatcher(journal, conductor, company, clock)
     doctor = Doctor(company, registry, context, context.secret, simulated=simulation is not None)

@@ -11,7 +11,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from allclear.domain.base import Model, Moment
+from allclear.domain.base import Model
 from allclear.domain.durations import Duration
 from allclear.domain.errors import ConfigError
 
@@ -30,8 +30,8 @@ class Simulation(Model):
     control: str
     secrets: dict[str, SecretStr]
     options: dict[str, dict[str, str]] = {}
-    since: Moment | None = None
-    """When it started. It knows nothing of the incidents before; None if the line does not say."""
+    id: str = ""
+    """A new one at each start. It knows nothing of the incidents with another id. Empty if the line does not say."""
 
     @staticmethod
     def load(path: Path) -> Simulation:

@@ -20,7 +20,7 @@ PLACEHOLDERS: dict[str, str] = {
     "title": "Its title.",
     "severity": "Its severity, in the plan's words.",
     "severity_title": "The severity's title, as Critical.",
-    "status": "INVESTIGATING, IDENTIFIED (the cause is known), CONTAINED, RESOLVED, FALSE ALARM, or the plan's word.",
+    "status": "INVESTIGATING, IDENTIFIED (the cause), CONTAINED, RESOLVED, FALSE ALARM, ABANDONED, or the plan's word.",
     "company": "The company's name.",
     "service": "The service's short name in systems.yaml.",
     "service_title": "The service's name for people.",

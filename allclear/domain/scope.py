@@ -19,6 +19,11 @@ class Scope:
 
     company: str
     simulated: bool = field(kw_only=True)
+    simulation: str = field(default="", kw_only=True, compare=False)
+    """The id of the simulated production, which is a new one after each restart of it; empty if that is not known.
+
+    The incidents of all simulated productions of a company belong to one scope.
+    """
 
     def __str__(self) -> str:
         """Return the scope as the journal stores it."""

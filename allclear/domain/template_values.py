@@ -45,7 +45,7 @@ _NO_TEMPLATES: Mapping[str, str] = MappingProxyType({})
 
 
 def status(incident: Incident) -> str:
-    """Return the status: INVESTIGATING, IDENTIFIED (the cause is known), CONTAINED, RESOLVED or FALSE ALARM.
+    """Return the status: INVESTIGATING, IDENTIFIED (the cause is known), CONTAINED, RESOLVED, FALSE ALARM or ABANDONED.
 
     *Source:* both plans say "investigating" and "resolved". RetailGen's "Identified" names the cause, so here it means
     that the cause is known. CONTAINED means that the harm has stopped, also if
@@ -53,6 +53,8 @@ def status(incident: Incident) -> str:
     """
     if incident.ended and incident.ended.ending == "false-alarm":
         return "FALSE ALARM"
+    if incident.ended and incident.ended.ending == "abandoned":
+        return "ABANDONED"
     if incident.ended or incident.recovered:
         return "RESOLVED"
     if incident.contained:

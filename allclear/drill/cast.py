@@ -260,7 +260,7 @@ def _decision(ask: Ask, line: Line, last_good: str) -> Decision:
 
 
 def finished(incident: Incident) -> bool:
-    """Return whether the incident was a false alarm, or is resolved and reviewed."""
+    """Return whether the incident is resolved and reviewed, or has ended without being resolved."""
     if incident.ended is None:
         return False
-    return incident.ended.ending == "false-alarm" or "review" in incident.left
+    return incident.ended.ending != "resolved" or "review" in incident.left

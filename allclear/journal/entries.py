@@ -54,6 +54,7 @@ class SqlEntries(Store):
         if Scope(opened.company, simulated=opened.simulated) != self.scope:
             msg = f"an incident of another scope cannot be opened in the journal of {self.scope}"
             raise ValueError(msg)
+        opened = opened.model_copy(update={"simulation": self.scope.simulation})
         with self._db.writing(INCIDENTS_LOCK) as connection:
             if key is not None:
                 found = connection.execute(OPEN_WITH_KEY_LOCKED, {"p_scope": self._scope_text, "p_key": key}).scalar()

@@ -11,6 +11,7 @@ from allclear.domain.incident import Incident
 from allclear.domain.local_times import local, stamp, zone_name
 from allclear.domain.plan import ClockStop, Plan
 from allclear.domain.reminders.deadlines import Deadline, deadlines
+from allclear.domain.sentences.progress import ENDINGS
 from allclear.domain.states import StateHistory
 from allclear.domain.text import markdown_safe
 from allclear.postmortem.affected import BRIEF, held
@@ -63,8 +64,7 @@ def _turns(incident: Incident) -> Iterator[_Turn]:
     yield _turn("Contained", incident.containment, ClockStop.CONTAINED)
     yield _turn("Recovered", incident.recovery, ClockStop.RECOVERED)
     if incident.ended:
-        ending = "False alarm" if incident.ended.ending == "false-alarm" else "All clear"
-        yield _Turn(ending, incident.ended_at, ClockStop.ENDED)
+        yield _Turn(ENDINGS[incident.ended.ending], incident.ended_at, ClockStop.ENDED)
 
 
 def _turn(name: str, history: StateHistory, stops: ClockStop) -> _Turn:

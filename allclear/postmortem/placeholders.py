@@ -39,7 +39,7 @@ PLACEHOLDERS: dict[str, str] = {
     "simulated": "A banner in a drill, nothing in production.",
     "date": "The day it was detected, as YYYY-MM-DD.",
     "written": "When this document was written, in the plan's zone.",
-    "status": "How it stands: INVESTIGATING, IDENTIFIED (the cause), CONTAINED, RESOLVED or FALSE ALARM.",
+    "status": "How it stands: INVESTIGATING, IDENTIFIED (the cause), CONTAINED, RESOLVED, FALSE ALARM or ABANDONED.",
     "incident_lead": "Who leads the incident; if no one does, the document says so.",
     "roles": "Who had which role last, a list.",
     "severity": "Its severity at the end.",

@@ -58,6 +58,9 @@ def _sentences(incident: Incident, service_title: str) -> Iterator[str]:
     if incident.ended and incident.ended.ending == "false-alarm":
         yield f"It was a false alarm{_because(incident.ended.reason)}"
         return
+    if incident.ended and incident.ended.ending == "abandoned":
+        yield f"The response was abandoned{_because(incident.ended.reason)}"
+        return
     since = "after it began" if began else "after its detection"
     start = began or incident.opened_at
     for number, period in enumerate(incident.containment.periods):

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import signal
+import uuid
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -37,7 +38,7 @@ _PARENT_CHECK = 0.5
 class Simulation:
     """A simulated production that runs for as long as the `async with` block.
 
-    `endpoints`, `control` and `secrets` are what clients need to connect;
+    `endpoints`, `control` and `secrets` are what clients need to connect. `id` is a new one each time.
     `world` is the state itself, for code in the same process.
     """
 
@@ -48,6 +49,7 @@ class Simulation:
         for place, why in impossible_faults(scenario):
             raise ConfigError(f"production.faults[{place}]: {why}.", "Correct the fault, or take it out.")
         self.scenario, self._clock = scenario, clock
+        self.id = uuid.uuid4().hex
         self.endpoints: dict[str, str] = {}
         self.control = ""
         self._apis = [api for api in APIS if api.exists(scenario)]
@@ -110,7 +112,13 @@ class Simulation:
     def announcement(self) -> dict[str, Any]:
         """Return where everything is, as the first line of `--json` has it."""
         options = {api.name: found for api in self._apis if (found := api.options(self.scenario))}
-        return {"endpoints": self.endpoints, "control": self.control, "secrets": self.secrets, "options": options}
+        return {
+            "id": self.id,
+            "endpoints": self.endpoints,
+            "control": self.control,
+            "secrets": self.secrets,
+            "options": options,
+        }
 
 
 def run(path: Path, *, as_json: bool, parent: int | None = None, waits: bool = False) -> None:
@@ -138,7 +146,7 @@ async def serve(scenario_path: Path, *, as_json: bool, parent: int | None = None
     watch = asyncio.create_task(_watch(parent, stop)) if parent is not None else None
     try:
         async with Simulation(scenario) as simulation:
-            said = simulation.announcement() | {"since": utc_now().isoformat()}
+            said = simulation.announcement()
             print(json.dumps(said) if as_json else _page(scenario, said), flush=True)  # noqa: T201
             await stop.wait()
     finally:

@@ -230,7 +230,7 @@ async def test_the_process_prints_its_addresses_and_ends_on_sigterm() -> None:
     process = await _process()
     assert process.stdout is not None
     said = json.loads(await process.stdout.readline())
-    assert set(said) == {"endpoints", "control", "secrets", "options", "since"}
+    assert set(said) == {"endpoints", "control", "secrets", "options", "id"}
     async with httpx.AsyncClient() as client:
         assert (await client.get(said["endpoints"]["storefront"] + "/healthz")).is_success
     process.send_signal(signal.SIGTERM)

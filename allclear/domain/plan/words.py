@@ -13,6 +13,7 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "contained": "CONTAINED",
         "resolved": "RESOLVED",
         "false_alarm": "FALSE ALARM",
+        "abandoned": "ABANDONED",
         "no_lead": "not yet named",
         "unknown_cause": "still being investigated",
         "unknown_time": "at an unknown time",
@@ -27,7 +28,7 @@ WORDS: Mapping[str, str] = MappingProxyType(
 )
 """Each word that fills a placeholder, and its English text."""
 
-STATUS = ("investigating", "identified", "contained", "resolved", "false_alarm")
+STATUS = ("investigating", "identified", "contained", "resolved", "false_alarm", "abandoned")
 """The words of an incident's status."""
 
 WORDS_OF: Mapping[str, Sequence[str]] = MappingProxyType(

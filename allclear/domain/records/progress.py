@@ -29,6 +29,9 @@ class IncidentOpened(Model):
     )
     facets: dict[str, str] = Field(default={}, description="The facets of the plan that are known.")
     simulated: bool = False
+    simulation: str = Field(
+        default="", description="The id of the simulated production; empty for the real one, or if it was not known."
+    )
     manual: bool = Field(
         default=False, description="Opened for one action that a person started: no response was asked for."
     )
@@ -114,10 +117,10 @@ class Recovered(Model):
 
 
 class IncidentEnded(Model):
-    """The incident ended, resolved or as a false alarm."""
+    """The incident ended: resolved, as a false alarm, or abandoned because its simulated production is gone."""
 
     kind: Literal["incident.ended"] = "incident.ended"
-    ending: Literal["resolved", "false-alarm"]
+    ending: Literal["resolved", "false-alarm", "abandoned"]
     reason: str
 
 

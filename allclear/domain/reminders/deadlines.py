@@ -124,7 +124,7 @@ def _due_order(deadline: Deadline) -> tuple[bool, float]:
 
 def duties(plan: Plan, incident: Incident) -> list[Duty]:
     """Return the duties that apply, or that could apply while a facet is unknown."""
-    if _false_alarm(incident):
+    if _ended_unresolved(incident):
         return [duty for duty in plan.duties if incident.step(DUTY, duty.name)]
     names = {
         duty.name
@@ -225,7 +225,7 @@ def _duties(plan: Plan, incident: Incident) -> list[Deadline]:
 
 def _notifications(plan: Plan, incident: Incident) -> list[Deadline]:
     """Return by when each audience is to be notified; after the end only what was due or done before it."""
-    if _false_alarm(incident):
+    if _ended_unresolved(incident):
         return []
     result: dict[str, Deadline] = {}
     for line in notifications_due(plan, incident):
@@ -274,12 +274,13 @@ def _escalation(plan: Plan, incident: Incident) -> list[Deadline]:
     ]
 
 
-def _false_alarm(incident: Incident) -> bool:
-    return incident.ended is not None and incident.ended.ending == "false-alarm"
+def _ended_unresolved(incident: Incident) -> bool:
+    """Return whether it was a false alarm or was abandoned: then no one has to be informed, and nothing is reviewed."""
+    return incident.ended is not None and incident.ended.ending != "resolved"
 
 
 def _reviews(plan: Plan, incident: Incident) -> list[Deadline]:
-    if _false_alarm(incident):
+    if _ended_unresolved(incident):
         return []
     worst = min(incident.severities_had, key=plan.rank)
     result: list[Deadline] = []

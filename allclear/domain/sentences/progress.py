@@ -23,6 +23,9 @@ from allclear.domain.runbook import Phase
 from allclear.domain.sentences.sentence import Sentence, SentenceContext
 from allclear.domain.text import SHORT, bare, plain, value_words, with_full_stop
 
+ENDINGS = {"resolved": "All clear", "false-alarm": "False alarm", "abandoned": "Abandoned"}
+"""How an incident ended -> the words for it in the timeline and the post-mortem."""
+
 
 def describe(context: SentenceContext, entry: Entry) -> Sentence | None:  # noqa: C901, PLR0911 - one case for each record
     """Return the sentence for a record about the incident itself; None for any other record."""
@@ -46,9 +49,9 @@ def describe(context: SentenceContext, entry: Entry) -> Sentence | None:  # noqa
         case Recovered() as recovered:
             return _recovered(recovered, entry)
         case IncidentEnded() as ended:
-            ending = "All clear" if ended.ending == "resolved" else "False alarm"
+            ending = ENDINGS[ended.ending]
             reason = f": {with_full_stop(bare(ended.reason))}" if ended.reason.strip() else "."
-            return Sentence(f"{ending}{reason}", "good")
+            return Sentence(f"{ending}{reason}", "plain" if ended.ending == "abandoned" else "good")
         case RunStarted() as started:
             phase = context.phase(started.phase)
             return Sentence(f"Prefect started {phase} (flow run {plain(started.run)}).", routine=True)

@@ -161,7 +161,7 @@ class Reminders:
         except Unreadable as error:  # one damaged record must not hold up the other incidents
             log.warning("%s", error)
             return _NextDue(row.length, None)
-        if self._earlier.has(incident):
+        if self._earlier.includes(incident):
             return _NextDue(incident.length, None)
         times = [reminder.due for reminder in self._reminders(incident)[:1]]
         times += [*self._sender.due_times(incident), *self._threads.due_times(incident)]

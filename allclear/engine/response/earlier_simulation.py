@@ -8,7 +8,6 @@ these incidents are ended, and nothing is sent in them any more.
 from __future__ import annotations
 
 import logging
-from datetime import datetime
 from typing import Any
 
 from allclear.domain.errors import ConcurrentWrite
@@ -22,27 +21,30 @@ from allclear.journal.ports import Journal
 
 log = logging.getLogger("allclear.simulation")
 
-_WHY = "The simulated production was restarted and knows nothing of it, so it cannot be carried on there."
+_WHY = "The simulated production was restarted and knows nothing of it, so the response cannot go on."
 
 
 class EarlierSimulation:
-    """Tells which incidents were opened before the simulated production started, and ends them."""
+    """The incidents of a company that were opened in an earlier simulated production than the present one."""
 
-    def __init__(self, journal: Journal, since: datetime | None) -> None:
-        """`since` is when the simulated production started; None for the real one, or if that is not known."""
+    def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._since = since
+        self._present = journal.scope.simulation
 
-    def has(self, incident: Incident) -> bool:
-        """Return whether the incident belongs to an earlier simulated production."""
-        return self._since is not None and incident.opened_at < self._since
+    def includes(self, incident: Incident) -> bool:
+        """Return whether the incident was opened in an earlier simulated production.
+
+        If the present one has no id, that is not known, and no incident was. An incident without an id was recorded
+        before simulated productions had ids.
+        """
+        return bool(self._present) and incident.opened.simulation != self._present
 
     def end_incidents(self) -> list[str]:
         """End those that are open, and return their ids. Raises JournalError."""
-        if self._since is None:
+        if not self._present:
             return []
         found = readable(self._journal, self._journal.incidents(open_only=True, with_tickets=True))
-        ended = [one.id for one in found if self.has(one) and self._end(one)]
+        ended = [one.id for one in found if self.includes(one) and self._end(one)]
         if ended:
             log.warning("Ended %s: %s of an earlier simulated production. %s", enumerated(ended), len(ended), _WHY)
         return ended
@@ -53,7 +55,7 @@ class EarlierSimulation:
             if incident.over:
                 return False
             left: list[Any] = [LedgerSuperseded(act=act.id, reason=_WHY) for act in incident.in_place]
-            records, outbox = ending(incident, IncidentEnded(ending="false-alarm", reason=_WHY))
+            records, outbox = ending(incident, IncidentEnded(ending="abandoned", reason=_WHY))
             try:
                 self._journal.append(incident.id, [*left, *records], BY, expect=incident.length, outbox=outbox)
             except ConcurrentWrite:

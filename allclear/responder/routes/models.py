@@ -82,7 +82,9 @@ class IncidentSummary(BaseModel):
     id: str
     title: str
     severity: str = Field(description="On the plan's own scale, as P0.")
-    status: str = Field(description="INVESTIGATING, IDENTIFIED (the cause), CONTAINED, RESOLVED or FALSE ALARM.")
+    status: str = Field(
+        description="INVESTIGATING, IDENTIFIED (the cause), CONTAINED, RESOLVED, FALSE ALARM or ABANDONED."
+    )
     held: str = Field(
         default="", description="Who has stopped everything automatic in it, since when and why; empty if no one has."
     )
