@@ -11,7 +11,7 @@ from typing import Protocol
 import httpx
 
 from allclear.bootstrap import Engine
-from allclear.domain.approval import Ask
+from allclear.domain.approval import Ask, AskKind
 from allclear.domain.base import person_key, utc_now
 from allclear.domain.decisions import Decision, decision_for
 from allclear.domain.errors import NotAllowed, WrongState
@@ -42,6 +42,10 @@ TERMINAL = "terminal"
 
 _PROPOSAL = re.compile(r"~\d+")
 """The number of a later proposal of the same act, within the name of a question about it."""
+_ASKED = re.compile(r"~(\d+)$")
+"""How often a question was asked, at the end of its id: the second one ends in `~2`."""
+_TRIES = 20
+"""How often the cast tries again what the script has no line for: then it goes on, as people would."""
 _CHECKS = 0.1
 """Seconds between two reads of the journal."""
 
@@ -205,7 +209,12 @@ class Cast:
         """
         place = _PROPOSAL.sub("", f"{ask.phase}/{ask.step}")
         lines = [line for line in self._script.answers if line.ask == place]
-        return lines[min(number, len(lines) - 1)] if lines else Line(ask=place)
+        if lines:
+            return lines[min(number, len(lines) - 1)]
+        asked = _ASKED.search(ask.id)
+        if ask.kind is AskKind.RETRY and asked and int(asked[1]) > _TRIES:
+            return Line(ask=place, yes=False, reason=f"It did not help {_TRIES} times.")
+        return Line(ask=place)
 
     def _member(self, ask: Ask, line: Line, number: int) -> Member:
         """Return the member who answers: no one answers twice, required roles come first, and a stand-in comes last."""

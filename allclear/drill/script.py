@@ -50,7 +50,11 @@ class Member(Model):
 
 
 class Line(Model):
-    """How the cast answers one question. A question without a line is answered yes by any member who may."""
+    """How the cast answers one question.
+
+    A question without a line is answered yes by any member who may. If it asks whether to try again, the cast goes on
+    after twenty tries.
+    """
 
     ask: str = Field(description="phase/step, as contain/roll-back.")
     yes: bool = Field(default=True, description="Whether the answer is yes.")

@@ -154,3 +154,16 @@ def test_the_script_answers_the_undo_of_a_later_proposal(engine: Engine, script:
         policy=ONE_PERSON,
     )
     assert cast.line_for(ask, 0) == line
+
+
+def test_the_cast_goes_on_when_trying_again_does_not_help(engine: Engine, script: Script) -> None:
+    """A check that the script does not expect to fail, as on a busy machine, keeps no drill going to its limit."""
+    check = ask("contain/other-proof", "on_call").ask.model_copy(update={"kind": AskKind.RETRY})
+    cast = Cast(script, engine, "")
+    assert cast.line_for(check, 0).yes
+    assert cast.line_for(check.model_copy(update={"id": f"{check.id}~20"}), 0).yes
+    last = cast.line_for(check.model_copy(update={"id": f"{check.id}~21"}), 0)
+    assert not last.yes
+    assert last.reason == "It did not help 20 times."
+    change = check.model_copy(update={"id": f"{check.id}~21", "kind": AskKind.APPROVAL})
+    assert cast.line_for(change, 0).yes, "a change that is proposed again is approved as before"
