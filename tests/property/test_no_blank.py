@@ -41,8 +41,8 @@ from allclear.domain.runbook import Phase, Runbook
 from allclear.domain.template_values import impact_words, values
 from allclear.domain.text import markdown_safe, plain
 from allclear.engine.actions.approval_requests import fallback_for
+from allclear.engine.response.duties import duty_step
 from allclear.engine.response.moves import AskPeople
-from allclear.engine.response.plan_steps import duty_step
 from allclear.engine.response.questions import Questions
 from allclear.engine.response.step_context import StepContext
 from allclear.journal.sql_journal import SqlJournal

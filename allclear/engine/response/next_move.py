@@ -14,8 +14,8 @@ from allclear.domain.plan import Plan
 from allclear.domain.pseudo_phases import DUTY
 from allclear.domain.runbook import Phase, Runbook, Step
 from allclear.engine.response.containment_moves import Containment
+from allclear.engine.response.duties import duty_states, evidence_steps
 from allclear.engine.response.moves import AskPeople, Enter, Leave, Move, Over, Propose, Wait
-from allclear.engine.response.plan_steps import duty_states, evidence_steps
 from allclear.engine.response.recovery_moves import recovery_move
 from allclear.engine.response.step_keys import STILL_CONTAINED
 from allclear.engine.response.step_moves import action_move, person_move, probe_move

@@ -21,8 +21,8 @@ from allclear.domain.records import ActFinished, AskWithdrawn
 from allclear.domain.runbook import Phase, Runbook, Step
 from allclear.domain.template_values import waiting
 from allclear.domain.text import plain
+from allclear.engine.response.duties import duty_states, evidence_names
 from allclear.engine.response.moves import WithdrawAsk
-from allclear.engine.response.plan_steps import duty_states, evidence_names
 from allclear.engine.response.step_keys import MANUAL_CONTAINMENT, STILL_CONTAINED, choice_key, is_undo_key, proof_key
 from allclear.journal.rows import OutboxKind, OutboxMessage
 
