@@ -11,9 +11,9 @@ from allclear.commands.assess import read_facts
 from allclear.commands.base import read_fields
 from allclear.commands.company import Declare
 from allclear.domain.records import By
-from allclear.domain.review.incident_ticket import only_a_ticket
 from allclear.domain.runbook import Phase
 from allclear.domain.template_values import waiting
+from allclear.engine.people.declare import Declared, declared_words
 from allclear.engine.response.flow_starts import start_message
 from flows.artifacts import publish
 from flows.run_context import Ended, author, deliver, name_run
@@ -66,24 +66,25 @@ async def respond(  # noqa: PLR0913, PLR0917 - the fields of its form
         if incident.strip():
             started = _continue(engine, incident.strip().upper())
         else:
-            declared = read_fields(Declare, {**said, "facts": read_facts(facts or [])})
-            started = declared.open(engine, author(engine, name, role), Phase.DETECT.value)
-        shown.about(started)
+            command = read_fields(Declare, {**said, "facts": read_facts(facts or [])})
+            started = command.open(engine, author(engine, name, role), Phase.DETECT.value)
+        shown.about(started.incident)
         return await _show(engine, started)
 
     return await carried_out(work, incident)
 
 
-def _continue(engine: Engine, incident: str) -> str:
-    """Start the first phase of an incident that an alert or a command has opened, and return its id."""
+def _continue(engine: Engine, incident: str) -> Declared:
+    """Start the first phase of an incident that an alert or a command has opened."""
     if not engine.conductor.incident(incident).over:
         message = start_message(incident, Phase.DETECT.value)
         engine.journal.append(incident, [], By(actor="allclear", via="flow respond"), outbox=[message])
-    return incident
+    return Declared(incident, joined=False)
 
 
-async def _show(engine: Engine, incident: str) -> str:
+async def _show(engine: Engine, started: Declared) -> str:
     """Publish the incident in Prefect, start what is due, and return what the run's end tells its reader."""
+    incident = started.incident
     state = engine.conductor.incident(incident)
     await name_run(engine, state)
     await deliver(engine, incident)
@@ -93,9 +94,10 @@ async def _show(engine: Engine, incident: str) -> str:
         await asyncio.sleep(_PAUSE)
         state = engine.conductor.incident(incident)
     await publish(engine, incident)
-    if state.opened.ticket:
-        return only_a_ticket(state)
-    if state.ended:  # people ended it before this run started
+    if state.ended and not state.opened.ticket:  # people ended it before this run started
         return f"{incident} has ended already: {state.ended.reason}"
+    words = declared_words(state, started)
+    if state.opened.ticket:
+        return words
     asked = ", ".join(one.ask.id for one in waiting(state)) or "nothing yet"
-    return f"{incident} is open. Asked now: {asked}. Go on from the artifact {incident.lower()} of this run."
+    return f"{words} Asked now: {asked}. Go on from the artifact {incident.lower()} of this run."

@@ -12,10 +12,10 @@ from allclear.commands.choices import facets, kinds, runbooks, services, severit
 from allclear.commands.inputs import EachOf, OneOf
 from allclear.domain.errors import NotAllowed
 from allclear.domain.records import By
-from allclear.domain.review.incident_ticket import only_a_ticket
 
 if TYPE_CHECKING:
     from allclear.bootstrap import Engine
+    from allclear.engine.people.declare import Declared
 
 
 class Declare(Command):
@@ -40,14 +40,19 @@ class Declare(Command):
 
     @override
     async def _do(self, engine: Engine, incident: str, by: By) -> str:
-        opened = self.open(engine, by)
-        state = engine.conductor.incident(opened)
-        if state.opened.ticket:
-            return only_a_ticket(state)
-        return f"{opened} is open. Follow it: allclear show {opened}"
+        return self.words(engine, self.open(engine, by))
 
-    def open(self, engine: Engine, by: By, first: str = "respond") -> str:
-        """Open the incident and return its id; `first` is the flow that is started for it.
+    @staticmethod
+    def words(engine: Engine, declared: Declared) -> str:
+        """Return the sentence about what became of the declaration, with the command that shows the incident."""
+        from allclear.engine.people.declare import declared_words  # noqa: PLC0415 - the command line starts without it
+
+        opened = engine.conductor.incident(declared.incident)
+        follow = "" if opened.opened.ticket else f" Follow it: allclear show {opened.id}"
+        return declared_words(opened, declared) + follow
+
+    def open(self, engine: Engine, by: By, first: str = "respond") -> Declared:
+        """Open the incident, or join an open one; `first` is the flow that is started for it.
 
         Raises what `People.declare` raises.
         """

@@ -165,7 +165,7 @@ def test_production_is_contained_without_prefect_and_one_run_of_each_phase_adopt
     until(lambda: "contain" in production.incident(first).left, lambda: "the end of the phase")
     second = production.engine.people.declare(
         Declaration(title="Slow", severity="P1", service="storefront", runbook="broken-feature"), BEN
-    )
+    ).incident
     production.answer(f"{second}/detect/verify", yes=True)
     until(lambda: production.incident(second).over, lambda: "a false alarm")
     until(lambda: production.writes()["pagerduty"] == 2, lambda: "the pager to learn that somebody has taken the page")
@@ -217,7 +217,7 @@ async def test_a_run_that_was_killed_with_its_runner_is_started_again(production
     production.parts.kill("responder")
     third = production.engine.people.declare(
         Declaration(title="Slow", severity="P1", service="storefront", runbook="broken-feature"), BEN
-    )
+    ).incident
     client = PrefectApi(production.api, "vintstreet")
     try:
         await OutboxDelivery(production.engine.journal, client, production.engine.company).deliver(third)

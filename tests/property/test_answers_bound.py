@@ -124,7 +124,7 @@ class Night:
         self.conductor = Conductor(self.journal, ALL_KINDS, executor, proposer, company, context, utc_now)
         self.people = People(self.journal, company, utc_now)
         self.manual = ManualActions(self.journal, company, executor, proposer, self.conductor, self.people)
-        self.id = self.people.declare(Declaration("Dials", "P0", "storefront", BOOK.name), PEOPLE[0])
+        self.id = self.people.declare(Declaration("Dials", "P0", "storefront", BOOK.name), PEOPLE[0]).incident
 
     @property
     def incident(self) -> Incident:

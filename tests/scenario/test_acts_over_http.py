@@ -61,7 +61,7 @@ async def office(folder: Path, drill: str = "payment-processing-down") -> AsyncG
         engine = make_engine(settings, environ={}, company=vintstreet(), registry=installed())
         app = make_app(engine, SecretStr(TOKEN), drives=False)
         declared = Declaration(title="Errors", severity="P1", service="storefront", runbook="bad-deployment")
-        incident = engine.people.declare(declared, engine.people.who("Ana", "on_call", "cli"))
+        incident = engine.people.declare(declared, engine.people.who("Ana", "on_call", "cli")).incident
         async with (
             app.router.lifespan_context(app),
             httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://responder") as http,

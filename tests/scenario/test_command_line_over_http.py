@@ -59,7 +59,7 @@ def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
     """Ana's terminal with her token: once a responder answers, once none does."""
     engine = engine_in(tmp_path, link_key=SecretStr(KEY))
     declared = Declaration(title="Errors", severity="P1", service="storefront", runbook="bad-deployment")
-    incident = engine.people.declare(declared, engine.people.who("Ana", "on_call", "cli"))
+    incident = engine.people.declare(declared, engine.people.who("Ana", "on_call", "cli")).incident
     environment = {
         "ALLCLEAR_JOURNAL_URL": engine.settings.journal_url,
         "ALLCLEAR_LINK_KEY": KEY,
@@ -225,7 +225,8 @@ def test_a_laptop_with_a_token_alone_acts_through_the_responder(tmp_path: Path) 
     with served(make_patient_app(engine)) as port:
         laptop = Desk(engine, _laptop(tmp_path, port, engine.tokens.for_person("Ana", "on_call")), "VS-1")
         declared = ("respond", "Errors", "--service", "storefront", "--runbook", "bad-deployment", "--severity", "P1")
-        assert laptop.types(*declared)[0].startswith("VS-1 is open.")
+        assert laptop.types(*declared)[0].startswith("VS-1 is open. Follow it: ")
+        assert laptop.types(*declared)[0].startswith("VS-1 was open already for the same service and runbook, so ")
         assert laptop.types("note", "VS-1", "14 tickets") == ("Noted in VS-1.\n", "", "")
         assert "14 tickets" in laptop.types("show", "VS-1")[0]
         assert "so no link can be signed here. Open the incident's page" in laptop.types("link", "VS-1")[2]
@@ -273,7 +274,7 @@ def test_an_answer_that_is_lost_is_asked_for_once_more(monkeypatch: pytest.Monke
     """The first answer is lost after the command was carried out: it is sent again with its key, and written once."""
     engine = engine_in(tmp_path, link_key=SecretStr(KEY))
     declared = Declaration(title="Errors", severity="P1", service="storefront", runbook="bad-deployment")
-    incident = engine.people.declare(declared, engine.people.who("Bo", "on_call", "cli"))
+    incident = engine.people.declare(declared, engine.people.who("Bo", "on_call", "cli")).incident
     real, lost = responder_client.request, [1]
 
     def once_lost(*arguments: object) -> tuple[int, bytes]:

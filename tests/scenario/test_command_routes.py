@@ -35,7 +35,7 @@ def client(engine: Engine) -> Iterator[TestClient]:
 def incident(engine: Engine) -> str:
     """An incident that Ana declared."""
     declared = Declaration(title="Errors", severity="P1", service="storefront", runbook="bad-deployment")
-    return engine.people.declare(declared, engine.people.who("Ana", "on_call", "cli"))
+    return engine.people.declare(declared, engine.people.who("Ana", "on_call", "cli")).incident
 
 
 def of(engine: Engine, name: str, role: str = "on_call") -> dict[str, str]:

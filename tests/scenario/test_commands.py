@@ -33,7 +33,7 @@ ANA = By(actor="Ana", role="on_call", via="api", proof=Proof.TOKEN)
 def incident(engine: Engine) -> str:
     """An incident that Ana declared."""
     declared = Declaration(title="Errors", severity="P1", service="storefront", runbook="bad-deployment")
-    return engine.people.declare(declared, ANA)
+    return engine.people.declare(declared, ANA).incident
 
 
 def test_each_command_has_a_name_of_its_own() -> None:

@@ -157,11 +157,11 @@ async def test_a_declaration_of_a_damaged_incident_opens_a_new_one(tmp_path: Pat
     with storm_room(tmp_path) as room:
         declaration = Declaration(title="Payments fail", severity="P0", service="shop-1", runbook="bad-deployment")
         by = room.engine.people.who("Ana", "on_call", "cli")
-        first = room.engine.people.declare(declaration, by)
+        first = room.engine.people.declare(declaration, by).incident
         damage(room.engine.settings.journal_url, first)
         later = opened_again(room.engine, many_services(), room.watch)
-        second = later.people.declare(declaration, by)
-        assert (second != first, later.people.declare(declaration, by)) == (True, second)
+        second = later.people.declare(declaration, by).incident
+        assert (second != first, later.people.declare(declaration, by).incident) == (True, second)
         later.journal.close()
 
 

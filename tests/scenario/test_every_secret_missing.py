@@ -61,7 +61,7 @@ def by_alert(engine: Engine) -> str:
 def by_support(engine: Engine) -> str:
     """Let a person declare the incident whom no page would wake."""
     declaration = Declaration("Payments fail", "P0", "storefront", "broken-feature")
-    return engine.people.declare(declaration, By(actor="Sue", role="support", via="cli"))
+    return engine.people.declare(declaration, By(actor="Sue", role="support", via="cli")).incident
 
 
 both_openings = pytest.mark.parametrize("opening", [by_alert, by_support])

@@ -81,7 +81,7 @@ SUE = By(actor="Sue", role="support", via="cli")
 async def declared_by_support(it: Scene) -> None:
     """Let support declare a P0, which pages the person on call."""
     declaration = Declaration("Payments fail", "P0", "storefront", "broken-feature")
-    it.incident_id = it.engine.people.declare(declaration, SUE)
+    it.incident_id = it.engine.people.declare(declaration, SUE).incident
     await it.to(Phase.DETECT)
 
 

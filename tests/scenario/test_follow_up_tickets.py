@@ -182,7 +182,7 @@ async def test_a_private_incident_opens_no_ticket(tmp_path: Path, company: Compa
     """Everyone who can read the repository would read what was done about it."""
     async with ended(tmp_path, company, by=by) as it:
         declaration = Declaration("Keys leaked", "P0", "storefront", "security-incident", kind="security")
-        it.incident_id = it.engine.people.declare(declaration, by)
+        it.incident_id = it.engine.people.declare(declaration, by).incident
         due = it.watch.now + timedelta(days=14)
         it.engine.people.follow_up(it.incident_id, "Rotate the keys each month", "Ben", due, by)
         await later(it)

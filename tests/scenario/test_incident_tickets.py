@@ -50,7 +50,7 @@ async def declared(
     async with scene(folder, company or vintstreet(), production, ALERT, one_clock=True) as it:
         it.engine.people.false_alarm(it.incident_id, "Ana declares it herself.", ANA)
         declaration = Declaration("Search is slow", severity, "storefront", "bad-deployment", kind=kind)
-        it.incident_id = it.engine.people.declare(declaration, ANA)
+        it.incident_id = it.engine.people.declare(declaration, ANA).incident
         yield it
 
 

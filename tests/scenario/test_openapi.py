@@ -107,7 +107,7 @@ def test_the_answers_of_commands_and_reports_fit_their_description(
 ) -> None:
     """Done, not identified, not allowed, unknown, refused, and a body that does not fit."""
     declared = Declaration(title="Errors", severity="P1", service="storefront", runbook="bad-deployment")
-    incident = engine.people.declare(declared, engine.people.who("Ana", "on_call", "cli"))
+    incident = engine.people.declare(declared, engine.people.who("Ana", "on_call", "cli")).incident
     ana = {"Authorization": f"Bearer {engine.tokens.for_person('Ana', 'on_call')}", "Idempotency-Key": "1"}
     note, say = "/incidents/{incident_id}/note", {"text": "14 tickets"}
     declare = {"title": "More", "service": "storefront", "runbook": "bad-deployment", "severity": "P1"}

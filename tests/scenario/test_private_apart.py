@@ -106,12 +106,12 @@ def test_an_alert_joins_no_incident_that_other_people_read(engine: Engine, first
 def test_a_declaration_is_added_to_no_incident_that_other_people_read(engine: Engine, kinds: tuple[str, str]) -> None:
     """Neither the note "Declared again" nor the facts of one stand in the other."""
     first, second = (
-        engine.people.declare(Declaration(CANARY, "P1", "shop-0", "bad-deployment", kind=kind), READER)
+        engine.people.declare(Declaration(CANARY, "P1", "shop-0", "bad-deployment", kind=kind), READER).incident
         for kind in kinds
     )
     assert first != second
     again = [
-        engine.people.declare(Declaration(CANARY, "P1", "shop-0", "bad-deployment", kind=kind), READER)
+        engine.people.declare(Declaration(CANARY, "P1", "shop-0", "bad-deployment", kind=kind), READER).incident
         for kind in kinds
     ]
     assert again == [first, second]
@@ -123,11 +123,11 @@ def test_an_outage_is_declared_beside_an_incident_that_became_private(engine: En
     """The incident keeps the key of a public one, and still takes no public declaration."""
     claimed = By(actor="Mallory", role="scribe", via="cli")
     declared = Declaration("Shop empty", "P1", "shop-0", "bad-deployment", kind="outage")
-    first = engine.people.declare(declared, READER)
+    first = engine.people.declare(declared, READER).incident
     engine.people.assess(first, {}, "security", "stolen keys", READER)
-    second = engine.people.declare(declared, claimed)
+    second = engine.people.declare(declared, claimed).incident
     assert private_ids(engine) == {first: True, second: False}
-    assert engine.people.declare(declared, claimed) == second
+    assert engine.people.declare(declared, claimed).incident == second
 
 
 @pytest.mark.parametrize("private_first", [True, False])

@@ -187,7 +187,7 @@ def test_what_an_outsider_declares_again_is_kept_as_a_note(engine: Engine, incid
     opened = engine.conductor.incident(incident).opened
     declared = Declaration("Shop empty", "P1", opened.service, opened.runbook, facets={"customer_facing": "yes"})
     before = engine.conductor.incident(incident)
-    assert engine.people.declare(declared, OUTSIDERS[who]) == incident
+    assert engine.people.declare(declared, OUTSIDERS[who]).incident == incident
     after = engine.conductor.incident(incident)
     last = engine.journal.entries(incident)[-1].record
     assert last == NoteAdded(text="Declared again: Shop empty (P1, customer_facing=yes)")

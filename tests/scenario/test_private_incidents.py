@@ -139,7 +139,7 @@ async def test_who_declares_a_private_incident_may_read_it(tmp_path: Path) -> No
     async with scene(tmp_path, private(), broken(), LEAK) as it:
         declared = Declaration("Keys on a paste site", "P0", "storefront", "broken-feature")
         by = ON_CALL
-        incident = it.engine.conductor.incident(it.engine.people.declare(declared, by))
+        incident = it.engine.conductor.incident(it.engine.people.declare(declared, by).incident)
         assert may_read(it.engine.company.plan, incident, by.actor)
         assert not may_read(it.engine.company.plan, incident, "Mallory")
 

@@ -36,7 +36,7 @@ def test_outsiders_read_nothing_over_http(client: TestClient, engine: Engine) ->
     """The shared token reads the id alone; a signed-in outsider is turned away and finds it in no list."""
     ana = engine.people.who("Ana", "on_call", "cli")
     declared = Declaration(f"Keys on {CANARY}", "P0", "storefront", "bad-deployment")
-    incident = engine.people.declare(declared, ana)
+    incident = engine.people.declare(declared, ana).incident
     shown = [client.get("/incidents", headers=AUTH), client.get(f"/incidents/{incident}", headers=AUTH)]
     reports = ("overview", "incidents", "in-place", f"show?incident={incident}", f"post-mortem?incident={incident}")
     shown += [client.get(f"/reports/{report}", headers=AUTH) for report in reports]

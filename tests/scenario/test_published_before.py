@@ -34,7 +34,9 @@ async def declared(folder: Path) -> AsyncGenerator[Scene]:
     """Yield an incident with the canary in its title, which is verified; its alert and its ticket have the title."""
     async with scene(folder, private_if_security(), quick("healthy"), ALERT, one_clock=True) as it:
         it.engine.people.false_alarm(it.incident_id, "Ana declares it herself.", ANA)
-        it.incident_id = it.engine.people.declare(Declaration(CANARY, "P0", "storefront", "bad-deployment"), ANA)
+        it.incident_id = it.engine.people.declare(
+            Declaration(CANARY, "P0", "storefront", "bad-deployment"), ANA
+        ).incident
         await it.to(Phase.DETECT)
         for state in it.incident.open_asks:
             it.engine.people.answer(state.ask.id, person_for(state.ask), yes=False, reason="Users write to us.")

@@ -104,7 +104,7 @@ async def test_declaring_an_incident_does_not_take_its_page(tmp_path: Path) -> N
     """The page was sent after the declaration, so it stays triggered until a person acknowledges it."""
     async with scene(tmp_path, small_vintstreet(), broken(), ALERT) as it:
         people, declaration = it.engine.people, Declaration("Checkout fails", "P0", "storefront", "broken-feature")
-        it.incident_id = people.declare(declaration, ANA)
+        it.incident_id = people.declare(declaration, ANA).incident
         await it.to(Phase.DETECT)
         await round_of(it)
         assert [status for _, status in pages(it)] == ["triggered"]

@@ -259,11 +259,16 @@ async def test_a_person_who_declares_a_p3_opens_only_a_ticket(tmp_path: Path) ->
     async with room(tmp_path) as it:
         declared = Declaration("A typo in the cart", "P3", "storefront", "broken-feature")
         first = ANA.model_copy(update={"request": "page:1"})
-        ticket = it.engine.people.declare(declared, first)
-        assert ticket == it.engine.people.declare(declared, first) == it.engine.people.declare(declared, ANA) == "VS-T1"
+        ticket = it.engine.people.declare(declared, first).incident
+        assert (
+            ticket
+            == it.engine.people.declare(declared, first).incident
+            == it.engine.people.declare(declared, ANA).incident
+            == "VS-T1"
+        )
         await it.later()
         await it.later()
-        assert it.engine.people.declare(declared, first) == "VS-T1"
+        assert it.engine.people.declare(declared, first).incident == "VS-T1"
         await it.later()
         assert (it.created, it.engine.journal.incidents()) == (1, [])
         assert it.incident("VS-T1").over

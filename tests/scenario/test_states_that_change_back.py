@@ -242,7 +242,7 @@ async def test_declared_credentials_on_a_paste_site_page_at_once(tmp_path: Path)
     async with scene(tmp_path, vintstreet(), quick("healthy"), alert("firing")) as it:
         dana = By(actor="Dana", role="cto", via="cli")
         declaration = Declaration("Credentials on a paste site", "P0", "storefront", "broken-feature", kind="security")
-        it.incident_id = it.engine.people.declare(declaration, dana)
+        it.incident_id = it.engine.people.declare(declaration, dana).incident
         assert isinstance(await it.to(Phase.DETECT), Over)
         assert (it.incident.asks, [state for _, state in pages(it)]) == ({}, ["triggered"])
         verified = it.incident.step("detect", "verify")
@@ -257,7 +257,7 @@ async def test_a_person_on_call_who_declares_is_not_paged_and_has_acknowledged(t
     company = replace(company, plan=company.plan.model_copy(update={"people": people}))
     async with scene(tmp_path, company, broken(), alert("firing")) as it:
         declaration = Declaration("Live streams are broken", "P0", "storefront", "broken-feature")
-        it.incident_id = it.engine.people.declare(declaration, ANA)
+        it.incident_id = it.engine.people.declare(declaration, ANA).incident
         await it.to(Phase.DETECT)
         assert pages(it) == []
         incident = it.incident
@@ -270,7 +270,7 @@ async def test_a_claimed_role_does_not_stop_the_page_of_the_person_on_call(tmp_p
     """The plan names no one and has no rota, so the declarer's role is only a claim; `allclear ack` counts."""
     async with scene(tmp_path, vintstreet(), broken(), alert("firing")) as it:
         declaration = Declaration("Live streams are broken", "P0", "storefront", "broken-feature")
-        it.incident_id = it.engine.people.declare(declaration, ANA)
+        it.incident_id = it.engine.people.declare(declaration, ANA).incident
         await it.to(Phase.DETECT)
         assert pages(it) == [(f"allclear/{it.incident_id}", "triggered")]
 

@@ -279,7 +279,7 @@ class ManualActions:
         if incident := find_open(self._journal, service, fits=partial(self._belongs_to, opening, by)):
             return incident
         require_proof_to_act(self._company.plan, opening, by)
-        return self._read(self._people.declare(declaration, by, first=None))
+        return self._read(self._people.declare(declaration, by, first=None).incident)
 
     def _belongs_to(self, opening: IncidentOpened, by: By, incident: Incident) -> bool:
         """Return whether an action by hand goes into an open incident: a private one of others is left alone."""

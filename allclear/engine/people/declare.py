@@ -13,7 +13,7 @@ from allclear.domain.errors import NotAllowed
 from allclear.domain.incident import Incident
 from allclear.domain.privacy import has_same_readers, is_reader
 from allclear.domain.records import Assessed, By, IncidentOpened, NoteAdded
-from allclear.domain.review.incident_ticket import ticket_call
+from allclear.domain.review.incident_ticket import only_a_ticket, ticket_call
 from allclear.engine.incidents import find_open, find_request, open_under
 from allclear.engine.people.assess import Assessments
 from allclear.engine.people.incident_writer import IncidentWriter
@@ -40,6 +40,15 @@ class Declaration:
     """None: the runbook's kind."""
 
 
+@dataclass(frozen=True)
+class Declared:
+    """What became of a declaration."""
+
+    incident: str
+    joined: bool
+    """Whether the incident was open before, so that the declaration was added to it as a note."""
+
+
 class Declarations:
     """Opens the incidents that people declare."""
 
@@ -49,8 +58,8 @@ class Declarations:
         self._writer = writer
         self._assessments = assessments
 
-    def declare(self, declaration: Declaration, by: By, *, first: str | None = "respond") -> str:
-        """Open an incident and return its id; `first` is the flow that is started for it, or None.
+    def declare(self, declaration: Declaration, by: By, *, first: str | None = "respond") -> Declared:
+        """Open an incident, or join an open one; `first` is the flow that is started for it, or None.
 
         The person who declares it has acknowledged it, and leads it unless the plan names other people for that. If an
         incident is open for the same service, runbook and readers, the declaration is added to it as a note, so that
@@ -61,7 +70,7 @@ class Declarations:
         if by.program:
             raise NotAllowed(f"{by.actor} is a program, and only a person may declare an incident.", "Send an alert.")
         if before := find_request(self._journal, by.request):
-            return before.id
+            return Declared(before.id, joined=before.requests[by.request] > 1)
         opened = self.opening(declaration, by).model_copy(update={"manual": first is None})
         service, runbook = declaration.service, declaration.runbook
         fits = partial(has_same_readers, self._company.plan, kind=opened.incident_kind, severity=opened.severity)
@@ -76,18 +85,21 @@ class Declarations:
             incident, new = self._journal.open_incident(self._company.plan.short, opened, by, key=key, outbox=outbox)
             if new and (leading := lead_taken_by(self._company.plan, self._writer.read(incident), by)):
                 self._journal.append(incident, leading, by)
-        return incident if new else self._declare_again(self._writer.read(incident), declaration, by, first)
+        if new:
+            return Declared(incident, joined=False)
+        return self._declare_again(self._writer.read(incident), declaration, by, first)
 
-    def _open_ticket(self, opened: IncidentOpened, by: By) -> str:
-        """Open only a ticket, as the severity asks for nothing else, and return its id."""
+    def _open_ticket(self, opened: IncidentOpened, by: By) -> Declared:
+        """Open only a ticket, as the severity asks for nothing else."""
         _, key = open_under(self._journal, f"ticket:declared:{opened.service}:{digest(opened.title)}")
         again = [NoteAdded(text=f"Declared again: {opened.title}")]
         with self._journal.transaction(INCIDENTS):
             known = self._journal.open_with_key(key)
             records = again if known else []
-            return self._journal.open_incident(self._company.plan.short, opened, by, key=key, records=records)[0]
+            ticket, new = self._journal.open_incident(self._company.plan.short, opened, by, key=key, records=records)
+        return Declared(ticket, joined=not new)
 
-    def _declare_again(self, known: Incident, declaration: Declaration, by: By, first: str | None) -> str:
+    def _declare_again(self, known: Incident, declaration: Declaration, by: By, first: str | None) -> Declared:
         """Add the declaration to an open incident. One that a manual action opened has no flow yet, and gets it now.
 
         To a private incident a person who may not read it adds a note, and changes nothing by it.
@@ -106,7 +118,7 @@ class Declarations:
             return [*records, *self._assessments.raised(incident, declaration.severity, facets)]
 
         self._writer.append(known.id, by, decide, outbox=outbox, needs_reader=False)
-        return known.id
+        return Declared(known.id, joined=True)
 
     def opening(self, declaration: Declaration, by: By) -> IncidentOpened:
         """Return the record that opens an incident for the declaration.
@@ -134,6 +146,16 @@ class Declarations:
             known_at=self._assessments.past(declaration.known_since),
             simulated=self._journal.scope.simulated,
         )
+
+
+def declared_words(incident: Incident, declared: Declared) -> str:
+    """Return what the person reads who declared an incident: it is open, was joined, or is only a ticket."""
+    if incident.opened.ticket:
+        return only_a_ticket(incident)
+    if declared.joined:
+        already = f"{incident.id} was open already for the same service and runbook"
+        return f"{already}, so your declaration was added to it as a note."
+    return f"{incident.id} is open."
 
 
 def _all_of(declaration: Declaration) -> str:

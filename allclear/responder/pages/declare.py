@@ -9,7 +9,7 @@ from fastapi import Request, Response
 
 from allclear.commands.company import Declare
 from allclear.domain.errors import AllclearError, JournalError, NotAllowed
-from allclear.domain.review.incident_ticket import only_a_ticket
+from allclear.engine.people.declare import Declared, declared_words
 from allclear.responder.pages.command_forms import company_form
 from allclear.responder.pages.failures import DECLARING, status_of
 from allclear.responder.pages.forms import author, check_origin, command_from, hidden_fields, read_fields, shown_form
@@ -46,26 +46,26 @@ class DeclarePage(PageBase):
             fields = read_fields(request, await body.read(request))
         typed = dict(fields)
         try:
-            incident = await self._declared(viewer, fields)
+            declared = await self._declared(viewer, fields)
         except JournalError as error:
             return self._failed(error)
         except AllclearError as error:
             return self._shown(viewer, typed, error)
-        state = await asyncio.to_thread(self._engine.conductor.incident, incident)
+        state = await asyncio.to_thread(self._engine.conductor.incident, declared.incident)
         if state.over:  # the form was sent before, for an incident that has ended since
-            said = f"{incident} has ended, and nothing was declared. Load the form again to declare another incident."
+            said = f"{state.id} has ended, and nothing was declared. Load the form again to declare another incident."
         else:
-            said = only_a_ticket(state) if state.opened.ticket else f"{incident} is open."
-        return self._back(incident, viewer, said, good=not state.over)
+            said = declared_words(state, declared)
+        return self._back(state.id, viewer, said, good=not state.over)
 
-    async def _declared(self, viewer: Viewer, fields: dict[str, str]) -> str:
-        """Declare the incident, and return its id. Raises what `People.declare` raises."""
+    async def _declared(self, viewer: Viewer, fields: dict[str, str]) -> Declared:
+        """Declare the incident. Raises what `People.declare` raises."""
         engine = self._engine
         form = await asyncio.to_thread(shown_form, engine.links, fields, viewer, "")
         command = command_from(Declare, fields, form)
         by = author(engine.people.who(viewer.person, viewer.role or None, "page", viewer.proof), command, fields, "")
 
-        async def opened() -> str:
+        async def opened() -> Declared:
             return command.open(engine, by)
 
         try:

@@ -149,8 +149,8 @@ def _add_declare(router: APIRouter, services: CommandServices) -> None:
         async def work(by: By, body: Any) -> Declared:  # noqa: ANN401 - JSON
             by = with_request(by, key, ["incidents", body])
             given = read_fields(Declare, body)
-            incident = given.open(services.engine, by)
-            return Declared(sentence=f"{incident} is open. Follow it: allclear show {incident}", incident=incident)
+            declared = given.open(services.engine, by)
+            return Declared(sentence=given.words(services.engine, declared), incident=declared.incident)
 
         return await services.answer(request, work)
 

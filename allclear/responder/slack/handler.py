@@ -19,8 +19,7 @@ from allclear.domain.links import LinkTo
 from allclear.domain.notify.channel import Pressed, read_button
 from allclear.domain.notify.slack_ids import slack_user_id
 from allclear.domain.records import By
-from allclear.domain.review.incident_ticket import only_a_ticket
-from allclear.engine.people.declare import Declaration
+from allclear.engine.people.declare import Declaration, declared_words
 from allclear.responder.channels.answers import ChannelAnswers
 from allclear.responder.channels.authors import author, person_of
 from allclear.responder.slack import forms
@@ -146,12 +145,11 @@ class SlackHandler:
                 if (value := sent.entered(f"{forms.FACT}{name}"))
             },
         )
-        incident = self._engine.people.declare(declaration, by)
+        declared = self._engine.people.declare(declaration, by)
         await self._go_on()
-        opened = self._engine.conductor.incident(incident)
-        if opened.opened.ticket:
-            return only_a_ticket(opened)
-        return f"{incident} is open. {self._engine.links.href(LinkTo(incident=incident))}".strip()
+        incident = self._engine.conductor.incident(declared.incident)
+        link = "" if incident.opened.ticket else self._engine.links.href(LinkTo(incident=incident.id))
+        return f"{declared_words(incident, declared)} {link}".strip()
 
     # --- commands ------------------------------------------------------------------------------------------
 

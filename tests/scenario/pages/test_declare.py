@@ -85,6 +85,8 @@ async def test_the_page_says_what_became_of_the_form(tmp_path: Path) -> None:
         fields = hidden((await ana.get("/declare")).text) | SAID
         first = await ana.post("/declare", data=fields, headers=OURS)
         incident = first.headers["location"].removeprefix("/i/")
+        await send(ana, **SAID)
+        assert "was open already" in form_result((await ana.get(f"/i/{incident}")).text)
         at.engine.people.false_alarm(incident, "a test", By(actor="Ana", role="on_call", via="cli"))
         await ana.post("/declare", data=fields, headers=OURS)
         assert "has ended, and nothing was declared" in form_result((await ana.get(f"/i/{incident}")).text)

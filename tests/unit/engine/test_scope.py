@@ -62,9 +62,9 @@ async def test_a_real_declaration_never_joins_the_incident_of_a_drill(tmp_path: 
         opened = it.incident.opened
         declaration = Declaration(title="Down", severity="P0", service=opened.service, runbook=opened.runbook)
         by = real.people.who("Ana", "on_call", "cli")
-        incident = real.people.declare(declaration, by)
+        incident = real.people.declare(declaration, by).incident
         assert incident != it.incident.id
-        assert real.people.declare(declaration, by) == incident
+        assert real.people.declare(declaration, by).incident == incident
         onset = JournalRecord(it.engine.journal).onset(opened.service)
         assert onset == (it.incident.began_at or it.incident.opened_at)
         real.journal.close()

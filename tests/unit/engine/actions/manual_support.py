@@ -36,7 +36,7 @@ class ByHand:
         self.conductor = Conductor(journal, KINDS, self.executor, proposer, company, context, utc_now)
         self.people = People(journal, company, utc_now)
         self.manual = ManualActions(journal, company, self.executor, proposer, self.conductor, self.people)
-        self.id = self.people.declare(Declaration("Dials", "P0", "storefront", BOOK.name), ANA)
+        self.id = self.people.declare(Declaration("Dials", "P0", "storefront", BOOK.name), ANA).incident
 
     @property
     def incident(self) -> Incident:

@@ -95,10 +95,10 @@ def test_an_alert_joins_the_response_rather_than_an_old_manual_action_or_an_old_
     with storm_room(tmp_path) as room:
         by = room.engine.people.who("Ana", "on_call", "cli")
         declared = Declaration("By hand", "P2", "shop-0", "bad-deployment")
-        manual = room.engine.people.declare(declared, by, first=None)
+        manual = room.engine.people.declare(declared, by, first=None).incident
         room.watch.now += 9 * MINUTE
         assert room.send("at once").incident == manual
-        other = room.engine.people.declare(replace(declared, service="shop-1"), by, first=None)
+        other = room.engine.people.declare(replace(declared, service="shop-1"), by, first=None).incident
         room.watch.now += 11 * MINUTE
         taken = room.send("k1", service=1)
         assert (taken.state, taken.incident == other) == ("opened", False)

@@ -50,7 +50,7 @@ class Room:
     def __init__(self, journal: SqlJournal) -> None:
         self.journal = journal
         self.people = People(journal, vintstreet(), utc_now)
-        self.id = self.people.declare(DECLARED, ANA)
+        self.id = self.people.declare(DECLARED, ANA).incident
 
     @property
     def incident(self) -> Incident:

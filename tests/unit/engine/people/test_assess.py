@@ -64,7 +64,7 @@ class Room:
         self.journal = journal
         self.company = replace(vintstreet(), plan=_plan())
         self.people = People(journal, self.company, utc_now)
-        self.id = self.people.declare(DECLARED, ANA)
+        self.id = self.people.declare(DECLARED, ANA).incident
 
     @property
     def incident(self) -> Incident:
@@ -182,7 +182,7 @@ def test_clocks_from_awareness_start_when_it_was_known(room: Room) -> None:
 def test_a_declaration_takes_when_it_was_known(room: Room) -> None:
     """The clocks from awareness start then, not when a person got round to declaring it (F3)."""
     known = replace(DECLARED, runbook="broken-feature", known_since="2026-11-20 17:00 UTC")
-    incident = replay(room.journal.entries(room.people.declare(known, ANA)))
+    incident = replay(room.journal.entries(room.people.declare(known, ANA).incident))
     assert incident is not None
     assert incident.id != room.id
     assert incident.aware_at == datetime(2026, 11, 20, 17, tzinfo=UTC)
@@ -252,7 +252,7 @@ def test_a_named_severity_takes_precedence_over_the_rules(room: Room) -> None:
 )
 def test_a_second_declaration_adds_its_facets(room: Room, declaration: Declaration, severity: str) -> None:
     """It joins the open incident; it may raise the severity, and never lowers it."""
-    assert room.people.declare(declaration, BEN) == room.id
+    assert room.people.declare(declaration, BEN).incident == room.id
     assert (room.incident.severity, room.incident.facets) == (severity, dict(declaration.facets))
 
 

@@ -137,7 +137,7 @@ def test_an_end_starts_the_review_and_resumes_the_waiting_flow_runs(room: Room) 
     outbox = room.journal.outbox()
     assert [one.detail for one in outbox if one.kind is OutboxKind.RESUME] == [{"ask": ask}]
     assert {"flow": "review"} in [one.detail for one in outbox]
-    other = room.people.declare(DECLARED, ANA)
+    other = room.people.declare(DECLARED, ANA).incident
     room.people.false_alarm(other, "nothing there", ANA)
     assert [one.detail for one in room.journal.outbox() if one.incident == other] == [{"flow": "respond"}]
 

@@ -13,6 +13,7 @@ from allclear.domain.records import (
     By,
     NoteAdded,
 )
+from allclear.engine.people.declare import Declared, declared_words
 from allclear.engine.people.facade import People
 from allclear.journal.rows import OutboxKind
 from tests.unit.engine.people.people_support import ANA, BEN, DECLARED, NAMED, Room
@@ -71,10 +72,25 @@ def test_declaring_opens_an_incident_and_starts_its_response(room: Room) -> None
 def test_a_repeated_declaration_is_one_incident(room: Room) -> None:
     """Declared again while it is open, it is a note in the same incident; after its end, it is a new incident."""
     first = room.id
-    assert room.people.declare(DECLARED, BEN) == first
+    again = room.people.declare(DECLARED, BEN)
+    assert again == Declared(first, joined=True)
+    assert declared_words(room.incident, again) == (
+        "VS-1 was open already for the same service and runbook, so your declaration was added to it as a note."
+    )
     assert [note.text for _, _, note in room.incident.notes] == ["Declared again: Payments fail"]
     room.people.false_alarm(first, "nothing there", ANA)
-    assert room.people.declare(DECLARED, ANA) != first
+    new = room.people.declare(DECLARED, ANA)
+    assert (new.incident != first, new.joined) == (True, False)
+
+
+def test_a_request_that_is_repeated_is_told_what_it_did_first(room: Room) -> None:
+    """One that opened the incident did not join it, and one that joined it did."""
+    carla = ANA.model_copy(update={"request": "key-1"})
+    opened = room.people.declare(replace(DECLARED, runbook="broken-feature"), carla)
+    assert [opened.joined, room.people.declare(DECLARED, carla) == opened] == [False, True]
+    ben = BEN.model_copy(update={"request": "key-2"})
+    joined = [room.people.declare(replace(DECLARED, runbook="broken-feature"), ben) for _ in range(2)]
+    assert joined == [Declared(opened.incident, joined=True)] * 2
 
 
 @pytest.mark.parametrize("field", ["severity", "service", "runbook"])

@@ -68,7 +68,7 @@ def test_the_record_has_the_plan_s_spelling(journal: SqlJournal, spelling: str) 
     people = People(journal, company(), lambda: MONDAY)
     by = people.who(spelling, None, "cli")
     assert (by.actor, by.role) == ("Ben Okafor", "on_call")
-    incident = people.declare(DECLARED, by)
+    incident = people.declare(DECLARED, by).incident
     people.hand_over(incident, "scribe", spelling, by)
     entries = journal.entries(incident)
     assert {entry.by.actor for entry in entries} == {"Ben Okafor"}
@@ -86,7 +86,7 @@ def test_a_name_cannot_control_the_terminal_of_another_person(journal: SqlJourna
     """It is written into the record without escapes, lines and characters that turn the text around."""
     people = People(journal, vintstreet(), lambda: MONDAY)
     eve = people.who(name, "on_call", "cli")
-    incident = people.declare(DECLARED, eve)
+    incident = people.declare(DECLARED, eve).incident
     told = people.acknowledge(incident, eve)
     told += people.hand_over(incident, "incident_commander", name, eve)
     assert eve.actor.startswith("Eve")
