@@ -83,7 +83,7 @@ class Shown:
         prefect = PrefectApi(engine.settings.prefect_api_url, engine.company.name)
         with suppress(AllclearError):  # the responder does it again
             page = engine.links.href(LinkTo(incident=incident.id))
-            since = became_private(engine.company.plan, engine.journal.entries(incident.id))
+            since = became_private(engine.company.plan, incident)
             await hide_in_prefect(prefect, engine.company.plan, incident, page, since and since.at)
         await prefect.close()
 

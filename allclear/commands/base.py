@@ -86,8 +86,8 @@ class Command(Model, ABC):
         if not self.assesses or is_private(engine.company.plan, engine.conductor.incident(incident)):
             return await self._do(engine, incident, by)
         sentence = await self._do(engine, incident, by)
-        now, entries = engine.conductor.incident(incident), engine.journal.entries(incident)
-        return " ".join(filter(None, [sentence, published_before(engine.company.plan, now, entries)]))
+        published = published_before(engine.company.plan, engine.conductor.incident(incident))
+        return " ".join(filter(None, [sentence, published]))
 
     @abstractmethod
     async def _do(self, engine: Engine, incident: str, by: By) -> str:

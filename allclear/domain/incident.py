@@ -58,6 +58,16 @@ class ReminderState:
     number: int
 
 
+@dataclass(frozen=True)
+class Classification:
+    """Of which kind and severity the incident is from an entry on. They decide who may read it."""
+
+    number: int
+    at: datetime
+    kind: str
+    severity: str
+
+
 @dataclass
 class Incident:
     """The state of an incident."""
@@ -107,6 +117,8 @@ class Incident:
     collapsed_at: datetime | None = None
     storm_umbrella: str | None = None
     """The incident that gathers the alert storm. While it is set, every act needs an approval."""
+    classifications: list[Classification] = field(default_factory=list[Classification])
+    """Each kind and severity that it has had, in order, the present ones last."""
     severities: list[tuple[datetime, SeverityChanged]] = field(default_factory=list[tuple[datetime, SeverityChanged]])
     reminders: dict[str, list[ReminderState]] = field(default_factory=dict[str, list[ReminderState]])
     """Topic -> its reminders so far, in order."""

@@ -11,7 +11,7 @@ from allclear.domain.act import Act, LedgerNews
 from allclear.domain.action import Outcome
 from allclear.domain.ask_state import Answer, AskState
 from allclear.domain.errors import JournalError
-from allclear.domain.incident import Incident, ReminderState, StepState
+from allclear.domain.incident import Classification, Incident, ReminderState, StepState
 from allclear.domain.records import (
     Acknowledged,
     ActFinished,
@@ -165,7 +165,16 @@ def _apply(incident: Incident, entry: Entry) -> None:
     for apply in (_apply_phases, _apply_state, _apply_asks, _apply_acts, _apply_alerts, _apply_people):
         if apply(incident, entry):
             break
+    _note_classification(incident, entry)
     _note_turn(incident, entry)
+
+
+def _note_classification(incident: Incident, entry: Entry) -> None:
+    """Note the kind and the severity, if the entry has changed one of them."""
+    known = incident.classifications[-1] if incident.classifications else None
+    if known is None or (known.kind, known.severity) != (incident.kind, incident.severity):
+        now = Classification(entry.number, entry.at, incident.kind, incident.severity)
+        incident.classifications.append(now)
 
 
 def _note_turn(incident: Incident, entry: Entry) -> None:

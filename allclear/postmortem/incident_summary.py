@@ -74,7 +74,7 @@ def show(
     """
     due = [] if incident.over else deadline_lines(incident, plan, now)
     told = [row.words(plan) for row in notified(plan, incident, now)]
-    left, published = left_lines(incident, plan), published_before(plan, incident, entries)
+    left, published = left_lines(incident, plan), published_before(plan, incident)
     rows = [row for ask in waiting(incident) for row in _waiting(incident, ask, plan, now)]
     zone = zone_name(plan.zone, incident.opened_at, now)
     nothing = [] if incident.over else [Text("Nothing.", style="dim")]

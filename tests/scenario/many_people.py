@@ -158,11 +158,12 @@ def staffed(count: int, **changes: Any) -> Company:  # noqa: ANN401 - fields of 
 
 
 class Counted:
-    """A journal (by delegation) that counts the calls of each method."""
+    """A journal (by delegation) that counts the calls of each method, and the entries that it returns."""
 
     def __init__(self, inner: SqlJournal) -> None:
         self._inner = inner
         self.calls: Counter[str] = Counter()
+        self.entries_read = 0
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - the journal's attributes
         """Return the journal's attribute; a method's calls are counted."""
@@ -172,7 +173,9 @@ class Counted:
 
         def counted(*args: Any, **more: Any) -> Any:  # noqa: ANN401
             self.calls[name] += 1
-            return own(*args, **more)
+            found = own(*args, **more)
+            self.entries_read += len(found) if name == "entries" else 0
+            return found
 
         return counted
 

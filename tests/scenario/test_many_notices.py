@@ -18,6 +18,7 @@ from tests.scenario.scenes import Watch
 
 ANA = By(actor="Ana", role="on_call", via="cli")
 FEW, MANY = 10, 40
+KINDS = {"outage": Kind(title="Outage"), "security": Kind(title="Breach", private_for=["on_call"])}
 
 
 async def notified(folder: Path, people: int, processes: int = 1) -> Office:
@@ -36,6 +37,19 @@ async def test_each_of_many_people_costs_the_same(tmp_path: Path) -> None:
     assert (len(few.box.letters), len(many.box.letters)) == (FEW, MANY)
     for call in ("head", "entries", "append", "claim", "finish"):
         assert many.journals[0].calls[call] * FEW <= few.journals[0].calls[call] * MANY, call
+
+
+async def test_each_of_many_people_costs_the_same_in_a_private_incident(tmp_path: Path) -> None:
+    """For each message it is decided whether its words are from before; no message reads the whole record for it."""
+    read: list[int] = []
+    for people in (FEW, MANY):
+        it = office(tmp_path / str(people), staffed(people, kinds=KINDS), Watch())
+        it.engines[0].people.assess(it.incident_id, {}, "security", "A table was copied.", ANA)
+        await it.notify()
+        await it.close()
+        assert len(it.box.letters) == people
+        read.append(it.journals[0].entries_read)
+    assert read[1] * FEW <= read[0] * MANY
 
 
 async def test_two_processes_notify_each_of_many_people_once(tmp_path: Path) -> None:
@@ -73,8 +87,7 @@ async def test_a_message_that_is_no_longer_due_is_not_sent(tmp_path: Path) -> No
 
 async def test_a_message_says_what_is_true_when_it_is_journalled(tmp_path: Path) -> None:
     """The incident becomes private while the vendor is asked: the text is worked out anew and has nothing of it."""
-    kinds = {"outage": Kind(title="Outage"), "security": Kind(title="Breach", private_for=["on_call"])}
-    it = office(tmp_path, staffed(FEW, kinds=kinds), Watch())
+    it = office(tmp_path, staffed(FEW, kinds=KINDS), Watch())
     it.box.opens.clear()
     await it.engines[0].reminders.start_due()
     await until(lambda: len(it.box.looked) == FEW)
@@ -88,8 +101,7 @@ async def test_a_message_says_what_is_true_when_it_is_journalled(tmp_path: Path)
 
 async def test_no_old_word_is_sent_if_the_incident_becomes_private_just_before(tmp_path: Path) -> None:
     """The vendor is asked a last time before a letter is sent. Each person gets the new words, at once."""
-    kinds = {"outage": Kind(title="Outage"), "security": Kind(title="Breach", private_for=["on_call"])}
-    it = office(tmp_path, staffed(FEW, kinds=kinds), Watch())
+    it = office(tmp_path, staffed(FEW, kinds=KINDS), Watch())
     it.box.before_sending.clear()
     await it.engines[0].reminders.start_due()
     await until(lambda: it.box.last_looks == FEW)

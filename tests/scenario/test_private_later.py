@@ -137,6 +137,6 @@ def test_a_new_canary_after_it_needs_no_look_back(tmp_path: Path) -> None:
         engine.journal.append(incident, [NoteAdded(text="x")], MACHINE)
         for command in commands:
             engine.people.assess(incident, {}, command.kind, "", READER)
-        since = became_private(company.plan, engine.journal.entries(incident))
+        since = became_private(company.plan, engine.conductor.incident(incident))
         assert (since is not None) is has_before
         engine.journal.close()

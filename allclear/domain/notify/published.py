@@ -6,45 +6,37 @@ from collections.abc import Mapping, Sequence
 
 from allclear.domain.act import Act
 from allclear.domain.durations import counted
-from allclear.domain.incident import Incident
+from allclear.domain.incident import Classification, Incident
 from allclear.domain.plan import Plan
-from allclear.domain.privacy import is_private, where_to_read
-from allclear.domain.records import Assessed, Entry, IncidentOpened, SeverityChanged
-from allclear.domain.replay import replay
+from allclear.domain.privacy import reading_roles_of, where_to_read
 from allclear.domain.review.follow_up_tickets import shown_ticket
 from allclear.domain.text import plain
 
-_DECIDES = (IncidentOpened, Assessed, SeverityChanged)
-"""The records that decide of what kind and severity an incident is."""
 
-
-def became_private(plan: Plan, entries: Sequence[Entry]) -> Entry | None:
-    """Return the entry since which an incident is private; None if it is not, or was from the start."""
-    since: Entry | None = None
+def became_private(plan: Plan, incident: Incident) -> Classification | None:
+    """Return by which kind and severity an incident has become private; None if it is not, or was from the start."""
+    since: Classification | None = None
     was_private = True
-    for count, entry in enumerate(entries, 1):
-        if not isinstance(entry.record, _DECIDES):
-            continue
-        known = replay(entries[:count])
-        private = known is not None and is_private(plan, known)
+    for one in incident.classifications:
+        private = bool(reading_roles_of(plan, one.kind, one.severity))
         if private and not was_private:
-            since = entry
+            since = one
         was_private = private
     return since if was_private else None
 
 
-def is_from_before(plan: Plan, entries: Sequence[Entry], act: Act) -> bool:
+def is_from_before(plan: Plan, incident: Incident, act: Act) -> bool:
     """Return whether an act was proposed before its incident became private, so that its text may hold the title."""
-    since = became_private(plan, entries)
+    since = became_private(plan, incident)
     return since is not None and act.number < since.number
 
 
-def published_before(plan: Plan, incident: Incident, entries: Sequence[Entry]) -> str:
+def published_before(plan: Plan, incident: Incident) -> str:
     """Return what allclear had published before the incident became private, as a sentence; empty if nothing.
 
     None of it is taken back: a person decides what others may go on reading.
     """
-    since = became_private(plan, entries)
+    since = became_private(plan, incident)
     sent: dict[str, list[Act]] = {}
     for act in incident.acts.values():
         issued = act.begun or (act.outcome is not None and act.outcome.changed)
@@ -69,12 +61,12 @@ def _named(acts: Sequence[Act]) -> str:
     return f"{counted(len(acts), 'message')} ({', '.join(titles)})"
 
 
-def words_from_now_on(plan: Plan, incident: Incident, entries: Sequence[Entry], act: Act) -> Mapping[str, str]:
+def words_from_now_on(plan: Plan, incident: Incident, act: Act) -> Mapping[str, str]:
     """Return the texts with which to change or cancel a message from before its incident became private.
 
     Empty for any other message, which keeps its own words.
     """
-    if not is_private(plan, incident) or not is_from_before(plan, entries, act):
+    if not is_from_before(plan, incident, act):
         return {}
     mark = "[SIMULATED] " if incident.opened.simulated else ""
     return {"subject": f"{mark}{incident.id}", "text": f"{mark}{where_to_read(incident.id, '')}"}

@@ -43,7 +43,6 @@ from allclear.domain.errors import (
 from allclear.domain.incident import Incident
 from allclear.domain.notify.published import is_from_before
 from allclear.domain.plan import Plan
-from allclear.domain.privacy import is_private
 from allclear.domain.records import ActFinished, ActIntended, By
 from allclear.domain.text import AS_NAME, must_answer, signature
 from allclear.engine.actions import reconcile
@@ -268,9 +267,7 @@ class Executor:
         """Return whether it is a message whose words are from before its incident became private."""
         action = self.action(act.proposed.action)
         has_words = bool(action.text_params) or action.pages or action.public
-        if self._plan is None or not has_words or not is_private(self._plan, incident):
-            return False
-        return is_from_before(self._plan, self._journal.entries(incident.id), act)
+        return self._plan is not None and has_words and is_from_before(self._plan, incident, act)
 
     # --- claims --------------------------------------------------------------------------------------
 

@@ -18,7 +18,6 @@ from allclear.domain.incident import Incident
 from allclear.domain.local_times import read_future, stamp
 from allclear.domain.notify.published import words_from_now_on
 from allclear.domain.plan import Plan
-from allclear.domain.privacy import is_private
 from allclear.domain.pseudo_phases import MEETING
 from allclear.domain.records import By, DecisionMade
 from allclear.domain.review.meeting import Meeting, meeting_of
@@ -115,7 +114,7 @@ class Meetings:
     # --- the parts -------------------------------------------------------------------------------------
 
     def _params(self, incident: Incident, meeting: Meeting) -> dict[str, Any]:
-        return meeting_params(self._journal, self._company.plan, incident, meeting)
+        return meeting_params(self._company.plan, incident, meeting)
 
     async def _preview(self, incident: Incident, meeting: Meeting, given: Mapping[str, Any]) -> Preview:
         params = self._params(incident, meeting) | dict(given)
@@ -205,12 +204,9 @@ class Meetings:
         return found
 
 
-def meeting_params(journal: Journal, plan: Plan, incident: Incident, meeting: Meeting) -> dict[str, Any]:
+def meeting_params(plan: Plan, incident: Incident, meeting: Meeting) -> dict[str, Any]:
     """Return the parameters of the meeting as it is; without its words, if the incident has become private since."""
-    proposed = dict(meeting.act.proposed.params)
-    if not is_private(plan, incident):
-        return proposed
-    return proposed | dict(words_from_now_on(plan, incident, journal.entries(incident.id), meeting.act))
+    return dict(meeting.act.proposed.params) | dict(words_from_now_on(plan, incident, meeting.act))
 
 
 def cancellation(meeting: Meeting, params: Mapping[str, Any], reason: str, shown: str | None = None) -> ActionRequest:

@@ -19,7 +19,6 @@ from allclear.engine.actions.meetings import cancellation, meeting_params
 from allclear.engine.actions.message_acts import MessageActs
 from allclear.engine.notify.message_retries import next_try
 from allclear.engine.response.conductor import Conductor
-from allclear.journal.ports import Journal
 
 _LEFT_AFTER = timedelta(seconds=60)
 """How long a process that began a person's change of the meeting has for it, before another one carries it on."""
@@ -28,8 +27,7 @@ _LEFT_AFTER = timedelta(seconds=60)
 class MeetingSender:
     """Keeps the meeting of one incident as it should be."""
 
-    def __init__(self, journal: Journal, conductor: Conductor, acts: MessageActs, plan: Plan, clock: Clock) -> None:
-        self._journal = journal
+    def __init__(self, conductor: Conductor, acts: MessageActs, plan: Plan, clock: Clock) -> None:
         self._plan = plan
         self._conductor = conductor
         self._acts = acts
@@ -50,7 +48,7 @@ class MeetingSender:
         incident = self._conductor.incident(incident_id)
         due_now = self._to_cancel(incident)
         if due_now is not None and due_now[1] <= now:
-            params = meeting_params(self._journal, self._plan, incident, due_now[0])
+            params = meeting_params(self._plan, incident, due_now[0])
             request = cancellation(due_now[0], params, f"{incident_id} was a false alarm.")
             await self._acts.send(incident, request)
 

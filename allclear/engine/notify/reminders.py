@@ -96,7 +96,7 @@ class Reminders:
         self._sender = Sender(journal, conductor, acts, company, clock, on_end=self._forget)
         self._threads = ThreadSender(journal, conductor, acts, company, clock, channels)
         self._tickets = TicketSender(journal, conductor, acts, company.plan, clock, on_end=self._forget)
-        self._meetings = MeetingSender(journal, conductor, acts, company.plan, clock)
+        self._meetings = MeetingSender(conductor, acts, company.plan, clock)
         self._notices = NoticeSender(journal, conductor, acts, company, clock, on_end=self._forget)
         self._facts = FactAsker(journal, conductor, company.plan, clock)
         self._next_due: dict[str, _NextDue] = {}

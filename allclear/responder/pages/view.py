@@ -154,7 +154,7 @@ def incident_page(source: Source) -> IncidentPage:
         lead=_lead_words(incident, plan),
         acknowledged=_acknowledged(source),
         held=_held(source),
-        published=published_before(source.plan, source.incident, source.entries),
+        published=published_before(source.plan, source.incident),
         ticket=own_ticket(plan, incident),
         ticket_url=_url(ticket_link(incident)),
         viewer=viewer,

@@ -209,8 +209,7 @@ class RunRecovery:
         for incident in incidents:
             if not is_private(plan, incident) or self._hidden.get(incident.id) == incident.length:
                 continue
-            entries = await asyncio.to_thread(self._engine.journal.entries, incident.id)
-            page, since = links.href(LinkTo(incident=incident.id)), became_private(plan, entries)
+            page, since = links.href(LinkTo(incident=incident.id)), became_private(plan, incident)
             if await hide_in_prefect(self._prefect, plan, incident, page, since and since.at):
                 self._hidden[incident.id] = incident.length
 
