@@ -153,7 +153,7 @@ def judge(smoke: Smoke, answers: Sequence[tuple[SmokePath, WebAnswer]]) -> Findi
     }
     counted = f"{len(judged)} requests: {len(failed)} failed ({_percent(share)} %), p95 {_ms(p95)} ms"
     worst = _worst(paths)
-    figures = f"{worst}. In all {counted}" if worst else counted
+    figures = f"{worst}. All addresses together, {counted}" if worst else counted
 
     def finding(verdict: Verdict, sentence: str) -> Finding:
         return Finding(verdict=verdict, sentence=sentence, facts=facts)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from allclear.domain.act import Act
-from allclear.domain.action import ActStatus
 from allclear.domain.ask_state import Answer, AskState
 from allclear.domain.incident import Incident
 from allclear.domain.local_times import clock, zone_name
@@ -42,18 +43,19 @@ def messages_list(incident: Incident, plan: Plan) -> str:
 
     Updates of live messages and the tickets of follow-ups are left out: those stand with the action items.
     """
-    return "\n".join(
-        _message(incident, act, plan)
+    listed = [
+        act
         for act in incident.acts.values()
         if not _on_production(act)
         and act.proposed.phase not in {LIVE_MESSAGE, MEETING, NOTICE, THREAD}
         and (act.proposed.phase != TICKET or is_own_ticket(act))
-    )
+    ]
+    return "\n".join(_message(incident, act, plan) for act in sorted(listed, key=_time))
 
 
 def _message(incident: Incident, act: Act, plan: Plan) -> str:
     approved = f" ({approvals(incident, act, plan)})" if act.asks and approvals(incident, act, plan) else ""
-    words = markdown_safe(f"{act_words(act)}: {_outcome(incident, act, plan).lower()}", CELL)
+    words = markdown_safe(f"{act_words(act)}: {_outcome(act, plan).lower()}", CELL)
     ticket = shown_ticket(act)
     link = f" (<{ticket.url}>)" if ticket and ticket.url else ""
     return f"- {_when(act, plan)} {words}{approved}{link}".replace("-  ", "- ")
@@ -71,9 +73,12 @@ def changes_production(act: Act) -> bool:
     return not act.proposed.tells and bool(act.proposed.leaves or act.proposed.undoes)
 
 
+def _time(act: Act) -> datetime:
+    return act.finished_at or act.intended_at or act.at
+
+
 def _when(act: Act, plan: Plan) -> str:
-    when = act.finished_at or act.intended_at
-    return clock(when, plan.zone) if when else ""
+    return clock(_time(act), plan.zone) if act.finished_at or act.intended_at else ""
 
 
 def markdown_in_place(incident: Incident, plan: Plan) -> str:
@@ -90,7 +95,7 @@ def _row(incident: Incident, act: Act, plan: Plan) -> str:
         after,
         approvals(incident, act, plan),
         _when(act, plan),
-        markdown_safe(_outcome(incident, act, plan), CELL),
+        markdown_safe(_outcome(act, plan), CELL),
     ]
     return f"| {' | '.join(cells)} |"
 
@@ -137,18 +142,16 @@ def _answer(state: AskState, answer: Answer, plan: Plan) -> str:
     )
 
 
-def _outcome(incident: Incident, act: Act, plan: Plan) -> str:
+def _outcome(act: Act, plan: Plan) -> str:
+    """Return what an act came to. Its undo is an act with a line of its own, and is not said here again."""
     if act.outcome is None:
         return "Started, no outcome yet" if act.intended else "Proposed"
     words = outcome_words(act.outcome)
     if not act.outcome.good:
         words = f"{words}: {act.outcome.sentence}"
-    undo = incident.acts.get(act.undone_by or "")
-    word = "closed" if act.proposed.tells else "undone"
-    undone = f"; {word} {clock(undo.finished_at, plan.zone)}" if undo and undo.finished_at else ""
     if act.superseded and act.superseded_at and act.superseded_by:
         who = plain(act.superseded_by.actor, 60)
         words += (
             f"; closed as superseded by {who} {clock(act.superseded_at, plan.zone)}: {plain(act.superseded.reason)}"
         )
-    return words + (undone if act.status is ActStatus.UNDONE else "")
+    return words

@@ -18,7 +18,7 @@ from allclear.domain.records import Entry, PostMortemWritten
 from allclear.domain.review.follow_up_tickets import ticket_of, ticket_words
 from allclear.domain.review.post_mortem import PostMortemField
 from allclear.domain.template_values import duration, lead, status_words
-from allclear.domain.text import emphasised, markdown_safe, plain, signature
+from allclear.domain.text import LONG, emphasised, enumerated, markdown_safe, plain
 from allclear.domain.timeline import Line, timeline
 from allclear.postmortem.acts_table import acts_table, markdown_in_place, messages_list
 from allclear.postmortem.affected import BRIEF, affected_words
@@ -54,7 +54,8 @@ class PostMortem(NamedTuple):
 def write_post_mortem(source: PostMortem) -> str:
     """Return the post-mortem as Markdown.
 
-    A field without a text holds what is suggested for it, with its source, or else the command that writes it.
+    A field without a text holds what is suggested for it, with its source, or else says that it is not written yet.
+    Managers read the document, so it names no commands to type, except in the annex with the full record.
     Everything filled in is escaped, so that the texts of alerts and people cannot change the document's structure.
     Raises ConfigError for an unknown placeholder in the template.
     """
@@ -160,14 +161,16 @@ def _field(source: PostMortem, name: PostMortemField) -> str:
 
 
 def _to_complete(source: PostMortem) -> str:
-    """Return the last lines of a document that is not complete: which fields are missing, and how to write one."""
+    """Return the last lines of a document that is not complete: which fields are missing, and who writes them where."""
     incident = source.incident
     missing = [name for name, field in FIELDS.items() if f"{{{field.placeholder}}}" in source.template]
     missing = [name for name in missing if name not in incident.written and not _facts(source, name)]
     if not missing:
         return ""
-    command = f'allclear postmortem {incident.id} --write FIELD "..." {signature(source.plan)}'
-    return f"---\n\n_To complete this document: {markdown_safe(', '.join(missing))}. Write each with_ `{command}`"
+    who = plain(lead(incident, source.plan) or "", 60) or "A person of the response"
+    fields = enumerated([name.replace("_", " ") for name in missing])
+    note = f"Still missing: {fields}. {who} writes them on the page of {incident.id}, under Post-mortem."
+    return f"---\n\n{emphasised(markdown_safe(note, LONG))}"
 
 
 def _scripted(source: PostMortem, name: str) -> bool:

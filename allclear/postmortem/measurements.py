@@ -44,6 +44,8 @@ class Measurements(NamedTuple):
     """The health checks, in the order in which they were made."""
     traffic: Traffic | None
     """The users' requests as they were counted last, or None if nothing counted them."""
+    affected: Sequence[tuple[datetime, datetime | None]] = ()
+    """When users were affected; the last span has no end while that goes on."""
 
     @property
     def worst(self) -> Sample | None:
@@ -86,7 +88,7 @@ def measure(incident: Incident, entries: Sequence[Entry]) -> Measurements:
             traffic = _traffic(record.finding) or traffic
     spans = affected(incident, entries[-1].at) if entries else []
     ended = spans[-1][1] if spans else None
-    return Measurements(checks, traffic if traffic and (ended is None or traffic.end >= ended) else None)
+    return Measurements(checks, traffic if traffic and (ended is None or traffic.end >= ended) else None, spans)
 
 
 def _sample(at: datetime, finding: Finding) -> Sample | None:
@@ -131,20 +133,28 @@ def requests_affected(measured: Measurements, zone: tzinfo) -> str:
     if traffic:
         time = f"{clock(traffic.start, zone)} to {clock(traffic.end, zone)}"
         source = f"(counted by {markdown_safe(traffic.source)})"
-        return f"{traffic.total_failed:,} of {traffic.total:,} users' requests failed, {time}{_peak(traffic)} {source}"
+        failed = f"{traffic.total_failed:,} of all {traffic.total:,} users' requests to the service failed"
+        return f"{failed}, {time}{_peak(traffic, measured.affected)} {source}"
     if worst:
         return f"not counted; at worst {worst.words} in a health check, {clock(worst.at, zone)} (measured from outside)"
     return "not counted"
 
 
-def _peak(traffic: Traffic) -> str:
-    """Return the share of failures in the worst span, because a long count hides a short trouble."""
+def _peak(traffic: Traffic, affected: Sequence[tuple[datetime, datetime | None]]) -> str:
+    """Return the share of failures in the worst span, because a long count hides a short trouble.
+
+    If users were affected for only a part of that span, it says for how long: the share while they were is greater.
+    """
     samples = traffic_samples(traffic)
     worst = max(samples, key=lambda sample: sample.percent)
     if len(samples) == 1 or not worst.failed:
         return ""
     span = "minute" if traffic.seconds == _MINUTE else in_words(timedelta(seconds=traffic.seconds))
-    return f"; {percent_words(worst.percent)} in the worst {span}"
+    begin, whole = worst.at - timedelta(seconds=traffic.seconds / 2), timedelta(seconds=traffic.seconds)
+    overlaps = [min(end or traffic.end, begin + whole) - max(start, begin) for start, end in affected]
+    part = sum((one for one in overlaps if one > timedelta()), timedelta())
+    only = f", in which users were affected for {in_words(part)}" if timedelta() < part < whole else ""
+    return f"; {percent_words(worst.percent)} in the worst {span}{only}"
 
 
 _MINUTE = 60

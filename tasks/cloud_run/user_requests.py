@@ -100,4 +100,5 @@ def _sentence(traffic: Traffic) -> str:
     if not traffic.total:
         return f"Cloud Monitoring counted no requests, {time}."
     percent = 100 * traffic.total_failed / traffic.total
-    return f"{traffic.total_failed:,} of {traffic.total:,} users' requests failed ({percent:.1f} %), {time}."
+    counted = f"{traffic.total_failed:,} of all {traffic.total:,} users' requests to the service failed"
+    return f"{counted} ({percent:.1f} %), {time}."

@@ -159,16 +159,16 @@ def test_an_unknown_placeholder_is_refused() -> None:
         _written(Story().opened(), "{cause}")
 
 
-def test_the_last_line_names_the_command_that_completes_the_document() -> None:
-    """It lists every field that no one wrote. A manager who reads the document meets no command before it."""
+def test_the_last_line_names_who_completes_the_document_where() -> None:
+    """It lists every field that no one wrote. Managers read the document: only its annex names a command."""
     story = Story().opened()
     text, _, last = _written(story).rpartition("\n---\n")
-    assert "--write" not in text
-    assert '`allclear postmortem VS-12 --write FIELD "..." --as NAME' in last
+    assert "allclear " not in text.partition("## Annex")[0] + last
+    assert "Ben writes them on the page of VS-12, under Post-mortem." in last
     for name in set(FIELDS) - {"went_well", "could_improve"}:  # the record tells these
-        assert name in last
+        assert name.replace("_", " ") in last
     written = [PostMortemWritten(field=name, text="one") for name in FIELDS]
-    assert "To complete" not in _written(story.record(*written, by=BEN))
+    assert "Still missing" not in _written(story.record(*written, by=BEN))
 
 
 def test_a_text_of_a_drill_s_script_is_marked() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from allclear.domain.action import ActStatus, Outcome, Refusal
 from allclear.domain.pseudo_phases import LIVE_MESSAGE, THREAD
 from allclear.domain.records import ActFinished, ActProposed
-from allclear.postmortem.acts_table import acts_table
+from allclear.postmortem.acts_table import acts_table, messages_list
 from tests.unit.domain.stories import Story, plan
 
 
@@ -35,3 +37,19 @@ def test_a_refused_update_of_a_message_is_no_act_on_production(phase: str, *, li
     )
     after = acts_table(story.incident, plan())
     assert ("Post a turn" in after, after == before) == (listed, not listed)
+
+
+def test_messages_stand_in_the_order_in_which_they_were_done() -> None:
+    """An update of the status page waits for its approval; what was sent meanwhile stands before it."""
+    story, done = Story().opened().verified(), Outcome(status=ActStatus.VERIFIED, changed=True, sentence="Sent.")
+    for name in ("status-page", "chat"):
+        story.record(
+            ActProposed(
+                act=name, phase="detect", step=name, action="slack.post", title=name, params={}, change=None, tells=True
+            )
+        )
+    story.after(1).record(ActFinished(act="chat", outcome=done))
+    story.after(1).record(ActFinished(act="status-page", outcome=done))
+    first, second = messages_list(story.incident, plan()).splitlines()
+    assert first == f"- {story.now - timedelta(minutes=1):%H:%M} chat: done and verified"
+    assert second == f"- {story.now:%H:%M} status-page: done and verified"
