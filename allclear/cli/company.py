@@ -34,9 +34,12 @@ _STYLE = {"error": "bold red", "warning": "yellow", "assumed": "dim", "here": "y
 @app.command(rich_help_panel=PREPARE)
 def check(
     company: Annotated[str, typer.Argument(help="A folder under runbooks/; all of them if left out.")] = "",
+    assumed: Annotated[
+        bool, typer.Option("--assumed", help="List each value that the company's own document does not state, too.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check a company's folder: each error, blank and assumption with its line, and each secret that is not set here.
+    """Check a company's folder: each error and blank with its line, and each secret that is not set here.
 
     Exit code 1 if there is an error.
     """
@@ -56,7 +59,7 @@ def check(
         print_json([vars(diagnostic) for diagnostic in every])
     else:
         for name, diagnostics in found.items():
-            _print_diagnostics(name, diagnostics)
+            _print_diagnostics(name, diagnostics, assumed=assumed)
     if any(diagnostic.level == "error" for diagnostic in every):
         raise typer.Exit(1)
 
@@ -80,15 +83,18 @@ _GROUPS = {
 """Level of a diagnostic → the heading above its group, the gravest first."""
 
 
-def _print_diagnostics(company: str, found: list[Diagnostic]) -> None:
+def _print_diagnostics(company: str, found: list[Diagnostic], *, assumed: bool) -> None:
+    count = Counter(diagnostic.level for diagnostic in found)
     for level, heading in _GROUPS.items():
-        group = [diagnostic for diagnostic in found if diagnostic.level == level]
-        if group:
-            print_heading(f"{heading} ({len(group)})")
-        for diagnostic in group:
+        if not count[level]:
+            continue
+        if level == "assumed" and not assumed:  # they need no one now, and would hide what does
+            print_line(f"{heading} ({count[level]}). List them: allclear check {company} --assumed")
+            continue
+        print_heading(f"{heading} ({count[level]})")
+        for diagnostic in (one for one in found if one.level == level):
             out.print(f"{level:8}", style=_STYLE[level], end=" ")
             print_line(str(diagnostic) if level == "assumed" else f"{diagnostic} {diagnostic.next_step}")
-    count = Counter(diagnostic.level for diagnostic in found)
     print_line(f"{company}: {count['error']} errors, {count['warning']} warnings, {count['assumed']} assumed defaults.")
 
 

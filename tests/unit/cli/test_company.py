@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -14,16 +16,22 @@ COMMANDS = company
 
 
 def test_check_groups_what_it_finds_with_the_gravest_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each group has a heading with its number, so that 27 assumptions do not hide a blank."""
+    """Each group has a heading with its number. The assumptions are counted, and listed only if they are asked for."""
     monkeypatch.setenv("COLUMNS", "300")
-    done = CliRunner().invoke(app, ["check", "vintstreet"])
-    lines = done.output.splitlines()
-    levels = [line.split()[0] for line in lines if line.startswith(("error ", "warning ", "assumed "))]
-    assert levels == sorted(levels, key=["error", "warning", "assumed"].index)
-    headings = [line for line in lines if line.startswith(("Errors: ", "Warnings: ", "Assumed: "))]
-    assert [int(line.rpartition("(")[2].rstrip(")")) for line in headings] == [
-        levels.count(level) for level in dict.fromkeys(levels)
-    ]
+    found = json.loads(CliRunner().invoke(app, ["check", "vintstreet", "--json"]).output)
+    for listed in (False, True):
+        done = CliRunner().invoke(app, ["check", "vintstreet", *(["--assumed"] if listed else [])])
+        lines = done.output.splitlines()
+        levels = [line.split()[0] for line in lines if line.startswith(("error ", "warning ", "here ", "assumed "))]
+        order = ["error", "warning", "here", "assumed"]
+        assert levels == sorted(levels, key=order.index)
+        assert Counter(levels) == Counter(one["level"] for one in found if listed or one["level"] != "assumed")
+        headings = [line for line in lines if line.startswith(("Errors: ", "Warnings: ", "On this ", "Assumed: "))]
+        count = Counter(one["level"] for one in found)
+        assert [int(line.rpartition("(")[2].partition(")")[0]) for line in headings] == [
+            count[level] for level in order if count[level]
+        ]
+        assert headings[-1].endswith(". List them: allclear check vintstreet --assumed") is not listed
 
 
 def test_init_without_input_says_that_nothing_was_answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
