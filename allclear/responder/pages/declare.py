@@ -43,7 +43,7 @@ class DeclarePage(PageBase):
         except AllclearError as error:
             return self._failed(error)
         with self._limits.admit() as body:
-            fields = read_fields(request, await body.read(request))
+            fields = read_fields(request, await body.read(request), self._engine.company.plan)
         typed = dict(fields)
         try:
             declared = await self._declared(viewer, fields)

@@ -19,6 +19,7 @@ from allclear.commands.base import Command
 from allclear.commands.inputs import nested
 from allclear.domain.base import person_key
 from allclear.domain.errors import NotAllowed
+from allclear.domain.plan import Plan
 from allclear.domain.records import By
 from allclear.engine.people.personal_links import PersonalLinks
 from allclear.engine.people.signed_statements import Purpose, SignedStatement, Statement
@@ -32,7 +33,8 @@ FORM, KEY = "form", "key"
 _KEY = re.compile(r"[0-9a-f]{32}")
 _TYPED = re.compile(r"\ballclear [a-z][a-z-]* ")
 """The beginning of a command to type."""
-_MOST_FIELDS = 40
+_MOST_OTHER_FIELDS = 40
+"""The most fields of a form beside one for each facet of the plan."""
 _LOAD_AGAIN = "Load the page again; nothing was done."
 
 
@@ -69,13 +71,14 @@ def without_commands(said: str) -> str:
     return kept[: kept.rfind(". ") + 1].strip() or said
 
 
-def read_fields(request: Request, body: bytes) -> dict[str, str]:
+def read_fields(request: Request, body: bytes, plan: Plan) -> dict[str, str]:
     """Return the fields of a form. Raises HTTPException 415 or 400 for a body that no form of ours sends."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
         raise HTTPException(415, "Send a form.")
+    most = _MOST_OTHER_FIELDS + len(plan.facets)
     try:
-        pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict")
+        pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=most, errors="strict")
     except ValueError:  # also a UnicodeDecodeError
         raise HTTPException(400, "The form cannot be read.") from None
     if len(dict(pairs)) != len(pairs):

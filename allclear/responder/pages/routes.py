@@ -247,7 +247,7 @@ class _Pages(PageBase):
         except AllclearError as error:
             return self._failed(error)
         with self._limits.admit() as body:
-            fields = read_fields(request, await body.read(request))
+            fields = read_fields(request, await body.read(request), self._engine.company.plan)
         if command == "sign-out":
             return await self._sign_out(incident, viewer, fields)
         try:

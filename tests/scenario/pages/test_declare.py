@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from allclear.domain.plan import SeverityRule
+from allclear.domain.plan import Facet, SeverityRule
 from allclear.domain.proof import Proof
 from allclear.domain.records import By
 from allclear.engine.people.signed_statements import Purpose, Statement
@@ -139,6 +139,21 @@ async def test_a_severity_is_left_to_the_rules_as_long_as_one_may_apply(tmp_path
         sent = await send(ana, **SAID | {"severity": "", "facts.customer_facing": "yes"})
         incident = at.engine.conductor.incident(sent.headers["location"].removeprefix("/i/"))
         assert incident.severity == "P0"
+
+
+async def test_each_facet_of_a_plan_has_its_field_however_many_there_are(tmp_path: Path) -> None:
+    """A plan with a hundred facets declares with all of them; a form with far more fields than that is refused."""
+    company, names = vintstreet(), [f"fact-{number}" for number in range(100)]
+    facets = company.plan.facets | {name: Facet(title=name) for name in names}
+    company = replace(company, plan=company.plan.model_copy(update={"facets": facets}))
+    async with asked(tmp_path, company=company) as (at, _), signed_in(at) as ana:
+        facts = {f"facts.{name}": "yes" for name in names}
+        sent = await send(ana, **SAID | facts)
+        assert sent.status_code == 303, sent.text
+        incident = at.engine.conductor.incident(sent.headers["location"].removeprefix("/i/"))
+        assert incident.facets == dict.fromkeys(names, "yes")
+        absurd = await send(ana, **SAID | facts | {f"facts.more-{number}": "yes" for number in range(100)})
+        assert absurd.status_code == 400
 
 
 async def test_who_has_not_signed_in_reads_how_to(tmp_path: Path) -> None:
