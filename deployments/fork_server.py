@@ -81,7 +81,7 @@ def start_fork_server(company: Company, registry: Registry) -> None:
     multiprocessing.set_forkserver_preload(modules)
     for module in modules:
         import_module(module)
-    _read_settings()
+    _preload_settings()
     resource_tracker.ensure_running()  # or the fork server starts it, in the way that is replaced here
     spawn = util.spawnv_passfds
     if threading.active_count() == 1:
@@ -93,26 +93,27 @@ def start_fork_server(company: Company, registry: Registry) -> None:
     setattr(_starter_direct, "run_flow_in_subprocess", _forked)  # noqa: B010 - it is no public name of that module
 
 
-def _read_settings() -> None:
+def _preload_settings() -> None:
     """Read Prefect's settings for the runs: Prefect gives each of them these variables."""
     given = get_current_settings().to_environment_variables(exclude_unset=True) | os.environ
-    _settings(_of_settings(given))
+    _settings_from(_prefect_variables(given))
     getattr(flow_engine, "Settings")  # noqa: B009 - another version of Prefect may not have it
     setattr(flow_engine, "Settings", settings_of_run)  # noqa: B010 - as above
 
 
 def settings_of_run() -> Settings:
     """Return the settings of this flow run: those of the runner, unless its environment has others."""
-    return _settings(_of_settings(os.environ))
+    return _settings_from(_prefect_variables(os.environ))
 
 
 @cache
-def _settings(variables: frozenset[tuple[str, str]]) -> Settings:  # noqa: ARG001 - Prefect reads them itself
+def _settings_from(variables: frozenset[tuple[str, str]]) -> Settings:  # noqa: ARG001 - Prefect reads them itself
+    """Return the settings that these variables give, which are read once for each set of variables."""
     return Settings()
 
 
-def _of_settings(variables: Mapping[str, str]) -> frozenset[tuple[str, str]]:
-    """Return the variables that are settings; Prefect tells a run about itself in those with two underscores."""
+def _prefect_variables(variables: Mapping[str, str]) -> frozenset[tuple[str, str]]:
+    """Return the variables that hold settings of Prefect. Those with two underscores tell a run about itself."""
     own = {name: value for name, value in variables.items() if name.startswith("PREFECT_")}
     return frozenset((name, value) for name, value in own.items() if not name.startswith("PREFECT__"))
 

@@ -20,7 +20,7 @@ class Answer(Command):
     """An answer to one question. It counts for no other question."""
 
     name: ClassVar[str] = "answer"
-    assesses: ClassVar[bool] = True
+    may_make_private: ClassVar[bool] = True
     title: ClassVar[str] = "Answer a question"
     section: ClassVar[Section] = "none"
 

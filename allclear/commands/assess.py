@@ -21,7 +21,7 @@ class ChangeSeverity(Command):
     """A higher or a lower severity. The incident's clocks keep running."""
 
     name: ClassVar[str] = "severity"
-    assesses: ClassVar[bool] = True
+    may_make_private: ClassVar[bool] = True
     title: ClassVar[str] = "Change the severity"
     typed: ClassVar[tuple[str, ...] | None] = ("severity", "reason")
 
@@ -37,7 +37,7 @@ class Assess(Command):
     """What is known about the incident. If the plan's rules say so, its severity rises."""
 
     name: ClassVar[str] = "assess"
-    assesses: ClassVar[bool] = True
+    may_make_private: ClassVar[bool] = True
     title: ClassVar[str] = "Record what is known"
     after_end: ClassVar[bool] = True
     typed: ClassVar[tuple[str, ...] | None] = ("facts", "reason")

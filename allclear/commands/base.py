@@ -44,7 +44,7 @@ class Command(Model, ABC):
     """The fields that are typed in a chat, as `/incident hold VS-3 REASON`, in their order; the last one has the rest.
 
     None: it is not typed, because people must see something before they send it."""
-    assesses: ClassVar[bool] = False
+    may_make_private: ClassVar[bool] = False
     """Whether it can make an incident private: the person then reads what was published before."""
     section: ClassVar[Section] = "incident"
     """Where the incident's page offers its form; `none` if the page has another place for it, as a question's card."""
@@ -83,7 +83,7 @@ class Command(Model, ABC):
         engine.journal.check_request(by.request)
         if self.of_incident and self.needs_reader:
             require_reader(engine.company.plan, engine.conductor.incident(incident), by)
-        if not self.assesses or is_private(engine.company.plan, engine.conductor.incident(incident)):
+        if not self.may_make_private or is_private(engine.company.plan, engine.conductor.incident(incident)):
             return await self._do(engine, incident, by)
         sentence = await self._do(engine, incident, by)
         published = published_before(engine.company.plan, engine.conductor.incident(incident))

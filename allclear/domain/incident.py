@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import takewhile
 
 from allclear.domain.act import Act
 from allclear.domain.action import Finding
@@ -327,6 +328,16 @@ class Incident:
         """Return the latest act of a step, or None."""
         tries = self.tries.get((phase, step))
         return self.acts[tries[-1]] if tries else None
+
+    def steps_tried(self, phase: str) -> list[str]:
+        """Return the steps of a phase, or of what stands in place of one, that have acts; in the order of the first."""
+        return [step for name, step in self.tries if name == phase]
+
+    def failed_in_a_row(self, phase: str, step: str) -> list[Act]:
+        """Return the last tries of a step that failed one after another, oldest first; one under way does not count."""
+        ended = [act for name in self.tries.get((phase, step), ()) if (act := self.acts[name]).outcome]
+        failed = takewhile(lambda act: act.outcome and not act.outcome.good, reversed(ended))
+        return list(failed)[::-1]
 
     def ask_of(self, phase: str, step: str) -> AskState | None:
         """Return the latest ask of a step, or None. One that was withdrawn with its step does not count."""

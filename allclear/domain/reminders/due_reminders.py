@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from itertools import takewhile
 
 from allclear.domain.act import Act
 from allclear.domain.base import person_key
@@ -198,13 +197,11 @@ def _news(plan: Plan, incident: Incident) -> Iterator[Reminder]:
 
 def _stale_messages(plan: Plan, incident: Incident) -> Iterator[Reminder]:
     """Yield a reminder for each live message that could not be brought up to date: people read an old state in it."""
-    acts = [act for act in incident.acts.values() if act.proposed.phase == LIVE_MESSAGE]
-    for step in dict.fromkeys(act.proposed.step for act in acts):
-        finished = [act for act in acts if act.proposed.step == step and act.outcome]
-        failed = list(takewhile(lambda act: act.outcome and not act.outcome.good, reversed(finished)))
+    for step in incident.steps_tried(LIVE_MESSAGE):
+        failed = incident.failed_in_a_row(LIVE_MESSAGE, step)
         if len(failed) < STALE_AFTER:
             continue
-        first, told = failed[-1], failed[-STALE_AFTER]
+        first, told = failed[0], failed[STALE_AFTER - 1]
         reason = bare(told.outcome.sentence) if told.outcome else ""
         sentence = (
             f'This message has shown an old state since {named_clock(first.at, plan.zone)}: "'

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import takewhile
 
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
@@ -23,12 +22,10 @@ def meeting_reminders(plan: Plan, incident: Incident) -> Iterator[Reminder]:
     """Yield that a meeting that should be cancelled is not, and whom to tell."""
     if incident.ended is None or incident.ended.ending != "false-alarm":
         return
-    acts = [act for act in incident.acts.values() if (act.proposed.phase, act.proposed.step) == (MEETING, CANCEL)]
-    failed = list(takewhile(lambda act: act.outcome and not act.outcome.good, reversed(acts)))
-    meeting = meeting_of(incident)
+    failed, meeting = incident.failed_in_a_row(MEETING, CANCEL), meeting_of(incident)
     if len(failed) < TRIES or meeting is None:
         return
-    last = failed[0]
+    last = failed[-1]
     why = bare(last.outcome.sentence) if last.outcome else ""
     who = plain(enumerated(list(meeting.people)), 400)
     tell = (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from itertools import takewhile
 
 from allclear.domain.act import Act
 from allclear.domain.incident import Incident
@@ -26,11 +25,9 @@ IN_DOUBT_FOR = timedelta(hours=1)
 
 def ticket_reminders(plan: Plan, incident: Incident) -> Iterator[Reminder]:
     """Yield what people must know about the tickets that are not as they should be."""
-    acts = [act for act in incident.acts.values() if act.proposed.phase == TICKET]
     roles = known_roles(plan, LEAD, ON_CALL)[:1]
-    for step in dict.fromkeys(act.proposed.step for act in acts):
-        tries = [act for act in acts if act.proposed.step == step and act.outcome]
-        failed = list(takewhile(lambda act: act.outcome and not act.outcome.good, reversed(tries)))[::-1]
+    for step in incident.steps_tried(TICKET):
+        failed = incident.failed_in_a_row(TICKET, step)
         topic = f"ticket:{step}"
         if failed and failed[-1].unsettled:
             due = (failed[-1].finished_at or failed[-1].at) + IN_DOUBT_FOR

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from itertools import takewhile
 
 from allclear.domain.incident import Incident
 
@@ -16,10 +15,10 @@ TRIES, PAUSE, LONGEST = 10, timedelta(seconds=30), timedelta(minutes=15)
 
 def next_try(incident: Incident, phase: str, step: str, first: datetime, tries: int = TRIES) -> datetime | None:
     """Return when a message is to be sent or sent again; None if it was sent, or was tried often enough."""
-    acts = [act for act in incident.acts.values() if (act.proposed.phase, act.proposed.step) == (phase, step)]
-    if not acts or acts[-1].outcome is None:
+    last = incident.act_of(phase, step)
+    if last is None or last.outcome is None:
         return first
-    failed = len(list(takewhile(lambda act: act.outcome is not None and not act.outcome.good, reversed(acts))))
+    failed = len(incident.failed_in_a_row(phase, step))
     if not failed or failed >= tries:
         return None
-    return (acts[-1].finished_at or first) + min(PAUSE * failed, LONGEST)
+    return (last.finished_at or first) + min(PAUSE * failed, LONGEST)
