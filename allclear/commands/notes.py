@@ -14,6 +14,7 @@ from allclear.commands.inputs import LINES, OneOf
 from allclear.domain.base import utc_now
 from allclear.domain.incident import Incident
 from allclear.domain.records import By
+from allclear.domain.reminders.follow_ups import DUE_DAYS
 
 if TYPE_CHECKING:
     from allclear.bootstrap import Engine
@@ -91,7 +92,9 @@ class FollowUp(Command):
     owner: Annotated[str, OneOf(people, others=True)] = Field(
         title="Who sees to it", description="The person who sees to it."
     )
-    days: int = Field(default=14, ge=0, le=3650, title="Due in days", description="Days from now until it is due.")
+    days: int = Field(
+        default=DUE_DAYS, ge=0, le=3650, title="Due in days", description="Days from now until it is due."
+    )
     due: date | None = Field(
         default=None, title="Or due on", description="The day on which it is due, instead of a number of days."
     )

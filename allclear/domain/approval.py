@@ -194,6 +194,9 @@ class Ask(Model):
     notes: list[str] = Field(
         default=[], description="Sentences of the text beside the change: who proposes it, why it is not automatic."
     )
+    left_out: list[str] = Field(
+        default=[], description="The steps that a no leaves out; a follow-up then says that they are still to be done."
+    )
     contains: bool = Field(default=False, description="Whether a yes confirms that the incident is contained.")
     ends: bool = Field(default=False, description="Whether a yes ends the incident.")
 

@@ -12,8 +12,10 @@ from allclear.domain.placeholders import LEARNED, Unknown
 from allclear.domain.privacy import is_private
 from allclear.domain.records import By, StepDone
 from allclear.domain.reminders.deadlines import deadlines
+from allclear.domain.reminders.follow_ups import FOLLOW_UP
 from allclear.domain.runbook import Phase, Step
 from allclear.engine.response.moves import Wait
+from allclear.postmortem.document import PostMortem, write_post_mortem
 from tasks.slack import PostMessage
 from tests.patience import HUNG
 from tests.scenario.notice_support import later
@@ -73,7 +75,7 @@ async def test_the_learnings_are_shared_in_peoples_words_after_the_post_mortem(t
 
 
 async def test_no_learnings_are_shared_while_there_is_no_post_mortem(tmp_path: Path) -> None:
-    """A person who answers "not done" reads before that nothing is shared then; the review ends without it."""
+    """A person who answers "not done" reads before that nothing is shared then, and has a follow-up to do it later."""
     async with scene(tmp_path, vintstreet(), broken(), ALERT) as it:
         await it.past_detection()
         it.engine.people.resolve(it.incident_id, "the test ends it", person_for(it.incident.open_asks[0].ask))
@@ -92,6 +94,19 @@ async def test_no_learnings_are_shared_while_there_is_no_post_mortem(tmp_path: P
         (document,) = [one for one in deadlines(it.engine.company.plan, it.incident) if one.name == "document"]
         assert document.declined
         assert document.met is None
+        (left,) = it.incident.follow_ups
+        assert left.text == (
+            "Complete the post-mortem, which was not done in the review. Then: Share learnings with the team; "
+            "Send the learnings to the engineering team."
+        )
+        assert left.owner == person_for(ask).actor
+        plan, entries = it.engine.company.plan, it.engine.journal.entries(it.incident_id)
+        source = PostMortem(it.incident, entries, plan, "Storefront", "{action_items}", it.watch.now)
+        assert "Send the learnings to the engineering team" in write_post_mortem(source)
+        it.watch.now = left.due + timedelta(minutes=1)
+        await it.engine.reminders.start_due()
+        await it.engine.reminders.wait()
+        assert any(topic.startswith(FOLLOW_UP) for topic in it.incident.reminders)
 
 
 async def test_the_learnings_of_a_private_incident_are_sent_to_no_one(tmp_path: Path) -> None:

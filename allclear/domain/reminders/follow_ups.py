@@ -15,6 +15,9 @@ from allclear.domain.text import plain, signature
 FOLLOW_UP = "follow-up:"
 """The beginning of their topics."""
 
+DUE_DAYS = 14
+"""Days until a follow-up is due, if no one says when."""
+
 AHEAD = timedelta(days=1)
 """How long before its date people are reminded of a follow-up."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 from allclear.company import Company
@@ -9,13 +10,14 @@ from allclear.domain.action import ActStatus, Finding, Outcome, Verdict
 from allclear.domain.after_end import is_still_asked
 from allclear.domain.approval import Ask, AskKind
 from allclear.domain.ask_state import AskState
-from allclear.domain.base import is_blank, person_key
+from allclear.domain.base import Clock, is_blank, person_key
 from allclear.domain.decisions import Decision, asked_now, closed_because, decision_named, named_ask
 from allclear.domain.errors import MissingText, NotAllowed, NotFound, WrongState
 from allclear.domain.incident import Incident
 from allclear.domain.privacy import is_proven
 from allclear.domain.proof import Proof
-from allclear.domain.records import ActFinished, AskAnswered, By, Contained, StepDone
+from allclear.domain.records import ActFinished, AskAnswered, By, Contained, FollowUpAdded, StepDone
+from allclear.domain.reminders.follow_ups import DUE_DAYS
 from allclear.domain.roles import acting_as, plan_role_for
 from allclear.domain.text import answer_commands, plain, with_proof
 from allclear.engine.people.assess import Assessments
@@ -27,7 +29,8 @@ from allclear.journal.rows import OutboxKind, OutboxMessage
 class Answers:
     """Records the answers of people, if they may give them."""
 
-    def __init__(self, company: Company, writer: IncidentWriter, assessments: Assessments) -> None:
+    def __init__(self, company: Company, writer: IncidentWriter, assessments: Assessments, clock: Clock) -> None:
+        self._clock = clock
         self._company = company
         self._writer = writer
         self._assessments = assessments
@@ -56,7 +59,8 @@ class Answers:
             if state.ask.asks_fact and yes and choice:
                 known = {state.ask.step: choice}
                 return [answered, *self._assessments.found(incident, known, reason or f"Answered: {ask_id}.")]
-            return [answered, *_consequences(incident, state.ask, yes=yes, by=by, reason=reason)]
+            later = [] if yes else _still_to_do(state.ask, by, self._clock())
+            return [answered, *_consequences(incident, state.ask, yes=yes, by=by, reason=reason), *later]
 
         key = f"resume:{ask_id}:{person_key(by.actor)}:{yes}"
         message = OutboxMessage(OutboxKind.RESUME, incident_id, key, {"ask": ask_id})
@@ -185,6 +189,17 @@ def _check_choice(state: AskState, choice: str | None, *, yes: bool) -> None:
             f"{state.answers[-1].by.actor} chose {state.chosen}, not {choice}.",
             'Agree on one, or answer "none of them": then nothing is done.',
         )
+
+
+def _still_to_do(ask: Ask, by: By, now: datetime) -> list[FollowUpAdded]:
+    """Return the follow-up for a step that was not done, and for those that were left out with it; none without them.
+
+    No question asks for them again, so that they would be forgotten.
+    """
+    if not ask.left_out:
+        return []
+    text = f"{ask.title}, which was not done in the review. Then: {'; '.join(ask.left_out)}."
+    return [FollowUpAdded(text=text, owner=by.actor, due=now + timedelta(days=DUE_DAYS))]
 
 
 def _consequences(incident: Incident, ask: Ask, *, yes: bool, by: By, reason: str) -> list[Any]:

@@ -30,7 +30,7 @@ class People:
         assessments = Assessments(company, writer, clock)
         declarations = Declarations(journal, company, writer, assessments)
         roles = Roles(journal, company, clock, writer, identity)
-        answers = Answers(company, writer, assessments)
+        answers = Answers(company, writer, assessments, clock)
         notes = Notes(company, writer)
         closing = Closing(writer)
         pages_heard = PagesHeard(journal, company, writer, identity)

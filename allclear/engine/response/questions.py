@@ -52,7 +52,8 @@ class Questions:
         text = render(step.ask, values) + self._due(incident, move.phase, step)
         ask = approval_requests.step_ask(incident, move.phase, step, text)
         if depending := self._left_out_without(incident, move.phase, step):
-            ask = ask.model_copy(update={"no": f"{ask.no} Then these steps are left out: {'; '.join(depending)}."})
+            left_out = f"Then these steps are left out, and become a follow-up of yours: {'; '.join(depending)}."
+            ask = ask.model_copy(update={"no": f"{ask.no} {left_out}", "left_out": depending})
         if step.measure and self._company.plan.people_verify(incident.kind):
             yes, no = "The incident is contained.", "The incident is not contained, and the response goes on."
             return ask.model_copy(update={"contains": True, "yes": yes, "no": no})
