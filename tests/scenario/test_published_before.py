@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
+import icalendar
 import pytest
 from rich.console import Console
 
 from allclear.commands.assess import Assess
-from allclear.commands.meetings import CancelMeeting, MoveMeeting
+from allclear.commands.meetings import CancelMeeting, InvitePeople, MoveMeeting
+from allclear.company import Company
 from allclear.domain.action import ActStatus
+from allclear.domain.errors import Refused
+from allclear.domain.plan import Contact
 from allclear.domain.records import ActIntended, By
 from allclear.domain.runbook import Phase
 from allclear.engine.actions.executor import LEASE
 from allclear.engine.actions.proposals import ActionRequest
 from allclear.engine.people.declare import Declaration
 from allclear.postmortem.incident_summary import show
+from allclear.simulator.mailbox import Mail
 from tests.contract.simulator_support import quick
 from tests.scenario.private_support import READER, private_if_security
 from tests.scenario.response_support import ALERT, MACHINE, person_for
@@ -27,12 +34,27 @@ from tests.scenario.scenes import Scene, scene
 CANARY = "canary-4711"
 ANA = By(actor="Ana", role="on_call", via="cli")
 LEAK = Assess(kind="security", reason="a table was copied")
+MOVE = MoveMeeting(start="2026-11-25 14:00", reason="Ben is away")
+
+
+def company() -> Company:
+    """Return the company whose security incidents only Ben may read, with the people's e-mail addresses."""
+    plain = private_if_security()
+    people = [
+        one.model_copy(
+            update={"contacts": one.contacts | {"email": Contact(address=f"{one.name.lower()}@example.com")}}
+        )
+        if one.name in {"Ben", "Cleo"}
+        else one
+        for one in plain.plan.people
+    ]
+    return replace(plain, plan=plain.plan.model_copy(update={"people": people}))
 
 
 @asynccontextmanager
 async def declared(folder: Path) -> AsyncGenerator[Scene]:
     """Yield an incident with the canary in its title, which is verified; its alert and its ticket have the title."""
-    async with scene(folder, private_if_security(), quick("healthy"), ALERT, one_clock=True) as it:
+    async with scene(folder, company(), quick("healthy"), ALERT, one_clock=True) as it:
         it.engine.people.false_alarm(it.incident_id, "Ana declares it herself.", ANA)
         it.incident_id = it.engine.people.declare(
             Declaration(CANARY, "P0", "storefront", "bad-deployment"), ANA
@@ -69,21 +91,12 @@ async def test_the_meeting_of_an_incident_that_became_private_is_moved_and_cance
 ) -> None:
     """In the e-mail, in its subject and in the calendar."""
     async with declared(tmp_path) as it:
-        params = {
-            "message": f"{it.incident_id}-review",
-            "people": ["ben@example.com"],
-            "subject": f"About {CANARY}",
-            "text": f"We talk about {CANARY}.",
-            "start": "2026-11-24T14:00:00Z",
-        }
-        invite = ActionRequest(Phase.REVIEW.value, "invite", "calendar.invite", params, "Invite", authorised=True)
-        act = await it.engine.proposer.propose(it.incident, invite, MACHINE)
-        await it.engine.executor.carry_out(it.incident_id, act, MACHINE)
+        await invite(it, "ben@example.com")
         mails = it.simulated.world.mails
         assert CANARY in mails[-1].invitation
         sent = len(mails)
         await LEAK.carry_out(it.engine, it.incident_id, READER)
-        await MoveMeeting(start="2026-11-25 14:00", reason="Ben is away").carry_out(it.engine, it.incident_id, READER)
+        await MOVE.carry_out(it.engine, it.incident_id, READER)
         await CancelMeeting(reason="Ben is away").carry_out(it.engine, it.incident_id, READER)
         moved, cancelled = mails[sent:]
         assert "METHOD:CANCEL" in cancelled.invitation
@@ -91,6 +104,41 @@ async def test_the_meeting_of_an_incident_that_became_private_is_moved_and_cance
             assert it.incident_id in str(mail.message["Subject"])
             assert "is private. Read and answer it" in mail.text
             assert CANARY not in str(mail.message["Subject"]) + mail.text + mail.invitation
+
+
+async def test_who_may_not_read_it_any_more_gets_the_cancellation_of_a_moved_meeting(tmp_path: Path) -> None:
+    """Cleo's calendar takes the meeting out, and learns neither the new time nor the title; Ben's moves it."""
+    async with declared(tmp_path) as it:
+        await invite(it, "ben@example.com", "cleo@example.com")
+        mails = it.simulated.world.mails
+        sent = len(mails)
+        await LEAK.carry_out(it.engine, it.incident_id, READER)
+        effect = await MOVE.effect(it.engine, it.incident, READER, {"start": MOVE.start})
+        assert "not any more: cleo@example.com" in str(effect)
+        await MOVE.carry_out(it.engine, it.incident_id, READER)
+        moved, off = mails[sent:]
+        assert (moved.recipients, off.recipients) == (("ben@example.com",), ("cleo@example.com",))
+        old, now, gone = (event(mail) for mail in (mails[sent - 1], moved, off))
+        assert (now["method"], gone["method"]) == ("REQUEST", "CANCEL")
+        assert (now["attendees"], gone["attendees"]) == (["mailto:ben@example.com"], ["mailto:cleo@example.com"])
+        assert old["uid"] == now["uid"] == gone["uid"]
+        assert old["sequence"] < gone["sequence"]
+        assert gone["status"] == "None"  # the others meet
+        assert CANARY not in str(off.message["Subject"]) + off.text + off.invitation
+
+
+async def test_a_meeting_is_not_moved_for_people_who_may_not_read_it_any_more(tmp_path: Path) -> None:
+    """Someone who may read it is invited first; then the others are taken off the list."""
+    async with declared(tmp_path) as it:
+        await invite(it, "cleo@example.com")
+        sent = len(it.simulated.world.mails)
+        await LEAK.carry_out(it.engine, it.incident_id, READER)
+        with pytest.raises(Refused, match="No one would be invited any more who may read"):
+            await MOVE.carry_out(it.engine, it.incident_id, READER)
+        assert len(it.simulated.world.mails) == sent
+        await InvitePeople(add="Ben").carry_out(it.engine, it.incident_id, READER)
+        to_ben, to_cleo = (event(mail)["method"] for mail in it.simulated.world.mails[sent:])
+        assert (to_ben, to_cleo) == ("REQUEST", "CANCEL")
 
 
 @pytest.mark.parametrize("interrupted", [False, True])
@@ -112,6 +160,35 @@ async def test_a_message_that_was_written_before_is_not_sent_any_more(tmp_path: 
         assert outcome.drifted is not interrupted
         assert f"{it.incident_id} has become private since" in outcome.sentence
         assert pages(it) == before
+
+
+async def invite(it: Scene, *people: str) -> None:
+    """Invite people to the review's meeting, with the canary in its title and its text."""
+    params = {
+        "message": f"{it.incident_id}-review",
+        "people": list(people),
+        "subject": f"About {CANARY}",
+        "text": f"We talk about {CANARY}.",
+        "start": "2026-11-24T14:00:00Z",
+    }
+    request = ActionRequest(Phase.REVIEW.value, "invite", "calendar.invite", params, "Invite", authorised=True)
+    act = await it.engine.proposer.propose(it.incident, request, MACHINE)
+    await it.engine.executor.carry_out(it.incident_id, act, MACHINE)
+
+
+def event(mail: Mail) -> dict[str, Any]:
+    """Return what a calendar reads in an invitation."""
+    parser: Any = icalendar.Calendar
+    calendar = parser.from_ical(mail.invitation)
+    [found] = calendar.walk("VEVENT")
+    attendees = found.get("ATTENDEE", [])
+    return {
+        "method": str(calendar["METHOD"]),
+        "uid": str(found["UID"]),
+        "sequence": int(found["SEQUENCE"]),
+        "status": str(found.get("STATUS")),
+        "attendees": [str(one) for one in (attendees if isinstance(attendees, list) else [attendees])],
+    }
 
 
 def pages(it: Scene) -> list[str]:

@@ -6,7 +6,7 @@ Each is an act of the action that invited to it, so that it has the same key: ca
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -60,7 +60,11 @@ class Meetings:
         meeting = self._existing(incident)
         moment = self._moment(start)
         why = outside_window(self._company.plan, incident, moment, meeting.length)
-        return await self._preview(incident, meeting, {"start": moment.isoformat()}), why
+        request = ActionRequest(
+            MEETING, "preview", meeting.act.proposed.action, self._moved(incident, meeting, moment), ""
+        )
+        preview, _ = await self._proposer.preview(request)
+        return preview, why
 
     async def preview_cancel(self, incident_id: str) -> Preview:
         """Return what cancelling would change. Raises as `cancel`."""
@@ -81,8 +85,7 @@ class Meetings:
             why = outside_window(plan, incident, moment, meeting.length)
             if why and is_blank(reason):
                 raise MissingText(f"{why} {stamp(moment, plan.zone)} is not in that time.", "Say why: `reason`.")
-            params = self._params(incident, meeting) | {"start": moment.isoformat()}
-            return _request(meeting, "move", params, reason, shown)
+            return _request(meeting, "move", self._moved(incident, meeting, moment), reason, shown)
 
         return await self._manual.carry_out(incident_id, request, by)
 
@@ -116,11 +119,25 @@ class Meetings:
     def _params(self, incident: Incident, meeting: Meeting) -> dict[str, Any]:
         return meeting_params(self._company.plan, incident, meeting)
 
-    async def _preview(self, incident: Incident, meeting: Meeting, given: Mapping[str, Any]) -> Preview:
-        params = self._params(incident, meeting) | dict(given)
-        request = ActionRequest(MEETING, "preview", meeting.act.proposed.action, params, "")
-        preview, _ = await self._proposer.preview(request)
-        return preview
+    def _moved(self, incident: Incident, meeting: Meeting, start: datetime) -> dict[str, Any]:
+        """Return the parameters of the meeting at another time. Those who may not read of it any more are left out.
+
+        They get the message that takes it out of their calendars. Raises Refused if no one would be left.
+        """
+        params = self._params(incident, meeting) | {"start": start.isoformat()}
+        if "people" in params:  # else it was announced in a channel
+            params["people"] = self._readers(incident, params["people"])
+        return params
+
+    def _readers(self, incident: Incident, people: Iterable[str]) -> list[str]:
+        """Return those addresses to which an invitation may go. Raises Refused if there are none."""
+        found = [one for one in people if may_be_invited(self._company.plan, incident, one)]
+        if not found:
+            raise Refused(
+                f"No one would be invited any more who may read {incident.id}.",
+                f"Invite a reader first, or cancel it: allclear cancel-meeting {incident.id} --reason WHY",
+            )
+        return found
 
     def _existing(self, incident: Incident) -> Meeting:
         meeting = meeting_of(incident)
@@ -183,7 +200,7 @@ class Meetings:
         if not left:
             step = f'Cancel the meeting: allclear cancel-meeting {incident.id} --reason "WHY"'
             raise Refused("No one would be invited any more.", step)
-        return left
+        return self._readers(incident, left)
 
     def address(self, text: str) -> str:
         """Return the e-mail address of a person or a mailing list of the plan, or the address that was typed.
