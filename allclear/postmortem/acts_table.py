@@ -55,7 +55,8 @@ def messages_list(incident: Incident, plan: Plan) -> str:
 
 def _message(incident: Incident, act: Act, plan: Plan) -> str:
     approved = f" ({approvals(incident, act, plan)})" if act.asks and approvals(incident, act, plan) else ""
-    words = markdown_safe(f"{act_words(act)}: {_outcome(act, plan).lower()}", CELL)
+    outcome = _outcome(act, plan)
+    words = f"{markdown_safe(act_words(act), CELL)}: {markdown_safe(outcome[0].lower() + outcome[1:], CELL)}"
     ticket = shown_ticket(act)
     link = f" (<{ticket.url}>)" if ticket and ticket.url else ""
     return f"- {_when(act, plan)} {words}{approved}{link}".replace("-  ", "- ")

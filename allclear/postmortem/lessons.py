@@ -66,7 +66,8 @@ def _well(incident: Incident, plan: Plan, now: datetime) -> Iterator[str]:
     if len(periods) == 1 and not periods[0].until and measures and measures[0].id == periods[0].act:
         yield f'The first measure, "{bare(periods[0].by, SHORT)}", contained it.'
     if len(changing) > 1 and all(act.outcome and act.outcome.good for act in changing):
-        yield f"All {len(changing)} acts on production were verified."
+        which = "Both" if len(changing) == 2 else f"All {len(changing)}"  # noqa: PLR2004 - both are two
+        yield f"{which} acts on production were verified."
 
 
 def _changing(incident: Incident) -> list[Act]:

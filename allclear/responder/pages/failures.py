@@ -15,18 +15,18 @@ def status_of(error: AllclearError) -> int:
 TITLES = {404: "There is no such page", 503: "The journal does not answer", 403: "Nothing was done"}
 
 OPEN_LINK = (
-    "Open your personal link: it is in the page or message that you received, and the command allclear link makes one. "
-    "A link opens the page of one incident, and no other."
+    "Open your personal link: it is in the page or message that you received, and the command `allclear link` makes "
+    "one. A link opens the page of one incident, and no other."
 )
-NEW_LINK = "To come back, open a new personal link, which this makes: allclear link {incident} {signature}."
+NEW_LINK = "To come back, open a new personal link, which this makes: `allclear link {incident} {signature}`."
 LIST = "the list of incidents"
 DECLARING = "the form to declare an incident"
 
-_HEADER = "send your personal token, which the command allclear token NAME makes, in the header Authorization: Bearer"
+_HEADER = "send your personal token, which `allclear token NAME` makes, in the header `Authorization: Bearer`"
 _ELSEWHERE = {
-    LIST: "A personal link opens the page of one incident. On the command line the list is: allclear incidents.",
-    DECLARING: "A personal link is for one incident. Without signing in, declare it in Slack with /incident, or on the "
-    "command line: allclear respond.",
+    LIST: "A personal link opens the page of one incident. On the command line the list is: `allclear incidents`.",
+    DECLARING: "A personal link is for one incident. Without signing in, declare it in Slack with `/incident`, or on "
+    "the command line with `allclear respond`.",
 }
 """What opens only for a person who has signed in for all incidents, and what to do otherwise."""
 

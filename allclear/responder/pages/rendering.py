@@ -5,6 +5,7 @@ A page loads only our own files, runs no script in its text, is shown in no fram
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import Response
 from fastapi.responses import HTMLResponse
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from allclear.responder.pages.cards import as_html
 
@@ -43,6 +44,9 @@ NO_REFERRER = {"Referrer-Policy": "no-referrer"}
 _TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
 
 
+_CODE = re.compile(r"`([^`]+)`")
+
+
 @cache
 def _environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 - imported for the first page
@@ -51,12 +55,18 @@ def _environment() -> Environment:
         loader=PackageLoader(_PACKAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     made.filters["inline"] = _inline
+    made.filters["with_code"] = with_code
     return made
 
 
 def _inline(text: str) -> Markup:
     """Return a description with its `code` as HTML."""
     return as_html(text, inline=True)
+
+
+def with_code(text: str) -> Markup:
+    """Return a sentence with its `code` as HTML. Everything else in it is text: it may come from people."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - it is escaped
 
 
 def render(template: str, **values: Any) -> str:  # noqa: ANN401 - what the template shows

@@ -170,7 +170,9 @@ async def test_who_has_not_signed_in_reads_how_to(tmp_path: Path) -> None:
                 assert sent.status_code == 401
                 shown = html.unescape(sent.text)
                 assert proxy in shown
-                assert "allclear token NAME makes, in the header Authorization: Bearer" in shown
+                assert (
+                    "<code>allclear token NAME</code> makes, in the header <code>Authorization: Bearer</code>" in shown
+                )
 
 
 async def test_no_one_else_declares(tmp_path: Path) -> None:

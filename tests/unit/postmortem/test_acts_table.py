@@ -53,3 +53,22 @@ def test_messages_stand_in_the_order_in_which_they_were_done() -> None:
     first, second = messages_list(story.incident, plan()).splitlines()
     assert first == f"- {story.now - timedelta(minutes=1):%H:%M} chat: done and verified"
     assert second == f"- {story.now:%H:%M} status-page: done and verified"
+
+
+def test_a_long_message_does_not_hide_what_became_of_it() -> None:
+    """An invitation names everyone, and whether it was sent stands at its end."""
+    story = Story().opened().verified()
+    proposed = ActProposed(
+        act="invite",
+        phase="detect",
+        step="invite",
+        action="slack.post",
+        title="Invite " + "everyone " * 40,
+        params={},
+        change=None,
+        tells=True,
+    )
+    outcome = Outcome(status=ActStatus.FAILED, changed=False, sentence="Slack does not answer.")
+    story.record(proposed, ActFinished(act="invite", outcome=outcome))
+    (line,) = messages_list(story.incident, plan()).splitlines()
+    assert line.endswith("…: failed: Slack does not answer.")

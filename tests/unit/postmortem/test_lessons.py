@@ -36,7 +36,7 @@ def test_what_worked_at_once_went_well() -> None:
     assert _well(Story().whole()) == [
         "Monitoring noticed it 2m after it began.",
         'The first measure, "Roll back traffic", contained it.',
-        "All 2 acts on production were verified.",
+        "Both acts on production were verified.",
     ]
 
 
