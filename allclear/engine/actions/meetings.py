@@ -18,6 +18,7 @@ from allclear.domain.incident import Incident
 from allclear.domain.local_times import read_future, stamp
 from allclear.domain.notify.published import words_from_now_on
 from allclear.domain.plan import Plan
+from allclear.domain.privacy import is_private
 from allclear.domain.pseudo_phases import MEETING
 from allclear.domain.records import By, DecisionMade
 from allclear.domain.review.meeting import Meeting, meeting_of
@@ -125,8 +126,8 @@ class Meetings:
         They get the message that takes it out of their calendars. Raises Refused if no one would be left.
         """
         params = self._params(incident, meeting) | {"start": start.isoformat()}
-        if "people" in params:  # else it was announced in a channel
-            params["people"] = self._readers(incident, params["people"])
+        if meeting.people and is_private(self._company.plan, incident):  # without people it is announced in a channel
+            params["people"] = self._readers(incident, meeting.people)
         return params
 
     def _readers(self, incident: Incident, people: Iterable[str]) -> list[str]:
