@@ -28,7 +28,7 @@ from allclear.domain.links import LinkTo
 from allclear.domain.privacy import is_private, where_to_read
 from allclear.domain.question import question_of, text_now
 from allclear.domain.records import AnswerRefused, By
-from allclear.domain.template_values import held_words
+from allclear.domain.template_values import held_with_command
 from allclear.domain.text import answer_commands, markdown_safe, with_full_stop, with_proof
 from allclear.engine.flow_runs import is_asked, shown_ask
 from allclear.engine.outbox import ANSWERED_ELSEWHERE
@@ -170,7 +170,7 @@ def description_of(engine: Engine, ask: Ask, problem: str) -> str:
         return f"{where_to_read(incident.id, engine.links.href(LinkTo(incident=incident.id)))}\n\n{reason}"
     state = incident.asks.get(ask.id)
     text = text_now(incident, state, utc_now(), engine.company.plan.zone) if state else ask.text
-    held = held_words(incident, engine.company.plan)
+    held = held_with_command(incident, engine.company.plan)
     hold = f"**{markdown_safe(held)}**\n\n" if held else ""
     simulated = "**SIMULATED: nothing here touches production.**\n\n" if engine.settings.simulated else ""
     warning = f"**The last answer did not count: {markdown_safe(problem, 2000)}**\n\n" if problem else ""

@@ -8,7 +8,7 @@ from allclear.domain.ask_state import AskState
 from allclear.domain.incident import Incident
 from allclear.domain.local_times import named_clock
 from allclear.domain.plan import Plan
-from allclear.domain.template_values import held_words, lead, phase_words, status_words, waiting
+from allclear.domain.template_values import held_with_command, lead, phase_words, status_words, waiting
 from allclear.domain.text import answer_commands, asked_words, markdown_safe, plain, signature
 from allclear.engine.flow_runs import QUESTION, run_name
 
@@ -20,7 +20,7 @@ def overview(incident: Incident, plan: Plan, ui: str, runs: Mapping[str, str], p
     slash at its end. `runs` are the names of the incident's flow runs, each with its id.
     """
     head = f"# {incident.id}, {plain(incident.severity, 20)}: {markdown_safe(incident.title)}"
-    held = held_words(incident, plan)
+    held = held_with_command(incident, plan)
     hold = [f"**{markdown_safe(held)}**"] if held else []
     lead_on = [f"**[Open the incident's page]({page})**: answer there, on a phone, too."] if page else []
     asked, further = _asked(incident, plan, ui, runs), _further(incident, ui, runs)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ActionName = Annotated[
     str,
     OneOf(actions),
-    Field(description="An action, as cloud_run.rollback_traffic; `allclear actions` lists them."),
+    Field(description="An action that a service of the company can run, as cloud_run.rollback_traffic."),
 ]
 Parameters = Annotated[
     JsonDict, EachOf(parameters), Field(description="The action's parameters, as service -> storefront.")

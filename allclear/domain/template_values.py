@@ -68,15 +68,20 @@ def status_words(incident: Incident, plan: Plan) -> str:
 
 
 def held_words(incident: Incident, plan: Plan) -> str:
-    """Return who holds the incident, since when and why, and how it is released; empty if no one holds it."""
+    """Return who holds the incident, since when and why; empty if no one holds it."""
     if incident.held is None:
         return ""
     since = stamp(incident.held.since, plan.zone)
     return (
         f"HELD by {plain(incident.held.by, 60)} since {since}: {plain(incident.held.cause).rstrip('.')}. "
-        f"Nothing automatic happens; what people approve is done. Release it: "
-        f"allclear release {incident.id} {signature(plan)}"
+        "Nothing automatic happens; what people approve is done."
     )
+
+
+def held_with_command(incident: Incident, plan: Plan) -> str:
+    """Return `held_words` with the command that releases the incident; empty if no one holds it."""
+    held = held_words(incident, plan)
+    return f"{held} Release it: allclear release {incident.id} {signature(plan)}" if held else ""
 
 
 def in_storm(incident: Incident) -> str:

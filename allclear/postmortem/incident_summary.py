@@ -32,7 +32,7 @@ from allclear.domain.sentences.sentence import Tone
 from allclear.domain.states import StateHistory
 from allclear.domain.template_values import (
     deadline_lines,
-    held_words,
+    held_with_command,
     in_storm,
     lead,
     left_lines,
@@ -130,7 +130,7 @@ def _head(incident: Incident, plan: Plan, checking: str) -> Group:
     grid.add_row("Status", Text(status_words(incident, plan), style="bold"))
     grid.add_row("Phase", Text(phase_words(incident, plan)))
     grid.add_row("Lead", Text(lead(incident, plan) or plan.word("no_lead")))
-    if held := held_words(incident, plan):
+    if held := held_with_command(incident, plan):
         grid.add_row("Hold", Text(held, style="bold red"))
     for role in dict.fromkeys([*incident.roles, *incident.offers]):
         if role != LEAD or role in incident.offers:

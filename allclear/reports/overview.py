@@ -13,7 +13,7 @@ from allclear.domain.durations import short_duration
 from allclear.domain.incident import Incident
 from allclear.domain.links import LinkTo
 from allclear.domain.plan import Plan
-from allclear.domain.template_values import PRIVATE_TITLE, held_words, lead, status, waiting
+from allclear.domain.template_values import PRIVATE_TITLE, held_with_command, lead, status, waiting
 from allclear.domain.text import answer_commands, asked_words, plain, signature
 from allclear.reports.base import Page, Reader, Report
 from allclear.reports.incidents import row_of
@@ -60,7 +60,7 @@ def _incident(engine: Engine, incident: Incident, page: Page) -> None:
     simulated = "[SIMULATED] " if incident.opened.simulated else ""
     page.heading(f"{simulated}{incident.id}  {incident.severity}  {status(incident)}  {plain(incident.title)}")
     page.line(f"  {_lead_and_age(incident, engine.company.plan)}. allclear show {incident.id}")
-    if held := held_words(incident, engine.company.plan):
+    if held := held_with_command(incident, engine.company.plan):
         page.line(f"  {held}")
     for role, offer in () if incident.over else incident.offers.items():
         title, sign = engine.company.plan.role_title(role), signature(engine.company.plan, role)

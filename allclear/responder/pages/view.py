@@ -217,7 +217,7 @@ def _acknowledged(source: Source) -> str:
 
 def _held(source: Source) -> str:
     """Return who stopped everything automatic, since when and why, and how that person was identified."""
-    words = held_words(source.incident, source.plan).partition(" Release it:")[0]
+    words = held_words(source.incident, source.plan)
     proof = proof_of(source, source.incident.held.number) if source.incident.held else ""
     return f"{words} ({proof})" if words and proof else words
 

@@ -20,7 +20,7 @@ from allclear.domain.privacy import is_private, may_read
 from allclear.domain.records import Entry
 from allclear.domain.reminders.deadlines import deadlines
 from allclear.domain.runbook import Phase
-from allclear.domain.template_values import PRIVATE_TITLE, held_words, lead, status, waiting
+from allclear.domain.template_values import PRIVATE_TITLE, held_with_command, lead, status, waiting
 from allclear.domain.text import plain
 from allclear.engine.incidents import readable
 from allclear.responder.callers import Callers
@@ -138,7 +138,7 @@ def _summary(incident: Incident, plan: Plan, *, hidden: bool | None = None) -> d
         "title": PRIVATE_TITLE if hidden else plain(incident.title),
         "severity": incident.severity,
         "status": status(incident),
-        "held": "" if hidden else held_words(incident, plan),
+        "held": "" if hidden else held_with_command(incident, plan),
         "phase": phase,
         "phase_title": plan.phases[Phase(phase)].label if phase in set(Phase) else phase,
         "service": "" if hidden else incident.opened.service,
