@@ -51,6 +51,11 @@ class Act:
     """The number of the entry with its intent; 0 without one."""
 
     @property
+    def reached_at(self) -> datetime:
+        """Return when it came as far as it is now: when it finished, else was begun, else was proposed."""
+        return self.finished_at or self.intended_at or self.at
+
+    @property
     def id(self) -> str:
         """Return its id."""
         return self.proposed.act

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from allclear.domain.act import Act
 from allclear.domain.ask_state import Answer, AskState
 from allclear.domain.incident import Incident
@@ -50,7 +48,7 @@ def messages_list(incident: Incident, plan: Plan) -> str:
         and act.proposed.phase not in {LIVE_MESSAGE, MEETING, NOTICE, THREAD}
         and (act.proposed.phase != TICKET or is_own_ticket(act))
     ]
-    return "\n".join(_message(incident, act, plan) for act in sorted(listed, key=_time))
+    return "\n".join(_message(incident, act, plan) for act in sorted(listed, key=lambda act: act.reached_at))
 
 
 def _message(incident: Incident, act: Act, plan: Plan) -> str:
@@ -74,12 +72,8 @@ def changes_production(act: Act) -> bool:
     return not act.proposed.tells and bool(act.proposed.leaves or act.proposed.undoes)
 
 
-def _time(act: Act) -> datetime:
-    return act.finished_at or act.intended_at or act.at
-
-
 def _when(act: Act, plan: Plan) -> str:
-    return clock(_time(act), plan.zone) if act.finished_at or act.intended_at else ""
+    return clock(act.reached_at, plan.zone) if act.finished_at or act.intended_at else ""
 
 
 def markdown_in_place(incident: Incident, plan: Plan) -> str:

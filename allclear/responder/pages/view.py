@@ -139,6 +139,7 @@ def incident_page(source: Source) -> IncidentPage:
     roles = roles_of(viewer.person, incident, plan, viewer.role)
     events, left_out = key_events(incident, source.entries, plan)
     measured, marked = measure(incident, source.entries), marks(incident)
+    acts = sorted(filter(_is_shown, incident.acts.values()), key=lambda act: act.reached_at)
     return IncidentPage(
         id=incident.id,
         title=plain(incident.title),
@@ -168,8 +169,8 @@ def incident_page(source: Source) -> IncidentPage:
         deadlines=[_deadline(one, plan, source.now) for one in deadlines(plan, incident) if one.due],
         notified=[_notified(one, plan) for one in notified(plan, incident, source.now)],
         roles=_roles(source),
-        acts=[_act(incident, act, plan) for act in incident.acts.values() if _is_shown(act) and not _only_tells(act)],
-        messages=[_act(incident, act, plan) for act in incident.acts.values() if _is_shown(act) and _only_tells(act)],
+        acts=[_act(incident, act, plan) for act in acts if not _only_tells(act)],
+        messages=[_act(incident, act, plan) for act in acts if _only_tells(act)],
         in_place=[_in_place(act, plan) for act in incident.in_place],
         events=[
             EventRow(named_clock(event.at, plan.zone, "%H:%M:%S"), event.text, proof_of(source, event.number))
@@ -323,14 +324,13 @@ def _act(incident: Incident, act: Act, plan: Plan) -> ActRow:
         words = f"refused: {plain(act.refusals[0].sentence, LONG)}"
     if act.status is ActStatus.UNDONE:
         words += "; closed" if act.proposed.tells else "; undone"
-    when = act.finished_at or act.intended_at or act.at
     tone = "good" if outcome and outcome.good else "bad" if outcome and outcome.status in _BAD else "plain"
     return ActRow(
         id=act.id,
         title=plain(act.proposed.title),
         rows=change_rows(act.change or {}, lambda text: plain(text, LONG)) if changes_production(act) else [],
         approved=[words for ask in act.asks for words in closing_words(incident, incident.asks[ask], plan)],
-        at=named_clock(when, plan.zone, "%H:%M:%S"),
+        at=named_clock(act.reached_at, plan.zone, "%H:%M:%S"),
         outcome=words,
         tone=tone,
     )

@@ -6,13 +6,14 @@ from datetime import timedelta
 
 import pytest
 
+from allclear.domain.action import ActStatus, Outcome
 from allclear.domain.approval import AnswerWindow, ApprovalPolicy, Ask, AskKind
 from allclear.domain.ask_state import Answer, AskState
 from allclear.domain.decisions import decision_for
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
 from allclear.domain.proof import Proof
-from allclear.domain.records import Acknowledged, By, RoleTaken
+from allclear.domain.records import Acknowledged, ActFinished, ActProposed, By, HoldStarted, RoleTaken
 from allclear.domain.replay import replay
 from allclear.domain.roles import role_for, roles_of
 from allclear.responder.pages.cards import as_html, card_of
@@ -50,6 +51,30 @@ def incident() -> Incident:
     found = replay(story().entries)
     assert found is not None
     return found
+
+
+def test_actions_stand_in_the_order_of_the_times_that_are_shown() -> None:
+    """One that was proposed first may wait for its approval, and be done last."""
+    told, done = Story().opened().roll_back_proposed(), Outcome(status=ActStatus.VERIFIED, changed=True, sentence="Ok.")
+    (roll_back,) = told.incident.acts
+    for name in ("first", "second"):
+        told.record(
+            ActProposed(
+                act=name, phase="contain", step=name, action="flags.disable", title=name, params={}, change=None
+            )
+        )
+    told.after(1).record(ActFinished(act="second", outcome=done)).after(1).record(
+        ActFinished(act="first", outcome=done)
+    )
+    assert [row.id for row in shown(told).acts] == [roll_back, "second", "first"]
+
+
+def test_the_page_says_who_holds_the_incident_and_has_a_button_in_place_of_the_command() -> None:
+    """The command stands in `allclear show`."""
+    held = story().record(HoldStarted(reason="We move the database."))
+    words = shown(held).held
+    assert "We move the database. Nothing automatic happens; what people approve is done." in words
+    assert "allclear release" not in words
 
 
 def test_outside_contacts_and_pages_are_on_it_until_the_end() -> None:
