@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from pydantic import Field
@@ -29,7 +30,9 @@ from allclear.domain.systems import Access
 from allclear.vendors.access import is_loopback, options_of, redacted, secret_of, web_address
 from allclear.vendors.errors import RATE_LIMITED, VendorRequest, seconds_to_wait
 from allclear.vendors.http import Expected, HttpClient, OverHttp
+from allclear.vendors.per_loop import PerLoop
 from allclear.vendors.retry import Pause
+from allclear.vendors.shared_reads import SharedReads
 from allclear.vendors.slack_blocks import text_blocks
 
 if TYPE_CHECKING:
@@ -135,6 +138,8 @@ class Slack(OverHttp):
             refused=_refused,
         )
         self._ids: dict[str, str] = {}
+        self._reads = PerLoop(partial(SharedReads[SlackMessage], _PAGES), _nothing_to_close)
+        self._lists = PerLoop(partial(SharedReads[str], _LIST_PAGES), _nothing_to_close)
         self._app_token = app_token
         self._app = HttpClient(
             "Slack",
@@ -297,19 +302,20 @@ class Slack(OverHttp):
                 return message
         return None
 
-    async def _pages(
+    def _pages(
         self, request: VendorRequest, method: str, channel_id: str, params: Mapping[str, str]
     ) -> AsyncGenerator[SlackMessage]:
-        """Yield our messages in an answer of several pages, in Slack's order."""
-        cursor = ""
-        for _ in range(_PAGES):
+        """Yield our messages in an answer of several pages, in Slack's order.
+
+        Hundreds of people may be notified in one channel at the same time: those looks share one read.
+        """
+
+        async def read(cursor: str) -> tuple[list[SlackMessage], str]:
             page = {"channel": channel_id, "limit": str(_PAGE), **params, **({"cursor": cursor} if cursor else {})}
             answer = await self._send(request, method, params=page | _WITH_METADATA)
-            for message in _ours(answer, channel_id):
-                yield message
-            cursor = _next_cursor(answer)
-            if not cursor:
-                return
+            return _ours(answer, channel_id), _next_cursor(answer)
+
+        return self._reads.get().items(" ".join([method, channel_id, *params.values()]), read)
 
     async def _channel_id(self, channel: str) -> str:
         """Return a channel's id; names are looked up once. Raises ConfigError for a channel that our bot cannot see."""
@@ -327,15 +333,18 @@ class Slack(OverHttp):
     async def _list_channels(self, until: str) -> None:
         """Read the ids of the channels that our bot can see, up to and including the channel called `until`."""
         request = VendorRequest("Slack", "list the channels", write=False)
-        cursor = ""
-        for _ in range(_LIST_PAGES):
+
+        async def read(cursor: str) -> tuple[list[str], str]:
             params = {"limit": "1000", "types": "public_channel,private_channel", "exclude_archived": "true"}
             params |= {"cursor": cursor} if cursor else {}
             answer = await self._send(request, "conversations.list", params=params)
             channels = cast("list[JsonDict]", answer.get("channels") or [])
-            self._ids |= {str(channel.get("name")): str(channel.get("id")) for channel in channels}
-            cursor = _next_cursor(answer)
-            if until in self._ids or not cursor:
+            found = {str(channel.get("name")): str(channel.get("id")) for channel in channels}
+            self._ids |= found
+            return list(found), _next_cursor(answer)
+
+        async for name in self._lists.get().items("conversations.list", read):
+            if name == until:
                 return
 
     async def _send(
@@ -370,6 +379,10 @@ def _refused(request: VendorRequest, response: httpx.Response, body: Any) -> All
     if response.is_success:
         return request.refused(code)
     return request.error_for(response.status_code, code)
+
+
+async def _nothing_to_close(_: object) -> None:
+    """Do nothing: shared reads hold no connection."""
 
 
 _WITH_METADATA = {"include_all_metadata": "true"}
