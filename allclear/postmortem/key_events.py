@@ -74,7 +74,7 @@ def key_event_lines(incident: Incident, entries: Sequence[Entry], plan: Plan) ->
         last = day(event.at, zone)
         lines.append(f"- {date}{local(event.at, zone):{shape}} - {markdown_safe(event.text)}")
     if left_out:
-        lines += ["", f"The full record has {counted(left_out, 'more event')} of this kind."]
+        lines += ["", f"Not shown: {counted(left_out, 'less important event')}. The full record has every event."]
     return "\n".join(lines)
 
 

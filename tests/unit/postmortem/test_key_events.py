@@ -39,7 +39,7 @@ def test_many_decisions_never_push_out_a_turn() -> None:
         story.after(1).record(DecisionMade(text=f"Wait for {number}"), by=BEN)
     lines = _lines(story.resolved())
     assert sum(line.startswith("- ") for line in lines) == MOST
-    assert lines[-1] == "The full record has 28 more events of this kind."
+    assert lines[-1] == "Not shown: 28 less important events. The full record has every event."
     for words in ("The trouble began", "acknowledged", "Contained", "the fix", "Recovered", "All clear"):
         assert any(words in line for line in lines)
 
