@@ -15,6 +15,9 @@ from allclear.stack import Stack, private_file
 FILE = "environment.sh"
 """The file in the folder of a stack or a drill that holds these lines."""
 
+CONTROL = "ALLCLEAR_CONTROL"
+"""Names the address at which a person breaks and changes the simulated production. Only people and scripts read it."""
+
 _EXPORTED = (
     "ALLCLEAR_COMPANY",
     RUNBOOKS_VARIABLE,
@@ -31,7 +34,7 @@ _SECRETS = {secret.variable: secret for secret in (ALERT_TOKEN, LINK_KEY)}
 
 
 def export_lines(stack: Stack) -> list[str]:
-    """Return one line of shell for each variable."""
+    """Return one line of shell for each variable. Raises ConfigError if the simulated production has not started."""
     environment = stack.environment
     lines = list[str]()
     for name in _EXPORTED:
@@ -43,6 +46,8 @@ def export_lines(stack: Stack) -> list[str]:
             lines += _runbooks_line()
         elif name in environment:
             lines.append(f"export {name}={shlex.quote(environment[name])}")
+    if stack.scenario:
+        lines.append(f"export {CONTROL}={shlex.quote(stack.simulation.control)}")
     return lines
 
 

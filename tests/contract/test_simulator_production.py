@@ -16,6 +16,7 @@ import pytest
 from starlette.routing import Route
 
 from allclear.domain.errors import ConfigError
+from allclear.exports import CONTROL
 from allclear.simulator.apis.drill_control import ControlApi
 from allclear.simulator.scenario import load_scenario
 from tests.contract.simulator_support import BAD, DRILLS, GOOD, REPOSITORY, Simulated, control, fault, quick, recorded
@@ -251,14 +252,12 @@ async def test_the_process_ends_with_the_process_that_it_watches() -> None:
     assert (process.returncode, err) == (0, b"")
 
 
-async def test_the_documentation_of_the_control_is_complete(tmp_path: Path) -> None:
+async def test_the_documentation_of_the_control_is_complete() -> None:
     """The first snippet of docs/reference/simulator.md works unchanged, and its table has every route."""
     page = (REPOSITORY / "docs" / "reference" / "simulator.md").read_text(encoding="utf-8")
     snippet = re.findall(r"```sh\n(.*?)```", page, flags=re.DOTALL)[0]
     async with Simulated(quick()) as sim:
-        described = tmp_path / "simulation.json"
-        described.write_text(json.dumps(sim.announcement()))
-        environment = {**os.environ, "ALLCLEAR_SIMULATION": str(described), "NO_PROXY": "127.0.0.1"}
+        environment = {**os.environ, CONTROL: sim.announcement()["control"], "NO_PROXY": "127.0.0.1"}
         curls = snippet.replace("curl -sS", "curl -sSf")  # an answer that says no is a failure here
         child = await asyncio.create_subprocess_exec("bash", "-euc", curls, env=environment)
         assert await child.wait() == 0

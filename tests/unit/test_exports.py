@@ -43,4 +43,5 @@ def test_a_terminal_that_reads_a_drill_s_file_works_on_that_drill(
     assert found["ALLCLEAR_RESPONDER_URL"] == "http://127.0.0.1:8099"
     assert found["ALLCLEAR_ALERT_TOKEN"] == (home / "alert-token").read_text().strip()
     assert Simulation.load(Path(found["ALLCLEAR_SIMULATION"])).control == "http://127.0.0.1:1"
+    assert found["ALLCLEAR_CONTROL"] == "http://127.0.0.1:1"
     assert Settings(simulation=Path(found["ALLCLEAR_SIMULATION"])).simulated is not None
