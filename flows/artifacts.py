@@ -18,8 +18,9 @@ from allclear.domain.plan_text import help_lines
 from allclear.domain.privacy import is_private, where_to_read
 from allclear.domain.text import markdown_safe
 from allclear.engine.flow_runs import tags_of
+from allclear.postmortem.acts_table import markdown_acts
 from allclear.postmortem.document import PostMortem, write_post_mortem
-from allclear.postmortem.incident_summary import markdown_acts, markdown_timeline
+from allclear.postmortem.timeline_list import markdown_timeline
 from flows.overview import overview
 
 _MOST_RUNS = 200

@@ -40,7 +40,7 @@ from allclear.domain.approval import ApprovalPolicy
 from allclear.domain.base import JsonDict, Model, digest
 from allclear.domain.errors import Denied, Refused, VendorRefused
 from allclear.domain.notify.channel import Card
-from allclear.domain.notify.slack_ids import slack_user_id
+from allclear.domain.plan.slack_ids import slack_user_id
 from allclear.domain.preflight import Passed, PlannedUse, Preflight, PreflightCheck, Unproven
 from allclear.domain.systems import Service
 from allclear.vendors.lengths import head, in_parts

@@ -30,8 +30,8 @@ from allclear.drill.check import check_drills
 from allclear.drill.director import Played, play
 from allclear.drill.script import find_script, first_script
 from allclear.engine.actions.registry import Registry
-from allclear.exports import FILE as EXPORTS
-from allclear.exports import source_line
+from allclear.environment_file import FILE as ENVIRONMENT_FILE
+from allclear.environment_file import source_line
 from allclear.postmortem.placeholders import PLACEHOLDERS
 from allclear.settings import load_settings
 
@@ -143,7 +143,7 @@ def without_annex(document: str, file: Path) -> str:
 def print_read_more(incident: str, home: Path) -> None:
     """Print the commands that read the drill's record. They, and those of the post-mortem, need its environment."""
     print_line("Read more, in another terminal. The first line makes the commands there work on this drill:")
-    print_line(f"  {source_line(home / EXPORTS)}")
+    print_line(f"  {source_line(home / ENVIRONMENT_FILE)}")
     for command in ("show", "verify", "postmortem"):
         print_line(f"  allclear {command} {incident}")
 

@@ -13,7 +13,7 @@ from allclear.company import find_company
 from allclear.domain.durations import counted
 from allclear.domain.errors import AllclearError, ConfigError
 from allclear.drill.script import find_script, first_script
-from allclear.exports import not_exported, source_line, write_exports
+from allclear.environment_file import not_exported, source_line, write_exports
 from allclear.journal.url import shown
 from allclear.own_secrets import HOME, with_own_secrets
 from allclear.settings import load_settings

@@ -9,8 +9,8 @@ from allclear.commands.inputs import FormContext, Input, Option
 from allclear.domain.local_times import day, local
 from allclear.domain.plan import UNKNOWN, assess, is_blank
 from allclear.domain.review.meeting import meeting_of
+from allclear.domain.review.meeting_plan import may_be_invited
 from allclear.domain.review.post_mortem import NOTE_FOR
-from allclear.domain.review.review_meeting import may_be_invited
 from allclear.domain.template_values import left_in_place
 from allclear.domain.text import LONG, plain
 

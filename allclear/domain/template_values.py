@@ -21,8 +21,8 @@ from allclear.domain.records import Entry
 from allclear.domain.reminders.deadlines import deadlines, notifications_due
 from allclear.domain.reminders.reminder import lead_of
 from allclear.domain.review.learnings import learned
+from allclear.domain.review.meeting_plan import meeting_people, meeting_start
 from allclear.domain.review.post_mortem import said
-from allclear.domain.review.review_meeting import meeting_people, meeting_start
 from allclear.domain.runbook import Phase
 from allclear.domain.text import LONG, answer_commands, plain, role_words, signature
 from allclear.domain.timeline import timeline

@@ -22,14 +22,14 @@ from allclear.domain.errors import ConfigError
 from allclear.domain.incident import Incident
 from allclear.domain.notify.channel_test import ChannelTest
 from allclear.domain.notify.reached import page_of
+from allclear.domain.plan.people import ON_CALL
 from allclear.domain.pseudo_phases import TICKET
 from allclear.domain.records import Entry
-from allclear.domain.reminders.reminder import ON_CALL
 from allclear.domain.text import enumerated, plain
 from allclear.drill.cast import TERMINAL, Cast, Person, finished
 from allclear.drill.script import Script, find_script
 from allclear.engine.notify.ticket_sender import due_tickets
-from allclear.exports import write_exports
+from allclear.environment_file import write_exports
 from allclear.own_secrets import ALERT_TOKEN
 from allclear.postmortem.document import PostMortem, write_post_mortem
 from allclear.postmortem.html_page import post_mortem_page

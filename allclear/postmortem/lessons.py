@@ -13,10 +13,10 @@ from allclear.domain.durations import counted, short_duration
 from allclear.domain.incident import Incident
 from allclear.domain.local_times import clock
 from allclear.domain.plan import Plan
+from allclear.domain.plan.people import LEAD
 from allclear.domain.pseudo_phases import REMINDER, THREAD
 from allclear.domain.records import Entry
 from allclear.domain.reminders.deadlines import Deadline, deadlines
-from allclear.domain.reminders.reminder import LEAD
 from allclear.domain.sentences.acts import outcome_words
 from allclear.domain.text import SHORT, bare, plain, with_full_stop
 from allclear.postmortem.acts_table import changes_production

@@ -16,8 +16,8 @@ from allclear.domain.local_times import local, zone_name
 from allclear.engine.alerts.explain import Explanation, alert_text, decision_text, explain
 from allclear.postmortem.document import PostMortem, write_post_mortem
 from allclear.postmortem.html_page import post_mortem_page
-from allclear.postmortem.incident_summary import show
 from allclear.reports.base import Page, Reader, Report
+from allclear.reports.incident_summary import show
 
 if TYPE_CHECKING:
     from allclear.bootstrap import Engine

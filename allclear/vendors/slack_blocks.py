@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 from allclear.domain.base import JsonDict
 from allclear.domain.notify.channel import Card
-from allclear.domain.notify.slack_ids import slack_user_id
+from allclear.domain.plan.slack_ids import slack_user_id
 from allclear.vendors.lengths import in_parts, shortened
 
 if TYPE_CHECKING:

@@ -36,7 +36,7 @@ from pydantic_core import PydanticCustomError
 
 from allclear.domain.base import JsonDict, Model
 from allclear.domain.errors import AllclearError, VendorRefused
-from allclear.domain.notify.phone_numbers import WANTED, e164, not_a_number
+from allclear.domain.plan.phone_numbers import WANTED, e164, not_a_number
 from allclear.domain.systems import Access
 from allclear.vendors.access import options_of, secret_of, web_address
 from allclear.vendors.errors import RATE_LIMITED, VendorRequest, one_line, seconds_to_wait

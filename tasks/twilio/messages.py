@@ -34,7 +34,7 @@ from allclear.domain.approval import ApprovalPolicy
 from allclear.domain.base import JsonDict
 from allclear.domain.errors import AllclearError, AnswerLost, Refused, VendorRefused
 from allclear.domain.notify.delivery import ON_THE_WAY, Delivery, Sent, from_command_line
-from allclear.domain.notify.phone_numbers import WANTED, e164, not_a_number
+from allclear.domain.plan.phone_numbers import WANTED, e164, not_a_number
 from allclear.domain.preflight import Preflight
 from allclear.domain.systems import Service
 from allclear.domain.text import bare, enumerated

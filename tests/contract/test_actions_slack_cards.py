@@ -12,7 +12,7 @@ from allclear.domain.base import Candidate
 from allclear.domain.errors import AnswerLost, VendorRefused
 from allclear.domain.links import LinkTo
 from allclear.domain.notify.channel import Card, CardButton, CardRow, Post, button_value, read_button
-from allclear.domain.notify.slack_ids import slack_user_id
+from allclear.domain.plan.slack_ids import slack_user_id
 from allclear.vendors.slack_blocks import mentions
 from tasks.slack import MessageParams, PostMessage
 from tasks.slack_channel import SlackChannel

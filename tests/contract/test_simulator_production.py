@@ -16,7 +16,7 @@ import pytest
 from starlette.routing import Route
 
 from allclear.domain.errors import ConfigError
-from allclear.exports import CONTROL
+from allclear.environment_file import CONTROL
 from allclear.simulator.apis.drill_control import ControlApi
 from allclear.simulator.scenario import load_scenario
 from tests.contract.simulator_support import BAD, DRILLS, GOOD, REPOSITORY, Simulated, control, fault, quick, recorded

@@ -24,6 +24,7 @@ from allclear.domain.approval import AskKind
 from allclear.domain.errors import Refused
 from allclear.domain.placeholders import render_all
 from allclear.domain.plan import UNKNOWN, ClockStart, Duty, Span
+from allclear.domain.plan.people import LEAD
 from allclear.domain.records import (
     AlertJoined,
     AskOpened,
@@ -36,7 +37,6 @@ from allclear.domain.records import (
     RunStarted,
     SeverityChanged,
 )
-from allclear.domain.reminders.reminder import LEAD
 from allclear.domain.runbook import Phase, Runbook
 from allclear.domain.template_values import impact_words, values
 from allclear.domain.text import markdown_safe, plain

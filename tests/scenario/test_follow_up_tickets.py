@@ -19,7 +19,7 @@ from allclear.domain.records import By
 from allclear.domain.review.follow_up_tickets import ticket_of, ticket_words
 from allclear.engine.people.declare import Declaration
 from allclear.postmortem.document import PostMortem, write_post_mortem
-from allclear.postmortem.incident_summary import show
+from allclear.reports.incident_summary import show
 from allclear.simulator.faults import Fault
 from allclear.simulator.jira_project import JiraProject
 from allclear.simulator.scenario_schema import JiraSpec

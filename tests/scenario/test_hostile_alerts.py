@@ -29,8 +29,10 @@ from allclear.bootstrap import Engine, make_engine
 from allclear.company import Company
 from allclear.domain.base import utc_now
 from allclear.domain.runbook import Runbook
+from allclear.postmortem.acts_table import markdown_acts
 from allclear.postmortem.document import PostMortem, write_post_mortem
-from allclear.postmortem.incident_summary import markdown_acts, markdown_timeline, show
+from allclear.postmortem.timeline_list import markdown_timeline
+from allclear.reports.incident_summary import show
 from allclear.responder.sources import SOURCES
 from allclear.responder.sources.request import RawRequest
 from allclear.settings import Settings

@@ -22,7 +22,7 @@ from allclear.domain.review.incident_ticket import ticket_link, ticket_words
 from allclear.domain.runbook import Phase
 from allclear.engine.people.declare import Declaration
 from allclear.postmortem.document import PostMortem, write_post_mortem
-from allclear.postmortem.incident_summary import show
+from allclear.reports.incident_summary import show
 from allclear.responder.pages.sign_in import Viewer
 from allclear.responder.pages.view import Source, incident_page
 from allclear.simulator.faults import Fault

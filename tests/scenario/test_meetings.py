@@ -20,7 +20,7 @@ from allclear.domain.pseudo_phases import MEETING
 from allclear.domain.records import By, DecisionMade
 from allclear.domain.reminders.due_reminders import reminders
 from allclear.domain.review.meeting import Meeting, meeting_of
-from allclear.domain.review.review_meeting import may_be_invited
+from allclear.domain.review.meeting_plan import may_be_invited
 from allclear.domain.runbook import Phase
 from allclear.engine.actions.manual import ManualRequest
 from allclear.engine.actions.meetings import cancellation

@@ -20,7 +20,7 @@ from allclear.domain.pseudo_phases import NOTICE
 from allclear.domain.records import By
 from allclear.domain.runbook import Phase
 from allclear.postmortem.document import PostMortem, write_post_mortem
-from allclear.postmortem.incident_summary import show
+from allclear.reports.incident_summary import show
 from allclear.responder.pages.sign_in import Viewer
 from allclear.responder.pages.view import Source, incident_page
 from allclear.simulator.faults import Fault

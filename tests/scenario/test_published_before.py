@@ -24,7 +24,7 @@ from allclear.domain.runbook import Phase
 from allclear.engine.actions.executor import LEASE
 from allclear.engine.actions.proposals import ActionRequest
 from allclear.engine.people.declare import Declaration
-from allclear.postmortem.incident_summary import show
+from allclear.reports.incident_summary import show
 from allclear.simulator.mailbox import Mail
 from tests.contract.simulator_support import quick
 from tests.scenario.private_support import READER, private_if_security

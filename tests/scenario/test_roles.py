@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from allclear.commands.roles import HandOver, TakeRole
+from allclear.domain.plan.people import LEAD
 from allclear.domain.records import By
-from allclear.domain.reminders.reminder import LEAD, lead_of
+from allclear.domain.reminders.reminder import lead_of
 from allclear.domain.runbook import Phase
 from tests.scenario.response_support import ALERT, broken, vintstreet
 from tests.scenario.scenes import Scene, scene

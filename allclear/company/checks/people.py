@@ -8,8 +8,8 @@ from allclear.company.diagnostics import Diagnostic, suggestion
 from allclear.company.load import PLAN, Draft
 from allclear.company.yaml_file import Place, YamlFile
 from allclear.domain.base import person_key
-from allclear.domain.notify.slack_ids import slack_user_id
 from allclear.domain.plan import Person, Plan, contact_key, is_blank
+from allclear.domain.plan.slack_ids import slack_user_id
 from allclear.domain.records import PROGRAM
 
 _FILL_IN = "Fill it in."

@@ -12,7 +12,7 @@ from allclear.company.load import PLAN, Draft
 from allclear.domain.notify.audiences import EMAIL
 from allclear.domain.placeholders import NOTICE_PLACEHOLDERS
 from allclear.domain.plan import MessageAction, Notification, Person, Plan, is_blank
-from allclear.domain.reminders.reminder import ON_CALL
+from allclear.domain.plan.people import ON_CALL
 from allclear.domain.text import enumerated
 
 

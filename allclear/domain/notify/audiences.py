@@ -9,8 +9,8 @@ from allclear.domain.base import person_key
 from allclear.domain.incident import Incident
 from allclear.domain.notify.recipients import Reaches, has_rota, people_on_duty
 from allclear.domain.plan import EVERYONE, Notification, Plan, RotaOverride, is_blank
+from allclear.domain.plan.people import ON_CALL
 from allclear.domain.reminders.escalation import escalation_levels
-from allclear.domain.reminders.reminder import ON_CALL
 from allclear.domain.text import plain
 
 EMAIL = "email"

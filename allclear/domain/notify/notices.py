@@ -19,8 +19,8 @@ from allclear.domain.notify.notice_tries import Notice, PersonState, named, trie
 from allclear.domain.notify.reached import page_of
 from allclear.domain.notify.recipients import Reaches
 from allclear.domain.plan import Notification, Plan, RotaOverride, holds
+from allclear.domain.plan.people import ON_CALL
 from allclear.domain.reminders.deadlines import clock_start
-from allclear.domain.reminders.reminder import ON_CALL
 from allclear.domain.runbook import Phase
 from allclear.domain.text import bare, enumerated, plain
 

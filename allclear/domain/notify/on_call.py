@@ -15,10 +15,10 @@ from allclear.domain.act import Act
 from allclear.domain.base import person_key
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan, Rota, RotaOverride
+from allclear.domain.plan.people import LEAD, ON_CALL
 from allclear.domain.privacy import is_reader
 from allclear.domain.pseudo_phases import REMINDER
 from allclear.domain.records import By
-from allclear.domain.reminders.reminder import LEAD, ON_CALL
 from allclear.domain.text import plain
 
 

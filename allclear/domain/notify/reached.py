@@ -7,8 +7,8 @@ from datetime import datetime
 from allclear.domain.act import Act
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
+from allclear.domain.plan.people import ON_CALL
 from allclear.domain.pseudo_phases import NOTICE, REMINDER
-from allclear.domain.reminders.reminder import ON_CALL
 
 
 def reached_at(plan: Plan, incident: Incident, audience: str) -> datetime | None:

@@ -14,8 +14,9 @@ from datetime import datetime, timedelta
 from allclear.domain.incident import Incident
 from allclear.domain.local_times import stamp
 from allclear.domain.plan import Plan, StatusWord, UpdateSchedule
+from allclear.domain.plan.people import LEAD
 from allclear.domain.reminders.deadlines import status_word
-from allclear.domain.reminders.reminder import LEAD, Reminder, known_roles, last_given, level_given
+from allclear.domain.reminders.reminder import Reminder, known_roles, last_given, level_given
 from allclear.domain.states import StateHistory
 from allclear.domain.text import plain, shell_word, signature
 

@@ -22,8 +22,9 @@ from allclear.domain.notify.on_call import page_answered
 from allclear.domain.notify.reached import runbook_pages
 from allclear.domain.notify.recipients import Reaches, address_at, people_of_reminder
 from allclear.domain.plan import MessageAction, Plan, RotaOverride
+from allclear.domain.plan.people import ON_CALL
 from allclear.domain.pseudo_phases import REMINDER
-from allclear.domain.reminders.reminder import ON_CALL, Reminder, known_roles
+from allclear.domain.reminders.reminder import Reminder, known_roles
 from allclear.domain.text import bare, plain, shell_word, signature
 
 PAGE_FAILED, NO_WAY_LEFT = "page-failed", "no-way-left"

@@ -11,10 +11,16 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from allclear.domain.base import Model, Moment, Slug, person_key, wrong_at
 from allclear.domain.durations import Duration
-from allclear.domain.notify.phone_numbers import e164
-from allclear.domain.notify.slack_ids import slack_user_id
 from allclear.domain.plan.assumptions import MayBeAssumed, is_blank
+from allclear.domain.plan.phone_numbers import e164
+from allclear.domain.plan.slack_ids import slack_user_id
 from allclear.domain.plan.working_time import WEEKDAYS, DayHours, Weekday, WorkingTime, Zone
+
+LEAD = "incident_commander"
+"""The role that leads an incident."""
+
+ON_CALL = "on_call"
+"""The role that is paged."""
 
 
 def _spaced(name: str) -> str:

@@ -24,18 +24,19 @@ from allclear.domain.plan import (
     Plan,
     RotaOverride,
 )
+from allclear.domain.plan.people import LEAD, ON_CALL
 from allclear.domain.pseudo_phases import LIVE_MESSAGE, MANUAL
 from allclear.domain.records import RunReplaced
 from allclear.domain.reminders.deadlines import Deadline, clock_start, deadlines, duties
 from allclear.domain.reminders.escalation import page_escalation, question_escalation, severity_escalation
 from allclear.domain.reminders.follow_ups import follow_up_reminders
 from allclear.domain.reminders.meetings import meeting_reminders
-from allclear.domain.reminders.notices import notice_reminders
-from allclear.domain.reminders.pages import pager_reminders
-from allclear.domain.reminders.reminder import LEAD, ON_CALL, Reminder, known_roles, last_given, led_by, level_given
+from allclear.domain.reminders.pager import pager_reminders
+from allclear.domain.reminders.reminder import Reminder, known_roles, last_given, led_by, level_given
 from allclear.domain.reminders.reviews import OVERDUE, overdue_again, review_due
 from allclear.domain.reminders.roles import role_reminders
 from allclear.domain.reminders.tickets import ticket_reminders
+from allclear.domain.reminders.undelivered_notices import notice_reminders
 from allclear.domain.sentences.progress import BY_A_PERSON, was_replaced
 from allclear.domain.text import answer_commands, bare, plain, signature, with_full_stop
 

@@ -23,10 +23,11 @@ from allclear.domain.plan import (
     Plan,
     RotaOverride,
 )
+from allclear.domain.plan.people import LEAD
 from allclear.domain.privacy import may_read, reading_roles
 from allclear.domain.pseudo_phases import RECOVERY
 from allclear.domain.reminders.deadlines import Deadline
-from allclear.domain.reminders.reminder import LEAD, Reminder, known_roles, last_given, level_given
+from allclear.domain.reminders.reminder import Reminder, known_roles, last_given, level_given
 from allclear.domain.text import answer_commands, plain
 
 POSTPONED_BY = timedelta(minutes=10)

@@ -9,7 +9,8 @@ from allclear.domain.base import person_key
 from allclear.domain.incident import Incident
 from allclear.domain.local_times import stamp
 from allclear.domain.plan import Plan
-from allclear.domain.reminders.reminder import LEAD, ON_CALL, Reminder, known_roles
+from allclear.domain.plan.people import LEAD, ON_CALL
+from allclear.domain.reminders.reminder import Reminder, known_roles
 from allclear.domain.text import plain, signature
 
 FOLLOW_UP = "follow-up:"

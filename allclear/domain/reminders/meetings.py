@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
+from allclear.domain.plan.people import LEAD, ON_CALL
 from allclear.domain.pseudo_phases import MEETING
-from allclear.domain.reminders.reminder import LEAD, ON_CALL, Reminder, known_roles
+from allclear.domain.reminders.reminder import Reminder, known_roles
 from allclear.domain.review.meeting import meeting_of
 from allclear.domain.text import bare, enumerated, plain
 

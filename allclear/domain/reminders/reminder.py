@@ -7,12 +7,8 @@ from datetime import datetime
 
 from allclear.domain.incident import Incident, ReminderState
 from allclear.domain.plan import Plan
+from allclear.domain.plan.people import LEAD
 from allclear.domain.records import ReminderDue
-
-LEAD = "incident_commander"
-"""The role that leads an incident."""
-
-ON_CALL = "on_call"
 
 
 @dataclass(frozen=True)

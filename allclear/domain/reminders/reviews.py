@@ -11,7 +11,7 @@ from allclear.domain.plan import Plan
 from allclear.domain.reminders.deadlines import Deadline
 from allclear.domain.reminders.reminder import Reminder, last_given, led_by
 from allclear.domain.review.meeting import meeting_of
-from allclear.domain.review.review_meeting import MEETING
+from allclear.domain.review.meeting_plan import MEETING
 from allclear.domain.text import plain
 
 OVERDUE = 2

@@ -8,8 +8,9 @@ from datetime import timedelta
 from allclear.domain.act import Act
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
+from allclear.domain.plan.people import LEAD, ON_CALL
 from allclear.domain.pseudo_phases import TICKET
-from allclear.domain.reminders.reminder import LEAD, ON_CALL, Reminder, known_roles
+from allclear.domain.reminders.reminder import Reminder, known_roles
 from allclear.domain.review.follow_up_tickets import trouble_of
 from allclear.domain.text import bare, plain
 

@@ -22,7 +22,7 @@ from allclear.domain.privacy import is_private
 from allclear.domain.pseudo_phases import MEETING
 from allclear.domain.records import By, DecisionMade
 from allclear.domain.review.meeting import Meeting, meeting_of
-from allclear.domain.review.review_meeting import may_be_invited, outside_window
+from allclear.domain.review.meeting_plan import may_be_invited, outside_window
 from allclear.domain.text import enumerated, plain
 from allclear.engine.actions.executor import Executor, Preview
 from allclear.engine.actions.manual import ManualActions, ManualResult

@@ -11,7 +11,7 @@ from allclear.domain.links import LinkTo
 from allclear.domain.notify.delivery import from_command_line
 from allclear.domain.notify.on_call import person_on_call
 from allclear.domain.plan import Plan
-from allclear.domain.reminders.reminder import ON_CALL
+from allclear.domain.plan.people import ON_CALL
 from allclear.engine.actions.registry import ActionType
 from allclear.engine.incidents import overrides_of
 from allclear.journal.ports import Journal

@@ -13,8 +13,8 @@ from datetime import date, datetime
 from allclear.domain.incident import Incident
 from allclear.domain.notify.recipients import people_in_role
 from allclear.domain.plan import Plan
+from allclear.domain.plan.people import ON_CALL
 from allclear.domain.records import ReminderDue
-from allclear.domain.reminders.reminder import ON_CALL
 from allclear.domain.text import enumerated, plain
 from allclear.engine.incidents import overrides_of
 from allclear.journal.ports import Journal

@@ -13,9 +13,9 @@ from allclear.domain.errors import NotFound
 from allclear.domain.incident import Incident
 from allclear.domain.notify.channel import Channel, Post
 from allclear.domain.plan import Plan
+from allclear.domain.plan.people import ON_CALL
 from allclear.domain.privacy import is_private
 from allclear.domain.pseudo_phases import THREAD
-from allclear.domain.reminders.reminder import ON_CALL
 from allclear.domain.states import Turn
 from allclear.engine.actions.message_acts import MessageActs
 from allclear.engine.actions.proposals import ActionRequest

@@ -10,9 +10,9 @@ from __future__ import annotations
 from allclear.domain.base import person_key
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
+from allclear.domain.plan.people import LEAD
 from allclear.domain.privacy import is_reader
 from allclear.domain.records import By, RoleTaken
-from allclear.domain.reminders.reminder import LEAD
 
 SUPPORTING = ("communications_lead", "scribe")
 

@@ -17,9 +17,9 @@ from allclear.domain.base import JsonDict, digest, is_blank
 from allclear.domain.errors import AllclearError, JournalError
 from allclear.domain.incident import Incident
 from allclear.domain.notify.page_news import PEOPLE_PAGE, RESPONDERS, PageNews
+from allclear.domain.plan.people import ON_CALL
 from allclear.domain.proof import Proof
 from allclear.domain.records import Acknowledged, By, NoteAdded, PageHeard
-from allclear.domain.reminders.reminder import ON_CALL
 from allclear.domain.text import LONG, plain
 from allclear.engine.alerts.received import IntakeResult
 from allclear.engine.incidents import read_or_none, readable

@@ -11,7 +11,7 @@ from allclear.domain.action import ActStatus, Verdict
 from allclear.domain.approval import AskKind
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
-from allclear.domain.reminders.reminder import LEAD
+from allclear.domain.plan.people import LEAD
 from allclear.domain.runbook import Phase, ProbeCall, Runbook, Step
 from allclear.engine.response.moves import AskPeople, Move, Propose, RunProbe, Wait
 from allclear.engine.response.step_keys import MANUAL_CONTAINMENT, STILL_CONTAINED, proof_key

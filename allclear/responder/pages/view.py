@@ -16,12 +16,12 @@ from allclear.domain.local_times import clock, day, local, named_clock, stamp, z
 from allclear.domain.notify.notified import Notified, notified
 from allclear.domain.notify.published import published_before
 from allclear.domain.plan import Plan
+from allclear.domain.plan.people import LEAD
 from allclear.domain.plan_text import help_lines
 from allclear.domain.pseudo_phases import MESSAGES
 from allclear.domain.question import closing_words, last_check_words
 from allclear.domain.records import AlertJoined, DecisionMade, Entry
 from allclear.domain.reminders.deadlines import Deadline, deadlines
-from allclear.domain.reminders.reminder import LEAD
 from allclear.domain.review.follow_up_tickets import follow_up_line, ticket_of, ticket_words
 from allclear.domain.review.incident_ticket import ticket_link
 from allclear.domain.review.incident_ticket import ticket_words as own_ticket

@@ -22,11 +22,11 @@ from allclear.domain.act import Act
 from allclear.domain.errors import AllclearError, ConfigError
 from allclear.domain.incident import Incident
 from allclear.domain.notify.delivery import from_command_line
-from allclear.domain.notify.phone_numbers import e164
 from allclear.domain.plan import Person
+from allclear.domain.plan.people import ON_CALL
+from allclear.domain.plan.phone_numbers import e164
 from allclear.domain.proof import Proof
 from allclear.domain.records import By
-from allclear.domain.reminders.reminder import ON_CALL
 from allclear.domain.requests import pressed_key
 from allclear.responder.limits import Limits
 from allclear.responder.routes.lazy_route import LateRoute

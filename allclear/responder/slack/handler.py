@@ -17,7 +17,7 @@ from allclear.bootstrap import Engine
 from allclear.domain.errors import AllclearError
 from allclear.domain.links import LinkTo
 from allclear.domain.notify.channel import Pressed, read_button
-from allclear.domain.notify.slack_ids import slack_user_id
+from allclear.domain.plan.slack_ids import slack_user_id
 from allclear.domain.records import By
 from allclear.engine.people.declare import Declaration, declared_words
 from allclear.responder.channels.answers import ChannelAnswers

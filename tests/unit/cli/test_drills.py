@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from allclear.cli.drills import print_read_more, without_annex
-from allclear.exports import FILE
+from allclear.environment_file import FILE
 
 
 def test_the_drill_ends_with_commands_that_work_in_another_terminal(

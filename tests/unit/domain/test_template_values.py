@@ -11,7 +11,7 @@ from allclear.domain.errors import ConfigError, Refused
 from allclear.domain.placeholders import PLACEHOLDERS
 from allclear.domain.records import AskAnswered, AskOpened, AudienceTold, Entry, IncidentEnded, NoteAdded
 from allclear.domain.template_values import UPDATES, TemplateValues, impact_words, status, values
-from tests.unit.domain.deadlines_support import opened, plan_with
+from tests.unit.domain.reminders.deadlines_support import opened, plan_with
 from tests.unit.domain.stories import ANA, BEN, Story, plan
 
 

@@ -16,8 +16,10 @@ from allclear.domain.base import JsonDict
 from allclear.domain.records import NoteAdded
 from allclear.domain.text import differences, emphasised, markdown_safe, plain, printable
 from allclear.domain.timeline import timeline
+from allclear.postmortem.acts_table import markdown_acts
 from allclear.postmortem.document import PostMortem, write_post_mortem
-from allclear.postmortem.incident_summary import markdown_acts, markdown_timeline, show
+from allclear.postmortem.timeline_list import markdown_timeline
+from allclear.reports.incident_summary import show
 from tests.unit.domain.stories import ANA, START, Story, plan
 
 _TRICKS = st.sampled_from(

@@ -13,10 +13,12 @@ from allclear.domain.plan import Plan
 from allclear.domain.plan.working_time import WorkingTime
 from allclear.domain.reminders.due_reminders import reminders
 from allclear.domain.timeline import timeline
+from allclear.postmortem.acts_table import markdown_acts
 from allclear.postmortem.document import PostMortem, write_post_mortem
 from allclear.postmortem.html_page import post_mortem_page
-from allclear.postmortem.incident_summary import markdown_acts, markdown_timeline, show
 from allclear.postmortem.placeholders import PLACEHOLDERS
+from allclear.postmortem.timeline_list import markdown_timeline
+from allclear.reports.incident_summary import show
 from flows.overview import overview
 from tests.unit.domain.stories import Story, plan
 

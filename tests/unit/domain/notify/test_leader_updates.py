@@ -11,7 +11,7 @@ from allclear.domain.notify.update_rhythm import update_reminders
 from allclear.domain.plan import Person, Plan, UpdateSchedule
 from allclear.domain.records import IncidentEnded, SeverityChanged
 from allclear.domain.template_values import values
-from tests.unit.domain.notices_support import CARA, REACHES, due, line, notifying, sent
+from tests.unit.domain.notify.notices_support import CARA, REACHES, due, line, notifying, sent
 from tests.unit.domain.stories import Story
 
 

@@ -14,10 +14,10 @@ from allclear.domain.notify.ways import NOT_TOLD
 from allclear.domain.plan import Role
 from allclear.domain.records import AudienceTold, IncidentEnded
 from allclear.domain.reminders.due_reminders import reminders
-from allclear.domain.reminders.notices import notice_reminders
+from allclear.domain.reminders.undelivered_notices import notice_reminders
 from allclear.domain.timeline import timeline
-from tests.unit.domain.notices_support import ANA, BREACH, CARA, REACHES, all_fail, due, line, notifying, sent
-from tests.unit.domain.reminders_support import given
+from tests.unit.domain.notify.notices_support import ANA, BREACH, CARA, REACHES, all_fail, due, line, notifying, sent
+from tests.unit.domain.reminders.reminders_support import given
 from tests.unit.domain.stories import Story, plan
 
 

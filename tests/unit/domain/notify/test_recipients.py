@@ -9,7 +9,7 @@ import pytest
 from allclear.domain.notify.audiences import first_people
 from allclear.domain.notify.recipients import people_in_role
 from allclear.domain.plan import Plan, Rota
-from tests.unit.domain.notices_support import due, line, notifying
+from tests.unit.domain.notify.notices_support import due, line, notifying
 from tests.unit.domain.stories import START, Story
 
 AWAY = [{"from": "2026-11-20", "until": "2026-11-30"}]

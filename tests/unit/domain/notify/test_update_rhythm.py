@@ -9,7 +9,7 @@ from allclear.domain.plan import Plan
 from allclear.domain.records import AudienceTold, ReminderDue
 from allclear.domain.reminders.deadlines import status_word
 from allclear.domain.reminders.reminder import Reminder
-from tests.unit.domain.deadlines_support import CONTAINED, RECOVERED, changed, opened, plan_with
+from tests.unit.domain.reminders.deadlines_support import CONTAINED, RECOVERED, changed, opened, plan_with
 from tests.unit.domain.stories import ANA, START, Story
 
 SLOWER = plan_with(

@@ -14,7 +14,7 @@ from allclear.domain.pseudo_phases import REMINDER
 from allclear.domain.records import ActFinished, ActProposed, IncidentEnded, ReminderDue, RoleTaken
 from allclear.domain.reminders.due_reminders import reminders
 from allclear.engine.notify.failed_sends import next_ways
-from tests.unit.domain.notices_support import notifying
+from tests.unit.domain.notify.notices_support import notifying
 from tests.unit.domain.stories import BEN, Story, change
 
 REACHES = {"pager": None, "sms": "phone", "phone": "phone", "email": "email", "slack": "slack"}

@@ -11,7 +11,7 @@ from allclear.domain.plan import ClockStart, ClockStop
 from allclear.domain.records import Acknowledged, NoteAdded
 from allclear.domain.reminders.deadlines import clock_start, clock_stops, deadlines
 from allclear.domain.template_values import deadline_lines
-from tests.unit.domain.deadlines_support import (
+from tests.unit.domain.reminders.deadlines_support import (
     CONTAINED,
     RECOVERED,
     RESOLVED,

@@ -14,8 +14,8 @@ from allclear.domain.records import (
     Contained,
     NoteAdded,
 )
-from tests.unit.domain.deadlines_support import changed, opened, plan_with, target
-from tests.unit.domain.reminders_support import given, minutes, of_kind
+from tests.unit.domain.reminders.deadlines_support import changed, opened, plan_with, target
+from tests.unit.domain.reminders.reminders_support import given, minutes, of_kind
 from tests.unit.domain.stories import ANA, HEALTH, Story
 
 # --- pages ---------------------------------------------------------------------------------------------

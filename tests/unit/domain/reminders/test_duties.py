@@ -9,7 +9,7 @@ from allclear.domain.pseudo_phases import DUTY
 from allclear.domain.records import Assessed, PhaseLeft, StepDone
 from allclear.domain.reminders.deadlines import deadlines, duties
 from allclear.domain.template_values import deadline_lines
-from tests.unit.domain.deadlines_support import FALSE_ALARM, RECOVERED, changed, of_kind, opened, plan_with
+from tests.unit.domain.reminders.deadlines_support import FALSE_ALARM, RECOVERED, changed, of_kind, opened, plan_with
 from tests.unit.domain.stories import ANA, START, Story
 
 # --- duties --------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import pytest
 from allclear.domain.plan import DEFAULT_ESCALATION_POLICY, Plan
 from allclear.domain.records import NoteAdded, RoleTaken
 from allclear.domain.reminders.escalation import escalation_levels, escalation_policy, roles_to_notify
-from tests.unit.domain.deadlines_support import (
+from tests.unit.domain.reminders.deadlines_support import (
     CONTAINED,
     FALSE_ALARM,
     RECOVERED,

@@ -25,8 +25,8 @@ from allclear.domain.records import (
     PhaseLeft,
 )
 from allclear.domain.reminders.due_reminders import reminders
-from tests.unit.domain.deadlines_support import RECOVERED, opened, plan_with, target
-from tests.unit.domain.reminders_support import given, minutes, of_kind
+from tests.unit.domain.reminders.deadlines_support import RECOVERED, opened, plan_with, target
+from tests.unit.domain.reminders.reminders_support import given, minutes, of_kind
 from tests.unit.domain.stories import ANA, HEALTH, START, Story
 
 # --- updates -------------------------------------------------------------------------------------------

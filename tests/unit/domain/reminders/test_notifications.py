@@ -7,7 +7,7 @@ from datetime import timedelta
 from allclear.domain.records import Assessed, AudienceTold
 from allclear.domain.reminders.deadlines import notifications_due
 from allclear.domain.template_values import deadline_lines
-from tests.unit.domain.deadlines_support import (
+from tests.unit.domain.reminders.deadlines_support import (
     FALSE_ALARM,
     RESOLVED,
     minutes,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from allclear.domain.reminders.reminder import LEAD, led_by
+from allclear.domain.plan.people import LEAD
+from allclear.domain.reminders.reminder import led_by
 from tests.unit.domain.stories import Story, plan
 
 

@@ -16,7 +16,7 @@ from allclear.domain.proof import Proof
 from allclear.domain.question import text_now
 from allclear.domain.records import StepDone
 from allclear.engine.actions.approval_requests import approval_ask
-from allclear.postmortem.incident_summary import show
+from allclear.reports.incident_summary import show
 from allclear.responder.pages.sign_in import Viewer
 from allclear.responder.pages.view import Source, incident_page
 from tests.unit.domain.stories import HEALTH, TROUBLE, Story, plan

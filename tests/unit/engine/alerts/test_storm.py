@@ -19,7 +19,7 @@ from allclear.engine.actions.auto_approval import reasons_against
 from allclear.engine.alerts.intake import Intake
 from allclear.engine.people.declare import Declaration
 from allclear.journal.sql_journal import SqlJournal
-from allclear.postmortem.incident_summary import show
+from allclear.reports.incident_summary import show
 from tests.scenario.response_support import MACHINE
 from tests.scopes import DRILL
 from tests.unit.domain.stories import HEALTH

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from allclear.domain.notify.phone_numbers import e164
 from allclear.domain.plan import contact_key
+from allclear.domain.plan.phone_numbers import e164
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The incident on one page: `allclear show` in a terminal, and the timeline as Markdown for artifacts."""
+"""An incident on one page, as `allclear show` prints it: how it stands, what is asked, what is due, its timeline."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from allclear.domain.local_times import clock, day, named_clock, stamp, zone_nam
 from allclear.domain.notify.notified import notified
 from allclear.domain.notify.published import published_before
 from allclear.domain.plan import Plan
+from allclear.domain.plan.people import LEAD
 from allclear.domain.plan_text import help_lines
 from allclear.domain.question import last_check_words
 from allclear.domain.records import Entry
 from allclear.domain.reminders.escalation import roles_to_notify
-from allclear.domain.reminders.reminder import LEAD
 from allclear.domain.review.follow_up_tickets import follow_up_line, ticket_of, ticket_words
 from allclear.domain.review.incident_ticket import ticket_link
 from allclear.domain.review.incident_ticket import ticket_words as own_ticket
@@ -40,20 +40,8 @@ from allclear.domain.template_values import (
     status_words,
     waiting,
 )
-from allclear.domain.text import (
-    LONG,
-    WHOLE,
-    answer_commands,
-    asked_words,
-    change_rows,
-    markdown_safe,
-    plain,
-    role_words,
-)
+from allclear.domain.text import LONG, WHOLE, answer_commands, asked_words, change_rows, plain, role_words
 from allclear.domain.timeline import Line, timeline
-from allclear.postmortem.acts_table import markdown_acts
-
-__all__ = ["markdown_acts", "markdown_timeline", "show"]
 
 _STYLES: dict[Tone, str] = {"plain": "", "good": "green", "bad": "red", "ask": "yellow", "person": "cyan"}
 
@@ -240,9 +228,3 @@ def _text(line: Line, *, detail: bool) -> Text:
     for more in [*line.detail, *([f"{line.identified}."] if line.identified else [])] if detail else []:
         text.append(f"\n  {more}", style="dim")
     return text
-
-
-def markdown_timeline(incident: Incident, entries: Sequence[Entry], plan: Plan) -> str:
-    """Return the timeline as a Markdown list, without the lines for auditors; safe in an artifact."""
-    lines = timeline(entries, plan, incident=incident)
-    return "\n".join(f"- **{clock(line.at, plan.zone)}** {markdown_safe(line.text, 2000)}" for line in lines)

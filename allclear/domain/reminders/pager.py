@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
-from allclear.domain.reminders.reminder import ON_CALL, Reminder, led_by
+from allclear.domain.plan.people import ON_CALL
+from allclear.domain.reminders.reminder import Reminder, led_by
 from allclear.domain.text import plain, signature
 
 

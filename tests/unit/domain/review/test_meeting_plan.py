@@ -9,7 +9,7 @@ import pytest
 
 from allclear.domain.plan import Plan
 from allclear.domain.records import Recovered
-from allclear.domain.review.review_meeting import meeting_people, meeting_start
+from allclear.domain.review.meeting_plan import meeting_people, meeting_start
 from tests.unit.domain.stories import HEALTH, Story, plan
 
 WEEKDAYS = {"zone": "Europe/Berlin", "days": ["mon", "tue", "wed", "thu", "fri"], "hours": "09:00-17:00"}

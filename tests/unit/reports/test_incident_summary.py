@@ -12,7 +12,9 @@ from allclear.domain.approval import AnswerWindow, ApprovalPolicy, Ask, AskKind
 from allclear.domain.base import Candidate
 from allclear.domain.plan import Plan, Support
 from allclear.domain.records import ActFinished, AskOpened, IncidentEnded, LedgerHandedOver
-from allclear.postmortem.incident_summary import markdown_acts, markdown_timeline, show
+from allclear.postmortem.acts_table import markdown_acts
+from allclear.postmortem.timeline_list import markdown_timeline
+from allclear.reports.incident_summary import show
 from tests.unit.domain.stories import BEN, START, Story, plan
 
 

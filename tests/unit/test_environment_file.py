@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from allclear.exports import write_exports
+from allclear.environment_file import write_exports
 from allclear.settings import Settings, Simulation
 from allclear.stack import Ports, Stack
 
