@@ -41,3 +41,8 @@ class Traffic(Model):
     def total_failed(self) -> int:
         """Return how many requests failed."""
         return sum(self.failed)
+
+    @property
+    def words(self) -> str:
+        """Return how many requests failed: `623 of 3,900 requests from users to the service failed`."""
+        return f"{self.total_failed:,} of {self.total:,} requests from users to the service failed"

@@ -133,8 +133,7 @@ def requests_affected(measured: Measurements, zone: tzinfo) -> str:
     if traffic:
         time = f"{clock(traffic.start, zone)} to {clock(traffic.end, zone)}"
         source = f"(counted by {markdown_safe(traffic.source)})"
-        failed = f"{traffic.total_failed:,} of all {traffic.total:,} users' requests to the service failed"
-        return f"{failed}, {time}{_peak(traffic, measured.affected)} {source}"
+        return f"{traffic.words}, {time}{_peak(traffic, measured.affected)} {source}"
     if worst:
         return f"not counted; at worst {worst.words} in a health check, {clock(worst.at, zone)} (measured from outside)"
     return "not counted"
@@ -143,7 +142,8 @@ def requests_affected(measured: Measurements, zone: tzinfo) -> str:
 def _peak(traffic: Traffic, affected: Sequence[tuple[datetime, datetime | None]]) -> str:
     """Return the share of failures in the worst span, because a long count hides a short trouble.
 
-    If users were affected for only a part of that span, it says for how long: the share while they were is greater.
+    If users were affected for only a part of that span, the line says for how long: during that part the share was
+    higher.
     """
     samples = traffic_samples(traffic)
     worst = max(samples, key=lambda sample: sample.percent)

@@ -100,5 +100,4 @@ def _sentence(traffic: Traffic) -> str:
     if not traffic.total:
         return f"Cloud Monitoring counted no requests, {time}."
     percent = 100 * traffic.total_failed / traffic.total
-    counted = f"{traffic.total_failed:,} of all {traffic.total:,} users' requests to the service failed"
-    return f"{counted} ({percent:.1f} %), {time}."
+    return f"{traffic.words} ({percent:.1f} %), {time}."

@@ -156,7 +156,7 @@ async def test_users_requests_are_counted_from_before_the_beginning() -> None:
     assert finding.verdict is Verdict.SUCCESS
     assert traffic.source == "Cloud Monitoring"
     assert traffic.total > 0
-    assert "users' requests to the service failed" in finding.sentence
+    assert "requests from users to the service failed" in finding.sentence
 
 
 async def test_requests_that_may_not_be_counted_are_inconclusive() -> None:

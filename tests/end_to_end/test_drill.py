@@ -99,7 +99,7 @@ def test_the_post_mortem_begins_with_what_a_manager_needs(played: dict[str, Any]
     start = lines.index("## Timeline")
     events = [line for line in lines[start : lines.index("## Root Cause")] if line.startswith("- ")]
     assert 8 <= len(events) <= 12
-    assert "users' requests to the service failed" in first
+    assert "requests from users to the service failed" in first
     assert "(counted by Cloud Monitoring)" in first
     assert "_Suggested from Ben Okafor (Tech Lead)" in played["post_mortem"]
     page = Path(played["home"]) / f"{played['incident']}-post-mortem.html"

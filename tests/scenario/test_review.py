@@ -85,6 +85,7 @@ async def test_no_learnings_are_shared_while_there_is_no_post_mortem(tmp_path: P
             (ask,) = [one.ask for one in it.incident.open_asks]
             assert ask.step == step
             assert ("Share learnings with the team; Send the learnings" in ask.no) is (step == "document")
+            assert ask.no.endswith("You get a follow-up with all of them, due in 14 days.") is (step == "document")
             mails = len(it.simulated.world.mails)
             it.engine.people.answer(ask.id, person_for(ask), yes=step != "document", reason="no one had the time")
         await it.to(Phase.REVIEW)
@@ -96,7 +97,7 @@ async def test_no_learnings_are_shared_while_there_is_no_post_mortem(tmp_path: P
         assert document.met is None
         (left,) = it.incident.follow_ups
         assert left.text == (
-            "Complete the post-mortem, which was not done in the review. Then: Share learnings with the team; "
+            "Still to do: Complete the post-mortem. After it: Share learnings with the team; "
             "Send the learnings to the engineering team."
         )
         assert left.owner == person_for(ask).actor

@@ -192,13 +192,13 @@ def _check_choice(state: AskState, choice: str | None, *, yes: bool) -> None:
 
 
 def _still_to_do(ask: Ask, by: By, now: datetime) -> list[FollowUpAdded]:
-    """Return the follow-up for a step that was not done, and for those that were left out with it; none without them.
+    """Return a follow-up for a step that was answered "not done" and has steps that depend on it; otherwise nothing.
 
-    No question asks for them again, so that they would be forgotten.
+    No question asks for these steps again. Without the follow-up they would be forgotten.
     """
     if not ask.left_out:
         return []
-    text = f"{ask.title}, which was not done in the review. Then: {'; '.join(ask.left_out)}."
+    text = f"Still to do: {ask.title}. After it: {'; '.join(ask.left_out)}."
     return [FollowUpAdded(text=text, owner=by.actor, due=now + timedelta(days=DUE_DAYS))]
 
 

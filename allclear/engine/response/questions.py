@@ -8,6 +8,7 @@ from allclear.domain.incident import Incident
 from allclear.domain.local_times import stamp
 from allclear.domain.placeholders import render
 from allclear.domain.reminders.deadlines import deadlines
+from allclear.domain.reminders.follow_ups import DUE_DAYS
 from allclear.domain.runbook import Phase, Step
 from allclear.engine.actions import approval_requests
 from allclear.engine.actions.registry import Registry
@@ -52,8 +53,9 @@ class Questions:
         text = render(step.ask, values) + self._due(incident, move.phase, step)
         ask = approval_requests.step_ask(incident, move.phase, step, text)
         if depending := self._left_out_without(incident, move.phase, step):
-            left_out = f"Then these steps are left out, and become a follow-up of yours: {'; '.join(depending)}."
-            ask = ask.model_copy(update={"no": f"{ask.no} {left_out}", "left_out": depending})
+            left_out = f"Then these steps are left out as well: {'; '.join(depending)}."
+            follow_up = f"You get a follow-up with all of them, due in {DUE_DAYS} days."
+            ask = ask.model_copy(update={"no": f"{ask.no} {left_out} {follow_up}", "left_out": depending})
         if step.measure and self._company.plan.people_verify(incident.kind):
             yes, no = "The incident is contained.", "The incident is not contained, and the response goes on."
             return ask.model_copy(update={"contains": True, "yes": yes, "no": no})

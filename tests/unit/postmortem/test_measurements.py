@@ -61,7 +61,7 @@ def test_counted_requests_are_told_with_their_source() -> None:
     story = Story().opened().record(counted([100, 100], [0, 1]), counted([900, 1000, 1000, 1000], [0, 3, 600, 20]))
     measured = measured_in(story)
     words = (
-        "623 of all 3,900 users' requests to the service failed, 14:27 to 14:31; "
+        "623 of 3,900 requests from users to the service failed, 14:27 to 14:31; "
         "60 % in the worst minute (counted by Cloud Monitoring)"
     )
     assert requests_affected(measured, UTC) == words
@@ -74,7 +74,7 @@ def test_a_trouble_of_seconds_is_not_hidden_by_the_minute_in_which_it_was() -> N
     seconds = [(START + timedelta(seconds=begin), START + timedelta(seconds=begin + 4)) for begin in (10, 40, 90)]
     measured = measured_in(story)._replace(affected=seconds)
     assert requests_affected(measured, UTC) == (
-        "20 of all 5,000 users' requests to the service failed, 14:27 to 14:32; "
+        "20 of 5,000 requests from users to the service failed, 14:27 to 14:32; "
         "2 % in the worst minute, in which users were affected for 8 seconds (counted by Cloud Monitoring)"
     )
 
