@@ -69,7 +69,7 @@ class Health(Probe[ServiceParams]):
 
     @classmethod
     @override
-    def looks_at(cls, params: ServiceParams, services: Mapping[str, Service]) -> str:
+    def subject(cls, params: ServiceParams, services: Mapping[str, Service]) -> str:
         service = services.get(params.service)
         return f"the health check of {params.service}{f' (GET {service.health})' if service else ''}"
 
@@ -108,7 +108,7 @@ class SmokeTest(Probe[ServiceParams]):
 
     @classmethod
     @override
-    def looks_at(cls, params: ServiceParams, services: Mapping[str, Service]) -> str:
+    def subject(cls, params: ServiceParams, services: Mapping[str, Service]) -> str:
         service = services.get(params.service)
         if service is None:
             return cls.title
@@ -151,9 +151,11 @@ def judge(smoke: Smoke, answers: Sequence[tuple[SmokePath, WebAnswer]]) -> Findi
         "answers": dict(Counter(str(a.status) if a.status else a.trouble for _, a in answers)),
         "failed_by_path": dict(Counter(f"{p.method} {p.path}" for p, a in answers if a in failed)),
     }
-    counted = f"{len(judged)} requests: {len(failed)} failed ({_percent(share)} %), p95 {_ms(p95)} ms"
-    worst = _worst(paths)
-    figures = f"{worst}. All addresses together, {counted}" if worst else counted
+    failures = f"{len(failed)} failed ({_percent(share)} %), p95 {_ms(p95)} ms"
+    if worst := _worst(paths):
+        figures = f"{worst}. All paths together: {len(judged)} requests, {failures}"
+    else:
+        figures = f"{len(judged)} requests: {failures}"
 
     def finding(verdict: Verdict, sentence: str) -> Finding:
         return Finding(verdict=verdict, sentence=sentence, facts=facts)

@@ -1,4 +1,4 @@
-"""What a command would do now, shown to a person before it is confirmed. Nothing is changed by looking."""
+"""What a command would do now, shown to a person before it is confirmed. Reading it changes nothing."""
 
 from __future__ import annotations
 

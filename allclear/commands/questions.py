@@ -77,7 +77,9 @@ class IncidentNow(BaseModel):
     open_asks: list[QuestionView]
     acts: list[ActView]
     contained_at: datetime | None
-    checking: str = Field(default="", description="Which check is made now, for how long, and at what it looks.")
+    checking: str = Field(
+        default="", description="The check that is running now: what it checks, and how long it may take."
+    )
 
     def approved_by(self, ask: str) -> ActView | None:
         """Return the act whose outcome is to come because the question is granted; None if there is none.

@@ -36,10 +36,10 @@ class Probe(ABC, Generic[P]):
         return ()
 
     @classmethod
-    def looks_at(cls, params: P, services: Mapping[str, Service]) -> str:  # noqa: ARG003 - the port
-        """Return at what it looks, for people who wait for it, as `20 requests to shop: GET /checkout`.
+    def subject(cls, params: P, services: Mapping[str, Service]) -> str:  # noqa: ARG003 - the port
+        """Return what the probe checks, for people who wait for its result, as `20 requests to shop (GET /checkout)`.
 
-        By default its title.
+        Default: its title.
         """
         return cls.title
 

@@ -1,8 +1,7 @@
 """Reads of a long list, page by page, which are shared by all callers that need the same list at the same time.
 
-A caller that looks for a message of ours relies on finding it if it was sent before the look began. So it never gets an
-answer that was asked for earlier: it joins a read that has not begun. One read of a list begins at a time, and callers
-that come meanwhile share the next one.
+A caller searches the list for a message of ours, and must find it if it was sent before the search began. So a caller
+never joins a read that has begun already: it joins the next one. Reads of one list begin one after another.
 """
 
 from __future__ import annotations

@@ -307,7 +307,7 @@ class Slack(OverHttp):
     ) -> AsyncGenerator[SlackMessage]:
         """Yield our messages in an answer of several pages, in Slack's order.
 
-        Hundreds of people may be notified in one channel at the same time: those looks share one read.
+        Hundreds of people may be notified in one channel at the same time: their searches share one read.
         """
 
         async def read(cursor: str) -> tuple[list[SlackMessage], str]:

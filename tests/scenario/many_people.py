@@ -36,14 +36,14 @@ class LetterBox:
 
     letters: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     """The key and the text of each."""
-    looked: Counter[str] = field(default_factory=Counter[str])
+    planned: Counter[str] = field(default_factory=Counter[str])
     """Address -> how often the change was worked out."""
     opens: asyncio.Event = field(default_factory=asyncio.Event)
     """While it is not set, no change can be worked out."""
     before_sending: asyncio.Event = field(default_factory=asyncio.Event)
-    """While it is not set, the last look before a letter is sent does not end."""
-    last_looks: int = 0
-    """How often that look, or one after it, has begun."""
+    """While it is not set, the last read before a letter is sent does not end."""
+    reads_begun: int = 0
+    """How often that read, or one after it, has begun."""
     waits: set[str] | None = None
     """The addresses that wait for `opens`; None: all."""
 
@@ -84,13 +84,13 @@ def sends_to(box: LetterBox, action: str, contact: str) -> type[Action[Letter, L
 
         @override
         async def observe(self, params: Letter) -> LetterState:
-            box.last_looks += 1
+            box.reads_begun += 1
             await box.before_sending.wait()
             return LetterState(text=dict(box.letters).get(params.message, ""))
 
         @override
         async def observe_for_plan(self, params: Letter) -> LetterState:
-            box.looked[params.people[0]] += 1
+            box.planned[params.people[0]] += 1
             await asyncio.sleep(0)  # others go on meanwhile, as with a vendor
             if box.waits is None or params.people[0] in box.waits:
                 await box.opens.wait()

@@ -32,8 +32,8 @@ async def notified(folder: Path, people: int, processes: int = 1) -> Office:
 async def test_each_of_many_people_costs_the_same(tmp_path: Path) -> None:
     """A message is worked out once, and the record is not read more often for each person if there are more people."""
     few, many = await notified(tmp_path / "few", FEW), await notified(tmp_path / "many", MANY)
-    assert few.box.looked == Counter({f"Box {number}": 1 for number in range(FEW)})
-    assert many.box.looked == Counter({f"Box {number}": 1 for number in range(MANY)})
+    assert few.box.planned == Counter({f"Box {number}": 1 for number in range(FEW)})
+    assert many.box.planned == Counter({f"Box {number}": 1 for number in range(MANY)})
     assert (len(few.box.letters), len(many.box.letters)) == (FEW, MANY)
     for call in ("head", "entries", "append", "claim", "finish"):
         assert many.journals[0].calls[call] * FEW <= few.journals[0].calls[call] * MANY, call
@@ -76,7 +76,7 @@ async def test_a_message_that_is_no_longer_due_is_not_sent(tmp_path: Path) -> No
     it = office(tmp_path, staffed(FEW), Watch())
     it.box.opens.clear()
     await it.engines[0].reminders.start_due()
-    await until(lambda: len(it.box.looked) == FEW)
+    await until(lambda: len(it.box.planned) == FEW)
     it.engines[0].people.severity(it.incident_id, "P1", "Only some cards.", ANA)
     it.box.opens.set()
     await it.engines[0].reminders.wait()
@@ -90,7 +90,7 @@ async def test_a_message_says_what_is_true_when_it_is_journalled(tmp_path: Path)
     it = office(tmp_path, staffed(FEW, kinds=KINDS), Watch())
     it.box.opens.clear()
     await it.engines[0].reminders.start_due()
-    await until(lambda: len(it.box.looked) == FEW)
+    await until(lambda: len(it.box.planned) == FEW)
     it.engines[0].people.assess(it.incident_id, {}, "security", "A table was copied.", ANA)
     it.box.opens.set()
     await it.engines[0].reminders.wait()
@@ -104,7 +104,7 @@ async def test_no_old_word_is_sent_if_the_incident_becomes_private_just_before(t
     it = office(tmp_path, staffed(FEW, kinds=KINDS), Watch())
     it.box.before_sending.clear()
     await it.engines[0].reminders.start_due()
-    await until(lambda: it.box.last_looks == FEW)
+    await until(lambda: it.box.reads_begun == FEW)
     it.engines[0].people.assess(it.incident_id, {}, "security", "A table was copied.", ANA)
     it.box.before_sending.set()
     await it.engines[0].reminders.wait()
@@ -134,4 +134,4 @@ async def test_words_that_change_with_the_time_are_sent(tmp_path: Path) -> None:
     it = office(tmp_path, staffed(FEW, ways={"post": MessageAction.model_validate(call)}), Ticking())
     await it.notify()
     await it.close()
-    assert (len(it.box.letters), it.box.looked.total()) == (FEW, FEW)
+    assert (len(it.box.letters), it.box.planned.total()) == (FEW, FEW)

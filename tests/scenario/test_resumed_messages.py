@@ -45,11 +45,11 @@ def begun_and_died(it: Office, folder: Path) -> None:
     journal.close()
 
 
-async def let_it_look(it: Office, count: int) -> None:
-    """Let the look at the letter box that has begun end, and wait until the next one has begun."""
+async def finish_read(it: Office, count: int) -> None:
+    """Let the running read of the letter box finish, and wait until the next one begins."""
     it.box.before_sending.set()
     it.box.before_sending.clear()
-    await until(lambda: it.box.last_looks == count)
+    await until(lambda: it.box.reads_begun == count)
 
 
 @pytest.mark.parametrize(
@@ -57,19 +57,19 @@ async def let_it_look(it: Office, count: int) -> None:
     [(becomes_private, "VS-1 has become private since"), (ends, "the incident has ended since")],
     ids=["private", "ended"],
 )
-@pytest.mark.parametrize("looks", [1, 2], ids=["before the claim", "after the claim"])
+@pytest.mark.parametrize("reads", [1, 2], ids=["before the claim", "after the claim"])
 async def test_a_resumed_message_is_not_sent_if_what_it_says_is_over(
-    tmp_path: Path, change: Change, why: str, looks: int
+    tmp_path: Path, change: Change, why: str, reads: int
 ) -> None:
-    """The record changes during the first look at the letter box, or during the look after the claim."""
+    """The record changes during the first read of the letter box, or during the read after the claim."""
     it = office(tmp_path, staffed(1, kinds=KINDS), Watch())
     engine = it.engines[0]
     it.box.before_sending.clear()
     await engine.reminders.start_due()
-    await until(lambda: it.box.last_looks == 1)
+    await until(lambda: it.box.reads_begun == 1)
     begun_and_died(it, tmp_path)
-    if looks == 2:
-        await let_it_look(it, 2)
+    if reads == 2:
+        await finish_read(it, 2)
     change(engine, it.incident_id)
     it.box.before_sending.set()
     await engine.reminders.wait()
@@ -86,7 +86,7 @@ async def test_a_resumed_message_that_was_not_sent_is_written_anew(tmp_path: Pat
     it = office(tmp_path, staffed(1, kinds=KINDS), Watch())
     it.box.before_sending.clear()
     await it.engines[0].reminders.start_due()
-    await until(lambda: it.box.last_looks == 1)
+    await until(lambda: it.box.reads_begun == 1)
     begun_and_died(it, tmp_path)
     becomes_private(it.engines[0], it.incident_id)
     it.box.before_sending.set()

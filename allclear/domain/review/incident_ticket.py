@@ -20,7 +20,7 @@ from allclear.domain.runbook import Phase
 from allclear.domain.text import plain
 
 _OPEN = "open"
-"""The step that opens it; each time the trouble comes back a further step looks at it: `open-1`, `open-2`."""
+"""The step that opens it; each time the trouble comes back a further step checks it: `open-1`, `open-2`."""
 
 CLOSE = "close"
 """The step that closes it."""
@@ -73,7 +73,7 @@ def _is_detected(incident: Incident) -> bool:
 def opening_of(incident: Incident) -> tuple[str, datetime]:
     """Return the step that opens the ticket, or opens it again if it was closed, and since when it is due.
 
-    The ticket of an incident is looked at again each time the service fails again, a mere ticket each time its alert
+    The ticket of an incident is checked again each time the service fails again, a mere ticket each time its alert
     fires again.
     """
     if incident.opened.ticket:

@@ -114,7 +114,7 @@ class IncidentDetails(IncidentSummary):
     acknowledged_at: datetime | None
     checking: str = Field(
         default="",
-        description="Which check of containment or recovery is made now, for how long, and at what it looks.",
+        description="The check that is running now: what it checks, and how long it may take.",
     )
     open_asks: list[QuestionView]
     in_place: list[InPlaceView]

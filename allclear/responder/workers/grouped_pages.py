@@ -8,7 +8,7 @@ from allclear.engine.people.grouped_pages import GroupedPages
 from allclear.responder.workers.supervisor import run_round
 
 _INTERVAL = 0.5
-"""Seconds between two looks at what waits for an answer."""
+"""Seconds between two reads of what waits for an answer."""
 
 
 class GroupedPagesWorker:

@@ -15,7 +15,7 @@ _RECOVERY_INTERVAL = 5.0
 """Seconds between two checks of the incidents whose alerts may all be clear."""
 
 ON_CALL_INTERVAL = 300.0
-"""Seconds between two looks at who is on duty."""
+"""Seconds between two checks of who is on duty."""
 
 
 class Timers:

@@ -176,7 +176,7 @@ async def test_a_check_that_is_being_made_is_told_on_the_page_in_the_api_and_in_
     """Until it is over no question waits, so that people would not know what they wait for."""
     async with waiting(tmp_path) as at, at.signed_in("Ana") as ana:
         requests = "4 requests to storefront (GET /, GET /api/listings, GET /api/checkout and GET /api/streams)."
-        checking = f"Checking whether it is contained: {requests}"
+        checking = f"Checking whether the incident is contained: {requests}"
         assert checking not in await ana.page()
         await ana.answer("approve")
         await at.engine.executor.carry_out(at.id, "contain/roll-back", MACHINE)

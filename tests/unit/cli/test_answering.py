@@ -12,7 +12,7 @@ from allclear.cli.send import Sender
 from allclear.commands.questions import IncidentNow
 
 ASK = "VS-1/contain/roll-back"
-CHECKING = "Checking whether it is contained: 20 requests to shop (GET /)."
+CHECKING = "Checking whether the incident is contained: 20 requests to shop (GET /)."
 
 
 def seen(  # noqa: PLR0913 - what a test sets

@@ -39,7 +39,7 @@ def test_failures_above_the_limit_are_a_failure_with_the_figures() -> None:
     assert finding.verdict is Verdict.FAILURE
     assert (
         finding.sentence
-        == "GET / failed 12 of 20 times (60 %). All addresses together, 20 requests: 12 failed (60 %), p95 84 ms."
+        == "GET / failed 12 of 20 times (60 %). All paths together: 20 requests, 12 failed (60 %), p95 84 ms."
     )
     assert finding.facts["error_rate"] == 0.6
     assert finding.facts["failed_by_path"] == {"GET /": 12}
@@ -52,12 +52,11 @@ def test_the_sentence_names_the_path_that_fails_and_its_share() -> None:
     failing = [(checkout, bad)] * 3 + [(checkout, ok())] * 2 + [(home, ok())] * 15
     finding = judge(smoke(), failing)
     assert finding.sentence == (
-        "POST /api/checkout failed 3 of 5 times (60 %). "
-        "All addresses together, 20 requests: 3 failed (15 %), p95 84 ms."
+        "POST /api/checkout failed 3 of 5 times (60 %). All paths together: 20 requests, 3 failed (15 %), p95 84 ms."
     )
     both = judge(smoke(), [*failing, (home, bad)])
     assert both.sentence.startswith(
-        "POST /api/checkout failed 3 of 5 times (60 %), and 1 other path. All addresses together, 21"
+        "POST /api/checkout failed 3 of 5 times (60 %), and 1 other path. All paths together: 21 requests"
     )
     single = judge(smoke(), [(checkout, bad), *[(home, ok())] * 199])
     assert single.verdict is Verdict.SUCCESS

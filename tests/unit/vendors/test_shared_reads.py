@@ -1,4 +1,4 @@
-"""Looks at the same list at the same time share a read, and none gets an answer that was asked for before it began."""
+"""Searches of the same list at the same time share a read, and no search joins a read that began before it."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class Channel:
         return False
 
 
-def looks(channel: Channel, reads: SharedReads[str], key: str, count: int = MANY) -> list[asyncio.Task[bool]]:
-    """Begin so many looks."""
+def searches(channel: Channel, reads: SharedReads[str], key: str, count: int = MANY) -> list[asyncio.Task[bool]]:
+    """Begin so many searches."""
     return [asyncio.create_task(channel.find(reads, key)) for _ in range(count)]
 
 
@@ -54,35 +54,35 @@ async def all_of(started: list[asyncio.Task[bool]]) -> set[bool]:
     return set(await asyncio.gather(*started))
 
 
-async def test_looks_at_the_same_time_share_a_read() -> None:
-    """Those that come while it is under way share the next one. A further page is read once, if a look needs it."""
+async def test_searches_at_the_same_time_share_a_read() -> None:
+    """Those that come while it is under way share the next one. A further page is read once, if a search needs it."""
     channel, reads = Channel(), SharedReads[str](5)
-    started = looks(channel, reads, "a")
+    started = searches(channel, reads, "a")
     await until(lambda: channel.read)
-    later = looks(channel, reads, "b")
+    later = searches(channel, reads, "b")
     await asyncio.sleep(0)
     channel.answers.set()
     assert await all_of(started + later) == {True}
     assert channel.read == ["first", "first"]
-    assert await all_of(looks(channel, reads, "nothing")) == {False}
+    assert await all_of(searches(channel, reads, "nothing")) == {False}
     assert channel.read[2:] == ["first", "second"]
 
 
-async def test_a_look_finds_what_was_sent_before_it_began() -> None:
-    """The read that is under way does not have it, so that look gets the next one."""
+async def test_a_search_finds_what_was_sent_before_it_began() -> None:
+    """The read that is under way does not have it, so the late searches get the next one."""
     channel, reads = Channel(), SharedReads[str](5)
-    early = looks(channel, reads, "new", 1)
+    early = searches(channel, reads, "new", 1)
     await until(lambda: channel.read)
     channel.pages[0].insert(0, "new")
-    late = looks(channel, reads, "new")
+    late = searches(channel, reads, "new")
     channel.answers.set()
     assert (await all_of(early), await all_of(late)) == ({False}, {True})
 
 
 async def test_a_read_that_fails_fails_for_all_that_share_it() -> None:
-    """They do not ask again one after another; a later look does."""
+    """They do not ask again one after another; a later search does."""
     channel, reads = Channel(fails=True), SharedReads[str](5)
-    started = looks(channel, reads, "a")
+    started = searches(channel, reads, "a")
     await until(lambda: channel.read)
     channel.answers.set()
     results = await asyncio.gather(*started, return_exceptions=True)
@@ -93,10 +93,10 @@ async def test_a_read_that_fails_fails_for_all_that_share_it() -> None:
 
 
 @pytest.mark.parametrize("cancelled", [0, 1], ids=["the first", "the second"])
-async def test_a_look_that_is_cancelled_stops_no_other(cancelled: int) -> None:
+async def test_a_search_that_is_cancelled_stops_no_other(cancelled: int) -> None:
     """The read that it began goes on for the others."""
     channel, reads = Channel(), SharedReads[str](5)
-    started = looks(channel, reads, "a")
+    started = searches(channel, reads, "a")
     await until(lambda: channel.read)
     await asyncio.sleep(0)
     stopped = started.pop(cancelled)
@@ -107,8 +107,8 @@ async def test_a_look_that_is_cancelled_stops_no_other(cancelled: int) -> None:
     assert await all_of(started) == {True}
 
 
-async def test_three_hundred_looks_in_slack_are_a_few_requests() -> None:
-    """The name of the channel is looked up once, and its newest messages are read once for all that look together."""
+async def test_three_hundred_searches_in_slack_are_a_few_requests() -> None:
+    """The name of the channel is looked up once, and its newest messages are read once for all that search together."""
     asked: list[str] = []
 
     def answer(request: httpx.Request) -> httpx.Response:

@@ -1,4 +1,4 @@
-"""People who wait read which check is made, for how long, and at what it looks."""
+"""People who wait read which check is running, what it checks, and how long it may take."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def shop(**more: object) -> Mapping[str, Service]:
 
 
 def checking(story: StatesStory) -> str:
-    """Return which check is made now."""
+    """Return the sentence about the check that is running now."""
     systems = vintstreet().systems.model_copy(update={"services": shop()})
     company = replace(vintstreet(), plan=story.plan, runbooks={"outage": story.book}, systems=systems)
     return running_check(story.incident, company, installed(), {"service": "shop"})
@@ -50,11 +50,11 @@ def test_containment_is_checked_after_a_measure_and_after_a_later_change() -> No
     story = StatesStory(Phase.CONTAIN, {**TURN})
     assert checking(story) == ""
     story.done("contain/turn")
-    assert checking(story) == f"Checking whether it is contained: {REQUESTS}"
+    assert checking(story) == f"Checking whether the incident is contained: {REQUESTS}"
     story.checked(story.probe, HEALTH).record(Contained(by="Turn it", finding=HEALTH))
     assert checking(story) == ""
     story.undone("contain/turn")
-    assert checking(story) == f"Checking whether it is still contained: {REQUESTS}"
+    assert checking(story) == f"Checking whether the incident is still contained: {REQUESTS}"
 
 
 @pytest.mark.parametrize(("proof", "words"), [({"within": "90s"}, ", for 1m 30s at most"), ({}, "")])
@@ -62,24 +62,27 @@ def test_a_measure_can_have_a_check_of_its_own(proof: dict[str, str], words: str
     """It is what is named, with the time that it may take."""
     own = {"probe": "http.health", "with": {"service": "shop"}, **proof}
     story = StatesStory(Phase.CONTAIN, {**TURN, "proof": own}).done("contain/turn")
-    assert checking(story) == f"Checking whether it is contained{words}: the health check of shop (GET /healthz)."
+    assert (
+        checking(story)
+        == f"Checking whether the incident is contained{words}: the health check of shop (GET /healthz)."
+    )
 
 
 def test_the_checks_of_recovery_are_counted_with_the_time_of_the_next() -> None:
     """They take minutes in which no question waits."""
     story = StatesStory(Phase.RESOLVE, CONFIRM, recovery=RecoveryRule(checks=3, over=timedelta(minutes=2)))
-    begins = "Checking whether it has recovered, by 3 good checks over 2m"
-    assert checking(story) == f"{begins} (0 so far, now): {REQUESTS}"
+    begins = "Checking whether the service has recovered (3 good checks over 2m needed"
+    assert checking(story) == f"{begins}, 0 so far, the next one now): {REQUESTS}"
     story.checked(story.probe, HEALTH)
     due = f"{story.now + timedelta(minutes=1):%H:%M:%S} UTC"
-    assert checking(story) == f"{begins} (1 so far, the next at {due}): {REQUESTS}"
+    assert checking(story) == f"{begins}, 1 so far, the next one at {due}): {REQUESTS}"
 
 
 def test_many_paths_are_counted_and_an_unknown_service_has_the_probe_s_title() -> None:
     """A sentence stays one that people read."""
     many = Smoke.model_validate({"paths": [{"path": f"/{number}"} for number in range(8)], "timeout": "1s"})
-    assert SmokeTest.looks_at(SHOP, shop(smoke=many)) == (
+    assert SmokeTest.subject(SHOP, shop(smoke=many)) == (
         "20 requests to shop (GET /0, GET /1, GET /2, GET /3, GET /4 and 3 others)"
     )
-    assert SmokeTest.looks_at(SHOP, {}) == "Run the smoke test"
-    assert Health.looks_at(SHOP, {}) == "the health check of shop"
+    assert SmokeTest.subject(SHOP, {}) == "Run the smoke test"
+    assert Health.subject(SHOP, {}) == "the health check of shop"
