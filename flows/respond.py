@@ -13,7 +13,7 @@ from allclear.commands.company import Declare
 from allclear.domain.records import By
 from allclear.domain.runbook import Phase
 from allclear.domain.template_values import waiting
-from allclear.engine.people.declare import Declared, declared_words
+from allclear.engine.people.declare import DeclareResult, declared_words
 from allclear.engine.response.flow_starts import start_message
 from flows.artifacts import publish
 from flows.run_context import Ended, author, deliver, name_run
@@ -63,8 +63,9 @@ async def respond(  # noqa: PLR0913, PLR0917 - the fields of its form
     }
 
     async def work(engine: Engine, shown: Shown) -> str:
-        if incident.strip():
-            started = _continue(engine, incident.strip().upper())
+        if known := incident.strip().upper():
+            _continue(engine, known)
+            started = DeclareResult(known, joined=False)
         else:
             command = read_fields(Declare, {**said, "facts": read_facts(facts or [])})
             started = command.open(engine, author(engine, name, role), Phase.DETECT.value)
@@ -74,15 +75,14 @@ async def respond(  # noqa: PLR0913, PLR0917 - the fields of its form
     return await carried_out(work, incident)
 
 
-def _continue(engine: Engine, incident: str) -> Declared:
+def _continue(engine: Engine, incident: str) -> None:
     """Start the first phase of an incident that an alert or a command has opened."""
     if not engine.conductor.incident(incident).over:
         message = start_message(incident, Phase.DETECT.value)
         engine.journal.append(incident, [], By(actor="allclear", via="flow respond"), outbox=[message])
-    return Declared(incident, joined=False)
 
 
-async def _show(engine: Engine, started: Declared) -> str:
+async def _show(engine: Engine, started: DeclareResult) -> str:
     """Publish the incident in Prefect, start what is due, and return what the run's end tells its reader."""
     incident = started.incident
     state = engine.conductor.incident(incident)

@@ -66,7 +66,10 @@ async def print_outcome(to: Sender, ask: str, sentence: str, *, as_json: bool = 
 
 
 def what_follows(incident: str, now: IncidentNow, act: ActView) -> list[str]:
-    """Return what is so after an act: after a measure whether it contains the incident, else what comes next."""
+    """Return the lines that follow an outcome.
+
+    For a measure they say whether the incident is contained; otherwise what comes next.
+    """
     if not act.ended:
         return [f"It has no outcome yet. Follow it: allclear show {incident}"]
     if act.measure and act.settled:

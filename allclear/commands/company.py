@@ -15,7 +15,7 @@ from allclear.domain.records import By
 
 if TYPE_CHECKING:
     from allclear.bootstrap import Engine
-    from allclear.engine.people.declare import Declared
+    from allclear.engine.people.declare import DeclareResult
 
 
 class Declare(Command):
@@ -43,22 +43,22 @@ class Declare(Command):
         return self.words(engine, self.open(engine, by))
 
     @staticmethod
-    def words(engine: Engine, declared: Declared) -> str:
+    def words(engine: Engine, result: DeclareResult) -> str:
         """Return the sentence about what became of the declaration, with the command that shows the incident."""
         from allclear.engine.people.declare import declared_words  # noqa: PLC0415 - the command line starts without it
 
-        opened = engine.conductor.incident(declared.incident)
+        opened = engine.conductor.incident(result.incident)
         follow = "" if opened.opened.ticket else f" Follow it: allclear show {opened.id}"
-        return declared_words(opened, declared) + follow
+        return declared_words(opened, result) + follow
 
-    def open(self, engine: Engine, by: By, first: str = "respond") -> Declared:
+    def open(self, engine: Engine, by: By, first: str = "respond") -> DeclareResult:
         """Open the incident, or join an open one; `first` is the flow that is started for it.
 
         Raises what `People.declare` raises.
         """
         from allclear.engine.people.declare import Declaration  # noqa: PLC0415 - the command line starts without it
 
-        declared = Declaration(
+        declaration = Declaration(
             title=self.title_,
             severity=self.severity,
             service=self.service,
@@ -68,7 +68,7 @@ class Declare(Command):
             known_since=self.known_since,
             kind=self.kind,
         )
-        return engine.people.declare(declared, by, first=first)
+        return engine.people.declare(declaration, by, first=first)
 
 
 class TakeOver(Command):

@@ -51,8 +51,8 @@ class Act:
     """The number of the entry with its intent; 0 without one."""
 
     @property
-    def reached_at(self) -> datetime:
-        """Return when it came as far as it is now: when it finished, else was begun, else was proposed."""
+    def stage_at(self) -> datetime:
+        """Return the time of its latest stage: finished, else begun, else proposed."""
         return self.finished_at or self.intended_at or self.at
 
     @property

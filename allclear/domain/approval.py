@@ -195,7 +195,7 @@ class Ask(Model):
         default=[], description="Sentences of the text beside the change: who proposes it, why it is not automatic."
     )
     left_out: list[str] = Field(
-        default=[], description="The steps that a no leaves out; a follow-up then says that they are still to be done."
+        default=[], description="The steps that are left out after a no. A follow-up then names them."
     )
     contains: bool = Field(default=False, description="Whether a yes confirms that the incident is contained.")
     ends: bool = Field(default=False, description="Whether a yes ends the incident.")

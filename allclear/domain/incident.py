@@ -61,7 +61,7 @@ class ReminderState:
 
 @dataclass(frozen=True)
 class Classification:
-    """Of which kind and severity the incident is from an entry on. They decide who may read it."""
+    """The kind and severity of an incident from one entry on. They decide who may read it."""
 
     number: int
     at: datetime
@@ -330,7 +330,7 @@ class Incident:
         return self.acts[tries[-1]] if tries else None
 
     def steps_tried(self, phase: str) -> list[str]:
-        """Return the steps of a phase, or of what stands in place of one, that have acts; in the order of the first."""
+        """Return the steps of a phase or pseudo-phase that have acts, in the order of their first act."""
         return [step for name, step in self.tries if name == phase]
 
     def failed_in_a_row(self, phase: str, step: str) -> list[Act]:

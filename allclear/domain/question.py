@@ -24,7 +24,7 @@ from allclear.domain.text import (
 )
 
 _WHY = "Why: "
-"""How the paragraph of a question about a change begins that says why it is needed."""
+"""The beginning of the paragraph that says why a change is needed."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,9 @@ def change_of(incident: Incident, state: AskState) -> JsonDict:
 
 
 def text_now(incident: Incident, state: AskState, now: datetime, zone: tzinfo) -> str:
-    """Return the text of a question in Markdown, with what is true now in place of what was when it was asked.
+    """Return the text of a question in Markdown.
 
-    That is why the change is needed, with the last check, and what happens without an answer.
+    The reason with the last check, and what happens without an answer, are as of `now`.
     """
     words = window_words(incident, state, now, zone)
     why = why_paragraph(incident, zone) if change_of(incident, state) else ""
@@ -99,7 +99,7 @@ def situation(incident: Incident, zone: tzinfo) -> str:
 
 
 def last_check_words(incident: Incident, zone: tzinfo) -> str:
-    """Return what the newest check that decides about containment or recovery was of, when, and what it has found.
+    """Return the newest check that decides about containment or recovery: what was checked, when, and the result.
 
     For example `containment, 14:31 UTC: 20 requests: 0 failed.`; empty before the first one. It may hold what strangers
     wrote.

@@ -118,8 +118,8 @@ class KeyedTasks:
 class Sweep:
     """Visits many items concurrently, usually open incidents.
 
-    A limited number of visits works at once. A visit that fails is logged and holds up no other visit. Visits that
-    need different systems can have slots of their own, so that a system that hangs delays only its own visits.
+    A limited number of visits works at once. A visit that fails is logged and holds up no other visit. Visits can be
+    put into groups. Each group has its own slots, so that a vendor that hangs delays only its own group.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class Sweep:
         retry_after: float | None = None,
         on_end: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`task` completes the log line "Could not … VS-1". At most `at_once` visits of the same system work at once.
+        """`task` completes the log line "Could not … VS-1". At most `at_once` visits of one group run together.
 
         After `retry_after` seconds a failed visit is repeated. Without it a failed visit ends, and the next round may
         repeat it. `on_end` is called with the key of each visit that `start` began and that has ended.
@@ -141,19 +141,19 @@ class Sweep:
         self._retry_after = retry_after
         self._at_once = at_once
         self._slots: dict[str, ConcurrencySlots] = {}
-        """System -> the slots of its visits."""
+        """Group -> its slots."""
         self._running = KeyedTasks(on_end)
 
     def __contains__(self, key: str) -> bool:
         """Return whether a visit that `start` began is running for this key."""
         return key in self._running
 
-    def start(self, key: str, visit: Callable[[], Awaitable[object]], system: str = "") -> bool:
+    def start(self, key: str, visit: Callable[[], Awaitable[object]], group: str = "") -> bool:
         """Start a visit without waiting for it. Return False if one is running for this key already.
 
-        `system` names what the visit may have to wait for; only visits with the same name share slots.
+        `group`: only visits of the same group share slots.
         """
-        return self._running.start(key, partial(self._until_done, key, visit, system))
+        return self._running.start(key, partial(self._until_done, key, visit, group))
 
     async def wait(self, prefix: str = "", within: float | None = None) -> None:
         """Wait until no started visit runs whose key starts with `prefix`, for at most `within` seconds."""
@@ -180,15 +180,15 @@ class Sweep:
         done = await asyncio.gather(*(one(key, item) for key, item in pairs))
         return [key for (key, _), good in zip(pairs, done, strict=True) if good]
 
-    async def _until_done(self, key: str, visit: Callable[[], Awaitable[object]], system: str) -> None:
-        while not await self._visit(key, visit, system):
+    async def _until_done(self, key: str, visit: Callable[[], Awaitable[object]], group: str) -> None:
+        while not await self._visit(key, visit, group):
             if self._retry_after is None:
                 return
             await asyncio.sleep(self._retry_after)
 
-    async def _visit(self, key: str, visit: Callable[[], Awaitable[object]], system: str = "") -> bool:
+    async def _visit(self, key: str, visit: Callable[[], Awaitable[object]], group: str = "") -> bool:
         """Make one visit, and return whether it did not fail."""
-        slots = self._slots.setdefault(system, ConcurrencySlots(self._at_once))
+        slots = self._slots.setdefault(group, ConcurrencySlots(self._at_once))
         async with slots.slot():
             try:
                 await visit()

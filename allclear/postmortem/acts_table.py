@@ -48,7 +48,7 @@ def messages_list(incident: Incident, plan: Plan) -> str:
         and act.proposed.phase not in {LIVE_MESSAGE, MEETING, NOTICE, THREAD}
         and (act.proposed.phase != TICKET or is_own_ticket(act))
     ]
-    return "\n".join(_message(incident, act, plan) for act in sorted(listed, key=lambda act: act.reached_at))
+    return "\n".join(_message(incident, act, plan) for act in sorted(listed, key=lambda act: act.stage_at))
 
 
 def _message(incident: Incident, act: Act, plan: Plan) -> str:
@@ -73,7 +73,7 @@ def changes_production(act: Act) -> bool:
 
 
 def _when(act: Act, plan: Plan) -> str:
-    return clock(act.reached_at, plan.zone) if act.finished_at or act.intended_at else ""
+    return clock(act.stage_at, plan.zone) if act.finished_at or act.intended_at else ""
 
 
 def markdown_in_place(incident: Incident, plan: Plan) -> str:

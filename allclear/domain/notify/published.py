@@ -14,7 +14,10 @@ from allclear.domain.text import plain
 
 
 def became_private(plan: Plan, incident: Incident) -> Classification | None:
-    """Return by which kind and severity an incident has become private; None if it is not, or was from the start."""
+    """Return the kind and severity that made an incident private.
+
+    None if it is public, or was private from the start.
+    """
     since: Classification | None = None
     was_private = True
     for one in incident.classifications:

@@ -300,7 +300,7 @@ class Plan(Model):
         known = [person for person in self.people if person.known and kind in person.contacts]
         return [one for one in known if wanted and contact_key(kind, one.contacts[kind].address) == wanted]
 
-    def reached_at(self, kind: str, address: str) -> Person | None:
+    def person_at(self, kind: str, address: str) -> Person | None:
         """Return the one person with this address among the contacts of a kind, as `pagerduty`; None if no one has it.
 
         Also None if several people share the address, because then it does not say who it is.

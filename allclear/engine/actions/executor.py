@@ -232,8 +232,8 @@ class Executor:
                 raise
             return self._finish_unclaimed(incident.id, act.id, by, reconcile.failed(error))
         if not act.intended:
-            old = self._says_what_is_private_now(incident, act)
-            outcome, now = (_not_sent(incident), now) if old else await _final_check(loaded, now)
+            outdated = self._has_words_from_before(incident, act)
+            outcome, now = (_private_since(incident), now) if outdated else await _final_check(loaded, now)
             if outcome is not None:
                 return self._finish_unclaimed(incident.id, act.id, by, outcome)
         change = loaded.change if act.intended else loaded.change.model_copy(update={"before": now})
@@ -257,14 +257,14 @@ class Executor:
                 return None
 
     def _why_too_late(self, incident_id: str, act_id: str) -> str:
-        """Return why an interrupted message is not sent any more, as of now; empty if it is sent."""
+        """Return why an interrupted message must not be sent any more; empty if it may. Reads the record anew."""
         incident, act = self._read(incident_id, act_id)
-        if self._says_what_is_private_now(incident, act):
+        if self._has_words_from_before(incident, act):
             return f"{incident.id} has become private"
         return "the incident has ended" if is_too_late(incident, act) else ""
 
-    def _says_what_is_private_now(self, incident: Incident, act: Act) -> bool:
-        """Return whether it is a message whose words are from before its incident became private."""
+    def _has_words_from_before(self, incident: Incident, act: Act) -> bool:
+        """Return whether the act is a message whose text was written before the incident became private."""
         action = self.action(act.proposed.action)
         has_words = bool(action.text_params) or action.pages or action.public
         return self._plan is not None and has_words and is_from_before(self._plan, incident, act)
@@ -280,7 +280,7 @@ class Executor:
             incident, act = self._read(incident_id, act_id)
             if act.outcome is None:
                 _require_clearance(incident, act)
-            if not act.intended and self._says_what_is_private_now(incident, act):
+            if not act.intended and self._has_words_from_before(incident, act):
                 break  # it became private while the target was read
             with suppress(ConcurrentWrite):
                 return self._journal.claim(resource, incident_id, act_id, LEASE, intent, by, expect=incident.length)
@@ -357,8 +357,8 @@ def supersede_command(incident_id: str, act_id: str) -> str:
     return f"If it is to stay as it is now: allclear supersede {incident_id} {act_id} --reason WHY {AS_NAME}"
 
 
-def _not_sent(incident: Incident) -> Outcome:
-    """Return the outcome of a message whose words are from before its incident became private."""
+def _private_since(incident: Incident) -> Outcome:
+    """Return the outcome of a message whose text was written before the incident became private."""
     return Outcome(
         status=ActStatus.FAILED,
         changed=False,
@@ -419,8 +419,8 @@ async def _issue(
 ) -> Outcome:
     """Apply the claimed change, or find out what became of it if it was begun before, and return the outcome.
 
-    `why_too_late` is asked right before the write: it returns why a change that the interruption left undone is not
-    made any more; empty if it is made.
+    `why_too_late` is called right before the write. It returns why a change that was interrupted must not be made any
+    more; empty if it may.
     """
     if claim.resumed:
         found = await reconcile.after_interruption(loaded, change, holder_dead=claim.holder_dead)

@@ -41,7 +41,7 @@ class MessageLinks:
         people = params.get("people") if kind.reaches else None
         if people:
             addresses = cast("list[object]", from_command_line(people))
-            known = self._plan.reached_at(kind.reaches or "", str(addresses[0]).strip())
+            known = self._plan.person_at(kind.reaches or "", str(addresses[0]).strip())
             if len(addresses) > 1 or known is None:
                 return "", ""
             return known.name, ON_CALL if ON_CALL in known.roles else known.roles[0]

@@ -82,7 +82,7 @@ class NoticeSender:
         """Start sending what is due; `wait` waits for it."""
         for notice in self._due_now(self._conductor.incident(incident_id)).values():
             key = task_key(incident_id, notice.step)
-            self._sweep.start(key, partial(self._send, incident_id, notice), system=notice.way)
+            self._sweep.start(key, partial(self._send, incident_id, notice), group=notice.way)
 
     async def wait(self) -> None:
         """Wait until everything that was started was sent or failed."""

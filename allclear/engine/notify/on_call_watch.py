@@ -61,7 +61,7 @@ class OnCallWatch:
         levels, now = await action.on_call(policy), self._clock()
         known = self._journal.overrides(rota.role)
         for layer, address in zip(rota.layers, levels, strict=False):
-            person = self._plan.reached_at(action.reaches or "", address)
+            person = self._plan.person_at(action.reaches or "", address)
             last = next((one for one in known if one.layer == layer.name), None)
             same = person and last and person_key(last.person) == person_key(person.name)
             if person and not (same and last and now - last.at < _WRITE_EVERY):

@@ -74,7 +74,7 @@ class Sender:
                 continue
             if way.of_plan:
                 key = task_key(incident_id, way.step)
-                self._sweep.start(key, partial(self._send_by_way, incident_id, way), system=way.message.action)
+                self._sweep.start(key, partial(self._send_by_way, incident_id, way), group=way.message.action)
             else:
                 await self._send_reminder(incident_id, state, way)
         for page, at in self._failed_page_tries(self._conductor.incident(incident_id)):

@@ -41,7 +41,7 @@ class Declaration:
 
 
 @dataclass(frozen=True)
-class Declared:
+class DeclareResult:
     """What became of a declaration."""
 
     incident: str
@@ -58,7 +58,7 @@ class Declarations:
         self._writer = writer
         self._assessments = assessments
 
-    def declare(self, declaration: Declaration, by: By, *, first: str | None = "respond") -> Declared:
+    def declare(self, declaration: Declaration, by: By, *, first: str | None = "respond") -> DeclareResult:
         """Open an incident, or join an open one; `first` is the flow that is started for it, or None.
 
         The person who declares it has acknowledged it, and leads it unless the plan names other people for that. If an
@@ -70,7 +70,8 @@ class Declarations:
         if by.program:
             raise NotAllowed(f"{by.actor} is a program, and only a person may declare an incident.", "Send an alert.")
         if before := find_request(self._journal, by.request):
-            return Declared(before.id, joined=before.requests[by.request] > 1)
+            # The request that opened the incident wrote entry 1; a later entry means that it joined.
+            return DeclareResult(before.id, joined=before.requests[by.request] > 1)
         opened = self.opening(declaration, by).model_copy(update={"manual": first is None})
         service, runbook = declaration.service, declaration.runbook
         fits = partial(has_same_readers, self._company.plan, kind=opened.incident_kind, severity=opened.severity)
@@ -86,10 +87,10 @@ class Declarations:
             if new and (leading := lead_taken_by(self._company.plan, self._writer.read(incident), by)):
                 self._journal.append(incident, leading, by)
         if new:
-            return Declared(incident, joined=False)
+            return DeclareResult(incident, joined=False)
         return self._declare_again(self._writer.read(incident), declaration, by, first)
 
-    def _open_ticket(self, opened: IncidentOpened, by: By) -> Declared:
+    def _open_ticket(self, opened: IncidentOpened, by: By) -> DeclareResult:
         """Open only a ticket, as the severity asks for nothing else."""
         _, key = open_under(self._journal, f"ticket:declared:{opened.service}:{digest(opened.title)}")
         again = [NoteAdded(text=f"Declared again: {opened.title}")]
@@ -97,9 +98,9 @@ class Declarations:
             known = self._journal.open_with_key(key)
             records = again if known else []
             ticket, new = self._journal.open_incident(self._company.plan.short, opened, by, key=key, records=records)
-        return Declared(ticket, joined=not new)
+        return DeclareResult(ticket, joined=not new)
 
-    def _declare_again(self, known: Incident, declaration: Declaration, by: By, first: str | None) -> Declared:
+    def _declare_again(self, known: Incident, declaration: Declaration, by: By, first: str | None) -> DeclareResult:
         """Add the declaration to an open incident. One that a manual action opened has no flow yet, and gets it now.
 
         To a private incident a person who may not read it adds a note, and changes nothing by it.
@@ -118,7 +119,7 @@ class Declarations:
             return [*records, *self._assessments.raised(incident, declaration.severity, facets)]
 
         self._writer.append(known.id, by, decide, outbox=outbox, needs_reader=False)
-        return Declared(known.id, joined=True)
+        return DeclareResult(known.id, joined=True)
 
     def opening(self, declaration: Declaration, by: By) -> IncidentOpened:
         """Return the record that opens an incident for the declaration.
@@ -148,11 +149,11 @@ class Declarations:
         )
 
 
-def declared_words(incident: Incident, declared: Declared) -> str:
+def declared_words(incident: Incident, result: DeclareResult) -> str:
     """Return what the person reads who declared an incident: it is open, was joined, or is only a ticket."""
     if incident.opened.ticket:
         return only_a_ticket(incident)
-    if declared.joined:
+    if result.joined:
         already = f"{incident.id} was open already for the same service and runbook"
         return f"{already}, so your declaration was added to it as a note."
     return f"{incident.id} is open."

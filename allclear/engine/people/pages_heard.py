@@ -103,7 +103,7 @@ class PagesHeard:
         request = f"{VIA}:{news.event or digest(str(news))}"
         if late or not news.agent or news.what not in _TAKES | {"annotated"}:
             return By(actor="allclear", via=VIA, request=request)
-        person = self._company.plan.reached_at(VIA, news.agent)
+        person = self._company.plan.person_at(VIA, news.agent)
         if person is None:  # the plan does not name this person, so that no role is known
             return By(actor=self._name(news), role="", via=VIA, proof=Proof.CLAIMED, request=request)
         role = ON_CALL if ON_CALL in person.roles else person.roles[0]
@@ -119,7 +119,7 @@ class PagesHeard:
 
         People change the name that the pager shows by themselves, so without the id it could be that of another person.
         """
-        if person := self._company.plan.reached_at(VIA, address):
+        if person := self._company.plan.person_at(VIA, address):
             return person.name
         known_as = f"PagerDuty {plain(address, 40)}"
         return known_as if is_blank(name) or name == address else f"{plain(name, 60)} ({known_as})"

@@ -9,7 +9,7 @@ from fastapi import Request, Response
 
 from allclear.commands.company import Declare
 from allclear.domain.errors import AllclearError, JournalError, NotAllowed
-from allclear.engine.people.declare import Declared, declared_words
+from allclear.engine.people.declare import DeclareResult, declared_words
 from allclear.responder.pages.command_forms import company_form
 from allclear.responder.pages.failures import DECLARING, status_of
 from allclear.responder.pages.forms import author, check_origin, command_from, hidden_fields, read_fields, shown_form
@@ -46,26 +46,26 @@ class DeclarePage(PageBase):
             fields = read_fields(request, await body.read(request), self._engine.company.plan)
         typed = dict(fields)
         try:
-            declared = await self._declared(viewer, fields)
+            result = await self._declared(viewer, fields)
         except JournalError as error:
             return self._failed(error)
         except AllclearError as error:
             return self._shown(viewer, typed, error)
-        state = await asyncio.to_thread(self._engine.conductor.incident, declared.incident)
+        state = await asyncio.to_thread(self._engine.conductor.incident, result.incident)
         if state.over:  # the form was sent before, for an incident that has ended since
             said = f"{state.id} has ended, and nothing was declared. Load the form again to declare another incident."
         else:
-            said = declared_words(state, declared)
+            said = declared_words(state, result)
         return self._back(state.id, viewer, said, good=not state.over)
 
-    async def _declared(self, viewer: Viewer, fields: dict[str, str]) -> Declared:
+    async def _declared(self, viewer: Viewer, fields: dict[str, str]) -> DeclareResult:
         """Declare the incident. Raises what `People.declare` raises."""
         engine = self._engine
         form = await asyncio.to_thread(shown_form, engine.links, fields, viewer, "")
         command = command_from(Declare, fields, form)
         by = author(engine.people.who(viewer.person, viewer.role or None, "page", viewer.proof), command, fields, "")
 
-        async def opened() -> Declared:
+        async def opened() -> DeclareResult:
             return command.open(engine, by)
 
         try:
@@ -74,11 +74,14 @@ class DeclarePage(PageBase):
             self._written()
 
     def _shown(self, viewer: Viewer, typed: dict[str, str], error: AllclearError | None = None) -> Response:
-        """Return the form, with what was typed; a service or a severity that the plan lacks is no missing page: 422."""
-        refused = status_of(error) if error else 200
+        """Return the form with what was typed.
+
+        An unknown service or severity is answered with 422: 404 would mean that the page does not exist.
+        """
+        status = status_of(error) if error else 200
         return page(
             "declare.html",
-            HTTPStatus.UNPROCESSABLE_ENTITY if refused == HTTPStatus.NOT_FOUND else refused,
+            HTTPStatus.UNPROCESSABLE_ENTITY if status == HTTPStatus.NOT_FOUND else status,
             form=company_form(Declare, self._engine, typed),
             hidden=hidden_fields(self._engine.links, viewer, ""),
             refused=error,

@@ -139,7 +139,7 @@ def incident_page(source: Source) -> IncidentPage:
     roles = roles_of(viewer.person, incident, plan, viewer.role)
     events, left_out = key_events(incident, source.entries, plan)
     measured, marked = measure(incident, source.entries), marks(incident)
-    acts = sorted(filter(_is_shown, incident.acts.values()), key=lambda act: act.reached_at)
+    acts = sorted(filter(_is_shown, incident.acts.values()), key=lambda act: act.stage_at)
     return IncidentPage(
         id=incident.id,
         title=plain(incident.title),
@@ -330,7 +330,7 @@ def _act(incident: Incident, act: Act, plan: Plan) -> ActRow:
         title=plain(act.proposed.title),
         rows=change_rows(act.change or {}, lambda text: plain(text, LONG)) if changes_production(act) else [],
         approved=[words for ask in act.asks for words in closing_words(incident, incident.asks[ask], plan)],
-        at=named_clock(act.reached_at, plan.zone, "%H:%M:%S"),
+        at=named_clock(act.stage_at, plan.zone, "%H:%M:%S"),
         outcome=words,
         tone=tone,
     )

@@ -13,7 +13,7 @@ from allclear.domain.records import (
     By,
     NoteAdded,
 )
-from allclear.engine.people.declare import Declared, declared_words
+from allclear.engine.people.declare import DeclareResult, declared_words
 from allclear.engine.people.facade import People
 from allclear.journal.rows import OutboxKind
 from tests.unit.engine.people.people_support import ANA, BEN, DECLARED, NAMED, Room
@@ -73,7 +73,7 @@ def test_a_repeated_declaration_is_one_incident(room: Room) -> None:
     """Declared again while it is open, it is a note in the same incident; after its end, it is a new incident."""
     first = room.id
     again = room.people.declare(DECLARED, BEN)
-    assert again == Declared(first, joined=True)
+    assert again == DeclareResult(first, joined=True)
     assert declared_words(room.incident, again) == (
         "VS-1 was open already for the same service and runbook, so your declaration was added to it as a note."
     )
@@ -90,7 +90,7 @@ def test_a_request_that_is_repeated_is_told_what_it_did_first(room: Room) -> Non
     assert [opened.joined, room.people.declare(DECLARED, carla) == opened] == [False, True]
     ben = BEN.model_copy(update={"request": "key-2"})
     joined = [room.people.declare(replace(DECLARED, runbook="broken-feature"), ben) for _ in range(2)]
-    assert joined == [Declared(opened.incident, joined=True)] * 2
+    assert joined == [DeclareResult(opened.incident, joined=True)] * 2
 
 
 @pytest.mark.parametrize("field", ["severity", "service", "runbook"])
