@@ -312,7 +312,8 @@ async def test_people_see_who_was_notified_when_by_what_and_how_far_it_got(tmp_p
         assert sum(row[3] == "failed" for row in got) == 1
         assert {row[1] for row in got if row[3] == "accepted"} >= {"Cara", "Theo"}
         depends = (
-            "CEO: not notified yet: it depends (Whether customers notice it); without an answer, to be notified at "
+            "CEO: not notified yet, because this is not known: Whether customers notice it. "
+            "Without an answer, the message is sent at "
         )
         assert rows[-1].words(plan).startswith(depends)
         assert "CEO" in it.engine.conductor.values(it.incident)["to_notify"]

@@ -88,9 +88,14 @@ def _why_not(plan: Plan, line: Notification, name: str, at: datetime, reaches: R
 
 def no_one(plan: Plan, role: str) -> str:
     """Return that the plan names no one for a role, and what to write into it."""
-    if role in plan.mailing_lists:
-        return f"{plain(plan.role_title(role), 60)} has no address: write it under `mailing_lists` in plan.yaml"
-    return f"no one is named as {plain(plan.role_title(role), 60)}: write the name under `people` in plan.yaml"
+    write = "it under `mailing_lists`" if role in plan.mailing_lists else "the name under `people`"
+    return f"{unnamed(plan, role)}: write {write} in plan.yaml"
+
+
+def unnamed(plan: Plan, role: str) -> str:
+    """Return that the plan names no one for a role, or no address for a mailing list."""
+    title = plain(plan.role_title(role), 60)
+    return f"{title} has no address" if role in plan.mailing_lists else f"no one is named as {title}"
 
 
 def is_pager(line: Notification, way: str, reaches: Reaches) -> bool:

@@ -10,7 +10,7 @@ from allclear.domain.act import Act
 from allclear.domain.base import Model
 from allclear.domain.incident import Incident
 from allclear.domain.local_times import stamp
-from allclear.domain.notify.audiences import next_people, no_one
+from allclear.domain.notify.audiences import next_people, no_one, unnamed
 from allclear.domain.notify.notices import titles_of, unknown_until, verified_at
 from allclear.domain.notify.reached import reached_at
 from allclear.domain.notify.recipients import has_rota
@@ -119,7 +119,7 @@ def _left(plan: Plan, incident: Incident) -> Iterator[Notified]:
         if _is_left(incident, line.audience):
             lacks = _lacks(plan, incident, line.audience)
             why = f"because {lacks}" if lacks else "and no one is left to notify instead"
-            yield _by_hand(plan, incident, line.audience, why)
+            yield _must_be_told(plan, incident, line.audience, why)
 
 
 def _is_left(incident: Incident, audience: str) -> bool:
@@ -128,8 +128,8 @@ def _is_left(incident: Incident, audience: str) -> bool:
     return not under_way and audience in reported_not_told(incident)
 
 
-def _by_hand(plan: Plan, incident: Incident, audience: str, why: str) -> Notified:
-    """Return the row that says whom a person must tell, how to reach them, and what to run then."""
+def _must_be_told(plan: Plan, incident: Incident, audience: str, why: str) -> Notified:
+    """Return the row of an audience that a person must tell: how to reach them, and what to run then."""
     title = _title(plan, audience)
     if incident.over:
         result = f"NOT NOTIFIED, {why}. No one recorded that a person told them."
@@ -145,15 +145,17 @@ def _by_hand(plan: Plan, incident: Incident, audience: str, why: str) -> Notifie
 def _lacks(plan: Plan, incident: Incident, audience: str) -> str:
     """Return what plan.yaml lacks, so that no message can be sent for an audience; empty if it names someone.
 
-    The pager knows who is on call without the plan, and a rota always names people.
+    While the incident is open, the words say what to write into the plan. The pager knows who is on call without the
+    plan, and a rota always names people.
     """
+    lacks = unnamed(plan, audience) if incident.over else no_one(plan, audience)
     if audience in plan.mailing_lists:
-        return "" if plan.mailing_lists[audience].known else no_one(plan, audience)
+        return "" if plan.mailing_lists[audience].known else lacks
     if audience not in plan.roles:
         return "it is no role and no mailing list of the plan"
     if audience == ON_CALL or has_rota(plan, audience) or plan.holders(audience):
         return ""
-    return "" if any(next_people(plan, incident, audience, incident.opened_at, ())) else no_one(plan, audience)
+    return "" if any(next_people(plan, incident, audience, incident.opened_at, ())) else lacks
 
 
 def _contacts(person: Person) -> str:
@@ -177,21 +179,21 @@ def _waiting(plan: Plan, incident: Incident, now: datetime) -> Iterator[Notified
 
 
 def _not_begun(plan: Plan, incident: Incident, line: Notification, now: datetime) -> Notified:
-    """Return why no message to an audience was begun: it is not due yet, or nothing can be sent."""
+    """Return the row of an audience to which no message was begun, with the reason."""
     unknown = [plain(plan.facets[name].title) for name in not_known(line.when, incident.facets) if name in plan.facets]
     lacks, until = _lacks(plan, incident, line.audience), unknown_until(plan, incident, line)
     shown = stamp(until, plan.zone)
     if unknown and now < until:
-        then = f"a person must tell them at {shown}, because {lacks}" if lacks else f"to be notified at {shown}"
-        result = f"not notified yet: it depends ({', '.join(unknown)}); without an answer, {then}"
+        then = f"a person must tell them at {shown}, because {lacks}" if lacks else f"the message is sent at {shown}"
+        result = f"not notified yet, because this is not known: {', '.join(unknown)}. Without an answer, {then}."
     elif verified_at(incident) is None:
         result = "not notified yet: the incident is not verified"
     elif lacks:
-        return _by_hand(plan, incident, line.audience, f"because {lacks}")
+        return _must_be_told(plan, incident, line.audience, f"because {lacks}")
     elif unknown:
-        return _by_hand(plan, incident, line.audience, f"and nothing was sent, although it was due at {shown}")
+        return _must_be_told(plan, incident, line.audience, f"because the message that was due at {shown} was not sent")
     elif incident.over:
-        return _by_hand(plan, incident, line.audience, "and nothing was sent before the incident ended")
+        return _must_be_told(plan, incident, line.audience, "because the incident ended before a message was sent")
     else:
         result = "not notified yet"
     return Notified(audience=_title(plan, line.audience), result=result)

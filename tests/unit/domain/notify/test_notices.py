@@ -83,9 +83,9 @@ def test_an_audience_without_a_name_is_shown_as_not_notified_as_soon_as_its_time
     story = Story().opened().verified().paged_only()
     (row,) = notified(company, story.incident, story.now)
     assert row.words(company) == (
-        "PR team: not notified yet: it depends (Whether it is a security breach); without an answer, a person must "
-        "tell them at 2026-11-22 14:40 UTC, "
-        "because no one is named as PR team: write the name under `people` in plan.yaml"
+        "PR team: not notified yet, because this is not known: Whether it is a security breach. "
+        "Without an answer, a person must tell them at 2026-11-22 14:40 UTC, "
+        "because no one is named as PR team: write the name under `people` in plan.yaml."
     )
     (row,) = notified(company, story.incident, story.after(10).now)
     assert row.words(company) == (
@@ -96,8 +96,7 @@ def test_an_audience_without_a_name_is_shown_as_not_notified_as_soon_as_its_time
     ended = story.record(IncidentEnded(ending="resolved", reason="Fixed.")).incident
     (row,) = notified(company, ended, story.now)
     assert row.words(company) == (
-        "PR team: NOT NOTIFIED, because no one is named as PR team: write the name under `people` in plan.yaml. "
-        "No one recorded that a person told them."
+        "PR team: NOT NOTIFIED, because no one is named as PR team. No one recorded that a person told them."
     )
 
 
@@ -106,10 +105,10 @@ def test_a_person_who_has_a_contact_is_shown_as_not_notified_if_nothing_was_sent
     company = notifying(BREACH, people=({"name": "Pia", "roles": ["pr_team"]},))
     story = Story().opened().verified().paged_only()
     (row,) = notified(company, story.incident, story.now)
-    assert row.result.endswith("without an answer, to be notified at 2026-11-22 14:40 UTC")
+    assert row.result.endswith("Without an answer, the message is sent at 2026-11-22 14:40 UTC.")
     (row,) = notified(company, story.incident, story.after(13).now)
     assert row.result == (
-        "NOT NOTIFIED, and nothing was sent, although it was due at 2026-11-22 14:40 UTC. "
+        "NOT NOTIFIED, because the message that was due at 2026-11-22 14:40 UTC was not sent. "
         "Tell Pia (email 10@example.com, phone +491510000010) yourself."
     )
 
