@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -54,8 +54,7 @@ class Ports:
     @staticmethod
     def free() -> Ports:
         """Return two free ports. Raises ConfigError if there are none."""
-        first = free_port()
-        return Ports(first, free_port(besides=first))
+        return Ports(*free_ports(2))
 
 
 class Stack:
@@ -320,19 +319,23 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
-def free_port(*, besides: int = 0) -> int:
-    """Return a port of 127.0.0.1 on which nothing listens. Raises ConfigError if there is none.
+def free_ports(count: int, candidates: Iterable[int] = ()) -> list[int]:
+    """Return different ports of 127.0.0.1 on which nothing listens. Raises ConfigError if too few are found.
 
-    A port that the kernel chooses could be given to an outgoing connection before the process that is to listen on it
-    has started. So it is one below those that Linux and macOS give to outgoing connections.
+    The kernel could give a port from its own range to an outgoing connection before our process listens on it. So
+    these are below the range of Linux and macOS. `candidates` are the ports to try; default: 100 at random.
     """
-    for port in random.sample(_FOR_LISTENERS, k=100):
+    found = list[int]()
+    for port in candidates or random.sample(_FOR_LISTENERS, k=100):
         with socket.socket() as one, suppress(OSError):
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             one.bind(("127.0.0.1", port))
-            if port != besides:
-                return port
-    raise ConfigError("No port of 127.0.0.1 is free.", "End what listens on so many ports, then try again.")
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise ConfigError(
+        "Too few free ports were found on 127.0.0.1.", "Stop processes that listen there, then try again."
+    )
 
 
 def port_taken(port: int) -> bool:

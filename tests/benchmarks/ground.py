@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Self
 
 import httpx
 
-from allclear.stack import free_port
+from allclear.stack import free_ports
 from tests.benchmarks.company import REGIONS, names
 from tests.benchmarks.ours import Ours
 from tests.benchmarks.processes import Process
@@ -40,7 +40,7 @@ class Floor:
     def __init__(self, home: Path, described: Path) -> None:
         self.home = home
         home.mkdir(parents=True)
-        self.port = free_port()
+        self.port = free_ports(1)[0]
         self.url = f"http://127.0.0.1:{self.port}"
         self._described = described
         self.process: Process | None = None

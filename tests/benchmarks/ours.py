@@ -23,7 +23,7 @@ from allclear.domain.errors import AllclearError
 from allclear.domain.incident import Incident
 from allclear.domain.records import AskAnswered, By, IncidentEnded
 from allclear.settings import Settings
-from allclear.stack import free_port
+from allclear.stack import free_ports
 from tests.benchmarks.company import REGIONS, write_company
 from tests.benchmarks.processes import Process
 from tests.benchmarks.production import PROJECT
@@ -44,7 +44,7 @@ class Ours:
         endpoints = simulation["endpoints"] | {name: f"{store}/{name}" for name in services}
         described = home / "simulation.json"
         described.write_text(json.dumps(simulation | {"endpoints": endpoints}))
-        self.port = free_port()
+        self.port = free_ports(1)[0]
         self.url = f"http://127.0.0.1:{self.port}"
         self.settings = Settings(
             company="bench",

@@ -16,7 +16,7 @@ from allclear.domain.incident import Incident
 from allclear.domain.replay import replay
 from allclear.journal.sql_journal import SqlJournal
 from allclear.settings import Simulation
-from allclear.stack import free_port
+from allclear.stack import free_ports
 from tests.end_to_end.stack_support import LIMIT, ROOT, environment, until
 from tests.scopes import DRILL
 
@@ -84,13 +84,14 @@ def alone(home: Path, scenario: str = "vintstreet/payment-processing-down", **mo
     assert simulator.stdout is not None
     announced = home / "simulation.json"
     announced.write_text(simulator.stdout.readline())
+    port, nothing = free_ports(2)
     variables = {
         "ALLCLEAR_COMPANY": scenario.partition("/")[0],
         "ALLCLEAR_JOURNAL_URL": f"sqlite:///{home}/journal.db",
-        "ALLCLEAR_RESPONDER_URL": f"http://127.0.0.1:{free_port()}",
+        "ALLCLEAR_RESPONDER_URL": f"http://127.0.0.1:{port}",
         "ALLCLEAR_ALERT_TOKEN": TOKEN,
         "ALLCLEAR_SIMULATION": str(announced),
-        "PREFECT_API_URL": f"http://127.0.0.1:{free_port()}/api",
+        "PREFECT_API_URL": f"http://127.0.0.1:{nothing}/api",
         **more,
     }
     here = Alone(home, variables, Simulation.load(announced), [simulator])

@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 
 from allclear.domain.approval import AskKind
 from allclear.domain.incident import Incident
-from allclear.stack import free_port
+from allclear.stack import free_ports
 from tests.end_to_end.responder_support import TOKEN, Alone, alone
 from tests.end_to_end.stack_support import LIMIT, ROOT, allclear
 
@@ -58,7 +58,7 @@ def address(responder: Alone) -> Iterator[str]:
     hook["http_config"]["authorization"]["credentials_file"] = str(home / "token")
     with (home / "alertmanager.yml").open("w") as file:
         YAML().dump(configuration, file)
-    port = free_port()
+    port = free_ports(1)[0]
     with (home / "log").open("w") as log:
         process = subprocess.Popen(  # noqa: S603 - the distribution's own program
             [

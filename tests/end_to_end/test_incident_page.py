@@ -22,7 +22,7 @@ from allclear.domain.proof import Proof
 from allclear.domain.records import AskAnswered, Contained
 from allclear.responder.app import make_app
 from allclear.settings import Settings
-from allclear.stack import free_port
+from allclear.stack import free_ports
 from tests.contract.simulator_support import REPOSITORY, Simulated
 from tests.end_to_end.browser_support import BrowserThread, needs_browser, page_in
 from tests.end_to_end.stack_support import until
@@ -89,7 +89,7 @@ class Night:
 @contextmanager
 def responding(sim: Simulated, folder: Path) -> Generator[Night]:
     """Yield the incident that an alert has opened, on a responder whose workers run."""
-    port = free_port()
+    port, nothing = free_ports(2)
     settings = Settings(
         company="vintstreet",
         journal_url=new_journal(folder),
@@ -97,7 +97,7 @@ def responding(sim: Simulated, folder: Path) -> Generator[Night]:
         link_key=SecretStr("a-key-of-personal-links"),
         responder_url=f"http://127.0.0.1:{port}",
         recovery_over=timedelta(seconds=1),
-        PREFECT_API_URL=f"http://127.0.0.1:{free_port()}/api",  # pyright: ignore[reportCallIssue]
+        PREFECT_API_URL=f"http://127.0.0.1:{nothing}/api",  # pyright: ignore[reportCallIssue]
     )
     engine = make_engine(settings, environ={}, company=named(), registry=installed())
     with served(make_app(engine, SecretStr(TOKEN)), port=port):

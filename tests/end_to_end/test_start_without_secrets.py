@@ -21,7 +21,7 @@ import pytest
 from allclear.domain.incident import Incident
 from allclear.domain.replay import replay
 from allclear.journal.sql_journal import SqlJournal
-from allclear.stack import free_port
+from allclear.stack import free_ports
 from tests.end_to_end.stack_support import LIMIT, ROOT, allclear, environment, processes_of, until
 from tests.missing_secrets import VARIABLES, environment_without_secrets
 from tests.scopes import REAL
@@ -64,7 +64,7 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
     """`allclear up` for a company whose secrets are all missing, until it has tested the systems."""
     folder = tmp_path_factory.mktemp("bare")
     home, printed = folder / "home", folder / "printed"
-    ports = [free_port(), free_port()]
+    ports = free_ports(2)
     bare = environment_without_secrets(folder)
     with printed.open("w") as out:
         process = subprocess.Popen(  # noqa: S603 - our own program

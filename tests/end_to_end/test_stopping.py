@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from allclear.journal.sql_journal import SqlJournal
-from allclear.stack import free_port
+from allclear.stack import free_ports
 from tests.end_to_end.stack_support import LIMIT, ROOT, environment, processes_of, until
 from tests.scopes import DRILL
 
@@ -71,7 +71,7 @@ def test_a_drill_that_is_ended_in_the_middle_leaves_no_process_behind(tmp_path: 
 @pytest.mark.parametrize("word", [signal.SIGTERM, signal.SIGINT])
 def test_a_responder_whose_journal_hangs_can_be_stopped(tmp_path: Path, word: signal.Signals) -> None:
     """Another process holds the journal's lock."""
-    home, port = tmp_path, free_port()
+    home, port = tmp_path, free_ports(1)[0]
     more = {
         "ALLCLEAR_COMPANY": "vintstreet",
         "ALLCLEAR_JOURNAL_URL": f"sqlite:///{home}/journal.db",

@@ -28,7 +28,7 @@ from ruamel.yaml import YAML
 from allclear.domain.records import AlertJoined, AlertsCollapsed
 from allclear.domain.scope import Scope
 from allclear.journal.sql_journal import SqlJournal
-from allclear.stack import free_port
+from allclear.stack import free_ports
 from tests.end_to_end.stack_support import LIMIT, ROOT, environment, until
 
 pytestmark = pytest.mark.slow
@@ -74,7 +74,7 @@ def company(root: Path) -> None:
 def responder(folder: Path) -> Generator[tuple[int, SqlJournal]]:
     """Yield the port of a responder in a process of its own, and its journal."""
     company(folder / "runbooks")
-    port, url = free_port(), f"sqlite:///{folder}/journal.db"
+    port, url = free_ports(1)[0], f"sqlite:///{folder}/journal.db"
     variables = {
         "ALLCLEAR_RUNBOOKS": str(folder / "runbooks"),
         "ALLCLEAR_COMPANY": "storm",

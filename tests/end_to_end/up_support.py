@@ -18,7 +18,7 @@ from allclear.domain.incident import Incident
 from allclear.domain.records import Entry
 from allclear.domain.replay import replay
 from allclear.journal.sql_journal import SqlJournal
-from allclear.stack import free_port
+from allclear.stack import free_ports
 from tests.end_to_end.stack_support import LIMIT, ROOT, allclear, environment, make, patient_companies, until
 from tests.scopes import DRILL
 
@@ -72,7 +72,8 @@ def running_up(home: Path, **more: str) -> Generator[Up]:
     if "ALLCLEAR_RUNBOOKS" not in more:
         more["ALLCLEAR_RUNBOOKS"] = str(patient_companies(home))
     printed = home / "printed.txt"
-    ports = f"--port {free_port()} --responder-port {free_port()}"
+    prefect, responder = free_ports(2)
+    ports = f"--port {prefect} --responder-port {responder}"
     with printed.open("w") as out:
         process = subprocess.Popen(  # noqa: S603 - our own program
             make("up", "SIMULATED=1", f"ARGS={ports} --home {home}"),

@@ -10,7 +10,7 @@ import pytest
 from prefect.settings import Settings
 
 from allclear.domain.errors import ConfigError
-from allclear.stack import Ports, Stack, free_port
+from allclear.stack import Ports, Stack, free_ports
 
 
 def test_every_setting_of_prefect_is_one_that_this_prefect_reads(
@@ -34,19 +34,15 @@ def test_every_setting_of_prefect_is_one_that_this_prefect_reads(
 
 def test_a_free_port_is_none_that_an_outgoing_connection_is_given() -> None:
     """Such a port could be gone before the process that is to listen on it has started."""
-    ports = {free_port() for _ in range(20)}
+    ports = {free_ports(1)[0] for _ in range(20)}
     assert all(20_000 <= port < 32_768 for port in ports)
     assert len(ports) > 1, "two stacks that start together seldom choose the same"
 
 
-def test_a_port_on_which_something_listens_is_not_free(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The next candidate is taken; without one, the error says so."""
+def test_a_port_on_which_something_listens_is_not_free() -> None:
+    """The next candidate is taken; if there are too few, the error says so."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        taken = server.getsockname()[1]
-        other = free_port()
-        candidates = [taken, other]
-        monkeypatch.setattr("allclear.stack.random.sample", lambda *_, **__: candidates)
-        assert free_port() == other
-        candidates.remove(other)
-        with pytest.raises(ConfigError, match="No port of"):
-            free_port()
+        taken, [other] = server.getsockname()[1], free_ports(1)
+        assert free_ports(1, [taken, other]) == [other]
+        with pytest.raises(ConfigError, match="Too few free ports"):
+            free_ports(2, [taken, other])
