@@ -333,9 +333,7 @@ def free_ports(count: int, candidates: Iterable[int] = ()) -> list[int]:
             found.append(port)
         if len(found) == count:
             return found
-    raise ConfigError(
-        "Too few free ports were found on 127.0.0.1.", "Stop processes that listen there, then try again."
-    )
+    raise ConfigError("Too few free ports were found on 127.0.0.1.", "Stop what listens there, then try again.")
 
 
 def port_taken(port: int) -> bool:

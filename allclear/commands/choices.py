@@ -10,7 +10,7 @@ from allclear.domain.local_times import day, local
 from allclear.domain.plan import UNKNOWN, assess, is_blank
 from allclear.domain.review.meeting import meeting_of
 from allclear.domain.review.meeting_plan import may_be_invited
-from allclear.domain.review.post_mortem import NOTE_FOR
+from allclear.domain.review.post_mortem import NOTE_FOR, TITLES
 from allclear.domain.template_values import left_in_place
 from allclear.domain.text import LONG, plain
 
@@ -120,7 +120,8 @@ def invitable(form: FormContext) -> list[Option]:
 
 def note_places(_form: FormContext) -> list[Option]:
     """Return where the post-mortem may show a note."""
-    return [Option(name, name.replace("_", " ")) for name in NOTE_FOR]
+    titles = {"timeline": "Timeline", **TITLES}
+    return [Option(name, titles[name]) for name in NOTE_FOR]
 
 
 def acts_in_place(form: FormContext) -> list[Option]:

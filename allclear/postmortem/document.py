@@ -16,7 +16,7 @@ from allclear.domain.placeholders import render, unknown_placeholders
 from allclear.domain.plan import Plan
 from allclear.domain.records import Entry, PostMortemWritten
 from allclear.domain.review.follow_up_tickets import ticket_of, ticket_words
-from allclear.domain.review.post_mortem import PostMortemField
+from allclear.domain.review.post_mortem import TITLES, PostMortemField
 from allclear.domain.template_values import duration, lead, status_words
 from allclear.domain.text import LONG, emphasised, enumerated, markdown_safe, plain
 from allclear.domain.timeline import Line, timeline
@@ -168,8 +168,8 @@ def _to_complete(source: PostMortem) -> str:
     if not missing:
         return ""
     who = plain(lead(incident, source.plan) or "", 60) or "A person of the response"
-    fields = enumerated([name.replace("_", " ") for name in missing])
-    note = f"Still missing: {fields}. {who} writes them on the page of {incident.id}, under Post-mortem."
+    fields = enumerated([TITLES[name] for name in missing])
+    note = f"Still missing: {fields}. {who} is asked to write them on the page of {incident.id}, under Post-mortem."
     return f"---\n\n{emphasised(markdown_safe(note, LONG))}"
 
 

@@ -33,6 +33,7 @@ from allclear.domain.records import (
     Recovered,
     StepDone,
 )
+from allclear.domain.review.post_mortem import TITLES
 from allclear.domain.text import plain
 from allclear.postmortem.document import PostMortem, gaps, write_post_mortem
 from allclear.postmortem.html_page import post_mortem_page
@@ -164,9 +165,9 @@ def test_the_last_line_names_who_completes_the_document_where() -> None:
     story = Story().opened()
     text, _, last = _written(story).rpartition("\n---\n")
     assert "allclear " not in text.partition("## Annex")[0] + last
-    assert "Ben writes them on the page of VS-12, under Post-mortem." in last
+    assert "Ben is asked to write them on the page of VS-12, under Post-mortem." in last
     for name in set(FIELDS) - {"went_well", "could_improve"}:  # the record tells these
-        assert name.replace("_", " ") in last
+        assert TITLES[name] in last
     written = [PostMortemWritten(field=name, text="one") for name in FIELDS]
     assert "Still missing" not in _written(story.record(*written, by=BEN))
 

@@ -26,6 +26,23 @@ PostMortemField = Literal[
 ]
 """A part of the post-mortem that a person writes."""
 
+TITLES: Mapping[str, str] = MappingProxyType(
+    {
+        "summary": "Summary",
+        "root_cause": "Root cause",
+        "contributing_factors": "Contributing factors",
+        "impact_users": "Users affected",
+        "impact_revenue": "Cost",
+        "customer_data": "Customers' data",
+        "resolution": "Resolution",
+        "went_well": "What went well",
+        "could_improve": "What could be improved",
+        "got_lucky": "Where we were lucky",
+        "preventive": "Preventing recurrence",
+    }
+)
+"""What people call each part."""
+
 NoteFor = Literal["timeline", PostMortemField]
 """Where the post-mortem shows a note: among its key events, or as the suggestion for a field."""
 

@@ -21,6 +21,7 @@ from allclear.domain.records import (
     RoleOffered,
     RoleTaken,
 )
+from allclear.domain.review.post_mortem import TITLES
 from allclear.domain.sentences.sentence import Sentence, SentenceContext
 from allclear.domain.text import bare, plain, role_words, with_full_stop
 
@@ -47,8 +48,9 @@ def describe(context: SentenceContext, entry: Entry) -> Sentence | None:  # noqa
             text = f": {with_full_stop(bare(told.text))}" if told.text.strip() else "."
             return Sentence(f"{author} told {plain(audience, 60)}{text}", "person")
         case PostMortemWritten(field=field):
-            title = plain(field, 40).replace("_", " ")
-            return Sentence(f'{author} wrote "{title}" for the post-mortem.', "person", routine=True)
+            return Sentence(
+                f'{author} wrote "{TITLES.get(field, plain(field, 40))}" for the post-mortem.', "person", routine=True
+            )
         case FollowUpAdded() as follow_up:
             owner, text = plain(follow_up.owner, 60), with_full_stop(bare(follow_up.text))
             return Sentence(f"Follow-up for {owner}, due {day(follow_up.due, context.zone)}: {text}", "person")

@@ -25,6 +25,7 @@ from allclear.domain.reminders.deadlines import Deadline, deadlines
 from allclear.domain.review.follow_up_tickets import follow_up_line, ticket_of, ticket_words
 from allclear.domain.review.incident_ticket import ticket_link
 from allclear.domain.review.incident_ticket import ticket_words as own_ticket
+from allclear.domain.review.post_mortem import TITLES
 from allclear.domain.roles import may_have, roles_of
 from allclear.domain.sentences.acts import outcome_words
 from allclear.domain.template_values import (
@@ -386,7 +387,7 @@ def _fields(source: Source) -> list[FieldRow]:
     return [
         FieldRow(
             name=name,
-            title=name.replace("_", " "),
+            title=TITLES[name],
             about=field.about,
             text=source.incident.written.get(name, ""),
             suggested=[

@@ -267,7 +267,7 @@ EXAMPLES: list[tuple[Any, By, str]] = [
     (
         PostMortemWritten(field="root_cause", text="An empty key"),
         BEN,
-        'Ben (Incident Commander) wrote "root cause" for the post-mortem.',
+        'Ben (Incident Commander) wrote "Root cause" for the post-mortem.',
     ),
     (
         FollowUpAdded(text="Refuse to start without a key", owner="Ana", due=START),

@@ -131,7 +131,7 @@ def test_no_field_is_left_without_a_hint() -> None:
     story = Story().opened()
     source = PostMortem(story.incident, story.entries, plan(), "Shop", template.read_text(), story.now)
     last = write_post_mortem(source).rpartition("\n---\n")[2]
-    assert "Ben writes them on the page of VS-12, under Post-mortem." in last
+    assert "Ben is asked to write them on the page of VS-12, under Post-mortem." in last
     assert "allclear " not in last
-    for field in ("summary", "root cause", "impact revenue", "customer data", "got lucky"):
+    for field in ("Summary", "Root cause", "Cost", "Customers' data", "Where we were lucky"):
         assert field in last
