@@ -51,7 +51,7 @@ async def print_outcome(to: Sender, ask: str, sentence: str, *, as_json: bool = 
         patience = PATIENCE if to.has_responder() else 0
         if not as_json:
             print_line(f"Waiting for its outcome, {PATIENCE / 60:.0f} minutes at most …" if patience else _NOT_YET)
-        now, act = await follow(to, incident, act, patience, say=_say_nothing if as_json else print_line)
+        now, act = await follow(to, incident, act, patience, say=None if as_json else print_line)
     if as_json:
         known = {"contained": now.contained_at is not None, "sentences": act.told} if act else {}
         outcome = act.model_dump(mode="json") if act and act.ended else None
@@ -88,7 +88,7 @@ async def follow(
     patience: float,
     *,
     pause: float = _POLL,
-    say: Callable[[str], None],
+    say: Callable[[str], None] | None = None,
 ) -> tuple[IncidentNow, ActView]:
     """Return the incident and the act once its outcome and the check after it are there, `patience` seconds at most.
 
@@ -100,11 +100,7 @@ async def follow(
         act = next(one for one in now.acts if one.id == act.id)
         if act.settled or time.monotonic() >= end:
             return now, act
-        if act.ended and now.checking and not told:
+        if say and act.ended and now.checking and not told:
             say(now.checking)
             told = True
         await asyncio.sleep(pause)
-
-
-def _say_nothing(_: str) -> None:
-    """Say nothing: a script reads what is printed."""

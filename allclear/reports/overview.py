@@ -46,10 +46,10 @@ class Overview(Report):
                 page.heading(f"{incident.id}  {incident.severity}  {status(incident)}  {PRIVATE_TITLE}")
                 page.line("  It is private, and not for you. Ask its incident lead for a role in it.\n")
         if not open_now:
-            page.line("No incident is open. Declare one: allclear respond --help")
+            page.line("No incident is open. Declare one: allclear respond --help\n")
         ended = [one for one in shown if one.over and reader.may_read(engine.company.plan, one)]
         if ended:
-            page.heading(f"{'' if open_now else chr(10)}Ended, and questions still wait for people:")
+            page.heading("Ended, but questions are still open:")
         for incident in ended:
             _incident(engine, incident, page)
         page.line("All commands: allclear --help")

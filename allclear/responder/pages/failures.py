@@ -22,13 +22,13 @@ NEW_LINK = "To come back, open a new personal link, which this makes: `allclear 
 LIST = "the list of incidents"
 DECLARING = "the form to declare an incident"
 
-_HEADER = "send your personal token, which `allclear token NAME` makes, in the header `Authorization: Bearer`"
+_WITHOUT_PROXY = "Send your personal token, which `allclear token NAME` makes, in the header `Authorization: Bearer`."
 _ELSEWHERE = {
     LIST: "A personal link opens the page of one incident. On the command line the list is: `allclear incidents`.",
     DECLARING: "A personal link is for one incident. Without signing in, declare it in Slack with `/incident`, or on "
     "the command line with `allclear respond`.",
 }
-"""What opens only for a person who has signed in for all incidents, and what to do otherwise."""
+"""The pages that a personal link does not open -> what to do instead."""
 
 
 def how_to_sign_in(what: str, *, has_proxy: bool) -> str:
@@ -36,6 +36,6 @@ def how_to_sign_in(what: str, *, has_proxy: bool) -> str:
     if what not in _ELSEWHERE:
         return f"{OPEN_LINK} Or sign in through your company's identity proxy." if has_proxy else OPEN_LINK
     if has_proxy:
-        return f"Sign in through your company's identity proxy, or {_HEADER}. {_ELSEWHERE[what]}"
-    none = "No identity proxy is set up here; with one, people sign in without a token."
-    return f"{_HEADER[0].upper()}{_HEADER[1:]}. {none} {_ELSEWHERE[what]}"
+        return f"Sign in through your company's identity proxy. Or: {_WITHOUT_PROXY} {_ELSEWHERE[what]}"
+    no_proxy = "No identity proxy is set up here; with one, people sign in without a token."
+    return f"{_WITHOUT_PROXY} {no_proxy} {_ELSEWHERE[what]}"

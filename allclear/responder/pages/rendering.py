@@ -6,6 +6,7 @@ A page loads only our own files, runs no script in its text, is shown in no fram
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
@@ -45,6 +46,8 @@ _TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-
 
 
 _CODE = re.compile(r"`([^`]+)`")
+_LONG_TEXT = 120
+"""A value of a change that has more characters is shown in the whole width of a phone."""
 
 
 @cache
@@ -56,12 +59,18 @@ def _environment() -> Environment:
     )
     made.filters["inline"] = _inline
     made.filters["with_code"] = with_code
+    made.filters["has_long_text"] = _has_long_text
     return made
 
 
 def _inline(text: str) -> Markup:
     """Return a description with its `code` as HTML."""
     return as_html(text, inline=True)
+
+
+def _has_long_text(rows: Sequence[tuple[str, str, str]]) -> bool:
+    """Return whether a change has a long value; each of its rows is the name, the value before, the value after."""
+    return any(len(before) > _LONG_TEXT or len(after) > _LONG_TEXT for _, before, after in rows)
 
 
 def with_code(text: str) -> Markup:

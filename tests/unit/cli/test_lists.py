@@ -95,7 +95,7 @@ def test_an_ended_incident_stands_below_the_open_ones_under_a_heading_of_its_own
     engine.journal.append(incident, [RoleOffered(role="on_call", to="Ben"), ended, AskOpened(ask=ask)], MACHINE)
     none_open, blank, heading, over, since, *asked = printed().splitlines()
     assert (none_open, blank) == ("No incident is open. Declare one: allclear respond --help", "")
-    assert heading == "Ended, and questions still wait for people:"
+    assert heading == "Ended, but questions are still open:"
     assert over.startswith(f"{incident}  P0  RESOLVED")
     assert since.startswith("  ended ")
     assert since.endswith(f" ago. allclear show {incident}")
