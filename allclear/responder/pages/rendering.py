@@ -59,7 +59,7 @@ def _environment() -> Environment:
     )
     made.filters["inline"] = _inline
     made.filters["with_code"] = with_code
-    made.filters["has_long_text"] = _has_long_text
+    made.globals["has_long_text"] = _has_long_text
     return made
 
 
