@@ -17,7 +17,7 @@ from allclear.domain.text import LONG, plain
 
 def severities(form: FormContext) -> list[Option]:
     """Return the plan's severities, but for the one that the incident has, each with its definition."""
-    now = form.about.severity if form.about else ""
+    now = form.incident_if_any.severity if form.incident_if_any else ""
     return [
         Option(one.name, f"{one.name} {one.title}", one.definition)
         for one in form.engine.company.plan.severities
@@ -37,7 +37,7 @@ def severity_needed(form: FormContext) -> str:
 
 def kinds(form: FormContext) -> list[Option]:
     """Return the plan's kinds of incidents, but for the one that the incident has."""
-    known, now = form.engine.company.plan.kinds, form.about.kind if form.about else ""
+    known, now = form.engine.company.plan.kinds, form.incident_if_any.kind if form.incident_if_any else ""
     return [Option(name, kind.title, kind.about) for name, kind in known.items() if name != now]
 
 
@@ -45,9 +45,9 @@ def facets(form: FormContext) -> list[Input]:
     """Return an input for each facet of the plan; it tells what is known now."""
     found: list[Input] = []
     for name, facet in form.engine.company.plan.facets.items():
-        now = form.about.facets.get(name, UNKNOWN) if form.about else UNKNOWN
+        now = form.incident_if_any.facets.get(name, UNKNOWN) if form.incident_if_any else UNKNOWN
         options = [Option(value, value) for value in (*facet.values, UNKNOWN) if value != now]
-        about, unchosen = (f"Now: {now}.", "As it is") if form.about else ("", "Not known yet")
+        about, unchosen = (f"Now: {now}.", "As it is") if form.incident_if_any else ("", "Not known yet")
         found.append(Input(f"facts.{name}", facet.title, about, "choice", options=tuple(options), unchosen=unchosen))
     return found
 

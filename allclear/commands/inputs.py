@@ -61,17 +61,17 @@ class FormContext:
     """What the inputs of a form depend on."""
 
     engine: Engine
-    about: Incident | None = None
-    """The incident that the command belongs to; None for a command that belongs to none, as to declare one."""
+    incident_if_any: Incident | None = None
+    """None for a command that belongs to no incident, as declaring one."""
     known: Mapping[str, str] = field(default_factory=dict[str, str])
     """What has been said already: the name of an input -> its value."""
 
     @property
     def incident(self) -> Incident:
-        """Return the incident. Raises LookupError for a command that belongs to none."""
-        if self.about is None:
+        """Return the incident that the command belongs to. Raises LookupError if it belongs to none."""
+        if self.incident_if_any is None:
             raise LookupError("this form belongs to no incident")
-        return self.about
+        return self.incident_if_any
 
 
 @dataclass(frozen=True)
