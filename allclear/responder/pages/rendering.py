@@ -59,7 +59,6 @@ def _environment() -> Environment:
     )
     made.filters["inline"] = _inline
     made.filters["with_code"] = with_code
-    made.globals["has_long_text"] = _has_long_text
     return made
 
 
@@ -80,7 +79,7 @@ def with_code(text: str) -> Markup:
 
 def render(template: str, **values: Any) -> str:  # noqa: ANN401 - what the template shows
     """Return a template with its values, all escaped."""
-    return _environment().get_template(template).render(static=_versioned, **values)
+    return _environment().get_template(template).render(static=_versioned, has_long_text=_has_long_text, **values)
 
 
 def page(template: str, status: int = 200, **values: Any) -> HTMLResponse:  # noqa: ANN401 - as above
