@@ -96,7 +96,9 @@ def _automatic(journal: Journal, company: Company, incident: Incident, now: date
         return [f"{act.id} was automatic, because no one vetoed it: {act.proposed.title}." for act in acted]
     if incident.over:
         return ["No action was automatic."]
-    book = company.runbook(incident.opened.runbook)
+    book = company.runbooks.get(incident.opened.runbook)
+    if book is None:
+        return [f"No action is automatic: the runbook {incident.opened.runbook} no longer exists."]
     if not any(step.auto_approve for step in book.contain):
         return [f"No step of the runbook {incident.opened.runbook} is automatic."]
     against = reasons_against(incident, journal.entries(incident.id), company.plan.storm, now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -58,6 +59,8 @@ from allclear.engine.response.step_keys import STILL_CONTAINED, undo_key
 from allclear.engine.response.withdrawals import questions_to_withdraw, withdrawal
 from allclear.journal.ports import Journal
 from allclear.journal.rows import OutboxMessage
+
+_log = logging.getLogger(__name__)
 
 HANDED_OVER_FOR = timedelta(days=1)
 """The time after which a person who took over what is still in place is reminded."""
@@ -120,8 +123,17 @@ class Conductor:
         return self._steps.values_for(incident, action, now)
 
     def running_check(self, incident: Incident) -> str:
-        """Return which check of containment or recovery is made now, for how long and at what; empty if none is."""
-        return "" if incident.over else running_check(incident, self._company, self._registry, self.values(incident))
+        """Return which check of containment or recovery is made now, for how long and at what; empty if none is.
+
+        It is also empty if it cannot be worked out, for example because the runbook was removed.
+        """
+        if incident.over:
+            return ""
+        try:
+            return running_check(incident, self._company, self._registry, self.values(incident))
+        except Exception:  # noqa: BLE001 - a probe may raise anything, and one sentence must not hide an incident
+            _log.exception("Could not work out the running check of %s; the incident is shown without it.", incident.id)
+            return ""
 
     async def check(self, call: ProbeCall, values: Mapping[str, str]) -> Finding:
         """Run a probe and return its finding, as `Checks.check` does."""
