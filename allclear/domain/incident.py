@@ -281,6 +281,11 @@ class Incident:
         return self.ended is not None
 
     @property
+    def ended_unresolved(self) -> bool:
+        """Return whether it was a false alarm or was abandoned: no one has to be informed, and nothing is reviewed."""
+        return self.ended is not None and self.ended.ending != "resolved"
+
+    @property
     def ends_without_recovery(self) -> list[str]:
         """Return why alerts have ended without a recovery, as clauses: then the incident does not end by itself."""
         ended = (alert for alert in self.alerts.values() if alert.state == "resolved" and alert.no_recovery)

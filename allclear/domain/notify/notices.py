@@ -87,16 +87,20 @@ def lines_due(plan: Plan, incident: Incident) -> list[tuple[Notification, dateti
     if ready is None or incident.over or not incident.responds:
         return []
     found: dict[str, tuple[Notification, datetime]] = {}
-    changed = incident.severities[-1][0] if incident.severities else ready
     for line in plan.applying(plan.notifications, incident.severity, incident.kind, incident.facets):
-        since = max(ready, changed) if line.severities is not None else ready
-        since = max([since, *(incident.facets_at[name] for name in line.when if name in incident.facets_at)])
-        if holds(line.when, incident.facets) is None:
-            since = max(since, unknown_until(plan, incident, line))
+        since = due_since(plan, incident, line, ready)
         named = line.audience in plan.roles or line.audience in plan.mailing_lists
         if named and (line.audience not in found or since < found[line.audience][1]):
             found[line.audience] = line, since
     return list(found.values())
+
+
+def due_since(plan: Plan, incident: Incident, line: Notification, ready: datetime) -> datetime:
+    """Return since when the messages of a line that applies are due (UTC). The incident was verified at `ready`."""
+    changed = incident.severities[-1][0] if incident.severities else ready
+    since = max(ready, changed) if line.severities is not None else ready
+    since = max([since, *(incident.facets_at[name] for name in line.when if name in incident.facets_at)])
+    return max(since, unknown_until(plan, incident, line)) if holds(line.when, incident.facets) is None else since
 
 
 def unknown_until(plan: Plan, incident: Incident, line: Notification) -> datetime:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from allclear.domain.act import Act
@@ -11,7 +11,7 @@ from allclear.domain.base import Model
 from allclear.domain.incident import Incident
 from allclear.domain.local_times import stamp
 from allclear.domain.notify.audiences import next_people, no_one, unnamed
-from allclear.domain.notify.notices import titles_of, unknown_until, verified_at
+from allclear.domain.notify.notices import due_since, titles_of, unknown_until, verified_at
 from allclear.domain.notify.reached import reached_at
 from allclear.domain.notify.recipients import has_rota
 from allclear.domain.notify.ways import told_command
@@ -23,6 +23,8 @@ from allclear.domain.reminders.reminder import reported_not_told
 from allclear.domain.text import bare, enumerated, plain, signature
 
 _CELL = 200
+_SENDING = timedelta(minutes=1)
+"""How long a message that is due may take until it is recorded as begun. Later, something has prevented it."""
 
 
 class Notified(Model):
@@ -68,7 +70,12 @@ def notified(plan: Plan, incident: Incident, now: datetime) -> list[Notified]:
 
 
 def open_lines(plan: Plan, incident: Incident) -> list[Notification]:
-    """Return the lines that apply now and whose audience was not reached yet, each audience once."""
+    """Return the lines that apply now and whose audience was not reached yet, each audience once.
+
+    There is none after a false alarm or an abandoned incident: no one has to be notified of it.
+    """
+    if incident.ended_unresolved:
+        return []
     lines = {line.audience: line for line in reversed(notifications_due(plan, incident))}
     return [line for line in reversed(lines.values()) if reached_at(plan, incident, line.audience) is None]
 
@@ -181,16 +188,17 @@ def _waiting(plan: Plan, incident: Incident, now: datetime) -> Iterator[Notified
 def _not_begun(plan: Plan, incident: Incident, line: Notification, now: datetime) -> Notified:
     """Return the row of an audience to which no message was begun, with the reason."""
     unknown = [plain(plan.facets[name].title) for name in not_known(line.when, incident.facets) if name in plan.facets]
-    lacks, until = _lacks(plan, incident, line.audience), unknown_until(plan, incident, line)
-    shown = stamp(until, plan.zone)
-    if unknown and now < until:
+    lacks, verified = _lacks(plan, incident, line.audience), verified_at(incident)
+    due = due_since(plan, incident, line, verified) if verified else unknown_until(plan, incident, line)
+    shown = stamp(due, plan.zone)
+    if unknown and now < due:
         then = f"a person must tell them at {shown}, because {lacks}" if lacks else f"the message is sent at {shown}"
         result = f"not notified yet, because this is not known: {', '.join(unknown)}. Without an answer, {then}."
-    elif verified_at(incident) is None:
+    elif verified is None:
         result = "not notified yet: the incident is not verified"
     elif lacks:
         return _must_be_told(plan, incident, line.audience, f"because {lacks}")
-    elif unknown:
+    elif unknown and now >= due + _SENDING:
         return _must_be_told(plan, incident, line.audience, f"because the message that was due at {shown} was not sent")
     elif incident.over:
         return _must_be_told(plan, incident, line.audience, "because the incident ended before a message was sent")

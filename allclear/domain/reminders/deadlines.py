@@ -124,7 +124,7 @@ def _due_order(deadline: Deadline) -> tuple[bool, float]:
 
 def duties(plan: Plan, incident: Incident) -> list[Duty]:
     """Return the duties that apply, or that could apply while a facet is unknown."""
-    if _ended_unresolved(incident):
+    if incident.ended_unresolved:
         return [duty for duty in plan.duties if incident.step(DUTY, duty.name)]
     names = {
         duty.name
@@ -225,7 +225,7 @@ def _duties(plan: Plan, incident: Incident) -> list[Deadline]:
 
 def _notifications(plan: Plan, incident: Incident) -> list[Deadline]:
     """Return by when each audience is to be notified; after the end only what was due or done before it."""
-    if _ended_unresolved(incident):
+    if incident.ended_unresolved:
         return []
     result: dict[str, Deadline] = {}
     for line in notifications_due(plan, incident):
@@ -274,13 +274,8 @@ def _escalation(plan: Plan, incident: Incident) -> list[Deadline]:
     ]
 
 
-def _ended_unresolved(incident: Incident) -> bool:
-    """Return whether it was a false alarm or was abandoned: then no one has to be informed, and nothing is reviewed."""
-    return incident.ended is not None and incident.ended.ending != "resolved"
-
-
 def _reviews(plan: Plan, incident: Incident) -> list[Deadline]:
-    if _ended_unresolved(incident):
+    if incident.ended_unresolved:
         return []
     worst = min(incident.severities_had, key=plan.rank)
     result: list[Deadline] = []

@@ -95,7 +95,7 @@ class JournalRecord:
 
 def _containing(incident: Incident, resource: str) -> list[Containing]:
     """Return the acts on `resource` after which the incident was contained, unless it did not end as resolved."""
-    if incident.ended and incident.ended.ending != "resolved":
+    if incident.ended_unresolved:
         return []
     proofs = [period.number for period in incident.containment.periods]
     acts = [act for act in incident.acts.values() if act.proposed.resource == resource and act.proposed.leaves]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Literal
 
 import pytest
 
+from allclear.domain.local_times import stamp
 from allclear.domain.notify.end_notices import due_end_notices
 from allclear.domain.notify.notice_tries import Notice
-from allclear.domain.notify.notices import titles_of
+from allclear.domain.notify.notices import lines_due, titles_of
 from allclear.domain.notify.notified import notified
 from allclear.domain.notify.ways import NOT_TOLD
 from allclear.domain.plan import Role
-from allclear.domain.records import AudienceTold, IncidentEnded
+from allclear.domain.records import AudienceTold, IncidentEnded, SeverityChanged
 from allclear.domain.reminders.due_reminders import reminders
 from allclear.domain.reminders.undelivered_notices import notice_reminders
 from allclear.domain.timeline import timeline
@@ -111,6 +113,42 @@ def test_a_person_who_has_a_contact_is_shown_as_not_notified_if_nothing_was_sent
         "NOT NOTIFIED, because the message that was due at 2026-11-22 14:40 UTC was not sent. "
         "Tell Pia (email 10@example.com, phone +491510000010) yourself."
     )
+
+
+def test_a_message_that_is_only_now_due_is_not_shown_as_missed() -> None:
+    """The incident was verified or raised after the unknown fact's time was over. Sending may take a minute."""
+    company = notifying(BREACH, people=({"name": "Pia", "roles": ["pr_team"]},))
+    late = Story().opened().after(13).verified().paged_only()
+    raised = Story().opened().verified().paged_only()
+    raised.record(SeverityChanged(was="P0", now="P2", reason="Few users."))
+    raised.after(20).record(SeverityChanged(was="P2", now="P0", reason="All users."))
+    for story in (late, raised):
+        ((_, due_at),) = lines_due(company, story.incident)
+        assert due_at == story.now
+        (row,) = notified(company, story.incident, story.now)
+        assert (row.result, row.not_notified) == ("not notified yet", False)
+        (row,) = notified(company, story.incident, story.now + timedelta(minutes=1))
+        assert row.result.startswith(
+            f"NOT NOTIFIED, because the message that was due at {stamp(due_at, company.zone)} was not sent."
+        )
+
+
+@pytest.mark.parametrize("ending", ["false-alarm", "abandoned"])
+def test_no_one_has_to_be_notified_of_an_incident_that_ended_unresolved(
+    ending: Literal["false-alarm", "abandoned"],
+) -> None:
+    """The messages that failed are still listed. No row asks to tell anyone, also if a reminder had asked for it."""
+    company = notifying(line("cto"), BREACH, people=(CARA,))
+    story = all_fail(company, Story().opened().verified().paged_only())
+    first, *_ = [one for one in notice_reminders(company, story.incident, [], REACHES) if one.topic == NOT_TOLD]
+    given(story, first)
+    assert [row.audience for row in notified(company, story.incident, story.now) if row.not_notified] == ["CTO"]
+    story.after(15).record(IncidentEnded(ending=ending, reason="So it is."))
+    rows = notified(company, story.incident, story.now)
+    assert [(row.audience, row.way, row.not_notified) for row in rows] == [
+        ("CTO", "email", False),
+        ("CTO", "sms", False),
+    ]
 
 
 def test_who_is_left_later_is_reported_although_a_person_has_told_the_first_ones() -> None:
