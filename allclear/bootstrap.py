@@ -222,7 +222,7 @@ def make_engine(
     executor = Executor(journal, registry, context, company.plan)
     proposer = Proposer(journal, executor, company.plan, clock)
     conductor = Conductor(journal, registry, executor, proposer, company, context, clock)
-    people = People(journal, company, clock)
+    people = People(journal, company, clock, links)
     manual = ManualActions(journal, company, executor, proposer, conductor, people)
     meetings = Meetings(journal, company, executor, proposer, manual, clock)
     ledger = Ledger(journal, executor, company.plan)

@@ -194,9 +194,6 @@ class Ask(Model):
     notes: list[str] = Field(
         default=[], description="Sentences of the text beside the change: who proposes it, why it is not automatic."
     )
-    left_out: list[str] = Field(
-        default=[], description="The steps that are left out after a no. A follow-up then names them."
-    )
     contains: bool = Field(default=False, description="Whether a yes confirms that the incident is contained.")
     ends: bool = Field(default=False, description="Whether a yes ends the incident.")
 

@@ -64,7 +64,7 @@ class Step(Model):
     if_done: Slug | None = Field(
         default=None,
         description="An earlier step of its phase that a person does: this step is left out if that one was answered "
-        '"not done".',
+        '"not done", or is left out for this reason itself.',
     )
     measure: bool = Field(
         default=False,
@@ -196,6 +196,14 @@ class Runbook(Model):
                     raise ValueError(msg)
                 seen.add(step.id)
         return self
+
+    def needs_done(self, phase: Phase, step: Step) -> list[str]:
+        """Return the ids of the steps without which `step` is left out: its `if_done`, then that step's, and so on."""
+        by_id, needed = {one.id: one for one in self.steps(phase)}, list[str]()
+        while step.if_done:
+            needed.append(step.if_done)
+            step = by_id[step.if_done]
+        return needed
 
     @model_validator(mode="after")
     def _if_done_by_a_person_before(self) -> Runbook:

@@ -8,6 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from allclear.bootstrap import make_engine
+from allclear.commands.assess import Assess
+from allclear.domain.approval import Ask
 from allclear.domain.placeholders import LEARNED, Unknown
 from allclear.domain.privacy import is_private
 from allclear.domain.records import By, StepDone
@@ -19,11 +21,12 @@ from allclear.postmortem.document import PostMortem, write_post_mortem
 from tasks.slack import PostMessage
 from tests.patience import HUNG
 from tests.scenario.notice_support import later
-from tests.scenario.private_support import private
+from tests.scenario.private_support import READER, private, private_if_security
 from tests.scenario.response_support import ALERT, broken, installed, person_for, say_yes, vintstreet
 from tests.scenario.scenes import Scene, scene
 
 PAGES = "https://allclear.example.com"
+LEADING_READER = READER.model_copy(update={"role": "incident_commander"})
 
 
 async def test_a_probe_of_the_review_is_run_once_although_the_incident_has_ended(tmp_path: Path) -> None:
@@ -108,6 +111,70 @@ async def test_no_learnings_are_shared_while_there_is_no_post_mortem(tmp_path: P
         await it.engine.reminders.start_due()
         await it.engine.reminders.wait()
         assert any(topic.startswith(FOLLOW_UP) for topic in it.incident.reminders)
+
+
+async def test_a_follow_up_names_the_steps_that_are_left_out_at_the_time_of_the_answer(tmp_path: Path) -> None:
+    """The incident becomes private while the question is open: its learnings are not for the team any more."""
+    async with scene(tmp_path, private_if_security(), broken(), ALERT) as it:
+        ask = await asked_for(it, "document")
+        assert "As the incident is now, these steps are left out as well: Share learnings with the team" in ask.no
+        await Assess(kind="security", reason="a table was copied").carry_out(it.engine, it.incident_id, READER)
+        said = it.engine.people.answer(ask.id, LEADING_READER, yes=False, reason="no one had the time")
+        assert said.endswith("The step cannot or need not be done; the note says why.")
+        assert it.incident.follow_ups == []
+        await it.to(Phase.REVIEW)
+        assert "share-private" in [one.ask.step for one in it.incident.open_asks]
+
+
+async def test_a_follow_up_names_the_steps_that_became_the_teams_since_the_question(tmp_path: Path) -> None:
+    """The incident was private when the question was asked, and is not any more."""
+    async with scene(tmp_path, private_if_security(), broken(), ALERT) as it:
+        await Assess(kind="security", reason="a table was copied").carry_out(it.engine, it.incident_id, READER)
+        ask = await asked_for(it, "document", LEADING_READER)
+        assert "left out" not in ask.no
+        await Assess(kind="outage", reason="no table was copied").carry_out(it.engine, it.incident_id, READER)
+        said = it.engine.people.answer(ask.id, LEADING_READER, yes=False, reason="no one had the time")
+        assert "left out as well: Share learnings with the team; Send the learnings to the engineering team." in said
+        (left,) = it.incident.follow_ups
+        assert left.text.endswith(
+            "After it: Share learnings with the team; Send the learnings to the engineering team."
+        )
+
+
+async def test_a_step_that_depends_on_a_left_out_step_is_left_out(tmp_path: Path) -> None:
+    """The question and the follow-up name both, and neither is asked."""
+    write, check, send = (
+        Step.model_validate({"id": id_, "title": title, "person": "on_call", "ask": "Do it.", "if_done": needed})
+        for id_, title, needed in (
+            ("write", "Write the report", None),
+            ("check", "Check the report", "write"),
+            ("send", "Send it to the regulator", "check"),
+        )
+    )
+    company = vintstreet()
+    book = company.runbooks["bad-deployment"].model_copy(update={"review": [write, check, send]})
+    company = replace(company, runbooks=company.runbooks | {book.name: book})
+    async with scene(tmp_path, company, broken(), ALERT) as it:
+        ask = await asked_for(it, "write")
+        assert "left out as well: Check the report; Send it to the regulator." in ask.no
+        it.engine.people.answer(ask.id, person_for(ask), yes=False, reason="no one had the time")
+        await it.to(Phase.REVIEW)
+        assert it.incident.open_asks == []
+        assert Phase.REVIEW.value in it.incident.left
+        (left,) = it.incident.follow_ups
+        assert left.text == "Still to do: Write the report. After it: Check the report; Send it to the regulator."
+
+
+async def asked_for(it: Scene, step: str, by: By | None = None) -> Ask:
+    """Return the question of the review for `step`, after a yes to those before it."""
+    await it.past_detection()
+    it.engine.people.resolve(it.incident_id, "the test ends it", by or person_for(it.incident.open_asks[0].ask))
+    while True:
+        await it.to(Phase.REVIEW)
+        (ask,) = [one.ask for one in it.incident.open_asks]
+        if ask.step == step:
+            return ask
+        it.engine.people.answer(ask.id, by or person_for(ask), yes=True, reason="done")
 
 
 async def test_the_learnings_of_a_private_incident_are_sent_to_no_one(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, tzinfo
 from typing import Any
 
@@ -16,6 +17,7 @@ from allclear.domain.plan import Plan
 from allclear.domain.pseudo_phases import FACT
 from allclear.domain.question import why_paragraph
 from allclear.domain.records import By
+from allclear.domain.reminders.follow_ups import DUE_DAYS
 from allclear.domain.runbook import Step
 from allclear.domain.text import LONG, WHOLE, change_rows, markdown_safe, plain, with_full_stop
 
@@ -169,9 +171,20 @@ def step_ask(incident: Incident, phase: str, step: Step, text: str) -> Ask:
         title=step.title or text,
         text=markdown_safe(text),
         yes="The step is done; the note says how.",
-        no="The step cannot or need not be done; the note says why.",
+        no=not_done([]),
         policy=ApprovalPolicy(roles=roles, reason_needed=True),
         post_mortem=step.post_mortem or "",
+    )
+
+
+def not_done(left_out: Sequence[str]) -> str:
+    """Return what happens if a step is answered "not done". `left_out`: the titles of the steps that depend on it."""
+    sentence = "The step cannot or need not be done; the note says why."
+    if not left_out:
+        return sentence
+    return (
+        f"{sentence} As the incident is now, these steps are left out as well: {'; '.join(left_out)}. "
+        f"You get a follow-up with all of them, due in {DUE_DAYS} days."
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from allclear.company import Company
@@ -20,8 +20,10 @@ from allclear.domain.records import ActFinished, AskAnswered, By, Contained, Fol
 from allclear.domain.reminders.follow_ups import DUE_DAYS
 from allclear.domain.roles import acting_as, plan_role_for
 from allclear.domain.text import answer_commands, plain, with_proof
+from allclear.engine.actions.approval_requests import not_done
 from allclear.engine.people.assess import Assessments
 from allclear.engine.people.incident_writer import IncidentWriter
+from allclear.engine.response.step_context import StepContext
 from allclear.engine.response.withdrawals import questions_to_withdraw
 from allclear.journal.rows import OutboxKind, OutboxMessage
 
@@ -29,11 +31,14 @@ from allclear.journal.rows import OutboxKind, OutboxMessage
 class Answers:
     """Records the answers of people, if they may give them."""
 
-    def __init__(self, company: Company, writer: IncidentWriter, assessments: Assessments, clock: Clock) -> None:
+    def __init__(
+        self, company: Company, writer: IncidentWriter, assessments: Assessments, steps: StepContext, clock: Clock
+    ) -> None:
         self._clock = clock
         self._company = company
         self._writer = writer
         self._assessments = assessments
+        self._steps = steps
 
     def answer(self, ask_id: str, by: By, *, yes: bool, reason: str = "", choice: str | None = None) -> str:
         """Record a person's answer, and return a sentence for that person.
@@ -59,7 +64,7 @@ class Answers:
             if state.ask.asks_fact and yes and choice:
                 known = {state.ask.step: choice}
                 return [answered, *self._assessments.found(incident, known, reason or f"Answered: {ask_id}.")]
-            later = [] if yes else _still_to_do(state.ask, by, self._clock())
+            later = [] if yes else self._still_to_do(incident, state.ask, by)
             return [answered, *_consequences(incident, state.ask, yes=yes, by=by, reason=reason), *later]
 
         key = f"resume:{ask_id}:{person_key(by.actor)}:{yes}"
@@ -68,13 +73,31 @@ class Answers:
         if (asked := self._writer.read(incident_id).asks.get(ask_id)) and asked.ask.asks_fact and yes and choice:
             outbox += self._assessments.restarts(incident_id, {asked.ask.step: choice})
         self._writer.append(incident_id, by, decide, outbox=outbox)
-        state = self._writer.read(incident_id).asks[ask_id]
+        incident = self._writer.read(incident_id)
+        state = incident.asks[ask_id]
         if state.open:
             return f"Your yes is recorded. {self._missing(state)}"
         if yes and state.ask.kind is AskKind.APPROVAL:
             return f"Approved: {ask_id}. The change begins now, and is verified after it."
         word = state.ask.words[0 if yes else 1]
-        return f"{word.capitalize()}: {ask_id}. {state.ask.yes if yes else state.ask.no}"
+        return f"{word.capitalize()}: {ask_id}. {state.ask.yes if yes else self._what_no_means(incident, state.ask)}"
+
+    def _what_no_means(self, incident: Incident, ask: Ask) -> str:
+        """Return what follows from a no; of a step with the steps that are left out by the facts of now."""
+        if ask.kind is not AskKind.STEP or ask.contains or ask.ends:
+            return ask.no
+        return not_done(self._steps.left_out_without(incident, ask.phase, ask.step))
+
+    def _still_to_do(self, incident: Incident, ask: Ask, by: By) -> list[FollowUpAdded]:
+        """Return a follow-up if steps depend on one that was answered "not done"; otherwise nothing.
+
+        No question asks for these steps again. Without the follow-up they would be forgotten.
+        """
+        left_out = self._steps.left_out_without(incident, ask.phase, ask.step) if ask.kind is AskKind.STEP else []
+        if not left_out:
+            return []
+        text = f"Still to do: {ask.title}. After it: {'; '.join(left_out)}."
+        return [FollowUpAdded(text=text, owner=by.actor, due=self._clock() + timedelta(days=DUE_DAYS))]
 
     def question(self, ask_id: str) -> AskState:
         """Return the question with that id, open or closed. Raises NotFound, which says what is asked now."""
@@ -189,17 +212,6 @@ def _check_choice(state: AskState, choice: str | None, *, yes: bool) -> None:
             f"{state.answers[-1].by.actor} chose {state.chosen}, not {choice}.",
             'Agree on one, or answer "none of them": then nothing is done.',
         )
-
-
-def _still_to_do(ask: Ask, by: By, now: datetime) -> list[FollowUpAdded]:
-    """Return a follow-up for a step that was answered "not done" and has steps that depend on it; otherwise nothing.
-
-    No question asks for these steps again. Without the follow-up they would be forgotten.
-    """
-    if not ask.left_out:
-        return []
-    text = f"Still to do: {ask.title}. After it: {'; '.join(ask.left_out)}."
-    return [FollowUpAdded(text=text, owner=by.actor, due=now + timedelta(days=DUE_DAYS))]
 
 
 def _consequences(incident: Incident, ask: Ask, *, yes: bool, by: By, reason: str) -> list[Any]:

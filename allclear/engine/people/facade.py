@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from allclear.company import Company
 from allclear.domain.base import Clock
+from allclear.domain.links import Links, NoLinks
 from allclear.engine.people.approve_and_answer import Answers
 from allclear.engine.people.assess import Assessments
 from allclear.engine.people.close import Closing
@@ -18,19 +19,21 @@ from allclear.engine.people.incident_writer import IncidentWriter
 from allclear.engine.people.notes import Notes
 from allclear.engine.people.pages_heard import PagesHeard
 from allclear.engine.people.roles import Roles
+from allclear.engine.response.step_context import StepContext
 from allclear.journal.ports import Journal
 
 
 class People:
     """The functions for people, by name. Each checks that the person may do it, journals it, and returns a sentence."""
 
-    def __init__(self, journal: Journal, company: Company, clock: Clock) -> None:
+    def __init__(self, journal: Journal, company: Company, clock: Clock, links: Links | None = None) -> None:
         writer = IncidentWriter(journal, company.plan)
         identity = Identity(company)
         assessments = Assessments(company, writer, clock)
         declarations = Declarations(journal, company, writer, assessments)
         roles = Roles(journal, company, clock, writer, identity)
-        answers = Answers(company, writer, assessments, clock)
+        steps = StepContext(journal, company, clock, links or NoLinks())
+        answers = Answers(company, writer, assessments, steps, clock)
         notes = Notes(company, writer)
         closing = Closing(writer)
         pages_heard = PagesHeard(journal, company, writer, identity)

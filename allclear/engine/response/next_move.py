@@ -96,7 +96,7 @@ def has_left(incident: Incident, plan: Plan, phase: Phase) -> bool:
 
 def applicable(incident: Incident, plan: Plan, runbook: Runbook, phase: Phase) -> list[Step]:
     """Return the steps of `phase` that apply to the incident as it is now."""
-    return [step for step in runbook.steps(phase) if not reason_against(incident, plan, phase, step)]
+    return [step for step in runbook.steps(phase) if not reason_against(incident, plan, runbook, phase, step)]
 
 
 def _moves(incident: Incident, plan: Plan, runbook: Runbook, phase: Phase) -> Iterator[tuple[Step, Move]]:

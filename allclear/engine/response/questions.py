@@ -8,12 +8,10 @@ from allclear.domain.incident import Incident
 from allclear.domain.local_times import stamp
 from allclear.domain.placeholders import render
 from allclear.domain.reminders.deadlines import deadlines
-from allclear.domain.reminders.follow_ups import DUE_DAYS
-from allclear.domain.runbook import Phase, Step
+from allclear.domain.runbook import Step
 from allclear.engine.actions import approval_requests
 from allclear.engine.actions.registry import Registry
 from allclear.engine.response.moves import AskPeople
-from allclear.engine.response.next_move import applicable
 from allclear.engine.response.step_context import StepContext
 from allclear.engine.response.step_keys import choice_key, undo_failed_key, undo_key
 
@@ -41,32 +39,20 @@ class Questions:
             case _:
                 policy = approval_requests.response_policy(self._company.plan, reason=True)
                 return approval_requests.check_again_ask(
-                    incident, move.phase, move.step.id, self._title(incident, move.step), move.about, policy
+                    incident, move.phase, move.step.id, self._steps.title(incident, move.step), move.about, policy
                 )
-
-    def _title(self, incident: Incident, step: Step) -> str:
-        return render(step.title, self._steps.values(incident)) or step.id
 
     def _step(self, incident: Incident, move: AskPeople) -> Ask:
         values = self._steps.values(incident)
         step = move.step.model_copy(update={"title": render(move.step.title, values)})
         text = render(step.ask, values) + self._due(incident, move.phase, step)
         ask = approval_requests.step_ask(incident, move.phase, step, text)
-        if depending := self._left_out_without(incident, move.phase, step):
-            left_out = f"Then these steps are left out as well: {'; '.join(depending)}."
-            follow_up = f"You get a follow-up with all of them, due in {DUE_DAYS} days."
-            ask = ask.model_copy(update={"no": f"{ask.no} {left_out} {follow_up}", "left_out": depending})
+        left_out = self._steps.left_out_without(incident, move.phase, step.id)
+        ask = ask.model_copy(update={"no": approval_requests.not_done(left_out)})
         if step.measure and self._company.plan.people_verify(incident.kind):
             yes, no = "The incident is contained.", "The incident is not contained, and the response goes on."
             return ask.model_copy(update={"contains": True, "yes": yes, "no": no})
         return ask
-
-    def _left_out_without(self, incident: Incident, phase: str, step: Step) -> list[str]:
-        """Return the titles of the steps that are left out if `step` is answered "not done"."""
-        if phase not in set(Phase):
-            return []
-        steps = applicable(incident, self._company.plan, self._steps.runbook(incident), Phase(phase))
-        return [self._title(incident, one) for one in steps if one.if_done == step.id]
 
     def _choice(self, incident: Incident, move: AskPeople) -> Ask:
         plan, step = self._company.plan, move.step
@@ -74,7 +60,7 @@ class Questions:
         policy = approval_requests.policy_for(plan, kind, step) or approval_requests.response_policy(plan)
         act = incident.acts[move.about]
         key = choice_key(step.id)
-        return approval_requests.choice_ask(incident, move.phase, key, self._title(incident, step), act, policy)
+        return approval_requests.choice_ask(incident, move.phase, key, self._steps.title(incident, step), act, policy)
 
     def _undo_failed(self, incident: Incident, move: AskPeople) -> Ask:
         undo = incident.act_of(move.phase, undo_key(move.about))

@@ -10,12 +10,14 @@ from allclear.domain.base import Clock
 from allclear.domain.incident import Incident
 from allclear.domain.links import Links, LinkTo
 from allclear.domain.notify.update_rhythm import PUBLIC, audience_of, next_update
+from allclear.domain.placeholders import render
 from allclear.domain.plan import Plan
 from allclear.domain.privacy import is_private
 from allclear.domain.records import Entry
-from allclear.domain.runbook import Phase, Runbook
+from allclear.domain.runbook import Phase, Runbook, Step
 from allclear.domain.template_values import TemplateValues, impact_words, update_words, values
 from allclear.engine.actions.registry import ActionType, Registry
+from allclear.engine.response.withdrawals import left_out_without
 from allclear.journal.ports import Journal
 
 
@@ -58,6 +60,17 @@ class StepContext:
         """Return the entries of the incident as it was read; in a dry run it may have none."""
         entries = self._journal.entries(incident.id) if incident.length else []
         return [entry for entry in entries if entry.number <= incident.length]
+
+    def title(self, incident: Incident, step: Step) -> str:
+        """Return the title of a step with its placeholders filled; its id if it has none. Raises JournalError."""
+        return render(step.title, self.values(incident)) or step.id
+
+    def left_out_without(self, incident: Incident, phase: str, step: str) -> list[str]:
+        """Return the titles of the steps that are left out if a step is not done. Raises JournalError."""
+        if phase not in set(Phase):
+            return []
+        depending = left_out_without(incident, self.plan, self.runbook(incident), Phase(phase), step)
+        return [self.title(incident, one) for one in depending]
 
     def values_for(self, incident: Incident, action: ActionType, now: datetime | None = None) -> TemplateValues:
         """Return the values for the parameters of an action, as `values` does. Raises JournalError.

@@ -29,8 +29,25 @@ from allclear.journal.rows import OutboxKind, OutboxMessage
 _OTHER_FACTS = "it does not apply, according to the facts that are recorded now"
 
 
-def reason_against(incident: Incident, plan: Plan, phase: Phase, step: Step) -> str:
-    """Return why a step of the runbook does not apply to the incident as it is now; empty if it applies.
+def reason_against(incident: Incident, plan: Plan, runbook: Runbook, phase: Phase, step: Step) -> str:
+    """Return why a step of the runbook does not apply to the incident as it is now; empty if it applies."""
+    if reason := _reason_in_facts(incident, plan, step):
+        return reason
+    results = (incident.step(phase, needed) for needed in runbook.needs_done(phase, step))
+    before = next((result for result in results if result), None)
+    if before and before.finding.verdict is not Verdict.SUCCESS:
+        return f'"{plain(before.title)}" was answered "not done"'
+    return ""
+
+
+def left_out_without(incident: Incident, plan: Plan, runbook: Runbook, phase: Phase, step: str) -> list[Step]:
+    """Return the steps that are left out if the step `step` is not done, and that apply to the incident otherwise."""
+    depending = (one for one in runbook.steps(phase) if step in runbook.needs_done(phase, one))
+    return [one for one in depending if not _reason_in_facts(incident, plan, one)]
+
+
+def _reason_in_facts(incident: Incident, plan: Plan, step: Step) -> str:
+    """Return why a step does not apply, by the severity and the kind of the incident; empty if it applies.
 
     For a severity that only makes a ticket, the steps that name it apply, and the undo steps.
     """
@@ -43,9 +60,6 @@ def reason_against(incident: Incident, plan: Plan, phase: Phase, step: Step) -> 
         return f"the severity is {severity.name} now, for which the plan has no containment"
     if severity and severity.ticket_only and not (step.severities or step.undo):
         return f"the severity is {severity.name} now, which only makes a ticket"
-    before = incident.step(phase, step.if_done) if step.if_done else None
-    if before and before.finding.verdict is not Verdict.SUCCESS:
-        return f'"{plain(before.title)}" was answered "not done"'
     return ""
 
 
@@ -114,7 +128,7 @@ def _inapplicable(incident: Incident, plan: Plan, runbook: Runbook, state: AskSt
         return "" if incident.recheck else "it was checked meanwhile whether the incident is still contained"
     phase = Phase(ask.phase)
     steps = _steps_of(runbook.steps(phase), ask.step)
-    reasons = [reason_against(incident, plan, phase, step) for step in steps]
+    reasons = [reason_against(incident, plan, runbook, phase, step) for step in steps]
     if reasons and all(reasons):
         return reasons[0]
     contains = ask.step == MANUAL_CONTAINMENT or any(step.measure for step in steps)
