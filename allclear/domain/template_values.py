@@ -354,9 +354,12 @@ def deadline_lines(incident: Incident, plan: Plan, now: datetime, *, met: bool =
     for one in deadlines(plan, incident):
         if one.due is None or ((one.met or one.declined) and not met):
             continue
-        late = f"MISSED by {short_duration((one.met or one.declined or now) - one.due)}, " if one.missed(now) else ""
+        by = "" if one.stopped else f" by {short_duration((one.met or one.declined or now) - one.due)}"
+        late = f"MISSED{by}, " if one.missed(now) else ""
         done = (
-            f", met {stamp(one.met, plan.zone)}"
+            ", not met before the incident ended"
+            if one.stopped
+            else f", met {stamp(one.met, plan.zone)}"
             if one.met
             else f", declined {stamp(one.declined, plan.zone)}"
             if one.declined

@@ -161,8 +161,13 @@ def _field(source: PostMortem, name: PostMortemField) -> str:
 
 
 def _to_complete(source: PostMortem) -> str:
-    """Return the last lines of a document that is not complete: which fields are missing, and who writes them where."""
+    """Return the last lines of a document that is not complete: which fields are missing, and who writes them where.
+
+    A false alarm and an abandoned incident are not reviewed, so no one is asked to write about them.
+    """
     incident = source.incident
+    if incident.ended_unresolved:
+        return ""
     missing = [name for name, field in FIELDS.items() if f"{{{field.placeholder}}}" in source.template]
     missing = [name for name in missing if name not in incident.written and not _facts(source, name)]
     if not missing:
@@ -254,7 +259,7 @@ def _mitigation(incident: Incident, zone: tzinfo) -> str:
         for period in incident.containment.periods
     ]
     if incident.containment.current is None:
-        lines.append("Not contained before it was resolved." if incident.over else "Not contained yet.")
+        lines.append("Not contained before it ended." if incident.over else "Not contained yet.")
     return " ".join(lines)
 
 

@@ -94,8 +94,16 @@ def _targets(plan: Plan, incident: Incident, stop: ClockStop, now: datetime) -> 
 
 def _target(one: Deadline, now: datetime) -> str:
     allowed = markdown_safe(str(one.target.within)) if one.target else ""
-    verdict = _MISSED if one.missed(now) else "in time" if one.met else "running"
-    return f"{allowed} ({markdown_safe(one.severity)}): {verdict}"
+    return f"{allowed} ({markdown_safe(one.severity)}): {_verdict(one, now) or 'running'}"
+
+
+def _verdict(one: Deadline, now: datetime) -> str:
+    """Return how a deadline came out; empty while it runs."""
+    if one.missed(now):
+        return _MISSED
+    if one.stopped:
+        return "the incident ended before"
+    return "in time" if one.met else ""
 
 
 def targets_table(incident: Incident, plan: Plan, now: datetime) -> str:
@@ -105,7 +113,7 @@ def targets_table(incident: Incident, plan: Plan, now: datetime) -> str:
     """
     rows = [
         f"| {markdown_safe(one.title)} | {markdown_safe(one.severity)} | {stamp(one.due, plan.zone)} |"
-        f" {stamp(one.met, plan.zone) if one.met else '-'} | {_met_words(one, now)} |"
+        f" {stamp(one.met, plan.zone) if one.met and not one.stopped else '-'} | {_met_words(one, now)} |"
         for one in deadlines(plan, incident)
         if one.due and one.what in {"target", "duty", "notification"}
     ]
@@ -114,5 +122,5 @@ def targets_table(incident: Incident, plan: Plan, now: datetime) -> str:
 
 
 def _met_words(one: Deadline, now: datetime) -> str:
-    words = "**missed**" if one.missed(now) else "in time" if one.met else ""
+    words = _verdict(one, now)
     return f"{words} (declined by a person)".strip() if one.declined else words

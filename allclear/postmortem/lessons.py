@@ -59,7 +59,7 @@ def _well(incident: Incident, plan: Plan, now: datetime) -> Iterator[str]:
     if not incident.opened_by.person and incident.alerts and incident.time_to_detect is not None:
         yield f"Monitoring noticed it {short_duration(incident.time_to_detect)} after it began."
     for one in _clocks(plan, incident):
-        if one.met and not one.missed(now):
+        if one.met and not one.stopped and not one.missed(now):
             yield f'"{plain(one.title)}" ({plain(one.severity, 20)}) was in time: {_took(incident, one)}.'
     changing = _changing(incident)
     periods, measures = incident.containment.periods, _measures(incident)
@@ -98,7 +98,9 @@ def _took(incident: Incident, one: Deadline) -> str:
 
 def _wrong(incident: Incident, entries: Sequence[Entry], plan: Plan, now: datetime) -> Iterator[str]:
     for one in _clocks(plan, incident):
-        if one.due and one.missed(now):
+        if one.stopped and one.missed(now):
+            yield f'"{plain(one.title)}" ({plain(one.severity, 20)}) was missed: the incident ended without it.'
+        elif one.due and one.missed(now):
             late = short_duration((one.met or one.declined or now) - one.due)
             yield f'"{plain(one.title)}" ({plain(one.severity, 20)}) was missed by {late}.'
     yield from _lost(incident, plan)

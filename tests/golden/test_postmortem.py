@@ -12,7 +12,7 @@ import sys
 from functools import cache
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 from hypothesis import given
@@ -170,6 +170,16 @@ def test_the_last_line_names_who_completes_the_document_where() -> None:
         assert TITLES[name] in last
     written = [PostMortemWritten(field=name, text="one") for name in FIELDS]
     assert "Still missing" not in _written(story.record(*written, by=BEN))
+
+
+@pytest.mark.parametrize("ending", ["false-alarm", "abandoned"])
+def test_no_one_is_asked_to_write_about_an_incident_that_ended_unresolved(
+    ending: Literal["false-alarm", "abandoned"],
+) -> None:
+    """It is not reviewed, and it is not said that it was resolved."""
+    ended = IncidentEnded(ending=ending, reason="So it is.")
+    text = _written(Story().opened().verified().after(20).record(ended), "{mitigation}")
+    assert text == "Not contained before it ended.\n"
 
 
 def test_a_text_of_a_drill_s_script_is_marked() -> None:

@@ -47,6 +47,9 @@ class Deadline:
     due: datetime | None
     """None while its clock has not started."""
     met: datetime | None
+    """When it was done, or when the end of the incident stopped its clock."""
+    stopped: bool = False
+    """Whether only a false alarm or an abandoned incident stopped its clock: it was not done."""
     declined: datetime | None = None
     """When a person answered that it cannot or need not be done."""
     not_before: datetime | None = None
@@ -77,13 +80,7 @@ def clock_stops(incident: Incident, stop: ClockStop) -> list[tuple[datetime, dat
 
     None stands for a time that has not ended. The end of the incident stops every clock for good.
     """
-    histories = {
-        ClockStop.ACKNOWLEDGED: [incident.acknowledgement],
-        ClockStop.CONTAINED: [incident.containment, incident.recovery],
-        ClockStop.RECOVERED: [incident.recovery],
-        ClockStop.ENDED: [],
-    }[stop]
-    spans = [(period.since, period.until) for history in histories for period in history.periods]
+    spans = _spans(incident, stop)
     if incident.ended_at:
         spans.append((incident.ended_at, None))
     merged: list[tuple[datetime, datetime | None]] = []
@@ -94,6 +91,17 @@ def clock_stops(incident: Incident, stop: ClockStop) -> list[tuple[datetime, dat
         elif last[1] is not None:
             merged[-1] = (last[0], None if until is None else max(last[1], until))
     return merged
+
+
+def _spans(incident: Incident, stop: ClockStop) -> list[tuple[datetime, datetime | None]]:
+    """Return the times in which the state itself held, without the end of the incident."""
+    histories = {
+        ClockStop.ACKNOWLEDGED: [incident.acknowledgement],
+        ClockStop.CONTAINED: [incident.containment, incident.recovery],
+        ClockStop.RECOVERED: [incident.recovery],
+        ClockStop.ENDED: [],
+    }[stop]
+    return [(period.since, period.until) for history in histories for period in history.periods]
 
 
 def clock_stopped(incident: Incident, stop: ClockStop) -> bool:
@@ -190,8 +198,10 @@ def _target(plan: Plan, incident: Incident, target: Target, severity: str) -> li
         target=target,
     )
     result = [first]
+    held = {since for since, _ in _spans(incident, target.until)}
     for since, until in clock_stops(incident, target.until):
-        result[-1] = replace(result[-1], met=since)
+        stopped = incident.ended_unresolved and target.until is not ClockStop.ENDED and since not in held
+        result[-1] = replace(result[-1], met=since, stopped=stopped)
         due = result[-1].due
         if until is None:
             break

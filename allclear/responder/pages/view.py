@@ -246,7 +246,9 @@ def _notified(one: Notified, plan: Plan) -> NotifiedRow:
 def _deadline(one: Deadline, plan: Plan, now: datetime) -> DeadlineRow:
     due = one.due or now
     settled = one.met or one.declined
-    if settled:
+    if one.stopped:
+        left, tone = "not met before the incident ended", "bad" if one.missed(now) else "plain"
+    elif settled:
         at, word = named_clock(settled, plan.zone), "met" if one.met else "declined"
         late = f", {short_duration(settled - due)} too late" if one.missed(now) else ""
         left, tone = f"{word} {at}{late}", "bad" if one.missed(now) else "good"

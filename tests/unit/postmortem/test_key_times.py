@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from allclear.domain.plan import ClockStop, Span, Target
 from allclear.domain.records import IncidentEnded, IncidentOpened
-from allclear.postmortem.key_times import key_times
+from allclear.domain.template_values import deadline_lines
+from allclear.postmortem.key_times import key_times, targets_table
+from allclear.postmortem.lessons import could_improve, went_well
 from tests.unit.domain.stories import BEN, Story, plan
 from tests.unit.postmortem.recurring import recurring
 
@@ -58,6 +62,23 @@ def test_nothing_is_invented_for_an_unknown_beginning() -> None:
         "| Acknowledged by Ben | 14:40:00 | 10m |",
         "| False alarm | 14:40:00 | 10m |",
     ]
+
+
+@pytest.mark.parametrize(("minutes", "came_to"), [(5, "**missed**"), (30, "the incident ended before")])
+def test_the_end_of_an_abandoned_incident_meets_no_target(minutes: int, came_to: str) -> None:
+    """No one acknowledged the incident: the table of targets names no time at which it was met."""
+    target = Target(name="respond", within=Span(timedelta(minutes=minutes)))
+    severities = [one.model_copy(update={"targets": [target]}) for one in plan().severities]
+    story = Story().opened().verified().after(20).record(IncidentEnded(ending="abandoned", reason="Restarted."))
+    of = plan().model_copy(update={"severities": severities})
+    *_, row = targets_table(story.incident, of, story.now).splitlines()
+    assert row.endswith(f"UTC | - | {came_to} |")
+    assert not any("respond" in line for line in went_well(story.incident, of, story.now))
+    missed = [line for line in could_improve(story.incident, story.entries, of, story.now) if "respond" in line]
+    assert missed == (['"respond" (P0) was missed: the incident ended without it.'] if minutes < 20 else [])
+    (shown,) = deadline_lines(story.incident, of, story.now, met=True)
+    assert shown.startswith("MISSED, ") is (minutes < 20)
+    assert shown.endswith("not met before the incident ended")
 
 
 def test_a_turn_that_never_came_stays_if_its_target_was_missed() -> None:
