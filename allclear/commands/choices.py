@@ -93,16 +93,24 @@ def meeting_time(form: FormContext) -> str:
 
 
 def invited(form: FormContext) -> list[Option]:
-    """Return those who are invited to the meeting, and those who may not know that they are not any more."""
-    meeting = meeting_of(form.incident)
+    """Return those who are invited to the meeting, and those who may not know that they are not any more.
+
+    Any change takes off those who may not read of a private incident, so they are marked.
+    """
+    plan, incident = form.engine.company.plan, form.incident
+    meeting = meeting_of(incident)
     names = {
         person.contacts["email"].address.lower(): person.name
-        for person in form.engine.company.plan.people
+        for person in plan.people
         if person.known and "email" in person.contacts
     }
-    names |= {one.address.lower(): one.title for one in form.engine.company.plan.mailing_lists.values()}
+    names |= {one.address.lower(): one.title for one in plan.mailing_lists.values()}
     people = [*meeting.people, *meeting.not_told] if meeting else []
-    return [Option(one, f"{names[one.lower()]} ({one})" if one.lower() in names else one) for one in people]
+    labels = {one: f"{names[one.lower()]} ({one})" if one.lower() in names else one for one in people}
+    for one in meeting.people if meeting else ():
+        if not may_be_invited(plan, incident, one):
+            labels[one] += f": may not read {incident.id}, and is taken off the list by any change"
+    return [Option(one, label) for one, label in labels.items()]
 
 
 def invitable(form: FormContext) -> list[Option]:

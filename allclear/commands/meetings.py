@@ -96,7 +96,7 @@ class InvitePeople(Command):
     @override
     async def _do(self, engine: Engine, incident: str, by: By) -> str:
         result = await engine.meetings.change_people(incident, self.add, self.remove, by)
-        return _said(engine, result, "The list is changed.")
+        return _said(engine, result, "The list is changed.", self.remove)
 
 
 class CancelMeeting(Command):
@@ -133,13 +133,18 @@ class CancelMeeting(Command):
         return _said(engine, result, "The meeting is cancelled.")
 
 
-def _said(engine: Engine, result: ManualResult, done: str) -> str:
-    """Return what came of it. Raises Refused if it was not done, or if the message did not reach everyone."""
+def _said(engine: Engine, result: ManualResult, done: str, removed: str = "") -> str:
+    """Return what came of it. Raises Refused if it was not done, or if the message did not reach everyone.
+
+    `removed`: whom the person took off the list. Others may be taken off with that person, and are named.
+    """
     if result.outcome is None:
         asked = engine.people.question(result.waiting[0]).ask
         return f"NOT done yet. {must_answer(asked, engine.company.plan)}"
     if not result.outcome.changed and not result.outcome.good:
         raise Refused(f"The meeting was not changed. {result.outcome.sentence}", result.outcome.next_step)
+    others = engine.meetings.taken_off_as_private(result, removed)
     if not result.outcome.good:
-        raise Refused(f"Perhaps not everyone has received it: {result.outcome.sentence}", result.outcome.next_step)
-    return f"{done} {result.outcome.sentence}" if result.outcome.changed else result.outcome.sentence
+        problem = f"Perhaps not everyone has received it: {result.outcome.sentence} {others}".rstrip()
+        raise Refused(problem, result.outcome.next_step)
+    return f"{done} {result.outcome.sentence} {others}".rstrip() if result.outcome.changed else result.outcome.sentence

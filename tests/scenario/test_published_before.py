@@ -14,6 +14,9 @@ import pytest
 from rich.console import Console
 
 from allclear.commands.assess import Assess
+from allclear.commands.base import Command
+from allclear.commands.choices import invited
+from allclear.commands.inputs import FormContext
 from allclear.commands.meetings import CancelMeeting, InvitePeople, MoveMeeting
 from allclear.company import Company
 from allclear.domain.action import ActStatus
@@ -127,6 +130,43 @@ async def test_who_may_not_read_it_any_more_gets_the_cancellation_of_a_moved_mee
         assert CANARY not in str(off.message["Subject"]) + off.text + off.invitation
 
 
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (InvitePeople(remove="cleo@example.com"), "dora@example.com"),
+        (InvitePeople(remove="Cleo"), "dora@example.com"),
+        (MOVE, "cleo@example.com and dora@example.com"),
+    ],
+)
+async def test_who_changes_a_private_meeting_reads_whom_it_takes_off_the_list(
+    tmp_path: Path, change: Command, named: str
+) -> None:
+    """Not only the person who was to be taken off: all who may not read the incident. The form marks them before."""
+    async with declared(tmp_path) as it:
+        await invite(it, "ben@example.com", "cleo@example.com", "dora@example.com")
+        assert not any("may not read" in label for label in invited_labels(it))
+        await LEAK.carry_out(it.engine, it.incident_id, READER)
+        off = f": may not read {it.incident_id}, and is taken off the list by any change"
+        assert invited_labels(it) == [
+            "Ben (ben@example.com)",
+            f"Cleo (cleo@example.com){off}",
+            f"dora@example.com{off}",
+        ]
+        by, sent = READER.model_copy(update={"request": "ben:1"}), len(it.simulated.world.mails)
+        said = [await change.carry_out(it.engine, it.incident_id, by) for _ in range(2)]
+        because = f"because {it.incident_id} is private and they may not read it"
+        assert said[0].endswith(f" Taken off the list, {because}: {named}.")
+        assert said[1] == said[0]
+        cancelled = it.simulated.world.mails[-1]
+        assert event(cancelled)["method"] == "CANCEL"
+        assert len(it.simulated.world.mails) == sent + 2
+
+
+def invited_labels(it: Scene) -> list[str]:
+    """Return the labels of those who are invited, as the form of the meeting's people lists them."""
+    return [one.label for one in invited(FormContext(it.engine, it.incident))]
+
+
 async def test_a_meeting_is_not_moved_for_people_who_may_not_read_it_any_more(tmp_path: Path) -> None:
     """Someone who may read it is invited first; then the others are taken off the list."""
     async with declared(tmp_path) as it:
@@ -136,7 +176,8 @@ async def test_a_meeting_is_not_moved_for_people_who_may_not_read_it_any_more(tm
         with pytest.raises(Refused, match="No one would be invited any more who may read"):
             await MOVE.carry_out(it.engine, it.incident_id, READER)
         assert len(it.simulated.world.mails) == sent
-        await InvitePeople(add="Ben").carry_out(it.engine, it.incident_id, READER)
+        said = await InvitePeople(add="Ben").carry_out(it.engine, it.incident_id, READER)
+        assert said.endswith("is private and they may not read it: cleo@example.com.")
         to_ben, to_cleo = (event(mail)["method"] for mail in it.simulated.world.mails[sent:])
         assert (to_ben, to_cleo) == ("REQUEST", "CANCEL")
 

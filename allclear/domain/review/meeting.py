@@ -87,24 +87,28 @@ def meeting_of(incident: Incident) -> Meeting | None:
 
     An act that changed nothing does not count: what it found was made by another one.
     """
-    for act in reversed(list(incident.acts.values())):
-        made = act.proposed.invites and act.outcome is not None and act.outcome.changed
-        seen = _seen(act.outcome.after) if made and act.outcome else None
-        if seen is not None:
-            return Meeting(
-                act=act,
-                uid=seen.uid,
-                sequence=seen.sequence,
-                subject=seen.subject,
-                text=seen.text,
-                location=seen.location,
-                start=seen.start,
-                length=timedelta(minutes=seen.minutes),
-                cancelled=seen.status == "cancelled",
-                people=seen.deliveries,
-                taken_off=seen.taken_off,
-            )
-    return None
+    return next(filter(None, map(meeting_made_by, reversed(list(incident.acts.values())))), None)
+
+
+def meeting_made_by(act: Act) -> Meeting | None:
+    """Return the meeting as an act has left it; None if the act invited to none, or changed nothing."""
+    made = act.proposed.invites and act.outcome is not None and act.outcome.changed
+    seen = _seen(act.outcome.after) if made and act.outcome else None
+    if seen is None:
+        return None
+    return Meeting(
+        act=act,
+        uid=seen.uid,
+        sequence=seen.sequence,
+        subject=seen.subject,
+        text=seen.text,
+        location=seen.location,
+        start=seen.start,
+        length=timedelta(minutes=seen.minutes),
+        cancelled=seen.status == "cancelled",
+        people=seen.deliveries,
+        taken_off=seen.taken_off,
+    )
 
 
 def _seen(after: Mapping[str, Any] | None) -> _Seen | None:

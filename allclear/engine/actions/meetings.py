@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from allclear.company import Company
@@ -21,7 +22,7 @@ from allclear.domain.plan import Plan
 from allclear.domain.privacy import is_private
 from allclear.domain.pseudo_phases import MEETING
 from allclear.domain.records import By, DecisionMade
-from allclear.domain.review.meeting import Meeting, meeting_of
+from allclear.domain.review.meeting import Meeting, meeting_made_by, meeting_of
 from allclear.domain.review.meeting_plan import may_be_invited, outside_window
 from allclear.domain.text import enumerated, plain
 from allclear.engine.actions.executor import Executor, Preview
@@ -114,6 +115,23 @@ class Meetings:
             return cancellation(meeting, self._params(incident, meeting), reason, shown)
 
         return await self._manual.carry_out(incident_id, request, by)
+
+    def taken_off_as_private(self, result: ManualResult, removed: str = "") -> str:
+        """Return whom a change took off the list because the incident is private, as a sentence; empty for no one.
+
+        `removed`: whom the person took off, by name or address.
+        """
+        incident = read_incident(self._journal, result.incident)
+        meetings = filter(None, map(meeting_made_by, incident.acts.values()))
+        changed = next(((was, now) for was, now in pairwise(meetings) if now.act.id == result.act), None)
+        if changed is None:
+            return ""
+        was, now = changed
+        known = {*now.people, self.address(removed) if removed.strip() else ""}
+        off = [one for one in was.people if one.lower() not in {name.lower() for name in known}]
+        off = [one for one in off if not may_be_invited(self._company.plan, incident, one)]
+        because = f"because {incident.id} is private and they may not read it"
+        return f"Taken off the list, {because}: {enumerated(off)}." if off else ""
 
     # --- the parts -------------------------------------------------------------------------------------
 
