@@ -14,12 +14,11 @@ from allclear.domain.notify.audiences import next_people, no_one, unnamed
 from allclear.domain.notify.notices import due_since, titles_of, unknown_until, verified_at
 from allclear.domain.notify.reached import reached_at
 from allclear.domain.notify.recipients import has_rota
-from allclear.domain.notify.ways import told_command
+from allclear.domain.notify.ways import reported_not_told, told_command
 from allclear.domain.plan import Notification, Person, Plan, is_blank, not_known
 from allclear.domain.plan.people import ON_CALL
 from allclear.domain.pseudo_phases import MANUAL, NOTICE, REMINDER
 from allclear.domain.reminders.deadlines import notifications_due
-from allclear.domain.reminders.reminder import reported_not_told
 from allclear.domain.text import bare, enumerated, plain, signature
 
 _CELL = 200

@@ -8,6 +8,7 @@ the responder reports it in its log and in Prefect. A failed page is also sent a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -42,9 +43,25 @@ def told_command(incident: Incident, audience: str) -> str:
     return f"allclear told {incident.id} {shell_word(audience)}"
 
 
+def reported_not_told(incident: Incident) -> set[str]:
+    """Return the audiences that people were reminded to tell themselves, because no one is left to notify instead.
+
+    Older records have no `audiences`: there the commands in the sentence name them.
+    """
+    found: set[str] = set()
+    for topic, states in incident.reminders.items():
+        for reminder in (state.reminder for state in states):
+            found.update(reminder.audiences)
+            if not reminder.audiences and topic.partition(":")[0] in (NOT_TOLD, LIST_NOT_TOLD):
+                found.update(_TOLD.findall(reminder.sentence))
+    return found
+
+
 STALE_MESSAGE = "stale-message"
 """The kind of topic of a live message that could not be brought up to date."""
 
+_TOLD = re.compile(r"allclear told \S+ (\S+) ")
+"""The audience in each command that `told_command` returns."""
 
 _ARRIVED = (Delivery.DELIVERED, Delivery.ACKNOWLEDGED)
 

@@ -54,13 +54,6 @@ def level_given(incident: Incident, topic: str) -> int:
     return last.reminder.level if last else 0
 
 
-def reported_not_told(incident: Incident) -> set[str]:
-    """Return the audiences that people were reminded to tell themselves, because no one is left to notify instead."""
-    return {
-        audience for states in incident.reminders.values() for state in states for audience in state.reminder.audiences
-    }
-
-
 def known_roles(plan: Plan, *roles: str | None) -> tuple[str, ...]:
     """Return those of `roles` that the plan has, each once."""
     return tuple(dict.fromkeys(role for role in roles if role in plan.roles))

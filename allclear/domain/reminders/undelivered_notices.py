@@ -9,11 +9,11 @@ from allclear.domain.incident import Incident
 from allclear.domain.local_times import stamp
 from allclear.domain.notify.notices import AudienceState, audience_states
 from allclear.domain.notify.recipients import Reaches
-from allclear.domain.notify.ways import LIST_NOT_TOLD, NOT_TOLD, told_command
+from allclear.domain.notify.ways import LIST_NOT_TOLD, NOT_TOLD, reported_not_told, told_command
 from allclear.domain.plan import Plan, RotaOverride
 from allclear.domain.plan.people import ON_CALL
 from allclear.domain.reminders.deadlines import clock_start
-from allclear.domain.reminders.reminder import Reminder, led_by, level_given, reported_not_told
+from allclear.domain.reminders.reminder import Reminder, led_by, level_given
 from allclear.domain.text import plain, signature
 
 _LONGEST = 300

@@ -166,6 +166,19 @@ def test_who_is_left_later_is_reported_although_a_person_has_told_the_first_ones
     assert rows == {"CTO": False, "PR team": True}
 
 
+def test_an_older_journal_keeps_the_audiences_that_no_one_could_notify() -> None:
+    """Its reminders name the audiences only in their sentence. No one is paged for them again."""
+    company = notifying(line("cto"), line("ceo"), people=(CARA, {"name": "Cleo", "roles": ["ceo"]}))
+    story = all_fail(company, Story().opened().verified().paged_only())
+    (reminder,) = notice_reminders(company, story.incident, [], REACHES)
+    assert reminder.audiences == ("cto", "ceo")
+    story.record(reminder.record().model_copy(update={"audiences": []}))
+    assert list(notice_reminders(company, story.incident, [], REACHES)) == []
+    story.record(IncidentEnded(ending="resolved", reason="Fixed."))
+    rows = notified(company, story.incident, story.now)
+    assert [row.audience for row in rows if row.not_notified] == ["CTO", "CEO"]
+
+
 def test_a_message_that_is_sent_again_and_fails_as_before_has_one_line() -> None:
     """What succeeds in the end, or fails for another reason, has its own line."""
     story = Story().opened().verified().paged_only()
