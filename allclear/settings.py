@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from functools import cached_property
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, StringConstraints, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -30,8 +31,8 @@ class Simulation(Model):
     control: str
     secrets: dict[str, SecretStr]
     options: dict[str, dict[str, str]] = {}
-    id: str = ""
-    """A new one at each start. It knows nothing of the incidents with another id. Empty if the line does not say."""
+    id: Annotated[str, StringConstraints(strip_whitespace=True)] = ""
+    """A new one at each start. It knows nothing of the incidents with another id. Empty if the line has none."""
 
     @staticmethod
     def load(path: Path) -> Simulation:

@@ -187,11 +187,14 @@ async def test_the_responder_starts_while_the_journal_does_not_answer(
             assert "may be open: The journal does not answer." in caplog.text
 
 
-async def test_nothing_ends_if_it_is_not_known_which_production_it_is(tmp_path: Path) -> None:
-    """The line of the production says no id, as that of an older version."""
+@pytest.mark.parametrize("blank", [{}, {"id": ""}, {"id": " "}])
+async def test_nothing_ends_if_it_is_not_known_which_production_it_is(tmp_path: Path, blank: JsonDict) -> None:
+    """The line of the production has no id, as that of an older version, or a blank one."""
     watch = Watch()
-    async with Simulated(broken(), utc_now) as simulated, engine_on(tmp_path, without_id(simulated), watch) as engine:
-        old = opened(engine, watch)
+    async with Simulated(broken(), utc_now) as simulated:
+        async with engine_on(tmp_path, simulated.announcement(), watch) as engine:
+            old = opened(engine, watch)
         watch.now += timedelta(days=1)
-        assert engine.earlier_simulation.end_incidents() == []
-        assert not engine.conductor.incident(old).over
+        async with engine_on(tmp_path, without_id(simulated) | blank, watch) as engine:
+            assert engine.earlier_simulation.end_incidents() == []
+            assert not engine.conductor.incident(old).over
