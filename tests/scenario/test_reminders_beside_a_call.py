@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from allclear.domain.act import Act
 from allclear.domain.plan import ReminderRules
-from allclear.domain.records import ReminderDue
+from allclear.domain.records import By, ReminderDue
+from allclear.domain.runbook import Phase
 from allclear.engine.actions.message_acts import BY
 from tests.patience import until
 from tests.scenario.many_people import WAYS, addressed, office, staffed
-from tests.scenario.scenes import Watch
+from tests.scenario.notice_support import later, line, notified, paged
+from tests.scenario.response_support import ALERT, broken
+from tests.scenario.scenes import Scene, Watch, scene
+from tests.scenario.test_three_phones import company
+
+ANA = By(actor="Ana", role="on_call", via="cli")
+ONLY_A_PAGER = {"pagerduty": "PPIA1"}
 
 
 def reminder(person: str) -> ReminderDue:
@@ -73,3 +86,72 @@ async def test_a_vendor_that_hangs_delays_no_reminder_by_another_way(tmp_path: P
     it.box.opens.set()
     await it.engines[0].reminders.wait()
     await it.close()
+
+
+def hold_slack(it: Scene, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Hold every message to Slack from now on, until the event that is returned is set."""
+    opens, slack = asyncio.Event(), it.engine.executor.action("slack.post")
+    send = slack.apply
+
+    async def held(*args: Any, **more: Any) -> Any:  # noqa: ANN401 - as the action
+        await opens.wait()
+        return await send(*args, **more)
+
+    monkeypatch.setattr(slack, "apply", held)
+    return opens
+
+
+def pending(it: Scene) -> list[Act]:
+    """Return the messages to Slack that were begun and have no outcome."""
+    acts = it.incident.acts.values()
+    return [act for act in acts if act.proposed.action == "slack.post" and act.intended and act.outcome is None]
+
+
+async def test_a_channel_that_hangs_delays_no_notice_to_a_pager(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The incident's summary in Slack waits to be updated. The severity rises: Pia is paged, once."""
+    company = notified(line("pr_team", severities=["P1"]), people={"Pia": ONLY_A_PAGER})
+    async with scene(tmp_path, company, broken(), ALERT) as it:
+        await it.to(Phase.DETECT)
+        await later(it)
+        opens = hold_slack(it, monkeypatch)
+        it.engine.people.severity(it.incident_id, "P2", "Few are affected.", ANA)
+        it.watch.now += timedelta(minutes=1)
+        await it.engine.reminders.start_due()
+        await until(lambda: pending(it))
+        it.engine.people.severity(it.incident_id, "P1", "More are affected.", ANA)
+        assert await it.engine.reminders.start_due() == [it.incident_id]
+        await until(lambda: paged(it, "Pia"))
+        assert pending(it)
+        opens.set()
+        await later(it)
+        assert pending(it) == []
+        assert len(paged(it, "Pia")) == 1
+
+
+async def test_a_channel_that_hangs_delays_no_reminder_that_pages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same holds for a reminder: the tech lead does not answer, and the CTO is paged, once."""
+    async with scene(tmp_path, company(named=True), broken(), ALERT) as it:
+        await it.to(Phase.DETECT)
+        await later(it, minutes=3)
+        assert rung(it) == ["PBEN002"]
+        opens = hold_slack(it, monkeypatch)
+        it.watch.now += timedelta(minutes=2)  # the target to respond is missed: Slack reads it
+        await it.engine.reminders.start_due()
+        await until(lambda: pending(it))
+        it.watch.now += timedelta(minutes=1)
+        assert await it.engine.reminders.start_due() == [it.incident_id]
+        await until(lambda: rung(it) == ["PBEN002", "PCLEO03"])
+        assert pending(it)
+        opens.set()
+        await later(it)
+        assert pending(it) == []
+        assert rung(it) == ["PBEN002", "PCLEO03"]
+
+
+def rung(it: Scene) -> list[str]:
+    """Return the people whom a page named."""
+    return [person for page in it.simulated.world.pagerduty.pages for person in page.people]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -73,3 +74,8 @@ def led_by(plan: Plan, incident: Incident, *more: str) -> tuple[str, ...]:
     if LEAD in plan.roles and lead_of(plan, incident) is None:
         return tuple(plan.roles)
     return known_roles(plan, LEAD, *more)
+
+
+def highest_due(found: Iterable[Reminder], now: datetime) -> list[Reminder]:
+    """Return the reminders that are due, only the highest level of each topic, because it includes the lower levels."""
+    return list({reminder.topic: reminder for reminder in found if reminder.due <= now}.values())

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
-from allclear.domain.errors import NotFound
+from allclear.domain.errors import ConcurrentWrite, NotFound, Refused
 from allclear.domain.incident import Incident
 from allclear.domain.notify.recipients import Reaches
 from allclear.domain.plan import Plan
@@ -20,6 +20,21 @@ READS = 20
 """How often a record is read again because something else was written to it meanwhile."""
 
 
+async def with_fresh_reads(work: Callable[[], Awaitable[object]]) -> None:
+    """Do `work`, which reads the record, and repeat it if something else was written meanwhile, `READS` times in all.
+
+    Raises what `work` raises, and ConcurrentWrite if the record keeps growing.
+    """
+    for left in reversed(range(READS)):
+        try:
+            await work()
+        except ConcurrentWrite:
+            if not left:
+                raise
+        else:
+            return
+
+
 class MessageActs:
     """The acts of everything that is sent by the clock: reminders, posts, tickets, notices, the meeting."""
 
@@ -30,6 +45,12 @@ class MessageActs:
     def kind(self, action: str) -> ActionType:
         """Return the class of an action. Raises NotFound if it is not installed."""
         return type(self._executor.action(action))
+
+    def require_message(self, action: str) -> None:
+        """Raise Refused for an action that does more than send a message, because no one approves it here."""
+        kind = self.kind(action)
+        if not kind.text_params or kind.approval is not None:
+            raise Refused(f"`{action}` does more than send a message.", "Name a message action, such as slack.post.")
 
     def reaches(self, plan: Plan) -> Reaches:
         """Return what each way of the plan reaches: a kind of contact, or None for the pager's on-call."""

@@ -1,28 +1,26 @@
-"""Sends reminders, and updates pages and live messages. Each message is an act, and is sent once."""
+"""Sends reminders, and updates pages. Each message is an act, and is sent once."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
 from allclear.company import Company
 from allclear.domain.act import Act
 from allclear.domain.base import Clock
-from allclear.domain.errors import ConcurrentWrite, NotFound, Refused
+from allclear.domain.errors import NotFound
 from allclear.domain.incident import Incident, ReminderState
 from allclear.domain.notify.ways import Way, failed
-from allclear.domain.placeholders import render, render_all
 from allclear.domain.plan import RotaOverride
-from allclear.domain.pseudo_phases import LIVE_MESSAGE
-from allclear.engine.actions.message_acts import READS, MessageActs
+from allclear.engine.actions.message_acts import MessageActs, with_fresh_reads
 from allclear.engine.actions.proposals import ActionRequest
 from allclear.engine.concurrency import Sweep
 from allclear.engine.incidents import overrides_of
 from allclear.engine.notify.failed_sends import failed_page_tries, next_ways
-from allclear.engine.notify.live_messages import LiveMessage, due_live_messages
 from allclear.engine.notify.page_updates import PHASE, PageUpdate, page_updates
 from allclear.engine.notify.reminder_params import ReminderParams
 from allclear.engine.notify.task_keys import incident_in, task_key
@@ -32,11 +30,29 @@ from allclear.journal.ports import Journal
 log = logging.getLogger("allclear.reminders")
 
 _AT_ONCE = 20
-"""Reminders by the plan's `ways` that one action sends at the same time."""
+"""Tasks that send by one action, or to one vendor, at the same time."""
+
+
+@dataclass(frozen=True)
+class _Due:
+    """A message that is to be sent."""
+
+    name: str
+    """Identifies it in its incident, as `reminder-7-page`."""
+    task: str
+    """The task that sends it: its own, or the one that sends what goes to this vendor, in turn."""
+    group: str
+    """The action or the vendor whose slots it takes."""
+    due: datetime
+    send: Callable[[], Awaitable[None]]
 
 
 class Sender:
-    """Sends what is due in one incident, and retries what could not be sent."""
+    """Sends reminders and updates of pages, and retries what could not be sent. A vendor that hangs delays no other.
+
+    A reminder by one of the plan's `ways` has a task of its own, because a call is pending for minutes. Everything else
+    of an incident has one task for each vendor: a page has to be sent before the update that ends it.
+    """
 
     def __init__(
         self,
@@ -47,49 +63,60 @@ class Sender:
         clock: Clock,
         on_end: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`on_end` is called with the incident of each reminder that was sent, or failed, in a task of its own."""
+        """`on_end` is called with the incident of each message that was sent or failed."""
         self._journal = journal
         self._conductor = conductor
         self._acts = acts
         self._company = company
         self._clock = clock
         self._reminders = ReminderParams(journal, conductor, acts, company, clock)
-        self._sweep = Sweep(log, "send the reminder", _AT_ONCE, on_end=lambda key: on_end(incident_in(key)))
+        self._sweep = Sweep(log, "send", _AT_ONCE, on_end=lambda key: on_end(incident_in(key)))
 
     def due_times(self, incident: Incident) -> Iterator[datetime]:
-        """Yield when each message of the incident that is not sent yet is to be sent."""
-        yield from (at for _, way, at in self._unsent(incident) if task_key(incident.id, way.step) not in self._sweep)
-        yield from (at for _, at in self._failed_page_tries(incident))
-        yield from (update.due for update in self._page_updates(incident))
-        yield from (message.due for message in self._live_messages(incident))
+        """Yield when each message is to be sent, without those whose task is running."""
+        yield from (one.due for one in self._due(incident) if task_key(incident.id, one.task) not in self._sweep)
 
-    async def send_due(self, incident_id: str) -> None:
-        """Send the messages that are due. Raises AllclearError for the first that fails.
-
-        A reminder by one of the plan's `ways` has a task of its own, because a call is pending for minutes; `wait`
-        waits for it.
-        """
-        for state, way, at in self._unsent(self._conductor.incident(incident_id)):
-            if at > self._clock():
-                continue
-            if way.of_plan:
-                key = task_key(incident_id, way.step)
-                self._sweep.start(key, partial(self._send_by_way, incident_id, way), group=way.message.action)
-            else:
-                await self._send_reminder(incident_id, state, way)
-        for page, at in self._failed_page_tries(self._conductor.incident(incident_id)):
-            if at <= self._clock():
-                await self._send_page_again(incident_id, page)
-        for update in self._page_updates(self._conductor.incident(incident_id)):
-            if update.due <= self._clock():
-                await self._update_page(incident_id, update)
-        for message in self._live_messages(self._conductor.incident(incident_id)):
-            if message.due <= self._clock():
-                await self._update_live_message(incident_id, message)
+    def start_due(self, incident_id: str) -> None:
+        """Start sending what is due; `wait` waits for it."""
+        for one in self._due_now(incident_id):
+            send = partial(self._send_all, incident_id, one.task)
+            self._sweep.start(task_key(incident_id, one.task), send, group=one.group)
 
     async def wait(self) -> None:
-        """Wait until every reminder that has a task of its own was sent or failed."""
+        """Wait until everything that was started was sent or failed."""
         await self._sweep.wait()
+
+    def _due(self, incident: Incident) -> Iterator[_Due]:
+        """Yield each message that is not sent yet: the reminders, the failed pages, the updates of pages."""
+        for state, way, at in self._unsent(incident):
+            send = partial(self._send_reminder, incident, state, way)
+            if way.of_plan:
+                yield _Due(way.step, way.step, way.message.action, at, send)
+            else:
+                yield _in_turn(way.step, way.message.action, at, send)
+        for page, at in self._failed_page_tries(incident):
+            name = f"{page.proposed.phase}/{page.proposed.step}"
+            yield _in_turn(name, page.proposed.action, at, partial(self._send_page_again, incident, page))
+        for update in self._page_updates(incident):
+            action, send = update.page.proposed.action, partial(self._update_page, incident, update)
+            yield _in_turn(update.step, action, update.due, send)
+
+    def _due_now(self, incident_id: str) -> list[_Due]:
+        return [one for one in self._due(self._conductor.incident(incident_id)) if one.due <= self._clock()]
+
+    async def _send_all(self, incident_id: str, task: str) -> None:
+        """Send what is due of one task, each message once. Raises AllclearError for the first that fails."""
+        tried: set[str] = set()
+        while left := [one for one in self._due_now(incident_id) if one.task == task and one.name not in tried]:
+            await with_fresh_reads(partial(self._send, incident_id, left[0].name))
+            tried.add(left[0].name)
+
+    async def _send(self, incident_id: str, name: str) -> None:
+        """Send one message, unless it is no longer due. Raises AllclearError, ConcurrentWrite if the record grew."""
+        for one in self._due_now(incident_id):
+            if one.name == name:
+                await one.send()
+                return
 
     # --- reminders -------------------------------------------------------------------------------------
 
@@ -102,25 +129,10 @@ class Sender:
                     chosen = self._reminders.ways(incident, state, overrides)
                     yield from ((state, way, at) for way, at in next_ways(incident, state, chosen))
 
-    async def _send_by_way(self, incident_id: str, way: Way) -> None:
-        """Send a reminder by one of the plan's `ways`, unless it is no longer due."""
-        for left in reversed(range(READS)):
-            unsent = self._unsent(self._conductor.incident(incident_id))
-            due = [state for state, one, at in unsent if one.step == way.step and at <= self._clock()]
-            try:
-                for state in due[:1]:
-                    await self._send_reminder(incident_id, state, way)
-            except ConcurrentWrite:  # something else was written meanwhile: read again
-                if not left:
-                    raise
-            else:
-                return
-
-    async def _send_reminder(self, incident_id: str, state: ReminderState, way: Way) -> None:
-        incident = self._conductor.incident(incident_id)
+    async def _send_reminder(self, incident: Incident, state: ReminderState, way: Way) -> None:
         act = incident.act_of(PHASE, way.step)
         if act is None or failed(act):
-            self._require_message(way.message.action)
+            self._acts.require_message(way.message.action)
             message = self._reminders.message(incident, state, way)
             request = ActionRequest(
                 PHASE,
@@ -134,16 +146,16 @@ class Sender:
             )
             await self._acts.send(incident, request)
         elif act.outcome is None:
-            await self._acts.finish(incident_id, act.id)
+            await self._acts.finish(incident.id, act.id)
 
-    async def _send_page_again(self, incident_id: str, page: Act) -> None:
+    async def _send_page_again(self, incident: Incident, page: Act) -> None:
         """Send a page of the runbook that failed once more, under its own step; `page` is its newest try."""
         if page.outcome is None:  # interrupted
-            await self._acts.finish(incident_id, page.id)
+            await self._acts.finish(incident.id, page.id)
             return
         of = page.proposed
         request = ActionRequest(of.phase, of.step, of.action, of.params, of.title, authorised=True)
-        await self._acts.send(self._conductor.incident(incident_id), request)
+        await self._acts.send(incident, request)
 
     # --- pages -----------------------------------------------------------------------------------------
 
@@ -163,9 +175,9 @@ class Sender:
             return self._acts.kind(action).acknowledge_action
         return None
 
-    async def _update_page(self, incident_id: str, update: PageUpdate) -> None:
+    async def _update_page(self, incident: Incident, update: PageUpdate) -> None:
         """Resolve a page that is over, or acknowledge one that was answered, so that it wakes no one else."""
-        page, incident = update.page.proposed, self._conductor.incident(incident_id)
+        page = update.page.proposed
         if await self._acts.carry_on(incident, PHASE, update.step):
             return
         request = ActionRequest(
@@ -177,33 +189,11 @@ class Sender:
             request = ActionRequest(PHASE, update.step, acknowledging, params, kind.title, authorised=True)
         await self._acts.send(incident, request)
 
-    # --- live messages ---------------------------------------------------------------------------------
 
-    def _live_messages(self, incident: Incident) -> list[LiveMessage]:
-        with suppress(NotFound):  # a runbook that was removed has no messages to update
-            runbook = self._conductor.runbook(incident)
-            return list(due_live_messages(incident, runbook, lambda name: self._acts.kind(name).updates_every))
-        return []
-
-    async def _update_live_message(self, incident_id: str, message: LiveMessage) -> None:
-        incident, step = self._conductor.incident(incident_id), message.step
-        if await self._acts.carry_on(incident, LIVE_MESSAGE, message.key):
-            return
-        self._require_message(step.action or "")
-        values = self._conductor.values_for(incident, self._acts.kind(step.action or ""))
-        title = f"Keep up to date: {render(step.title, values) or step.id}"
-        params = render_all(step.with_, values)
-        await self._acts.send(
-            incident, ActionRequest(LIVE_MESSAGE, message.key, step.action or "", params, title, authorised=True)
-        )
-
-    # --- acts ------------------------------------------------------------------------------------------
-
-    def _require_message(self, action: str) -> None:
-        """Raise Refused for an action that does more than send a message, because no one approves it here."""
-        kind = self._acts.kind(action)
-        if not kind.text_params or kind.approval is not None:
-            raise Refused(f"`{action}` does more than send a message.", "Name a message action, such as slack.post.")
+def _in_turn(name: str, action: str, due: datetime, send: Callable[[], Awaitable[None]]) -> _Due:
+    """Return a message that waits for those before it that go to the same vendor."""
+    vendor = action.partition(".")[0]
+    return _Due(name, vendor, vendor, due, send)
 
 
 def _question(incident: Incident, state: ReminderState) -> str:
