@@ -20,7 +20,7 @@ from allclear.commands.inputs import FormContext
 from allclear.commands.meetings import CancelMeeting, InvitePeople, MoveMeeting
 from allclear.company import Company
 from allclear.domain.action import ActStatus
-from allclear.domain.errors import Refused
+from allclear.domain.errors import AnswerLost, Refused
 from allclear.domain.plan import Contact
 from allclear.domain.records import ActIntended, By
 from allclear.domain.runbook import Phase
@@ -200,6 +200,28 @@ async def test_a_message_that_was_written_before_is_not_sent_any_more(tmp_path: 
         assert outcome.status is (ActStatus.INDETERMINATE if interrupted else ActStatus.FAILED)
         assert outcome.drifted is not interrupted
         assert f"{it.incident_id} has become private since" in outcome.sentence
+        assert pages(it) == before
+
+
+async def test_a_page_whose_answer_was_lost_is_not_sent_again_with_words_from_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pager would recognise the key. It gets no old words again, and the record says that it may have them."""
+    async with declared(tmp_path) as it:
+        params = {"incident": f"{it.incident_id}-again", "summary": f"[SIMULATED] {CANARY}"}
+        page = ActionRequest(Phase.CONTAIN.value, "page", "pagerduty.page", params, "Page", authorised=True)
+        act = await it.engine.proposer.propose(it.incident, page, MACHINE)
+        before = pages(it)
+
+        async def lost(*_: Any, **__: Any) -> None:  # noqa: ANN401 - as the action
+            monkeypatch.undo()
+            await LEAK.carry_out(it.engine, it.incident_id, READER)
+            raise AnswerLost("No answer came.", "Read it.")
+
+        monkeypatch.setattr(it.engine.executor.action("pagerduty.page"), "apply", lost)
+        outcome = await it.engine.executor.carry_out(it.incident_id, act, MACHINE)
+        assert outcome.status is ActStatus.INDETERMINATE
+        assert f"It could not be sent again: {it.incident_id} has become private." in outcome.sentence
         assert pages(it) == before
 
 

@@ -233,7 +233,8 @@ class Executor:
             return self._finish_unclaimed(incident.id, act.id, by, reconcile.failed(error))
         if not act.intended:
             outdated = self._has_words_from_before(incident, act)
-            outcome, now = (_private_since(incident), now) if outdated else await _final_check(loaded, now)
+            over = reconcile.nothing_sent(_private(incident)) if outdated else None
+            outcome, now = (over, now) if over else await _final_check(loaded, now)
             if outcome is not None:
                 return self._finish_unclaimed(incident.id, act.id, by, outcome)
         change = loaded.change if act.intended else loaded.change.model_copy(update={"before": now})
@@ -249,25 +250,32 @@ class Executor:
                 return None
             case Acquired():
                 async with self._renewed(change.resource, claim.token):
-                    why = partial(self._why_too_late, incident.id, act.id)
+                    why = partial(self._why_too_late, incident.id, act)
                     outcome = await _issue(loaded, change, f"{incident.id}/{act.id}", claim, why_too_late=why)
                 finished = ActFinished(act=act.id, outcome=outcome)
                 if self._journal.finish(change.resource, claim.token, incident.id, finished, by):
                     return outcome
                 return None
 
-    def _why_too_late(self, incident_id: str, act_id: str) -> str:
-        """Return why an interrupted message must not be sent any more; empty if it may. Reads the record anew."""
-        incident, act = self._read(incident_id, act_id)
+    def _why_too_late(self, incident_id: str, begun: Act) -> str:
+        """Return why a message that has begun must not be sent any more; empty if it may. Reads the record anew.
+
+        It is empty for everything else, without a read: a journal that is locked must not stop a containment.
+        """
+        if not self._has_words(begun):
+            return ""
+        incident, act = self._read(incident_id, begun.id)
         if self._has_words_from_before(incident, act):
-            return f"{incident.id} has become private"
+            return _private(incident)
         return "the incident has ended" if is_too_late(incident, act) else ""
 
     def _has_words_from_before(self, incident: Incident, act: Act) -> bool:
         """Return whether the act is a message whose text was written before the incident became private."""
+        return self._plan is not None and self._has_words(act) and is_from_before(self._plan, incident, act)
+
+    def _has_words(self, act: Act) -> bool:
         action = self.action(act.proposed.action)
-        has_words = bool(action.text_params) or action.pages or action.public
-        return self._plan is not None and has_words and is_from_before(self._plan, incident, act)
+        return bool(action.text_params) or action.pages or action.public
 
     # --- claims --------------------------------------------------------------------------------------
 
@@ -357,15 +365,9 @@ def supersede_command(incident_id: str, act_id: str) -> str:
     return f"If it is to stay as it is now: allclear supersede {incident_id} {act_id} --reason WHY {AS_NAME}"
 
 
-def _private_since(incident: Incident) -> Outcome:
-    """Return the outcome of a message whose text was written before the incident became private."""
-    return Outcome(
-        status=ActStatus.FAILED,
-        changed=False,
-        drifted=True,
-        sentence=f"Nothing was sent: {incident.id} has become private since these words were written.",
-        next_step=reconcile.PROPOSED_AGAIN,
-    )
+def _private(incident: Incident) -> str:
+    """Return why words from before are not sent, as a clause."""
+    return f"{incident.id} has become private"
 
 
 def _require_clearance(incident: Incident, act: Act) -> None:
@@ -419,8 +421,8 @@ async def _issue(
 ) -> Outcome:
     """Apply the claimed change, or find out what became of it if it was begun before, and return the outcome.
 
-    `why_too_late` is called right before the write. It returns why a change that was interrupted must not be made any
-    more; empty if it may.
+    `why_too_late` is called right before each write but the first of an act. It returns why the change must not be made
+    any more; empty if it may.
     """
     if claim.resumed:
         found = await reconcile.after_interruption(loaded, change, holder_dead=claim.holder_dead)
@@ -429,4 +431,4 @@ async def _issue(
         if why := why_too_late():
             return reconcile.too_late(loaded.action, why)
         change = found
-    return await Write(loaded, change, key, sent_before=claim.resumed).issue()
+    return await Write(loaded, change, key, sent_before=claim.resumed, why_too_late=why_too_late).issue()

@@ -76,6 +76,20 @@ def too_late(action: AnyAction, why: str) -> Outcome:
     )
 
 
+def nothing_sent(why: str) -> Outcome:
+    """Return the outcome of a message whose words are no longer right, so it was not sent; `why` is a clause.
+
+    A message that is still due is written anew.
+    """
+    return Outcome(
+        status=ActStatus.FAILED,
+        changed=False,
+        drifted=True,
+        sentence=f"Nothing was sent: {why} since these words were written.",
+        next_step=PROPOSED_AGAIN,
+    )
+
+
 async def already_done(loaded: LoadedAct, change: Change[Any], now: State, note: str) -> Outcome:
     """Return the outcome of a change that was made elsewhere; if it is still being rolled out, wait until it shows."""
     outcome = done_already(loaded.action, change, now, note)

@@ -2,13 +2,15 @@
 
 A rate limit is waited for. After a conflict or a lost answer the target is read first. The write is repeated if the
 read proves that it has not taken effect, or if the vendor refuses or ignores a second one. All of it happens within the
-change's own deadline, which the proof that follows may use once more.
+change's own deadline, which the proof that follows may use once more. A message is not repeated if its words are no
+longer right: its incident may have become private, or have ended, during the wait.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -21,6 +23,7 @@ from allclear.engine.actions.reconcile import (
     already_done,
     drifted,
     failed,
+    nothing_sent,
     outcome_of,
     read_until_shown,
     state_words,
@@ -40,13 +43,33 @@ _AFTER_CONFLICT = Backoff(first=0.3, factor=3.0)
 _WHILE_LIMITED = Backoff(first=1.0, longest=10.0)
 
 
-class Write:
-    """One act's write. `sent_before` is whether a write of the same act may be under way already, after a crash."""
+class _TooLate(AllclearError):
+    """The write must not be repeated: what it says is no longer right. The message is why, as a clause."""
 
-    def __init__(self, loaded: LoadedAct, change: Change[Any], key: str, *, sent_before: bool = False) -> None:
+
+class Write:
+    """One act's write, and its repetitions."""
+
+    def __init__(
+        self,
+        loaded: LoadedAct,
+        change: Change[Any],
+        key: str,
+        *,
+        sent_before: bool = False,
+        why_too_late: Callable[[], str] = lambda: "",
+    ) -> None:
+        """`sent_before`: whether a write of the same act may be under way already, after a crash.
+
+        `why_too_late` is called before each repetition. It returns why the write must not be repeated, as a clause;
+        empty if it may.
+        """
         self._loaded = loaded
         self._change = change
         self._key = key
+        self._why_too_late = why_too_late
+        self._tried = False
+        """Whether the write was tried."""
         self._maybe_sent = sent_before
         """Whether an earlier write of this act may have taken effect, or may still."""
         self._refusal = ""
@@ -71,7 +94,7 @@ class Write:
         """Write once. While the vendor limits our requests, wait and try again until the deadline.
 
         A pause is as long as the vendor asks for, and never shorter than our own back-off: some ask for 0 seconds.
-        A page does not wait: it must reach people in another way. Raises as `Action.apply` does.
+        A page does not wait: it must reach people in another way. Raises as `Action.apply` does, and _TooLate.
 
         An exception that is none of ours comes from a fault in the action's code, and the write may have been sent by
         then: it is a lost answer.
@@ -79,6 +102,9 @@ class Write:
         action, params = self._loaded.action, self._loaded.params
         pauses = _WHILE_LIMITED.pauses()
         while True:
+            if self._tried and (why := self._why_too_late()):
+                raise _TooLate(why, "")
+            self._tried = True
             try:
                 return await action.apply(params, change, key=self._key)
             except VendorRefused as error:
@@ -205,7 +231,7 @@ class Write:
     def _not_sent(self, error: AllclearError) -> Outcome:
         """Return the outcome of a write that changed nothing; unknown if an earlier one of this act may have."""
         if not self._maybe_sent:
-            return failed(error)
+            return nothing_sent(error.message) if isinstance(error, _TooLate) else failed(error)
         self._refusal = _why(error)
         return self._unknown()
 
@@ -234,7 +260,7 @@ _SENT_AGAIN = "The first answer was lost; it was sent again."
 
 def _why(error: AllclearError) -> str:
     """Return why a second write was refused; empty for an error that only says that nothing was changed."""
-    return error.message.rstrip(".") if isinstance(error, VendorRefused | Denied | Refused) else ""
+    return error.message.rstrip(".") if isinstance(error, VendorRefused | Denied | Refused | _TooLate) else ""
 
 
 def _no_race(error: Conflict) -> Outcome:
