@@ -33,6 +33,8 @@ def reason_against(incident: Incident, plan: Plan, runbook: Runbook, phase: Phas
     """Return why a step of the runbook does not apply to the incident as it is now; empty if it applies."""
     if reason := _reason_in_facts(incident, plan, step):
         return reason
+    if incident.recovered and _announces_trouble(incident, phase, step):
+        return "the service has recovered, so there is no trouble to announce any more"
     results = (incident.step(phase, needed) for needed in runbook.needs_done(phase, step))
     before = next((result for result in results if result), None)
     if before and before.finding.verdict is not Verdict.SUCCESS:
@@ -61,6 +63,14 @@ def _reason_in_facts(incident: Incident, plan: Plan, step: Step) -> str:
     if severity and severity.ticket_only and not (step.severities or step.undo):
         return f"the severity is {severity.name} now, which only makes a ticket"
     return ""
+
+
+def _announces_trouble(incident: Incident, phase: Phase, step: Step) -> bool:
+    """Return whether the step's act opens a public notice of the trouble, and was not begun."""
+    act = incident.act_of(phase, step.id)
+    if act is None or phase in {Phase.RESOLVE, Phase.REVIEW}:
+        return False
+    return act.proposed.tells and bool(act.proposed.leaves) and act.intended is None
 
 
 def questions_to_withdraw(incident: Incident, plan: Plan, runbook: Runbook) -> Iterator[WithdrawAsk]:

@@ -116,7 +116,14 @@ class PhaseStory(Story):
         return f"{self.phase.value}/{step}" + (f"~{number}" if number > 1 else "")
 
     def propose(
-        self, step: str, number: int = 1, *, ask: bool = True, leaves: str | None = None, undoes: str | None = None
+        self,
+        step: str,
+        number: int = 1,
+        *,
+        ask: bool = True,
+        leaves: str | None = None,
+        undoes: str | None = None,
+        tells: bool = False,
     ) -> Self:
         """Add a step's proposed act, and its approval."""
         self.after(1).record(
@@ -130,6 +137,7 @@ class PhaseStory(Story):
                 change={"summary": step},
                 digest="1" * 64,
                 resource="dial:main",
+                tells=tells,
                 leaves=leaves,
                 undoes=undoes,
             )

@@ -20,6 +20,7 @@ from allclear.domain.records import (
     Contained,
     PhaseEntered,
     PhaseLeft,
+    Recovered,
     SeverityChanged,
 )
 from allclear.domain.runbook import Phase
@@ -236,3 +237,15 @@ def test_a_change_that_was_made_before_the_question_closes_nothing() -> None:
     story.propose("turn", 2)
     assert story.incident.asks[story.ask_id("turn", 2)].open
     assert not isinstance(story.next, WithdrawAsk)
+
+
+def test_a_public_notice_of_the_trouble_is_not_asked_for_once_the_service_has_recovered() -> None:
+    """One tap would tell the public of an outage that is over."""
+    story = Raised(Phase.CONTAIN, TURN)
+    story.propose("turn", leaves="a notice on the status page", tells=True)
+    assert story.next == Wait((story.ask_id("turn"),))
+    story.after(1).record(Contained(by="Ana", finding=HEALTHY))
+    assert story.next == Wait((story.ask_id("turn"),)), "it may still be announced while it is only contained"
+    story.after(1).record(Recovered(finding=HEALTHY))
+    assert story.withdrawn().reason == "the service has recovered, so there is no trouble to announce any more"
+    assert story.next == Leave(Phase.CONTAIN)
