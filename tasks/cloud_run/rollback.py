@@ -134,7 +134,8 @@ class RollbackTraffic(TrafficAction):
         restore = command.format(RestoreLatest.name, "")
         if any(share.latest and share.revision == failed for share in after.allocation):
             return Refused(
-                f"{failed} is still the latest revision: undo would send users back to the revision that failed.",
+                f"{failed} is still the latest revision: undo would send users back to the revision that was "
+                "rolled back.",
                 f"Deploy the fix first, then undo. To send users to {failed} all the same: {restore}",
             )
         fixed = now.latest_ready
@@ -146,7 +147,8 @@ class RollbackTraffic(TrafficAction):
                 f"Deploy the fix first. Then send users to it: {restore} To send them to {failed} all the same: {named}"
             )
         return Refused(
-            f"The traffic was at {failed} by name: undo would send users back to the revision that failed.", way
+            f"The traffic was at {failed} by name: undo would send users back to the revision that was rolled back.",
+            way,
         )
 
 

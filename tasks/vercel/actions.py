@@ -261,7 +261,7 @@ class RollBack(_DomainAction):
         if newest.id == done.before.serving:
             raise Refused(
                 f"{name_of(newest)} is still the newest deployment: undo would send users back to the deployment that"
-                " failed.",
+                " was rolled back.",
                 "Deploy the fix first, then undo. To send users to it all the same: allclear act"
                 f" {COMPANY} {Promote.name} service={params.service} to={newest.id} --reason WHY --as NAME",
             )

@@ -171,7 +171,7 @@ async def test_undo_is_refused_alike_for_both_ways_of_pinning_with_the_way_that_
     assert (await acts.done()).good
     refused = await acts.undone()
     assert (refused.status, stage.serving()) == (ActStatus.REFUSED, {GOOD: 100})
-    assert "undo would send users back to the revision that failed" in refused.sentence
+    assert "undo would send users back to the revision that was rolled back" in refused.sentence
     assert "allclear act vintstreet cloud_run.restore_latest service=shop" in refused.next_step
     stage.deploy(FIX)
     assert (await acts.done(RestoreLatest)).good

@@ -90,11 +90,16 @@ def card_of(state: AskState, incident: Incident, plan: Plan, viewer: Viewer, now
 
 def closed_cards(incident: Incident, plan: Plan) -> list[ClosedCard]:
     """Return the questions that were closed last, the newest first."""
-    closed = [state for state in incident.asks.values() if not state.open][-_MOST_CLOSED:]
+    closed = sorted((state for state in incident.asks.values() if not state.open), key=_closed_at)[-_MOST_CLOSED:]
     return [
         ClosedCard(anchor_of(state.ask.id), plain(state.ask.title), "; ".join(closing_words(incident, state, plan)))
         for state in reversed(closed)
     ]
+
+
+def _closed_at(state: AskState) -> datetime:
+    """Return when the question was answered last; when it was asked, if it was withdrawn without an answer."""
+    return max((answer.at for answer in state.answers), default=state.opened)
 
 
 def _why_not(state: AskState, viewer: Viewer, plan: Plan, *, role: str) -> str:
