@@ -170,6 +170,7 @@ class _Parts:
             await receiver.finish()
         if self._heartbeat:
             await self._heartbeat.close()
+        await self._background.end_tasks()
         await self._prefect.close()
         await self.engine.context.close()  # its clients belong to the event loop that used them
 

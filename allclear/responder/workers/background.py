@@ -24,6 +24,8 @@ class BackgroundLoop:
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._main: asyncio.Task[None] | None = None
+        """The task that keeps the loop running."""
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
@@ -31,7 +33,7 @@ class BackgroundLoop:
         started, stopped = threading.Event(), asyncio.Event()
 
         async def run_until_stopped() -> None:
-            self._loop = asyncio.get_running_loop()
+            self._loop, self._main = asyncio.get_running_loop(), asyncio.current_task()
             started.set()
             await stopped.wait()
 
@@ -60,6 +62,17 @@ class BackgroundLoop:
         with suppress(TimeoutError):
             async with asyncio.timeout(_STOP_TIMEOUT):
                 await self.run(work)
+
+    async def end_tasks(self) -> None:
+        """Cancel every other task of the loop that this runs on, and wait a few seconds until they have ended.
+
+        A task that goes on while the clients are closed would open a connection that no one closes.
+        """
+        others = asyncio.all_tasks() - {asyncio.current_task(), self._main}
+        for task in others:
+            task.cancel()
+        if others:
+            await asyncio.wait(others, timeout=_STOP_TIMEOUT / 2)
 
     async def run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run `work` on the loop and return its result. Raises RuntimeError if the loop is not running."""

@@ -45,6 +45,33 @@ async def test_the_background_loop_has_its_own_thread_until_it_stops() -> None:
     assert "background" not in {thread.name for thread in threading.enumerate()}
 
 
+async def test_every_other_task_has_ended_before_the_last_work_closes_what_they_use() -> None:
+    """One that went on would open a connection that no one closes. The loop itself goes on until its block ends."""
+    background, order, running = BackgroundLoop(), list[str](), list[asyncio.Task[None]]()
+
+    async def hangs() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            order.append("ended")
+
+    async def start() -> None:
+        running.append(asyncio.create_task(hangs()))
+        await asyncio.sleep(0)
+
+    async def last() -> None:
+        await background.end_tasks()
+        order.append("closed")
+
+    async with background.running():
+        await background.run(start)
+        await background.run_last(last)
+        assert order == ["ended", "closed"]
+        await background.run(start)
+    assert order == ["ended", "closed", "ended"]
+
+
 class Blocked:
     """A journal (the port `Journal`, by delegation) in which writing an incident's next entry waits for `released`."""
 
