@@ -64,15 +64,14 @@ class BackgroundLoop:
                 await self.run(work)
 
     async def end_tasks(self) -> None:
-        """Cancel every other task of the loop that this runs on, and wait a few seconds until they have ended.
+        """Cancel every other task of the loop that this runs on, and wait until each has ended.
 
         A task that goes on while the clients are closed would open a connection that no one closes.
         """
         others = asyncio.all_tasks() - {asyncio.current_task(), self._main}
         for task in others:
             task.cancel()
-        if others:
-            await asyncio.wait(others, timeout=_STOP_TIMEOUT / 2)
+        await asyncio.gather(*others, return_exceptions=True)
 
     async def run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run `work` on the loop and return its result. Raises RuntimeError if the loop is not running."""
